@@ -1,0 +1,37 @@
+"""What commands share when they speak: results on stdout, the rest on stderr, colours on a terminal only."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+JSON_SCHEMA_VERSION = 1
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+
+
+def echo_json(kind: str, data: dict[str, Any]) -> None:
+    """Print one document: `schema_version`, `kind` and the data."""
+    document = {"schema_version": JSON_SCHEMA_VERSION, "kind": kind, **data}
+    json.dump(document, sys.stdout, indent=2, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def stdout() -> Console:
+    """The console for results. rich obeys NO_COLOR, and prints no codes into a pipe."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+
+
+def stderr() -> Console:
+    """The console for progress and remarks."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)

@@ -1,0 +1,48 @@
+"""What can go wrong for a user: one line (what, where, what to do) and an exit code."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command."""
+
+    OK = 0
+    FINDING = 1
+    USAGE = 2
+    ENVIRONMENT = 3
+    UNDECIDED = 4
+    INTERRUPTED = 130
+
+
+class QuantroofError(Exception):
+    """An error a user can act on; its text is one line, and no traceback is shown for it."""
+
+    exit_code: ExitCode = ExitCode.FINDING
+
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
+        self.what, self.where, self.hint = what, where, hint
+        text = f"{where}: {what}" if where else what
+        super().__init__(f"{text} ({hint})" if hint else text)
+
+
+class UsageError(QuantroofError):
+    """The request itself is wrong: an unknown name, a bad file, a value out of range."""
+
+    exit_code = ExitCode.USAGE
+
+
+class EnvironmentMissing(QuantroofError):
+    """This machine lacks what the request needs: a driver, a GPU, an extra, a writable disk."""
+
+    exit_code = ExitCode.ENVIRONMENT
+
+
+def unknown_name(kind: str, name: str, allowed: list[str], where: str | None = None) -> UsageError:
+    """Build the error for a name that is not in a list, with the nearest names first."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, allowed, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"one of: {', '.join(sorted(allowed))}"
+    return UsageError(f"unknown {kind} '{name}'", where=where, hint=hint)

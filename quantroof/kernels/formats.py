@@ -1,0 +1,165 @@
+"""Number formats with their scale schemes: the sole owner of bits and bytes. No torch here.
+
+A Format is written `element[.granularity][.zp][.from_element]`:
+
+    bf16                     no scales
+    int8.channel             one scale an output channel (row of an [N, K] weight)
+    int8.token               one scale a row of the [M, K] activations, which arrive quantised
+    int8.token.from_bf16     the same, but they arrive as bf16 and are quantised inside the call
+    int4.g128                one scale per group of 128 along K
+    int4.g128.zp             ... and a zero point of the element's own width
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
+
+from quantroof.errors import UsageError, unknown_name
+
+Granularity = Literal["none", "tensor", "channel", "token", "group"]
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A scalar type: width in bits, largest finite magnitude, and the relative step (or 1 for integers).
+
+    Sources: IEEE 754; bfloat16 and tf32 by their mantissa widths; OCP 8-bit Floating Point Specification
+    1.0 for e4m3 (448) and e5m2 (57344); two's complement for integers; QLoRA (arXiv 2305.14314) for nf4.
+    """
+
+    name: str
+    bits: int
+    max_value: float
+    step: float
+    kind: Literal["float", "int", "codebook"]
+
+    @property
+    def is_float(self) -> bool:
+        """True for a format that holds values without an external scale."""
+        return self.kind == "float"
+
+
+ELEMENTS: dict[str, Element] = {
+    e.name: e
+    for e in (
+        Element("fp32", 32, 3.4028234663852886e38, 2.0**-23, "float"),
+        # tf32 is a way to multiply fp32 storage: 32 bits in memory, 10 mantissa bits in the product.
+        Element("tf32", 32, 3.4028234663852886e38, 2.0**-10, "float"),
+        Element("fp16", 16, 65504.0, 2.0**-10, "float"),
+        Element("bf16", 16, 3.3895313892515355e38, 2.0**-7, "float"),
+        Element("fp8_e4m3", 8, 448.0, 2.0**-3, "float"),
+        Element("fp8_e5m2", 8, 57344.0, 2.0**-2, "float"),
+        Element("int8", 8, 127.0, 1.0, "int"),
+        Element("int4", 4, 7.0, 1.0, "int"),
+        Element("nf4", 4, 1.0, 0.0, "codebook"),
+    )
+}
+
+# Bits of one scale. Group scales ship as fp16/bf16 in every int4 checkpoint format; bitsandbytes keeps an
+# fp32 absmax per NF4 block (0.5 bit a weight at 64); epilogue scales are fp32 in cuBLASLt and CUTLASS.
+_SCALE_BITS: dict[Granularity, int] = {"none": 0, "tensor": 32, "channel": 32, "token": 32, "group": 16}
+_CODEBOOK_SCALE_BITS = 32
+
+_TEXT = re.compile(
+    r"(?P<element>[a-z0-9_]+?)"
+    r"(?:\.(?P<granularity>tensor|channel|token|g(?P<group>\d+)))?"
+    r"(?P<zp>\.zp)?"
+    r"(?:\.from_(?P<source>[a-z0-9_]+))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """An element type with the granularity of its scales.
+
+    `group` counts elements along K that share a scale; `zero_point` adds one zero of the element's width per
+    scale; `arrives_as` names the element in which activations reach a call that quantises them itself.
+    """
+
+    element: Element
+    granularity: Granularity = "none"
+    group: int | None = None
+    zero_point: bool = False
+    arrives_as: Element | None = None
+
+    def __post_init__(self) -> None:
+        if (self.granularity == "group") != (self.group is not None):
+            raise ValueError("a group format needs a group size, and only a group format has one")
+        if self.group is not None and self.group < 1:
+            raise UsageError(f"group size {self.group} is not positive")
+
+    def __str__(self) -> str:
+        """The stable text that `parse` reads."""
+        text = self.element.name
+        if self.group is not None:
+            text += f".g{self.group}"
+        elif self.granularity != "none":
+            text += f".{self.granularity}"
+        if self.zero_point:
+            text += ".zp"
+        return f"{text}.from_{self.arrives_as.name}" if self.arrives_as else text
+
+    @staticmethod
+    @lru_cache(maxsize=512)
+    def parse(text: str) -> Format:
+        """Read the stable text of a format; UsageError names what is not understood."""
+        match = _TEXT.fullmatch(text)
+        if match is None:
+            raise UsageError(f"'{text}' is not a number format", hint="write it like bf16, int8.channel or int4.g128")
+        found = match.groupdict()
+        group = int(found["group"]) if found["group"] else None
+        named: dict[str, Granularity] = {"tensor": "tensor", "channel": "channel", "token": "token"}
+        granularity = "group" if group is not None else named.get(found["granularity"] or "", "none")
+        source = element(found["source"]) if found["source"] else None
+        return Format(element(found["element"]), granularity, group, bool(found["zp"]), source)
+
+    @property
+    def traffic_element(self) -> Element:
+        """The element type in which the values cross the memory bus."""
+        return self.arrives_as or self.element
+
+    @property
+    def scale_bits(self) -> int:
+        """Bits of one scale of this format."""
+        if self.element.kind == "codebook" and self.granularity == "group":
+            return _CODEBOOK_SCALE_BITS
+        return _SCALE_BITS[self.granularity]
+
+    def scale_count(self, rows: int, cols: int) -> int:
+        """How many scales a [rows, cols] tensor has; cols is the dimension K that groups run along."""
+        if self.granularity == "group":
+            assert self.group is not None
+            if cols % self.group:
+                raise UsageError(f"group size {self.group} does not divide K = {cols}")
+            return rows * (cols // self.group)
+        return {"none": 0, "tensor": 1, "channel": rows, "token": rows}[self.granularity]
+
+    def storage_bytes(self, rows: int, cols: int) -> int:
+        """Compulsory bytes of a [rows, cols] tensor: packed elements, scales and zero points, each once."""
+        if self.arrives_as is not None:
+            return _ceil_bytes(rows * cols * self.arrives_as.bits)
+        scales = self.scale_count(rows, cols)
+        zeros = scales * self.element.bits if self.zero_point else 0
+        return _ceil_bytes(rows * cols * self.element.bits) + _ceil_bytes(scales * self.scale_bits + zeros)
+
+    def bits_per_element(self, rows: int, cols: int) -> float:
+        """Average stored bits an element, scales and zero points included (int4.g128 gives 4.125)."""
+        return self.storage_bytes(rows, cols) * 8 / (rows * cols)
+
+    def with_group(self, group: int) -> Format:
+        """The same format with another group size; a format without groups is returned unchanged."""
+        return replace(self, group=group) if self.granularity == "group" else self
+
+
+def element(name: str) -> Element:
+    """Look an element type up by name."""
+    if name not in ELEMENTS:
+        raise unknown_name("element type", name, list(ELEMENTS))
+    return ELEMENTS[name]
+
+
+def _ceil_bytes(bits: int) -> int:
+    return (bits + 7) // 8

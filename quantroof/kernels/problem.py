@@ -1,0 +1,80 @@
+"""A Problem: the data of one case on one device, and the reference that kernels are checked against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+
+from quantroof.hwprofiles.types import Device
+from quantroof.kernels.cases import Case
+from quantroof.kernels.formats import Element, Format
+from quantroof.kernels.quantize import Quantized, quantize, storage_dtype
+
+# Relative Frobenius error a correct kernel may show against fp64 of the values it was given. An output
+# rounded to p mantissa bits contributes about 2^-p / sqrt(12); dequantising to the activations' format costs
+# as much again, and library kernels may add in fp16 or tf32. Factors of about 4 above what was seen on one
+# x86 CPU (bf16 1.7e-3, fp16 2.1e-4, fp32 4e-7), so that a wrong scale or a lost group still stands out.
+_TOLERANCE = {"fp32": 1e-5, "tf32": 2e-3, "fp16": 2e-3, "bf16": 8e-3}
+
+
+def tolerance(case: Case) -> float:
+    """Largest relative Frobenius error of a correct kernel: owned by the formats of the case."""
+    names = (case.output.element.name, case.activation.element.name)
+    return max(_TOLERANCE.get(name, 0.0) for name in names)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """x [M, K] and w [N, K] of standard normal fp32 values, seeded, with their quantised forms."""
+
+    case: Case
+    device: Device
+    seed: int = 0
+
+    @property
+    def torch_device(self) -> torch.device:
+        """Where the tensors live."""
+        return torch.device("cuda", self.device.index) if self.device.kind == "cuda" else torch.device("cpu")
+
+    @cached_property
+    def _source(self) -> tuple[torch.Tensor, torch.Tensor]:
+        generator = torch.Generator(self.torch_device).manual_seed(self.seed)
+        shapes = ((self.case.m, self.case.k), (self.case.n, self.case.k))
+        x, w = (torch.randn(s, generator=generator, device=self.torch_device) for s in shapes)
+        return x, w
+
+    @cached_property
+    def weight(self) -> Quantized:
+        """The weight [N, K] in its format."""
+        return quantize(self._source[1], self.case.weight)
+
+    @cached_property
+    def arriving(self) -> torch.Tensor:
+        """The activations [M, K] as they reach the call: the format's own type, or the one it converts from."""
+        given = self.case.activation.arrives_as
+        return self._source[0].to(storage_dtype(_plain(given))) if given else self.activation.codes
+
+    @cached_property
+    def activation(self) -> Quantized:
+        """The activations [M, K] in the format that enters the multiplier."""
+        fmt = self.case.activation
+        if fmt.arrives_as is None:
+            return quantize(self._source[0], fmt)
+        return quantize(self.arriving.float(), replace(fmt, arrives_as=None))
+
+    @cached_property
+    def reference(self) -> torch.Tensor:
+        """fp64 product [M, N] of the very values a kernel is given."""
+        return self.activation.dequantized() @ self.weight.dequantized().T
+
+    @cached_property
+    def unquantized(self) -> torch.Tensor:
+        """fp64 product [M, N] of the fp32 values before any rounding."""
+        x, w = self._source
+        return x.double() @ w.double().T
+
+
+def _plain(element: Element) -> Format:
+    return Format(element)

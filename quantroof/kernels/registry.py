@@ -1,0 +1,110 @@
+"""Kernels: who implements an operation for which formats. Declarations are torch-free; `build` imports torch.
+
+A kernel module declares `KERNELS`, a tuple of Kernel. `load()` walks the operation folders, so adding a
+kernel edits no other file; a module that cannot be imported becomes a recorded reason, never a silent gap.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quantroof.errors import unknown_name
+from quantroof.hwprofiles.types import Device
+from quantroof.kernels.cases import Case, Operation
+
+if TYPE_CHECKING:
+    from quantroof.kernels.problem import Problem
+
+OPERATION_FOLDERS = ("linear",)
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Why a kernel cannot run a case here: `fp8 matrix instructions need compute capability 8.9`."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A kernel bound to a problem: everything allocated, packed and compiled, ready to be timed.
+
+    `call(*weights)` returns the output [M, N]. The bench clones `weights` (the packed weight stream with its
+    scales) past the last-level cache and passes another set to every call, so `call` must not keep them.
+    `hot` names what stays in cache between calls all the same; `config` is recorded with the measurement.
+    """
+
+    weights: tuple[Any, ...]
+    call: Callable[..., Any]
+    config: dict[str, str | int | float | bool] = field(default_factory=dict)
+    hot: tuple[str, ...] = ("activations", "output")
+    capturable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One implementation of operations for some formats.
+
+    `check(case, device)` is torch-free and says why the kernel cannot run, or None. `build(problem)` does all
+    set-up outside the timed region and may still return a Skip that only the library itself can know of.
+    """
+
+    name: str
+    provider: str
+    operations: tuple[Operation, ...]
+    check: Callable[[Case, Device], Skip | None]
+    build: Callable[[Problem], Prepared | Skip]
+    summary: str = ""
+
+    def skip(self, case: Case, device: Device) -> Skip | None:
+        """Why this kernel does not apply, or None."""
+        if case.operation not in self.operations:
+            return Skip(f"{self.name} implements {', '.join(self.operations)}, not {case.operation}")
+        return self.check(case, device)
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Every declared kernel by name, and the modules that could not be imported with their reasons."""
+
+    kernels: dict[str, Kernel]
+    broken: dict[str, str]
+
+    @property
+    def providers(self) -> list[str]:
+        """Names of all providers, sorted."""
+        return sorted({k.provider for k in self.kernels.values()})
+
+    def for_providers(self, names: tuple[str, ...] | None) -> list[Kernel]:
+        """Kernels of the named providers, all without names; UsageError for an unknown provider."""
+        for name in names or ():
+            if name not in self.providers:
+                raise unknown_name("provider", name, self.providers)
+        return [k for k in self.kernels.values() if names is None or k.provider in names]
+
+
+@lru_cache(maxsize=1)
+def load() -> Registry:
+    """Import every kernel module below the operation folders and collect what they declare."""
+    kernels: dict[str, Kernel] = {}
+    broken: dict[str, str] = {}
+    for folder in OPERATION_FOLDERS:
+        path = Path(__file__).parent / folder
+        for module in pkgutil.iter_modules([str(path)]):
+            name = f"quantroof.kernels.{folder}.{module.name}"
+            try:
+                declared: tuple[Kernel, ...] = getattr(importlib.import_module(name), "KERNELS", ())
+            except ImportError as error:
+                broken[name] = str(error)
+                continue
+            for kernel in declared:
+                if kernel.name in kernels:
+                    raise ValueError(f"kernel {kernel.name} is declared twice, the second time in {name}")
+                kernels[kernel.name] = kernel
+    return Registry(kernels, broken)

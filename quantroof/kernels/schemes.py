@@ -1,0 +1,76 @@
+"""Schemes: the triples of weight, activation and output format that users choose between.
+
+`w4a16` means 4-bit weights times 16-bit activations. A weight-only scheme multiplies in the activations'
+format after dequantisation; a W8A8 scheme multiplies in int8 or fp8. The plain `-w8a8` schemes quantise the
+bf16 activations inside the timed call, because a serving engine must; `-static` ones receive them quantised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from quantroof.errors import unknown_name
+from quantroof.kernels.formats import Element, Format
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """One choice of formats for a linear layer, with the name that suites and reports use."""
+
+    name: str
+    weight: Format
+    activation: Format
+    output: Format
+    summary: str
+
+    @property
+    def compute(self) -> Element:
+        """The element type that enters the multiplier, hence which matrix roof applies."""
+        return compute_element(self.weight, self.activation)
+
+    def with_group(self, group: int) -> Scheme:
+        """The same scheme with another weight group size."""
+        return replace(self, weight=self.weight.with_group(group))
+
+
+def compute_element(weight: Format, activation: Format) -> Element:
+    """The multiplier's input type: the activations' element, since weights are converted to it."""
+    del weight  # weight-only formats are dequantised to the activations' element before they are multiplied
+    return activation.element
+
+
+def _scheme(name: str, weight: str, activation: str, output: str, summary: str) -> Scheme:
+    return Scheme(name, Format.parse(weight), Format.parse(activation), Format.parse(output), summary)
+
+
+SCHEMES: dict[str, Scheme] = {
+    s.name: s
+    for s in (
+        _scheme("fp32", "fp32", "fp32", "fp32", "single precision"),
+        _scheme("tf32", "tf32", "tf32", "fp32", "fp32 storage, 10-bit mantissa products"),
+        _scheme("fp16", "fp16", "fp16", "fp16", "half precision"),
+        _scheme("bf16", "bf16", "bf16", "bf16", "bfloat16, the serving baseline"),
+        _scheme("fp8-w8a8", "fp8_e4m3.channel", "fp8_e4m3.token.from_bf16", "bf16", "fp8 matrix units, quantising included"),
+        _scheme("fp8-w8a8-static", "fp8_e4m3.tensor", "fp8_e4m3.tensor", "bf16", "fp8 matrix units, activations arrive as fp8"),
+        _scheme("int8-w8a8", "int8.channel", "int8.token.from_bf16", "bf16", "int8 matrix units, quantising included"),
+        _scheme("int8-w8a8-static", "int8.channel", "int8.token", "bf16", "int8 matrix units, activations arrive as int8"),
+        _scheme("int8-w8a16", "int8.channel", "bf16", "bf16", "int8 weights, bf16 arithmetic"),
+        _scheme("int4-w4a16", "int4.g128", "bf16", "bf16", "int4 weights in groups of 128, bf16 arithmetic"),
+    )
+}
+
+
+def scheme(name: str, where: str | None = None) -> Scheme:
+    """Look a scheme up by name; the error names `where` (a file and key) and the nearest names."""
+    if name not in SCHEMES:
+        raise unknown_name("format", name, list(SCHEMES), where)
+    return SCHEMES[name]
+
+
+def scheme_of(weight: Format, activation: Format, output: Format) -> Scheme | None:
+    """The scheme that formats belong to, whatever its group size; None for a triple nobody named."""
+    for candidate in SCHEMES.values():
+        sized = candidate if weight.group is None else candidate.with_group(weight.group)
+        if (sized.weight, sized.activation, sized.output) == (weight, activation, output):
+            return sized
+    return None

@@ -1,0 +1,191 @@
+"""The typed lines of a run file. Every line is one JSON object whose `kind` says what it is.
+
+Times are nanoseconds, sizes bytes, clocks MHz, power watts. Rates are derived by the reader, never stored.
+None means "not reported"; no zero stands for "unknown".
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Literal
+
+import msgspec
+
+from quantroof.hwprofiles.types import Device, HardwareProfile
+from quantroof.kernels.cases import Case
+
+SCHEMA = "quantroof-run/1"
+
+Status = Literal["ok", "incorrect", "skipped", "failed", "simulated"]
+TIMED: tuple[Status, ...] = ("ok", "simulated")
+
+Cache = Literal["cold", "hot"]
+Method = Literal["cpu-blocks", "cuda-graph", "cuda-events", "simulated"]
+StoppedBy = Literal["precision", "wall", "max_samples"]
+Config = dict[str, str | int | float | bool]
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """Raw samples and how they were taken.
+
+    `samples_ns` holds one time per call for every block of `calls_per_sample` calls, in order, none removed.
+    `copies` weight sets were rotated through, `rotated_bytes` in all, so that a cold call reads DRAM;
+    `hot` says what stays in cache between calls all the same.
+    """
+
+    samples_ns: tuple[float, ...]
+    calls_per_sample: int
+    cache: Cache
+    method: Method
+    stopped_by: StoppedBy
+    copies: int
+    rotated_bytes: int
+    hot: tuple[str, ...] = ()
+    mode: Literal["burst", "sustained"] = "burst"
+
+
+class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
+    """Errors of a kernel's output, relative to the largest or total magnitude of the reference.
+
+    `frobenius` and `max_abs` compare with an fp64 reference of the very values the kernel was given;
+    `format_frobenius` compares with the product of the unquantised values: what the format itself costs.
+    """
+
+    frobenius: float
+    max_abs: float
+    tolerance: float
+    format_frobenius: float | None = None
+
+
+class DeviceState(msgspec.Struct, frozen=True, kw_only=True):
+    """The state the device was in while a case was timed; every field may be unreported.
+
+    `reasons` are NVML's clock-event reason bits, or-ed over the case, with `age_ms` of the oldest reading.
+    """
+
+    sm_clock_mhz: float | None = None
+    sm_clock_source: Literal["device", "nvml"] | None = None
+    memory_clock_mhz: float | None = None
+    temperature_c: float | None = None
+    power_w: float | None = None
+    energy_j: float | None = None
+    reasons: int | None = None
+    age_ms: float | None = None
+
+
+class Flag(msgspec.Struct, frozen=True, kw_only=True):
+    """A warning about one line: a code for programs, a sentence with the number and the remedy for people."""
+
+    code: str
+    text: str
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """Base of every record kind."""
+
+
+class RunInfo(Line, frozen=True, kw_only=True, tag="run"):
+    """The first line: what was run, where, with what. `plan` lists case and kernel of every planned line."""
+
+    schema: str
+    run_id: str
+    started_at: str
+    command: tuple[str, ...]
+    suite: str
+    suite_source: str
+    settings: dict[str, Any]
+    devices: tuple[Device, ...]
+    profiles: dict[str, HardwareProfile]
+    versions: dict[str, str]
+    host: dict[str, str | int | None]
+    git: str | None = None
+    simulated: bool = False
+    plan: tuple[tuple[str, str, str], ...] = ()
+    """(device id, case id, kernel name), in the order of the run."""
+
+
+class Ceiling(Line, frozen=True, kw_only=True, tag="ceiling"):
+    """What this very device was measured to do. A bandwidth has bytes, a matrix rate has flops.
+
+    `name` is read, write, copy or triad for a bandwidth, and the element type for a matrix rate.
+    """
+
+    device: str
+    quantity: Literal["bandwidth", "matrix"]
+    name: str
+    kernel: str
+    status: Status
+    reason: str | None = None
+    bytes_moved: int | None = None
+    flops: int | None = None
+    shape: tuple[int, ...] | None = None
+    timing: Timing | None = None
+    state: DeviceState | None = None
+
+    def __post_init__(self) -> None:
+        _require_timing_iff_timed(self.status, self.timing, self.reason)
+
+
+class Measurement(Line, frozen=True, kw_only=True, tag="measurement"):
+    """Case x Kernel x Device. `case` is the case's id; `config` the kernel's own configuration."""
+
+    device: str
+    case: str
+    kernel: str
+    provider: str
+    status: Status
+    reason: str | None = None
+    flops: int
+    bytes_moved: int
+    timing: Timing | None = None
+    accuracy: Accuracy | None = None
+    state: DeviceState | None = None
+    flags: tuple[Flag, ...] = ()
+    config: Config = {}
+    elapsed_s: float | None = None
+    """Wall time the whole case took, set-up and checks included."""
+
+    def __post_init__(self) -> None:
+        _require_timing_iff_timed(self.status, self.timing, self.reason)
+        parsed_case(self.case)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What identifies a planned measurement: device, case, kernel."""
+        return self.device, self.case, self.kernel
+
+
+class RunEnd(Line, frozen=True, kw_only=True, tag="end"):
+    """The run stopped here: complete, or interrupted (a resumed run has several)."""
+
+    finished_at: str
+    outcome: Literal["complete", "interrupted", "failed"]
+    reason: str | None = None
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """A line of a kind this version does not know, kept as it was."""
+
+    kind: str
+    data: dict[str, Any]
+
+
+AnyLine = RunInfo | Ceiling | Measurement | RunEnd
+
+
+@lru_cache(maxsize=65536)
+def parsed_case(case_id: str) -> Case:
+    """The Case behind an id; ValueError where the text is none."""
+    return Case.parse(case_id)
+
+
+def _require_timing_iff_timed(status: Status, timing: Timing | None, reason: str | None) -> None:
+    if status in TIMED:
+        if timing is None or not timing.samples_ns:
+            raise ValueError(f"status '{status}' needs timing samples")
+        if any(not sample > 0 for sample in timing.samples_ns):
+            raise ValueError("a sample is not a positive number")
+    elif timing is not None:
+        raise ValueError(f"status '{status}' must not carry a timing")
+    elif not reason:
+        raise ValueError(f"status '{status}' needs a reason")
