@@ -77,7 +77,7 @@ class Case:
     @property
     def compute(self) -> Element:
         """The element type that enters the multiplier: the key of the matrix roof."""
-        return compute_element(self.weight, self.activation)
+        return compute_element(self.activation)
 
     @property
     def flops(self) -> int:

@@ -108,7 +108,9 @@ class Format:
         """Read the stable text of a format; UsageError names what is not understood."""
         match = _TEXT.fullmatch(text)
         if match is None:
-            raise UsageError(f"'{text}' is not a number format", hint="write it like bf16, int8.channel or int4.g128")
+            raise UsageError(
+                f"'{text}' is not a number format", hint="write it like bf16, int8.channel or int4.g128"
+            )
         found = match.groupdict()
         group = int(found["group"]) if found["group"] else None
         named: dict[str, Granularity] = {"tensor": "tensor", "channel": "channel", "token": "token"}

@@ -52,7 +52,7 @@ class Problem:
 
     @cached_property
     def arriving(self) -> torch.Tensor:
-        """The activations [M, K] as they reach the call: the format's own type, or the one it converts from."""
+        """The activations [M, K] as they reach the call: in the format, or in what it converts from."""
         given = self.case.activation.arrives_as
         return self._source[0].to(storage_dtype(_plain(given))) if given else self.activation.codes
 

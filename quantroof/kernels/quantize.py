@@ -34,6 +34,13 @@ class Quantized:
     codes: torch.Tensor
     scales: torch.Tensor | None
 
+    @property
+    def scale(self) -> torch.Tensor:
+        """The scales of a format that has them."""
+        if self.scales is None:
+            raise ValueError(f"{self.format} has no scales")
+        return self.scales
+
     def dequantized(self, dtype: torch.dtype = torch.float64) -> torch.Tensor:
         """The very values a kernel is given, as [rows, K] of `dtype`."""
         values = self.codes.to(dtype)

@@ -12,14 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from quantroof.errors import unknown_name
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case, Operation
+from quantroof.kernels.schemes import scheme_of
 
 if TYPE_CHECKING:
     from quantroof.kernels.problem import Problem
+
+Target = Literal["cpu", "gpu"]
 
 OPERATION_FOLDERS = ("linear",)
 
@@ -47,26 +50,35 @@ class Prepared:
     capturable: bool = True
 
 
+def is_gpu(device: Device) -> bool:
+    """True for a CUDA device and for a simulated one."""
+    return device.kind in ("cuda", "sim")
+
+
 @dataclass(frozen=True, slots=True)
 class Kernel:
     """One implementation of operations for some formats.
 
-    `check(case, device)` is torch-free and says why the kernel cannot run, or None. `build(problem)` does all
-    set-up outside the timed region and may still return a Skip that only the library itself can know of.
+    `schemes`, `operations` and `targets` say what it is made for. `check(case, device)` is torch-free and
+    says why the kernel cannot run a case it is made for, or None. `build(problem)` does all set-up outside
+    the timed region and may still return a Skip that only the library itself can know of.
     """
 
     name: str
     provider: str
-    operations: tuple[Operation, ...]
-    check: Callable[[Case, Device], Skip | None]
+    schemes: tuple[str, ...]
     build: Callable[[Problem], Prepared | Skip]
+    check: Callable[[Case, Device], Skip | None] = lambda _case, _device: None
+    operations: tuple[Operation, ...] = ("gemv", "gemm")
+    targets: tuple[Target, ...] = ("cpu", "gpu")
     summary: str = ""
 
-    def skip(self, case: Case, device: Device) -> Skip | None:
-        """Why this kernel does not apply, or None."""
-        if case.operation not in self.operations:
-            return Skip(f"{self.name} implements {', '.join(self.operations)}, not {case.operation}")
-        return self.check(case, device)
+    def made_for(self, case: Case, device: Device) -> bool:
+        """Whether a case on a device is this kernel's business at all; if not, nothing is reported."""
+        target: Target = "gpu" if is_gpu(device) else "cpu"
+        named = scheme_of(case.weight, case.activation, case.output)
+        known = named is not None and named.name in self.schemes
+        return known and case.operation in self.operations and target in self.targets
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,37 +26,41 @@ class Scheme:
     @property
     def compute(self) -> Element:
         """The element type that enters the multiplier, hence which matrix roof applies."""
-        return compute_element(self.weight, self.activation)
+        return compute_element(self.activation)
 
     def with_group(self, group: int) -> Scheme:
         """The same scheme with another weight group size."""
         return replace(self, weight=self.weight.with_group(group))
 
 
-def compute_element(weight: Format, activation: Format) -> Element:
-    """The multiplier's input type: the activations' element, since weights are converted to it."""
-    del weight  # weight-only formats are dequantised to the activations' element before they are multiplied
+def compute_element(activation: Format) -> Element:
+    """The multiplier's input type: the activations' element, to which weight-only formats are dequantised."""
     return activation.element
 
 
-def _scheme(name: str, weight: str, activation: str, output: str, summary: str) -> Scheme:
-    return Scheme(name, Format.parse(weight), Format.parse(activation), Format.parse(output), summary)
-
+# name, weight, activation, output, what it is
+_TABLE = (
+    ("fp32", "fp32", "fp32", "fp32", "single precision"),
+    ("tf32", "tf32", "tf32", "fp32", "fp32 storage, products of 10-bit mantissas"),
+    ("fp16", "fp16", "fp16", "fp16", "half precision"),
+    ("bf16", "bf16", "bf16", "bf16", "bfloat16, the serving baseline"),
+    ("fp8-w8a8", "fp8_e4m3.channel", "fp8_e4m3.token.from_bf16", "bf16", "fp8 products, quantising included"),
+    (
+        "fp8-w8a8-static",
+        "fp8_e4m3.tensor",
+        "fp8_e4m3.tensor",
+        "bf16",
+        "fp8 products, activations arrive as fp8",
+    ),
+    ("int8-w8a8", "int8.channel", "int8.token.from_bf16", "bf16", "int8 products, quantising included"),
+    ("int8-w8a8-static", "int8.channel", "int8.token", "bf16", "int8 products, activations arrive as int8"),
+    ("int8-w8a16", "int8.channel", "bf16", "bf16", "int8 weights, bf16 products"),
+    ("int4-w4a16", "int4.g128", "bf16", "bf16", "int4 weights in groups of 128, bf16 products"),
+)
 
 SCHEMES: dict[str, Scheme] = {
-    s.name: s
-    for s in (
-        _scheme("fp32", "fp32", "fp32", "fp32", "single precision"),
-        _scheme("tf32", "tf32", "tf32", "fp32", "fp32 storage, 10-bit mantissa products"),
-        _scheme("fp16", "fp16", "fp16", "fp16", "half precision"),
-        _scheme("bf16", "bf16", "bf16", "bf16", "bfloat16, the serving baseline"),
-        _scheme("fp8-w8a8", "fp8_e4m3.channel", "fp8_e4m3.token.from_bf16", "bf16", "fp8 matrix units, quantising included"),
-        _scheme("fp8-w8a8-static", "fp8_e4m3.tensor", "fp8_e4m3.tensor", "bf16", "fp8 matrix units, activations arrive as fp8"),
-        _scheme("int8-w8a8", "int8.channel", "int8.token.from_bf16", "bf16", "int8 matrix units, quantising included"),
-        _scheme("int8-w8a8-static", "int8.channel", "int8.token", "bf16", "int8 matrix units, activations arrive as int8"),
-        _scheme("int8-w8a16", "int8.channel", "bf16", "bf16", "int8 weights, bf16 arithmetic"),
-        _scheme("int4-w4a16", "int4.g128", "bf16", "bf16", "int4 weights in groups of 128, bf16 arithmetic"),
-    )
+    name: Scheme(name, Format.parse(weight), Format.parse(activation), Format.parse(output), summary)
+    for name, weight, activation, output, summary in _TABLE
 }
 
 
