@@ -1,0 +1,115 @@
+"""Subjects of a report: every device of every run, with its roofs, ceilings and points."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+from quantroof.errors import UsageError
+from quantroof.hwprofiles.types import Device, HardwareProfile
+from quantroof.records.directory import Run
+from quantroof.records.lines import TIMED, Ceiling
+from quantroof.records.roofs import Roofs, datasheet_roofs, measured_roofs
+from quantroof.reports.points import Point, point
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One device of one run. `label` is unique in the report; the rest is what was measured on it."""
+
+    label: str
+    run: Run
+    device: Device
+    profile: HardwareProfile | None
+    measured: Roofs
+    datasheet: Roofs | None
+    held: Roofs | None
+    ceilings: tuple[Ceiling, ...]
+    points: tuple[Point, ...]
+
+    @property
+    def timed(self) -> tuple[Point, ...]:
+        """The points that have a time."""
+        return tuple(p for p in self.points if p.time is not None)
+
+
+def subjects(runs: list[Run]) -> list[Subject]:
+    """All devices of the runs, in order; UsageError for a measurement on a device that no header lists."""
+    several = len(runs) > 1
+    found = [
+        _subject(run, device, f"{run.info.run_id} {device.id}" if several else device.id)
+        for run in runs
+        for device in run.info.devices
+    ]
+    for run in runs:
+        known = {device.id for device in run.info.devices}
+        named = [*(c.device for c in run.ceilings), *(m.device for m in run.measurements)]
+        for device_id in dict.fromkeys(named):
+            if device_id not in known:
+                what = f"a line names device '{device_id}', which the header does not list"
+                raise UsageError(what, where=str(run.path))
+    return found
+
+
+def _subject(run: Run, device: Device, label: str) -> Subject:
+    profile = run.info.profiles.get(device.profile_id or "")
+    ceilings = tuple(c for c in run.ceilings if c.device == device.id)
+    measured = measured_roofs(device.id, list(ceilings))
+    datasheet = datasheet_roofs(profile) if profile else None
+    curve = read_curve(ceilings)
+    points = tuple(
+        point(m, measured, datasheet, bandwidth_at(curve, m.bytes_moved))
+        for m in run.measurements
+        if m.device == device.id
+    )
+    held = held_roofs(profile, ceilings, measured) if profile else None
+    return Subject(label, run, device, profile, measured, datasheet, held, ceilings, points)
+
+
+def rate(ceiling: Ceiling) -> float | None:
+    """Bytes/s or operations/s of one ceiling, None where it was not timed."""
+    amount = ceiling.bytes_moved if ceiling.quantity == "bandwidth" else ceiling.flops
+    if ceiling.status not in TIMED or ceiling.timing is None or amount is None:
+        return None
+    return amount / median(ceiling.timing.samples_ns) * 1e9
+
+
+def read_curve(ceilings: tuple[Ceiling, ...]) -> list[tuple[int, float]]:
+    """(bytes, bytes/s) of the best read at every size, by size. Small reads cannot reach the full rate."""
+    best: dict[int, float] = {}
+    for ceiling in ceilings:
+        reached = rate(ceiling)
+        if ceiling.quantity == "bandwidth" and ceiling.name == "read" and reached and ceiling.bytes_moved:
+            best[ceiling.bytes_moved] = max(best.get(ceiling.bytes_moved, 0.0), reached)
+    return sorted(best.items())
+
+
+def bandwidth_at(curve: list[tuple[int, float]], size: int) -> float | None:
+    """Bandwidth at a size, None outside the measured sizes.
+
+    The time is interpolated linearly in bytes, which is exact for a latency plus bytes / rate.
+    """
+    if len(curve) < 2 or not curve[0][0] <= size <= curve[-1][0]:
+        return None
+    for (low, low_rate), (high, high_rate) in pairwise(curve):
+        if low <= size <= high:
+            share = (size - low) / (high - low)
+            seconds = (1 - share) * low / low_rate + share * high / high_rate
+            return size / seconds
+    return None
+
+
+def held_roofs(profile: HardwareProfile, ceilings: tuple[Ceiling, ...], measured: Roofs) -> Roofs | None:
+    """Datasheet matrix peaks scaled to the clock that each matrix ceiling held, where both are known."""
+    matrix: dict[str, float] = {}
+    for ceiling in ceilings:
+        clock = ceiling.state.sm_clock_mhz if ceiling.state else None
+        peak = profile.peak(ceiling.name)
+        if ceiling.quantity != "matrix" or clock is None or peak is None or peak.clock_mhz is None:
+            continue
+        at_clock = peak.flops_per_s * clock / peak.clock_mhz
+        if math.isfinite(at_clock):
+            matrix[ceiling.name] = max(matrix.get(ceiling.name, 0.0), at_clock)
+    return Roofs("datasheet", dict(measured.bandwidth), matrix) if matrix else None
