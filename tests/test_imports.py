@@ -1,0 +1,140 @@
+"""The import rule: rooms depend one way, the rooms that judge and show never need torch, help is quick."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "quantroof"
+# A room may import from those of a lower rank, and from itself.
+RANK = {
+    "hwprofiles": 0,
+    "kernels": 1,
+    "records": 2,
+    "bench": 3,
+    "gate": 4,
+    "fleet": 4,
+    "advisor": 4,
+    "quality": 4,
+    "reports": 5,
+    "cli": 6,
+}
+TORCH_FREE = ("records", "advisor", "gate", "fleet", "reports")
+HEAVY = ("torch", "triton", "cupy", "pandas", "plotly", "rich")
+
+
+def _modules(room: str) -> list[Path]:
+    return sorted((PACKAGE / room).rglob("*.py"))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, at its top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            yield node.module or ""
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_every_room_has_a_rank() -> None:
+    """A new room is placed in the order of imports before it is used."""
+    rooms = {p.name for p in PACKAGE.iterdir() if p.is_dir() and p.name != "__pycache__"}
+
+    assert rooms <= set(RANK)
+
+
+@pytest.mark.parametrize("room", RANK)
+def test_rooms_import_one_way(room: str) -> None:
+    """hwprofiles <- kernels <- records <- bench <- gate, fleet, advisor, quality <- reports <- cli."""
+    wrong = []
+    for path in _modules(room):
+        for module in _imports(path):
+            package, _, rest = module.partition(".")
+            other = rest.split(".")[0]
+            if package == "quantroof" and other in RANK and other != room and RANK[other] >= RANK[room]:
+                wrong.append(f"{path.relative_to(ROOT)} imports {module}")
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("room", RANK)
+def test_rooms_are_imported_by_their_full_name(room: str) -> None:
+    """`kernels.x` and `quantroof.kernels.x` would be two modules with two registries."""
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in _modules(room)
+        for module in _imports(path)
+        if module.split(".")[0] in RANK
+    ]
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("room", TORCH_FREE)
+def test_judging_and_showing_name_no_torch(room: str) -> None:
+    """No file of these rooms imports torch, triton or cupy, not even inside a function."""
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in _modules(room)
+        for module in _imports(path)
+        if module.split(".")[0] in ("torch", "triton", "cupy")
+    ]
+
+    assert wrong == []
+
+
+def test_judging_and_showing_work_where_torch_cannot_be_imported() -> None:
+    """Every module of these rooms imports with torch, triton and cupy refused, imports in turn included."""
+    names = [_name(path) for room in TORCH_FREE for path in _modules(room)]
+    code = (
+        "import sys, importlib\n"
+        "for name in ('torch', 'triton', 'cupy'): sys.modules[name] = None\n"
+        "for name in sys.argv[1:]: importlib.import_module(name)"
+    )
+
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *names], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`quantroof --help` names every command without importing torch, pandas, plotly or rich."""
+    code = (
+        "import sys, json\n"
+        "from quantroof.cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        f"print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
+    )
+
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert json.loads(ran.stdout.splitlines()[-1]) == []
+
+
+def test_help_is_quick() -> None:
+    """`quantroof --help` takes under 0.3 s: the best of seven, for other processes share this machine."""
+
+    def seconds() -> float:
+        started = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "quantroof", "--help"], cwd=ROOT, capture_output=True, check=True
+        )
+        return time.perf_counter() - started
+
+    assert min(seconds() for _ in range(7)) < 0.3

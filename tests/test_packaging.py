@@ -1,0 +1,121 @@
+"""One package, four links at the root, and no top-level name taken from anybody else."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "quantroof"
+LINKS = ("bench", "hwprofiles", "kernels", "reports")
+ROOMS = sorted(p.name for p in PACKAGE.iterdir() if p.is_dir() and p.name != "__pycache__")
+
+
+def _python(code: str, *arguments: str, cwd: Path) -> str:
+    """Run `python -c` in a folder, as a user would (the folder is on sys.path), and return its output."""
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.strip()
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_root_link_is_relative_and_reaches_its_room(name: str) -> None:
+    """`kernels` at the root is a relative link to `quantroof/kernels`."""
+    link = ROOT / name
+
+    assert link.is_symlink()
+    assert Path("quantroof") / name == link.readlink()
+    assert link.is_dir()
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")
+def test_links_are_committed_as_links() -> None:
+    """git stores the four links as links (mode 120000), so that a clone has them."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--stage", *LINKS], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+    assert ["120000"] * len(LINKS) == [line.split()[0] for line in listed.splitlines()]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_have_no_init(room: str) -> None:
+    """A room with an __init__.py would be a regular package at the root, and shadow packages of its name."""
+    assert not (PACKAGE / room / "__init__.py").exists()
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_a_package_of_the_same_name_is_not_shadowed(name: str, tmp_path: Path) -> None:
+    """`import kernels` at the repository's root finds an installed package of that name, not our room."""
+    theirs = tmp_path / name
+    theirs.mkdir()
+    (theirs / "__init__.py").write_text("owner = 'somebody else'\n")
+    code = f"import sys; sys.path.append(sys.argv[1]); import {name}; print({name}.owner)"
+
+    assert _python(code, str(tmp_path), cwd=ROOT) == "somebody else"
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_the_root_offers_no_regular_package(name: str) -> None:
+    """`find_spec("kernels")` has no file of ours behind it: at most a namespace portion, which yields."""
+    code = f"import importlib.util as u; s = u.find_spec({name!r}); print(s.origin if s else None)"
+
+    origin = _python(code, cwd=ROOT)
+
+    assert not origin.startswith(str(ROOT))
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built for real from a copy of the tree (so that no build folder is left here)."""
+    source = tmp_path_factory.mktemp("source")
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    shutil.copytree(PACKAGE, source / "quantroof", ignore=ignored)
+    for name in LINKS:
+        (source / name).symlink_to(Path("quantroof") / name)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    out = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(source)]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-2000:]
+    (path,) = out.glob("*.whl")
+    return path
+
+
+def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
+    """Every file of quantroof/ but its Markdown is in the wheel, data included, and nothing beside it."""
+    packed = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n}
+    here = {
+        str(path.relative_to(ROOT))
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".md"
+    }
+
+    assert packed == here
+
+
+def test_wheel_runs_away_from_the_checkout(wheel: Path, tmp_path: Path) -> None:
+    """Unpacked elsewhere, the wheel imports from there and finds its data files."""
+    target = tmp_path / "target"
+    zipfile.ZipFile(wheel).extractall(target)
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import quantroof\n"
+        "from importlib.resources import files\n"
+        "from quantroof.cli.main import cli\n"
+        "names = [p.name for p in (files('quantroof') / 'bench' / 'suites').iterdir()]\n"
+        "print(quantroof.__file__, *(n for n in names if n.endswith('.toml')))"
+    )
+
+    file, *suites = _python(code, str(target), cwd=tmp_path).split()
+
+    assert Path(file).is_relative_to(target)
+    assert {"quick.toml", "default.toml", "full.toml"} <= set(suites)

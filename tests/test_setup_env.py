@@ -1,0 +1,139 @@
+"""The environment that run_all.sh makes: what is installed follows from what the node has."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+
+@pytest.fixture
+def setup_env() -> ModuleType:
+    """scripts/setup_env.py as a module."""
+    spec = importlib.util.spec_from_file_location("setup_env", ROOT / "scripts" / "setup_env.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["setup_env"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _site_with_torch(folder: Path, version: str, cuda: str | None) -> Path:
+    """A site-packages folder with what a torch wheel leaves there to be seen."""
+    package, info = folder / "torch", folder / f"torch-{version}.dist-info"
+    package.mkdir(parents=True)
+    info.mkdir()
+    (package / "__init__.py").write_text("raise RuntimeError('must not be imported')\n")
+    (package / "version.py").write_text(f"__version__ = {version!r}\ncuda: Optional[str] = {cuda!r}\n")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n")
+    return folder
+
+
+@pytest.mark.parametrize(("cuda", "extra"), [("13.0", "cuda13"), ("12.8", "cuda12")])
+def test_a_cuda_torch_is_kept(
+    setup_env: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: str, extra: str
+) -> None:
+    """With a CUDA torch the environment goes on top of it, and pip is held to exactly that build."""
+    monkeypatch.syspath_prepend(_site_with_torch(tmp_path, "2.11.0+cu999", cuda))
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+
+    plan = setup_env.make_plan(setup_env.find_torch(), "580.1", EXTRAS, tests=False)
+
+    assert plan.on_top
+    assert plan.extras == (extra,)
+    assert "torch==2.11.0+cu999" in plan.constraints
+    assert not any(requirement.startswith("torch") for requirement in EXTRAS[extra])
+
+
+@pytest.mark.parametrize("torch", [None, ("2.12.0+cpu", None)])
+def test_no_driver_means_the_pinned_cpu_torch(setup_env: ModuleType, torch: tuple[str, None] | None) -> None:
+    """Without a driver a fresh environment gets the pinned CPU torch, whatever CPU torch lies about."""
+    found = setup_env.Torch(*torch) if torch else None
+
+    plan = setup_env.make_plan(found, None, EXTRAS, tests=False)
+
+    assert not plan.on_top
+    assert plan.extras == ("cpu",)
+    assert plan.first == ("torch==2.13.0",)
+
+
+@pytest.mark.parametrize(("driver", "extra"), [("580.159.04", "gpu"), ("570.86.15", "gpu-cuda12")])
+def test_a_driver_without_torch_gets_the_extra_that_it_can_run(
+    setup_env: ModuleType, driver: str, extra: str
+) -> None:
+    """CUDA 13 needs driver 580; an older driver gets the CUDA 12 libraries."""
+    plan = setup_env.make_plan(None, driver, EXTRAS, tests=False)
+
+    assert plan.extras == (extra,)
+
+
+def test_the_tests_of_a_gpu_node_never_pull_another_torch(setup_env: ModuleType) -> None:
+    """On top of a CUDA torch the test tools are installed without the pins of the CPU machines."""
+    plan = setup_env.make_plan(setup_env.Torch("2.11.0+cu130", "13.0"), "580.1", EXTRAS, tests=True)
+
+    assert plan.extras == ("cuda13", "test")
+    assert not any(requirement.startswith(("torch", "triton")) for requirement in EXTRAS["test"])
+
+
+def test_torch_and_triton_are_installed_first_for_tests(setup_env: ModuleType) -> None:
+    """Pins go in before anything that depends on torch could choose another one."""
+    plan = setup_env.make_plan(None, None, EXTRAS, tests=True)
+
+    assert plan.first == ("torch==2.13.0", "triton==3.7.1")
+
+
+def _run(script: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(ROOT / script), *arguments], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["--suite"], 2, "error: --suite needs a value"),
+        (["--python", "/no/such/python"], 3, "error: --python /no/such/python: no such program"),
+    ],
+)
+def test_run_all_tells_bad_options_in_one_line(
+    tmp_path: Path, arguments: list[str], code: int, line: str
+) -> None:
+    """A wrong option ends with one line and the exit code of its kind."""
+    ran = _run("run_all.sh", *arguments, cwd=tmp_path)
+
+    assert ran.returncode == code
+    assert ran.stderr.strip().splitlines()[-1].startswith(line)
+
+
+def test_no_install_names_what_is_missing(tmp_path: Path) -> None:
+    """--no-install on a bare Python says which packages it lacks, and exits 3."""
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(bare)], check=True)
+
+    ran = _run("run_all.sh", "--no-install", "--python", str(bare / "bin" / "python"), cwd=tmp_path)
+
+    assert ran.returncode == 3
+    last = ran.stderr.strip().splitlines()[-1]
+    assert "lacks click, msgspec, numpy" in last
+    assert "torch" in last
+
+
+def test_a_foreign_venv_is_left_alone(setup_env: ModuleType, tmp_path: Path) -> None:
+    """A .venv that somebody else made is not cleared."""
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "precious").touch()
+
+    with pytest.raises(SystemExit) as ended:
+        setup_env.ensure(tmp_path / ".venv", setup_env.make_plan(None, None, EXTRAS, tests=False))
+
+    assert ended.value.code == 3
+    assert (tmp_path / ".venv" / "precious").exists()
