@@ -1,0 +1,195 @@
+"""Suites: TOML data that says which layers, batches, formats and providers to run, and how precisely."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from quantroof.errors import QuantroofError, UsageError, unknown_name
+from quantroof.hwprofiles.types import Device
+from quantroof.kernels import layers
+from quantroof.kernels.cases import Case
+from quantroof.kernels.registry import is_gpu
+from quantroof.kernels.schemes import scheme
+
+SCHEMA = "quantroof-suite/1"
+SHIPPED = ("quick", "default", "full")
+
+T = TypeVar("T", bound=msgspec.Struct)
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+_UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]*)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
+_AT = re.compile(r"(?P<what>.*) - at `(?:key in )?\$\.?(?P<path>[^`]*)`")
+
+
+class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A bare shape for layers that have no name here."""
+
+    n: Positive
+    k: Positive
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a case is precise enough, and when to give up.
+
+    `precision` is the half-width of the 95 % interval of the median, as a share of it; `seconds_per_case`
+    bounds the sampling of one kernel.
+    """
+
+    precision: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.005
+    min_samples: Annotated[int, msgspec.Meta(ge=3)] = 10
+    max_samples: Positive = 2000
+    seconds_per_case: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+
+
+class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The product of layers (or shapes), batches and formats; `groups` replaces the group size."""
+
+    m: tuple[Positive, ...]
+    formats: tuple[str, ...]
+    layers: tuple[str, ...] = ()
+    shapes: tuple[Shape, ...] = ()
+    groups: tuple[Positive, ...] = ()
+
+
+class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a suite runs on one kind of device."""
+
+    sweep: tuple[Sweep, ...]
+    limits: Limits = Limits()
+    providers: tuple[str, ...] | None = None
+    description: str = ""
+
+
+class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole suite file. `cpu` replaces the sweeps and limits where the device is a CPU."""
+
+    schema: str
+    name: str
+    sweep: tuple[Sweep, ...]
+    description: str = ""
+    limits: Limits = Limits()
+    providers: tuple[str, ...] | None = None
+    cpu: Variant | None = None
+
+    def variant(self, device: Device) -> Variant:
+        """What this suite runs on a device."""
+        if not is_gpu(device) and self.cpu is not None:
+            return self.cpu
+        return Variant(self.sweep, self.limits, self.providers, self.description)
+
+
+def load(name_or_path: str) -> tuple[Suite, str]:
+    """A shipped suite by name, or any suite file; returns it with the text it was read from.
+
+    UsageError names file, key and the allowed values for anything that is not understood.
+    """
+    if name_or_path in SHIPPED:
+        where = f"{name_or_path}.toml"
+        text = (files("quantroof.bench") / "suites" / where).read_text(encoding="utf-8")
+        return parse(text, where), text
+    path = Path(name_or_path)
+    if path.suffix != ".toml" and not path.exists():
+        raise unknown_name("suite", name_or_path, [*SHIPPED, "PATH.toml"])
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot be read: {error}", where=name_or_path) from None
+    return parse(text, name_or_path), text
+
+
+def parse(text: str, where: str) -> Suite:
+    """Read and check the text of a suite file; `where` is the name that errors give it."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"not TOML: {error}", where=where) from None
+    if data.get("schema") != SCHEMA:
+        raise UsageError(f"schema is {data.get('schema')!r}, this version reads '{SCHEMA}'", where=where)
+    suite = _convert(data, Suite, where)
+    _check_names(suite, where)
+    return suite
+
+
+def expand(suite: Suite, device: Device, where: str = "suite") -> list[Case]:
+    """The distinct cases of a suite on a device, ordered so that neighbours share their weights."""
+    cases: dict[str, Case] = {}
+    for number, sweep in enumerate(suite.variant(device).sweep):
+        key = f"{where}: sweep[{number}]"
+        for n, k in _shapes(sweep, key):
+            for name in sweep.formats:
+                chosen = scheme(name, key)
+                variants = [chosen.with_group(g) for g in sweep.groups] or [chosen]
+                for variant in dict.fromkeys(variants):
+                    for m in sweep.m:
+                        case = _located(lambda v=variant, m=m, n=n, k=k: Case.linear(v, m, n, k), key)
+                        cases.setdefault(case.id, case)
+    return list(cases.values())
+
+
+def _check_names(suite: Suite, where: str) -> None:
+    tables = [("sweep", suite.sweep)]
+    if suite.cpu is not None:
+        tables.append(("cpu.sweep", suite.cpu.sweep))
+    for table, sweeps in tables:
+        if not sweeps:
+            raise UsageError(f"{table} is empty: nothing would run", where=where)
+        for number, sweep in enumerate(sweeps):
+            key = f"{where}: {table}[{number}]"
+            _shapes(sweep, key)
+            for name in sweep.formats:
+                scheme(name, f"{key}.formats")
+            for field, values in (("m", sweep.m), ("formats", sweep.formats)):
+                if not values:
+                    raise UsageError(f"{field} is empty: nothing would run", where=key)
+
+
+def _shapes(sweep: Sweep, key: str) -> list[tuple[int, int]]:
+    named = [layer for pattern in sweep.layers for layer in layers.find(pattern, f"{key}.layers")]
+    shapes = [(layer.n, layer.k) for layer in named] + [(s.n, s.k) for s in sweep.shapes]
+    if not shapes:
+        raise UsageError("neither layers nor shapes: nothing would run", where=key)
+    return shapes
+
+
+def _located(make: Any, key: str) -> Case:
+    try:
+        case: Case = make()
+    except QuantroofError as error:
+        raise UsageError(error.what, where=key, hint=error.hint) from None
+    return case
+
+
+def _convert(data: dict[str, Any], kind: type[T], where: str) -> T:
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        raise _explained(str(error), kind, where) from None
+
+
+def _explained(message: str, kind: type[msgspec.Struct], where: str) -> UsageError:
+    """Turn msgspec's message into file, key and allowed values."""
+    if unknown := _UNKNOWN_FIELD.search(message):
+        path = unknown["path"] or ""
+        key = f"{path}.{unknown['field']}" if path else unknown["field"]
+        allowed = list(_struct_at(kind, path).__struct_fields__)
+        return unknown_name("key", key, allowed, where)
+    if at := _AT.fullmatch(message):
+        return UsageError(f"{at['path']}: {at['what'][0].lower()}{at['what'][1:]}", where=where)
+    return UsageError(message, where=where)
+
+
+def _struct_at(kind: type[msgspec.Struct], path: str) -> type[msgspec.Struct]:
+    """The struct type that a msgspec path such as `cpu.sweep[...]` leads to."""
+    known: dict[str, type[msgspec.Struct]] = {
+        "sweep": Sweep,
+        "limits": Limits,
+        "cpu": Variant,
+        "shapes": Shape,
+    }
+    steps = [re.sub(r"\[.*\]", "", step) for step in path.split(".") if step]
+    return known.get(steps[-1], kind) if steps else kind
