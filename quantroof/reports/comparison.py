@@ -1,0 +1,178 @@
+"""What changed between two runs: a verdict per case with its interval and a likely cause.
+
+The rule is an equivalence test on the ratio of medians. With a floor f, a case is `slower` when its whole
+95 % interval lies above 1 + f, `faster` when below 1 / (1 + f), `pass` when within, else `undecided`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from quantroof.errors import ExitCode, QuantroofError
+from quantroof.records.directory import Run
+from quantroof.records.statistics import Interval
+from quantroof.reports.points import Point
+from quantroof.reports.subjects import Subject
+
+Verdict = Literal["slower", "undecided", "missing", "new", "faster", "pass"]
+VERDICTS: tuple[Verdict, ...] = ("slower", "undecided", "missing", "new", "faster", "pass")
+FLOOR = 0.05
+_CLOCK_MOVED = 0.02  # the contract's limit for a burst clock
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One planned measurement in two runs. `ratio` is now / base, None where one of them has no time."""
+
+    device: str
+    case: str
+    kernel: str
+    verdict: Verdict
+    base: Point | None
+    now: Point | None
+    ratio: Interval | None
+    causes: tuple[str, ...] = ()
+
+    @property
+    def lost_ns(self) -> float:
+        """Time lost per call, the order of the list; 0 where it is unknown."""
+        if self.base is None or self.now is None or self.base.time is None or self.now.time is None:
+            return 0.0
+        return self.now.time.median - self.base.time.median
+
+
+@dataclass(frozen=True, slots=True)
+class RunComparison:
+    """Two runs. `differences` are settings that differ; `blocked` says why no verdict can be given."""
+
+    base_id: str
+    now_id: str
+    floor: float
+    entries: tuple[Comparison, ...]
+    differences: tuple[str, ...]
+    blocked: str | None
+
+    def count(self, verdict: Verdict) -> int:
+        """How many entries have a verdict."""
+        return sum(entry.verdict == verdict for entry in self.entries)
+
+
+class NotComparable(QuantroofError):
+    """Two runs that must never be compared."""
+
+    exit_code = ExitCode.UNDECIDED
+
+
+def compare(base: list[Subject], now: list[Subject], floor: float = FLOOR) -> RunComparison:
+    """Judge every measurement of the devices of two runs, worst first."""
+    base_run, now_run = base[0].run, now[0].run
+    if base_run.info.simulated != now_run.info.simulated:
+        raise NotComparable("a simulated run never compares with a measured one", where=str(base_run.path))
+    before = {p.measurement.key: p for subject in base for p in subject.points}
+    after = {p.measurement.key: p for subject in now for p in subject.points}
+    keys = dict.fromkeys((*before, *after))
+    general = differences(base_run, now_run)
+    entries = [_entry(key, before.get(key), after.get(key), floor, general) for key in keys]
+    entries.sort(key=lambda e: (VERDICTS.index(e.verdict), -e.lost_ns))
+    return RunComparison(
+        base_id=base_run.info.run_id,
+        now_id=now_run.info.run_id,
+        floor=floor,
+        entries=tuple(entries),
+        differences=general,
+        blocked=_blocked(base_run, now_run),
+    )
+
+
+def ratio_interval(base: Interval, now: Interval) -> Interval:
+    """95 % interval of now / base by the method of variance estimates recovery on logarithms.
+
+    Zou & Donner, Statistics in Medicine 27(10), 2008: the distances to the two limits add in squares.
+    """
+    centre = now.median / base.median
+    down = math.hypot(math.log(now.median / now.low), math.log(base.high / base.median))
+    up = math.hypot(math.log(now.high / now.median), math.log(base.median / base.low))
+    return Interval(centre, centre * math.exp(-down), centre * math.exp(up), min(base.samples, now.samples))
+
+
+def judge(ratio: Interval, floor: float) -> Verdict:
+    """The verdict on a ratio of times (see the module's rule)."""
+    if ratio.low > 1 + floor:
+        return "slower"
+    if ratio.high < 1 / (1 + floor):
+        return "faster"
+    inside = ratio.low >= 1 / (1 + floor) and ratio.high <= 1 + floor
+    return "pass" if inside else "undecided"
+
+
+def differences(base: Run, now: Run) -> tuple[str, ...]:
+    """Settings of two runs that differ and could explain a change."""
+    found = _changed(base.info.versions, now.info.versions)
+    devices = {device.id: device for device in base.info.devices}
+    for device in now.info.devices:
+        before = devices.get(device.id)
+        for name in ("uuid", "driver", "power_limit_w", "ecc", "mig", "max_sm_clock_mhz"):
+            old, new = getattr(before, name, None), getattr(device, name)
+            if before is not None and old != new:
+                found.append(f"{device.id} {name.removesuffix('_w').replace('_', ' ')} {old} -> {new}")
+    if base.info.host.get("node") != now.info.host.get("node"):
+        found.append(f"node {base.info.host.get('node')} -> {now.info.host.get('node')}")
+    return tuple(found)
+
+
+def _entry(
+    key: tuple[str, str, str], base: Point | None, now: Point | None, floor: float, general: tuple[str, ...]
+) -> Comparison:
+    ratio, verdict = None, _without_times(base, now)
+    if base and now and base.time and now.time:
+        ratio = ratio_interval(base.time, now.time)
+        verdict = judge(ratio, floor)
+    causes: tuple[str, ...] = ()
+    if base is not None and now is not None and verdict in ("slower", "faster", "undecided", "missing"):
+        causes = (*_causes(base, now), *general)
+    return Comparison(*key, verdict=verdict, base=base, now=now, ratio=ratio, causes=causes)
+
+
+def _without_times(base: Point | None, now: Point | None) -> Verdict:
+    """The verdict where at least one side was not timed: a case that lost its time is missing."""
+    if base is not None and base.time is not None:
+        return "missing"
+    return "new" if now is not None and now.time is not None else "pass"
+
+
+def _causes(base: Point, now: Point) -> tuple[str, ...]:
+    found = []
+    before, after = base.measurement, now.measurement
+    old = before.state.sm_clock_mhz if before.state else None
+    new = after.state.sm_clock_mhz if after.state else None
+    if old and new and abs(new / old - 1) > _CLOCK_MOVED:
+        found.append(f"SM clock {old:.0f} -> {new:.0f} MHz")
+    found += _changed(before.config, after.config)
+    if after.reason:
+        found.append(after.reason)
+    return tuple(found)
+
+
+def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
+    names = sorted({*before, *after})
+    return [
+        f"{name} {before.get(name, 'absent')} -> {after.get(name, 'absent')}"
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _blocked(base: Run, now: Run) -> str | None:
+    """Why no verdict may be given, or None: other device models, another mode or cache state."""
+    for name in ("mode", "cache"):
+        old, new = base.info.settings.get(name), now.info.settings.get(name)
+        if old != new:
+            return f"{name} {old} against {new}: modes never mix in one comparison"
+    old_names, new_names = ({d.id: d.name for d in run.info.devices} for run in (base, now))
+    for device, name in new_names.items():
+        if device in old_names and old_names[device] != name:
+            return f"{device} is {name} now and was {old_names[device]}"
+    return None if set(old_names) & set(new_names) else "the runs have no device in common"
