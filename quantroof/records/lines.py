@@ -22,6 +22,7 @@ TIMED: tuple[Status, ...] = ("ok", "simulated")
 Cache = Literal["cold", "hot"]
 Method = Literal["cpu-blocks", "cuda-graph", "cuda-events", "simulated"]
 StoppedBy = Literal["precision", "wall", "max_samples"]
+Outcome = Literal["complete", "interrupted", "failed"]
 Config = dict[str, str | int | float | bool]
 
 
@@ -61,6 +62,7 @@ class DeviceState(msgspec.Struct, frozen=True, kw_only=True):
     """The state the device was in while a case was timed; every field may be unreported.
 
     `reasons` are NVML's clock-event reason bits, or-ed over the case, with `age_ms` of the oldest reading.
+    `other_load_cores` is how many of a CPU's cores other processes kept busy meanwhile.
     """
 
     sm_clock_mhz: float | None = None
@@ -71,6 +73,7 @@ class DeviceState(msgspec.Struct, frozen=True, kw_only=True):
     energy_j: float | None = None
     reasons: int | None = None
     age_ms: float | None = None
+    other_load_cores: float | None = None
 
 
 class Flag(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,7 +162,7 @@ class RunEnd(Line, frozen=True, kw_only=True, tag="end"):
     """The run stopped here: complete, or interrupted (a resumed run has several)."""
 
     finished_at: str
-    outcome: Literal["complete", "interrupted", "failed"]
+    outcome: Outcome
     reason: str | None = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, median
@@ -25,7 +26,7 @@ class Interval:
         return (self.high - self.low) / 2 / self.median
 
 
-def median_interval(samples: tuple[float, ...] | list[float]) -> Interval:
+def median_interval(samples: Sequence[float]) -> Interval:
     """Median and its distribution-free 95 % interval from order statistics (Hahn & Meeker).
 
     The ranks are n/2 -+ z sqrt(n)/2, widened by sqrt(n / n_eff) where the sequence is positively
@@ -43,7 +44,7 @@ def median_interval(samples: tuple[float, ...] | list[float]) -> Interval:
     return Interval(median(ordered), ordered[low], ordered[max(high, low)], n)
 
 
-def effective_count(samples: tuple[float, ...] | list[float]) -> float:
+def effective_count(samples: Sequence[float]) -> float:
     """Independent-sample equivalent of an AR(1) sequence: n (1 - r) / (1 + r), with r the lag-1 correlation.
 
     Negative r is taken as 0: dither must not make an interval narrower than independence would.

@@ -1,0 +1,44 @@
+"""Correct first: a kernel's output against the fp64 reference, before it is timed."""
+
+from __future__ import annotations
+
+import torch
+
+from quantroof.kernels.problem import Problem, tolerance
+from quantroof.kernels.registry import Prepared
+from quantroof.records.lines import Accuracy
+
+
+class WrongOutput(Exception):
+    """An output that cannot be compared: the wrong shape, or not finite."""
+
+
+def check(prepared: Prepared, problem: Problem) -> Accuracy:
+    """Run the kernel once on its own weights and compare; WrongOutput where no error can be computed."""
+    case = problem.case
+    _poison(case.m, case.n, problem.torch_device)
+    output = prepared.call(*prepared.weights)
+    if tuple(output.shape) != (case.m, case.n):
+        raise WrongOutput(f"output has shape {tuple(output.shape)}, not {(case.m, case.n)}")
+    values = output.double()
+    if not torch.isfinite(values).all():
+        raise WrongOutput("output has NaN or infinity")
+    return Accuracy(
+        frobenius=_frobenius(values, problem.reference),
+        max_abs=float((values - problem.reference).abs().max() / problem.reference.abs().max()),
+        tolerance=tolerance(case),
+        format_frobenius=_frobenius(values, problem.unquantized),
+    )
+
+
+def _frobenius(values: torch.Tensor, reference: torch.Tensor) -> float:
+    return float((values - reference).norm() / reference.norm())
+
+
+def _poison(m: int, n: int, device: torch.device) -> None:
+    """Leave NaN where the allocator will place the output, so that an element nobody writes shows.
+
+    Freed blocks of a size are handed out again first, by torch's CUDA allocator always and by malloc mostly.
+    """
+    for dtype in (torch.bfloat16, torch.float32):
+        torch.full((m, n), float("nan"), dtype=dtype, device=device)

@@ -1,0 +1,105 @@
+"""Works through one device's plan in a worker process, which is replaced when a case brings it down."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from quantroof.bench import protocol
+from quantroof.bench.isolation import ContextLost, Worker, WorkerLost
+from quantroof.bench.plan import DevicePlan, PlannedCase, skipped_line
+from quantroof.kernels.cases import Case
+from quantroof.kernels.registry import Kernel
+from quantroof.records.lines import Ceiling, Measurement
+
+Emit = Callable[[Ceiling | Measurement], None]
+
+_CEILING_TIMEOUT_S = 120.0
+
+
+class Stopped(Exception):
+    """The run was interrupted while a case was being measured."""
+
+
+class DeviceRun:
+    """Runs a plan; every line goes to `emit` as soon as it is known."""
+
+    def __init__(self, plan: DevicePlan, emit: Emit) -> None:
+        self._plan, self._emit = plan, emit
+        self._worker: Worker | None = None
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Ceilings first, then every case. Raises Stopped when `stop` is called from another thread."""
+        try:
+            if self._plan.ceilings:
+                self._ceilings()
+            for planned in self._plan.cases:
+                for line in planned.skipped:
+                    self._emit(line)
+                self._case(planned)
+        finally:
+            self._bury()
+
+    def stop(self) -> None:
+        """End the run from another thread; what is being measured is lost."""
+        self._stopping.set()
+        if self._worker is not None:
+            self._worker.kill()
+
+    def _ceilings(self) -> None:
+        try:
+            for reply in self._ready().ask(protocol.MeasureCeilings(quick=False), _CEILING_TIMEOUT_S):
+                assert isinstance(reply, protocol.Found)
+                self._emit(reply.ceiling)
+        except WorkerLost as error:
+            self._bury()
+            self._emit(
+                Ceiling(
+                    device=self._plan.device.id,
+                    quantity="bandwidth",
+                    name="any",
+                    kernel="any",
+                    status="failed",
+                    reason=str(error),
+                )
+            )
+
+    def _case(self, planned: PlannedCase) -> None:
+        """Measure a case's kernels; one that brings the worker down costs itself only."""
+        waiting = list(planned.kernels)
+        while waiting:
+            names = tuple(kernel.name for kernel in waiting)
+            request = protocol.MeasureCase(case=planned.case.id, kernels=names)
+            try:
+                for reply in self._ready().ask(request, self._plan.settings.case_timeout_s):
+                    assert isinstance(reply, protocol.Result)
+                    waiting.pop(0)
+                    self._emit(reply.measurement)
+            except ContextLost:
+                self._bury()  # the guilty kernel's own line came before
+            except WorkerLost as error:
+                self._bury()
+                if waiting:
+                    self._emit(self._failed(planned.case, waiting.pop(0), str(error)))
+
+    def _failed(self, case: Case, kernel: Kernel, reason: str) -> Measurement:
+        line = skipped_line(case, self._plan.device, kernel.name, kernel.provider, reason)
+        return replace(line, status="failed")
+
+    def _bury(self) -> None:
+        """Drop the worker, and end the run if that is why it died."""
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker = None
+        if self._stopping.is_set():
+            raise Stopped
+
+    def _ready(self) -> Worker:
+        if self._stopping.is_set():
+            raise Stopped
+        if self._worker is None:
+            self._worker = Worker(self._plan.device, self._plan.settings)
+        return self._worker

@@ -1,0 +1,119 @@
+"""A worker process seen from outside: started, asked, timed out, buried, replaced."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection
+
+import msgspec
+
+from quantroof.bench import protocol
+from quantroof.bench.settings import Settings
+from quantroof.errors import EnvironmentMissing
+from quantroof.hwprofiles.types import Device
+
+_START_TIMEOUT_S = 180.0  # importing torch from a cold network disk takes a minute on some clusters
+_EXIT_GRACE_S = 2.0
+
+
+class WorkerLost(Exception):
+    """The worker died or hung; the text says how, for the record of the case that was running."""
+
+
+class ContextLost(WorkerLost):
+    """The worker reported its case, and that its CUDA context is gone: only the process must be replaced."""
+
+
+class Worker:
+    """One worker process of a device. Use as a context manager; it is killed at the end."""
+
+    def __init__(self, device: Device, settings: Settings) -> None:
+        ours, theirs = socket.socketpair()
+        os.set_inheritable(theirs.fileno(), True)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "quantroof.bench.worker", str(theirs.fileno())],
+            pass_fds=(theirs.fileno(),),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C at the terminal reaches the run only
+        )
+        theirs.close()
+        self._connection = Connection(ours.detach())
+        self._connection.send_bytes(protocol.encode(protocol.Setup(device=device, settings=settings)))
+        self._await_hello()
+
+    def ask(self, request: protocol.Request, timeout_s: float) -> Iterator[protocol.Result | protocol.Found]:
+        """Send a request and yield its replies; `timeout_s` bounds the wait for each of them.
+
+        Raises WorkerLost when the process dies, hangs past the time limit, speaks garbage, or says that its
+        CUDA context is gone; it is dead then, and a new Worker is needed.
+        """
+        try:
+            self._connection.send_bytes(protocol.encode(request))
+        except OSError:
+            raise WorkerLost(self._obituary()) from None
+        while True:
+            reply = self._receive(timeout_s)
+            if isinstance(reply, protocol.Done):
+                if reply.poisoned:
+                    self.kill()
+                    raise ContextLost(reply.poisoned)
+                return
+            if isinstance(reply, protocol.Hello):
+                continue
+            yield reply
+
+    def kill(self) -> None:
+        """End the process and everything it started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._connection.close()
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def _await_hello(self) -> None:
+        try:
+            self._receive(_START_TIMEOUT_S)
+        except WorkerLost as error:
+            self.kill()
+            raise EnvironmentMissing(
+                f"the worker process did not start: {error}", hint="its own message stands above"
+            ) from None
+
+    def _receive(self, timeout_s: float) -> protocol.Reply:
+        try:
+            if not self._connection.poll(timeout_s):
+                self.kill()
+                raise WorkerLost(f"no answer within {timeout_s:.0f} s: killed")
+            return protocol.decode_reply(self._connection.recv_bytes())
+        except (EOFError, OSError):
+            raise WorkerLost(self._obituary()) from None
+        except msgspec.DecodeError as error:
+            self.kill()
+            raise WorkerLost(f"the worker said something unreadable: {error}") from None
+
+    def _obituary(self) -> str:
+        """How the process ended."""
+        deadline = time.monotonic() + _EXIT_GRACE_S
+        while self._process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        code = self._process.poll()
+        if code is None:
+            text = "the worker closed its connection"
+        elif code < 0:
+            text = f"the worker was killed by {signal.Signals(-code).name}"
+        else:
+            text = f"the worker ended with exit code {code}"
+        self.kill()
+        return text

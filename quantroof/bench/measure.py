@@ -1,0 +1,148 @@
+"""One measurement from end to end: build, check, rotate, time. Reads as the contract of DESIGN does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from quantroof.bench.correctness import WrongOutput, check
+from quantroof.bench.rotation import Arena, Copies
+from quantroof.bench.sampler import sample
+from quantroof.bench.settings import Settings
+from quantroof.bench.stopping import StoppingRule
+from quantroof.bench.telemetry import Monitor
+from quantroof.bench.timers import Call, CpuBlocks, Timer
+from quantroof.hwprofiles.types import Device
+from quantroof.kernels.problem import Problem
+from quantroof.kernels.registry import Kernel, Prepared, Skip
+from quantroof.records.lines import Accuracy, DeviceState, Flag, Measurement, Status, Timing
+
+# Cores' worth of foreign work that a CPU measurement tolerates unflagged; an idle host shows 0.01 to 0.05.
+_FOREIGN_CORES = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What stays the same from case to case in one worker."""
+
+    device: Device
+    settings: Settings
+    arena: Arena
+    monitor: Monitor
+
+
+def measure(bench: Bench, problem: Problem, kernel: Kernel) -> Measurement:
+    """Measure a kernel on a problem; whatever goes wrong becomes a status with its reason."""
+    start = time.perf_counter()
+    record = _Record(bench, problem, kernel)
+    try:
+        prepared = kernel.build(problem)
+        if isinstance(prepared, Skip):
+            line = record.line("skipped", prepared.reason)
+        else:
+            line = _measured(bench, problem, prepared, record)
+    except WrongOutput as error:
+        line = record.line("incorrect", str(error))
+    except torch.OutOfMemoryError as error:
+        line = record.line("failed", f"out of memory: {_first_line(error)}")
+    except Exception as error:  # noqa: BLE001 - a kernel may raise anything, and costs its case only
+        line = record.line("failed", f"{type(error).__name__}: {_first_line(error)}")
+    elapsed = time.perf_counter() - start
+    return _with_elapsed(line, elapsed)
+
+
+def time_prepared(bench: Bench, prepared: Prepared) -> tuple[Timing, DeviceState | None, tuple[Flag, ...]]:
+    """Time a prepared call by the contract: rotated copies, blocks or graph, precision-driven stop."""
+    settings = bench.settings
+    copies = bench.arena.copies(prepared.weights, cold=settings.cache == "cold")
+    rule = StoppingRule(
+        settings.precision, settings.min_samples, settings.max_samples, settings.seconds_per_case
+    )
+    bench.monitor.start()
+    timer = make_timer(bench, prepared, copies)
+    samples, stopped_by = sample(timer, rule)
+    timing = Timing(
+        samples_ns=samples,
+        calls_per_sample=timer.calls_per_sample,
+        cache=settings.cache,
+        method=timer.method,
+        stopped_by=stopped_by,
+        copies=len(copies.sets),
+        rotated_bytes=copies.bytes_total,
+        hot=prepared.hot if settings.cache == "cold" else (*prepared.hot, "weights"),
+        mode=settings.mode,
+    )
+    state = bench.monitor.stop()
+    return timing, state, _flags(copies, state)
+
+
+def make_timer(bench: Bench, prepared: Prepared, copies: Copies) -> Timer:
+    """The timer of the device: blocks on a CPU, a graph on a GPU, events where it cannot be captured."""
+    if bench.device.kind == "cpu":
+        return CpuBlocks(prepared.call, copies)
+    from quantroof.bench.cuda_timer import CudaEvents, CudaGraphReplays
+
+    kind: Callable[[Call, Copies, Callable[[], None]], Timer]
+    kind = CudaGraphReplays if prepared.capturable else CudaEvents
+    return kind(prepared.call, copies, bench.monitor.read)
+
+
+class _Record:
+    """Builds the line of one case and kernel, whatever its outcome."""
+
+    def __init__(self, bench: Bench, problem: Problem, kernel: Kernel) -> None:
+        self._bench, self._case, self._kernel = bench, problem.case, kernel
+
+    def line(self, status: Status, reason: str | None = None, **parts: Any) -> Measurement:
+        return Measurement(
+            device=self._bench.device.id,
+            case=self._case.id,
+            kernel=self._kernel.name,
+            provider=self._kernel.provider,
+            status=status,
+            reason=reason,
+            flops=self._case.flops,
+            bytes_moved=self._case.bytes_moved,
+            **parts,
+        )
+
+
+def _measured(bench: Bench, problem: Problem, prepared: Prepared, record: _Record) -> Measurement:
+    accuracy = check(prepared, problem)
+    if accuracy.frobenius > accuracy.tolerance:
+        return record.line("incorrect", _error_text(accuracy), accuracy=accuracy, config=prepared.config)
+    timing, state, flags = time_prepared(bench, prepared)
+    return record.line(
+        "ok", accuracy=accuracy, timing=timing, state=state, flags=flags, config=prepared.config
+    )
+
+
+def _error_text(accuracy: Accuracy) -> str:
+    return f"relative error {accuracy.frobenius:.2e} is above the format's tolerance {accuracy.tolerance:.0e}"
+
+
+def _flags(copies: Copies, state: DeviceState | None) -> tuple[Flag, ...]:
+    flags = []
+    if copies.short:
+        text = f"weights rotate through {copies.bytes_total} bytes only: memory did not allow 3x the cache"
+        flags.append(Flag(code="rotation_short", text=text))
+    others = state.other_load_cores if state else None
+    if others is not None and others > _FOREIGN_CORES:
+        text = f"other processes kept {others:.1f} cores busy meanwhile: measure again on an idle host"
+        flags.append(Flag(code="foreign_load", text=text))
+    return tuple(flags)
+
+
+def _with_elapsed(line: Measurement, elapsed_s: float) -> Measurement:
+    import msgspec
+
+    return msgspec.structs.replace(line, elapsed_s=elapsed_s)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else "no message"

@@ -1,0 +1,40 @@
+"""How much memory a case needs, and how much there is: a case that cannot fit is skipped with its need."""
+
+from __future__ import annotations
+
+import psutil
+
+from quantroof.bench.rotation import CACHE_MULTIPLE
+from quantroof.hwprofiles.types import Device
+from quantroof.kernels.cases import Case
+
+# Of what is free now, the share one case may take: the host needs room for the library's own workspaces.
+_SHARE = 0.8
+_FP32, _FP64 = 4, 8
+
+
+def need_bytes(case: Case, device: Device) -> int:
+    """Peak bytes of a case: fp32 sources, fp64 reference with its dequantised weights, rotated copies."""
+    weights, activations, outputs = case.n * case.k, case.m * case.k, case.m * case.n
+    sources = _FP32 * (weights + activations)
+    # Dequantising holds the fp64 codes and their product with the scales at once.
+    reference = _FP64 * (2 * weights + 2 * activations + 3 * outputs)
+    rotated = max(2 * case.weight_bytes, CACHE_MULTIPLE * (device.llc_bytes or 0))
+    return sources + reference + rotated
+
+
+def available_bytes(device: Device) -> int | None:
+    """Bytes a case may use: free host memory for a CPU; for a GPU its whole memory, as only we use it."""
+    if device.kind == "cpu":
+        free = psutil.virtual_memory().available
+        total = min(free, device.memory_bytes) if device.memory_bytes else free
+        return int(total * _SHARE)
+    return None if device.memory_bytes is None else int(device.memory_bytes * _SHARE)
+
+
+def shortage(case: Case, device: Device) -> str | None:
+    """Why a case does not fit, with its need in bytes, or None where it does or nobody knows."""
+    need, available = need_bytes(case, device), available_bytes(device)
+    if available is None or need <= available:
+        return None
+    return f"needs {need} bytes of memory, {available} are available"

@@ -1,0 +1,131 @@
+"""The plan of a run: which kernels measure which cases, what is skipped and why, and how long it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quantroof.bench.memory import shortage
+from quantroof.bench.settings import Settings, Wishes
+from quantroof.bench.suites import Suite, Variant, expand
+from quantroof.errors import UsageError
+from quantroof.hwprofiles.types import Device
+from quantroof.kernels.cases import Case
+from quantroof.kernels.registry import Kernel, is_gpu, load
+from quantroof.kernels.schemes import scheme
+from quantroof.records.lines import Measurement
+
+NO_KERNEL = "none"
+
+# What a kernel costs beside its sampling, for the estimate only: making and checking data grows with the
+# weights (seen on a 2-core host: 2e-8 s an element; a GPU does the same work in a hundredth of that).
+_FIXED_S = {"cpu": 0.15, "gpu": 0.15}
+_PER_WEIGHT_S = {"cpu": 2.0e-8, "gpu": 2.0e-10}
+_CEILINGS_S = {"cpu": 25.0, "gpu": 40.0}
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCase:
+    """A case with the kernels to time, and the lines already decided: refusals with their reasons."""
+
+    case: Case
+    kernels: tuple[Kernel, ...]
+    skipped: tuple[Measurement, ...]
+
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """(case id, kernel name) of every line this case will give."""
+        return [*((m.case, m.kernel) for m in self.skipped), *((self.case.id, k.name) for k in self.kernels)]
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePlan:
+    """Everything to do on one device."""
+
+    device: Device
+    settings: Settings
+    cases: tuple[PlannedCase, ...]
+    ceilings: bool
+
+    @property
+    def keys(self) -> list[tuple[str, str, str]]:
+        """(device, case, kernel) of every line, in order."""
+        return [(self.device.id, *key) for planned in self.cases for key in planned.keys]
+
+    @property
+    def timed(self) -> int:
+        """How many measurements take time."""
+        return sum(len(planned.kernels) for planned in self.cases)
+
+    def estimate_s(self) -> float:
+        """Expected wall time in seconds: sampling to the limit plus set-up."""
+        target = "gpu" if is_gpu(self.device) else "cpu"
+        each = self.settings.seconds_per_case + _FIXED_S[target]
+        setup = sum(p.case.n * p.case.k * len(p.kernels) for p in self.cases) * _PER_WEIGHT_S[target]
+        return self.timed * each + setup + (_CEILINGS_S[target] if self.ceilings else 0.0)
+
+    def without(self, done: set[tuple[str, str, str]], *, ceilings_done: bool) -> DevicePlan:
+        """What is left of the plan once some lines are written."""
+        left = (_without(planned, self.device.id, done) for planned in self.cases)
+        cases = tuple(planned for planned in left if planned.kernels or planned.skipped)
+        return DevicePlan(self.device, self.settings, cases, self.ceilings and not ceilings_done)
+
+
+def make_plan(suite: Suite, device: Device, wishes: Wishes, where: str) -> DevicePlan:
+    """Expand a suite on a device and match it with kernels. UsageError for unknown formats and providers."""
+    variant = suite.variant(device)
+    for name in wishes.formats or ():
+        scheme(name)
+    kernels = load().for_providers(wishes.providers or variant.providers)
+    cases = [c for c in expand(suite, device, where) if wishes.formats is None or c.scheme in wishes.formats]
+    if not cases:
+        raise UsageError(f"no case of {where} has the wanted formats", hint=f"it has {_formats_of(variant)}")
+    planned = tuple(_plan_case(case, device, kernels) for case in cases)
+    return DevicePlan(device, Settings.resolve(variant.limits, wishes), planned, wishes.ceilings)
+
+
+def skipped_line(case: Case, device: Device, kernel: str, provider: str, reason: str) -> Measurement:
+    """The line of a kernel that will not be timed."""
+    return Measurement(
+        device=device.id,
+        case=case.id,
+        kernel=kernel,
+        provider=provider,
+        status="skipped",
+        reason=reason,
+        flops=case.flops,
+        bytes_moved=case.bytes_moved,
+    )
+
+
+def _plan_case(case: Case, device: Device, kernels: list[Kernel]) -> PlannedCase:
+    meant = [k for k in kernels if k.made_for(case, device)]
+    if not meant:
+        return PlannedCase(case, (), (_nobody(case, device, kernels),))
+    if lack := shortage(case, device):
+        lines = tuple(skipped_line(case, device, k.name, k.provider, lack) for k in meant)
+        return PlannedCase(case, (), lines)
+    able, refused = [], []
+    for kernel in meant:
+        if skip := kernel.check(case, device):
+            refused.append(skipped_line(case, device, kernel.name, kernel.provider, skip.reason))
+        else:
+            able.append(kernel)
+    return PlannedCase(case, tuple(able), tuple(refused))
+
+
+def _nobody(case: Case, device: Device, kernels: list[Kernel]) -> Measurement:
+    """The line of a case that no kernel is made for, so that it is not silently absent."""
+    target = "GPU" if is_gpu(device) else "CPU"
+    providers = ", ".join(sorted({k.provider for k in kernels}))
+    reason = f"no kernel of {providers} makes {case.scheme} on a {target}"
+    return skipped_line(case, device, NO_KERNEL, NO_KERNEL, reason)
+
+
+def _formats_of(variant: Variant) -> str:
+    return ", ".join(dict.fromkeys(name for sweep in variant.sweep for name in sweep.formats))
+
+
+def _without(planned: PlannedCase, device: str, done: set[tuple[str, str, str]]) -> PlannedCase:
+    kernels = tuple(k for k in planned.kernels if (device, planned.case.id, k.name) not in done)
+    skipped = tuple(m for m in planned.skipped if m.key not in done)
+    return PlannedCase(planned.case, kernels, skipped)

@@ -1,0 +1,69 @@
+"""Where a run comes from: versions, host, source revision, and an id that sorts by time."""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from quantroof import __version__
+
+# What decides a number: the measuring code and the libraries under it.
+_PACKAGES = (
+    "torch",
+    "triton",
+    "cupy-cuda13x",
+    "cupy-cuda12x",
+    "nvidia-ml-py",
+    "numpy",
+    "bitsandbytes",
+    "gemlite",
+)
+
+
+def now() -> str:
+    """UTC time as ISO 8601 text."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def new_run_id() -> str:
+    """`20261121-143012-3fa9`: sorts by time, and two runs of one second differ."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def versions() -> dict[str, str]:
+    """Versions of quantroof, Python and the installed libraries, found without importing them."""
+    found = {"quantroof": __version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def host() -> dict[str, str | int | None]:
+    """The machine's name and system."""
+    return {
+        "name": platform.node(),
+        "system": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+    }
+
+
+def source_revision() -> str | None:
+    """`git describe` of the checkout this package runs from, or None for an installed one."""
+    package = Path(__file__).resolve().parent.parent
+    if not (package.parent / ".git").exists():
+        return None
+    command = ["git", "-C", str(package), "describe", "--always", "--dirty", "--tags"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None

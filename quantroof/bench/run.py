@@ -1,0 +1,164 @@
+"""A run from start to end: plans in, a run directory out, whatever happens in between."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from quantroof.bench import provenance
+from quantroof.bench.device_run import DeviceRun, Stopped
+from quantroof.bench.plan import DevicePlan, make_plan
+from quantroof.bench.settings import Wishes
+from quantroof.bench.sim import SimulatedRun
+from quantroof.bench.suites import Suite, load, parse
+from quantroof.errors import QuantroofError, UsageError
+from quantroof.hwprofiles import catalog
+from quantroof.hwprofiles.types import Device
+from quantroof.records.directory import Run, RunWriter, read_run
+from quantroof.records.lines import SCHEMA, Ceiling, Measurement, Outcome, RunEnd, RunInfo
+
+
+class Observer(Protocol):
+    """Is told what happens, for a progress display."""
+
+    def line(self, line: Ceiling | Measurement) -> None:
+        """A line was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be run: the header of the run file and the plan of every device."""
+
+    info: RunInfo
+    plans: tuple[DevicePlan, ...]
+
+    def estimate_s(self) -> float:
+        """Expected wall time in seconds; devices run side by side."""
+        return max((plan.estimate_s() for plan in self.plans), default=0.0)
+
+
+def new_job(wishes: Wishes, devices: tuple[Device, ...], command: tuple[str, ...]) -> Job:
+    """Plan a new run. UsageError for anything in the suite or the wishes that is not understood."""
+    if len({d.kind == "sim" for d in devices}) > 1:
+        raise UsageError("simulated and real devices cannot share a run", hint="run them one after the other")
+    suite, text = load(wishes.suite)
+    plans = _plans(suite, devices, wishes, wishes.suite)
+    profiles = {d.id: p for d in devices if (p := catalog.match(d)) is not None}
+    info = RunInfo(
+        schema=SCHEMA,
+        run_id=provenance.new_run_id(),
+        started_at=provenance.now(),
+        command=command,
+        suite=suite.name,
+        suite_source=text,
+        settings=msgspec.to_builtins(wishes),
+        devices=devices,
+        profiles=profiles,
+        versions=provenance.versions(),
+        host=provenance.host(),
+        git=provenance.source_revision(),
+        simulated=any(d.kind == "sim" for d in devices),
+        plan=tuple(key for plan in plans for key in plan.keys),
+    )
+    return Job(info, plans)
+
+
+def resumed_job(run: Run, detected: tuple[Device, ...]) -> Job:
+    """What an interrupted run has left to do, on the same devices. UsageError where they are not here."""
+    info = run.info
+    wishes = msgspec.convert(info.settings, Wishes)
+    for device in info.devices:
+        if device.kind != "sim" and (device.id, device.uuid, device.name) not in {
+            (d.id, d.uuid, d.name) for d in detected
+        }:
+            what = f"it was measured on {device.id} '{device.name}', which is not here"
+            raise UsageError(what, where=str(run.path), hint="resume it on the machine it was started on")
+    suite = parse(info.suite_source, info.suite)
+    with_ceilings = {c.device for c in run.ceilings}
+    plans = tuple(
+        plan.without(run.done(), ceilings_done=plan.device.id in with_ceilings)
+        for plan in _plans(suite, info.devices, wishes, info.suite)
+    )
+    return Job(info, plans)
+
+
+def execute(job: Job, writer: RunWriter, observer: Observer) -> None:
+    """Run every plan, devices side by side, and write each line as it comes.
+
+    KeyboardInterrupt stops the workers and ends the file as interrupted before it goes on; an error ends it
+    as failed. Nothing that was measured is lost either way.
+    """
+    team = _Team(job, writer, observer)
+    try:
+        team.run()
+    except KeyboardInterrupt:
+        team.stop()
+        team.finish("interrupted")
+        raise
+    except QuantroofError as error:
+        team.finish("failed", str(error))
+        raise
+    team.finish("complete")
+
+
+def open_again(directory: Path, detected: tuple[Device, ...]) -> tuple[Job, RunWriter]:
+    """Continue a run directory: what is left of it, and its file open for appending."""
+    job = resumed_job(read_run(directory), detected)
+    return job, RunWriter.reopen(directory)
+
+
+def _plans(suite: Suite, devices: tuple[Device, ...], wishes: Wishes, where: str) -> tuple[DevicePlan, ...]:
+    return tuple(make_plan(suite, device, wishes, where) for device in devices)
+
+
+class _Team:
+    """One thread a device; lines are written under a lock. A device that fails does not end the others."""
+
+    def __init__(self, job: Job, writer: RunWriter, observer: Observer) -> None:
+        self._writer, self._observer = writer, observer
+        self._lock = threading.Lock()
+        self._closed = False
+        self._errors: list[BaseException] = []
+        self._runs: list[Any] = [self._run_of(plan) for plan in job.plans]
+
+    def run(self) -> None:
+        threads = [threading.Thread(target=self._guarded, args=(run,), daemon=True) for run in self._runs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(0.2)  # in slices, so that Ctrl-C is heard
+        if self._errors:
+            raise self._errors[0]
+
+    def stop(self) -> None:
+        for run in self._runs:
+            run.stop()
+
+    def finish(self, outcome: Outcome, reason: str | None = None) -> None:
+        with self._lock:
+            self._closed = True
+            self._writer.write(RunEnd(finished_at=provenance.now(), outcome=outcome, reason=reason))
+
+    def _run_of(self, plan: DevicePlan) -> DeviceRun | SimulatedRun:
+        kind = SimulatedRun if plan.device.kind == "sim" else DeviceRun
+        return kind(plan, self._emit)
+
+    def _guarded(self, run: DeviceRun | SimulatedRun) -> None:
+        try:
+            run.run()
+        except Stopped:
+            return
+        except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
+            self._errors.append(error)
+
+    def _emit(self, line: Ceiling | Measurement) -> None:
+        with self._lock:
+            if self._closed:
+                raise Stopped
+            self._writer.write(line)
+            self._observer.line(line)

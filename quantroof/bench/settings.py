@@ -1,0 +1,53 @@
+"""How a case is measured: the limits of a suite with the command line's wishes on top."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from quantroof.bench.suites import Limits
+from quantroof.records.lines import Cache
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a worker needs to know besides the case."""
+
+    precision: float
+    min_samples: int
+    max_samples: int
+    seconds_per_case: float
+    cache: Cache = "cold"
+    mode: Literal["burst", "sustained"] = "burst"
+    seed: int = 0
+    case_timeout_s: float = 120.0
+
+    @classmethod
+    def resolve(cls, limits: Limits, wishes: Wishes) -> Settings:
+        """The suite's limits, replaced where the command line wished otherwise."""
+        return cls(
+            precision=wishes.precision or limits.precision,
+            min_samples=limits.min_samples,
+            max_samples=limits.max_samples,
+            seconds_per_case=wishes.seconds_per_case or limits.seconds_per_case,
+            cache=wishes.cache,
+            mode=wishes.mode,
+            seed=wishes.seed,
+            case_timeout_s=wishes.case_timeout_s,
+        )
+
+
+class Wishes(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line asks for; None leaves it to the suite. Stored in the run for --resume."""
+
+    suite: str = "default"
+    devices: tuple[str, ...] = ()
+    formats: tuple[str, ...] | None = None
+    providers: tuple[str, ...] | None = None
+    precision: float | None = None
+    seconds_per_case: float | None = None
+    cache: Cache = "cold"
+    mode: Literal["burst", "sustained"] = "burst"
+    seed: int = 0
+    case_timeout_s: float = 120.0
+    ceilings: bool = True

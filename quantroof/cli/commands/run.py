@@ -1,0 +1,155 @@
+"""`quantroof run`: measure a suite on every device, into a run directory."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from quantroof.cli.output import echo_json, json_option
+from quantroof.errors import ExitCode
+
+if TYPE_CHECKING:
+    from quantroof.bench.run import Job
+    from quantroof.bench.settings import Wishes
+    from quantroof.hwprofiles.types import Device
+    from quantroof.records.directory import Run
+
+
+@click.command("run", context_settings={"show_default": True})
+@click.option("--suite", default="default", help="quick, default, full, or a suite file of your own.")
+@click.option("--device", "devices", multiple=True, help="cpu, cuda, cuda:1, a UUID, all, or sim:PROFILE.")
+@click.option("--format", "formats", multiple=True, help="Only these formats, such as bf16 or int4-w4a16.")
+@click.option("--provider", "providers", multiple=True, help="Only kernels of these providers.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run directory.  [default: runs/run-<id>]")
+@click.option(
+    "--precision",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Half-width of the 95 % interval to reach.",
+)
+@click.option(
+    "--seconds", type=click.FloatRange(0, min_open=True), help="Sampling limit per kernel and case."
+)
+@click.option(
+    "--cache", type=click.Choice(["cold", "hot"]), default="cold", help="Where the weights come from."
+)
+@click.option("--seed", type=int, default=0, help="Seed of the data.")
+@click.option(
+    "--case-timeout", type=click.FloatRange(1), default=120.0, help="Seconds before a case is killed."
+)
+@click.option("--no-ceilings", is_flag=True, help="Do not measure the device's own ceilings first.")
+@click.option("--dry-run", is_flag=True, help="Print what would run and how long, and stop.")
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    help="Continue this run directory; other options stay as they were.",
+)
+@click.option("--quiet", is_flag=True, help="No progress.")
+@json_option
+def command(
+    *, resume: Path | None, out: Path | None, dry_run: bool, quiet: bool, as_json: bool, **options: Any
+) -> int:
+    """Measure a suite on every GPU, or on the CPU where there is none.
+
+    Prints the run directory as its last line. Exit code 1 says that a kernel failed or computed wrongly;
+    130 that the run was interrupted, with what was measured saved.
+    """
+    from quantroof.bench.run import execute, new_job, open_again
+    from quantroof.cli.progress import Display
+    from quantroof.records.directory import RunWriter, read_run
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    if resume is not None:
+        job, writer = open_again(resume, _detected())
+        directory = resume
+    else:
+        wishes = _wishes(options)
+        job = new_job(wishes, _devices(wishes), ("quantroof", *sys.argv[1:]))
+        if dry_run:
+            return _print_plan(job, as_json=as_json)
+        directory = out or Path("runs") / f"run-{job.info.run_id}"
+        writer = RunWriter.create(directory, job.info)
+    _announce(job)
+    with writer:
+        try:
+            with Display(job, quiet=quiet) as display:
+                execute(job, writer, display)
+        except KeyboardInterrupt:
+            click.echo(f"interrupted: what was measured is saved; go on with --resume {directory}", err=True)
+            return ExitCode.INTERRUPTED
+    return _conclude(directory, read_run(directory), as_json=as_json)
+
+
+def _wishes(options: dict[str, Any]) -> Wishes:
+    from quantroof.bench.settings import Wishes
+
+    return Wishes(
+        suite=options["suite"],
+        devices=options["devices"],
+        formats=options["formats"] or None,
+        providers=options["providers"] or None,
+        precision=options["precision"],
+        seconds_per_case=options["seconds"],
+        cache=options["cache"],
+        seed=options["seed"],
+        case_timeout_s=options["case_timeout"],
+        ceilings=not options["no_ceilings"],
+    )
+
+
+def _detected() -> tuple[Device, ...]:
+    from quantroof.hwprofiles.detect import detect
+
+    return detect().devices
+
+
+def _devices(wishes: Wishes) -> tuple[Device, ...]:
+    from quantroof.hwprofiles.detect import detect
+    from quantroof.hwprofiles.select import select
+
+    return select(detect(), wishes.devices)
+
+
+def _announce(job: Job) -> None:
+    from quantroof.cli.plan_text import headline
+
+    for plan in job.plans:
+        click.echo(headline(plan), err=True)
+    if job.info.simulated:
+        click.echo("SIMULATED: no figure of this run was measured on any device", err=True)
+
+
+def _print_plan(job: Job, *, as_json: bool) -> int:
+    from quantroof.cli.plan_text import plan_document, plan_lines
+
+    if as_json:
+        echo_json("plan", plan_document(job))
+    else:
+        for line in plan_lines(job):
+            click.echo(line)
+    return ExitCode.OK
+
+
+def _conclude(directory: Path, run: Run, *, as_json: bool) -> int:
+    from collections import Counter
+
+    counts = Counter(m.status for m in run.measurements)
+    wrong = counts["incorrect"] + counts["failed"]
+    click.echo(", ".join(f"{n} {status}" for status, n in sorted(counts.items())), err=True)
+    if wrong:
+        click.echo(
+            f"{wrong} kernels failed or computed wrongly: quantroof show {directory} --failed", err=True
+        )
+    if as_json:
+        echo_json("run", {"directory": str(directory), "run_id": run.info.run_id, "counts": dict(counts)})
+    else:
+        click.echo(str(directory))
+    return ExitCode.FINDING if wrong else ExitCode.OK
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
