@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from quantroof.errors import unknown_name
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case, Operation
+from quantroof.kernels.program import MachineCode
 from quantroof.kernels.schemes import scheme_of
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class Kernel:
 
     `schemes`, `operations` and `targets` say what it is made for. `check(case, device)` is torch-free and
     says why the kernel cannot run a case it is made for, or None. `build(problem)` does all set-up outside
-    the timed region and may still return a Skip that only the library itself can know of.
+    the timed region and may still return a Skip that only the library itself can know of. `machine_code` lets
+    `quantroof compile` and the golden table look at what a compiler makes of it.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Kernel:
     operations: tuple[Operation, ...] = ("gemv", "gemm")
     targets: tuple[Target, ...] = ("cpu", "gpu")
     summary: str = ""
+    machine_code: MachineCode | None = None
 
     def made_for(self, case: Case, device: Device) -> bool:
         """Whether a case on a device is this kernel's business at all; if not, nothing is reported."""

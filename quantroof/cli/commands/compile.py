@@ -1,0 +1,93 @@
+"""`quantroof compile`: what machine code the kernels become, for any architecture, without a GPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from quantroof.cli.output import echo_json, json_option, stdout
+from quantroof.errors import EnvironmentMissing, ExitCode, unknown_name
+
+if TYPE_CHECKING:
+    from quantroof.kernels.sass.table import Row
+
+
+@click.command()
+@click.option(
+    "--arch", "archs", multiple=True, help="sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_120a; default all."
+)
+@click.option("--kernel", "kernels", multiple=True, help="Only this kernel, as `triton.int4`. Repeatable.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Compile in parallel.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context, archs: tuple[str, ...], kernels: tuple[str, ...], workers: int, as_json: bool
+) -> None:
+    """Compile every kernel ahead of time and read its machine code.
+
+    \b
+    Shows the instruction class against the declared one, registers, spills, shared memory and, for
+    weight-only kernels, instructions a weight. Exit code 1 where a kernel does not keep its promise.
+    """
+    version = _triton_version()
+    from quantroof.kernels.sass.table import all_architectures, declared, machine_code_table
+
+    known = [k.name for k in declared()]
+    for name in kernels:
+        if name not in known:
+            raise unknown_name("kernel", name, known, "--kernel")
+    rows = machine_code_table(archs or all_architectures(), kernels, workers)
+    if as_json:
+        import msgspec
+
+        echo_json("machine-code", {"triton": version, "rows": msgspec.to_builtins(rows)})
+    else:
+        _print(rows, version)
+    ctx.exit(ExitCode.FINDING if any(row.verdict for row in rows) else ExitCode.OK)
+
+
+def _triton_version() -> str:
+    try:
+        import triton
+    except ImportError as error:
+        raise EnvironmentMissing("triton is not installed", hint="pip install 'quantroof[gpu]'") from error
+    version: str = triton.__version__
+    return version
+
+
+def _print(rows: list[Row], version: str) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"machine code by triton {version}", title_justify="left", box=None)
+    for header in (
+        "kernel",
+        "case",
+        "arch",
+        "class",
+        "regs",
+        "spills",
+        "shared",
+        "loop",
+        "/weight",
+        "verdict",
+    ):
+        table.add_column(
+            header, justify="left" if header in {"kernel", "case", "arch", "class", "verdict"} else "right"
+        )
+    for row in rows:
+        if row.status != "compiled":
+            table.add_row(row.kernel, row.case, row.arch, row.status, *[""] * 5, row.reason)
+            continue
+        numbers = (row.registers, row.spill_instructions, row.shared_bytes, row.loop_instructions)
+        per_weight = "" if row.instructions_per_weight is None else f"{row.instructions_per_weight:.2f}"
+        table.add_row(
+            row.kernel,
+            row.case,
+            row.arch,
+            row.instruction_class,
+            *map(str, numbers),
+            per_weight,
+            row.verdict or "ok",
+        )
+    stdout().print(table)

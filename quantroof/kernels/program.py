@@ -1,0 +1,73 @@
+"""A Program: device code with its compile-time constants, the one object that is launched and compiled ahead.
+
+What the tests disassemble is therefore what runs: same function, same constants, same argument types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from quantroof.hwprofiles.types import Device
+from quantroof.kernels.cases import Case
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a configuration is chosen for: compute capability and number of multiprocessors."""
+
+    capability: tuple[int, int]
+    sm_count: int
+
+    @classmethod
+    def of(cls, device: Device) -> Target:
+        """The target of a detected GPU. A device that reports nothing is taken for an H100 in size."""
+        return cls(device.capability or (8, 0), device.sm_count or 132)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One Triton function bound to everything but its tensors.
+
+    `arguments` are the Triton types of the run-time arguments in order: `*bf16` for a pointer (16-byte
+    aligned), `i32:16` for an integer known to be a multiple of 16, `i32` for one that is not specialised.
+    `weights_per_iteration` is how many weights one pass of the innermost loop consumes in one program.
+    """
+
+    function: Any
+    grid: tuple[int, int, int]
+    arguments: tuple[str, ...]
+    constants: Mapping[str, int | bool]
+    num_warps: int
+    num_stages: int
+    weights_per_iteration: int | None = None
+    options: Mapping[str, int] = field(default_factory=dict)
+
+    def launch(self, *arguments: Any) -> None:
+        """Start the program on the current stream with its run-time arguments."""
+        options = {"num_warps": self.num_warps, "num_stages": self.num_stages, **self.options}
+        self.function[self.grid](*arguments, **self.constants, **options)
+
+    def config(self) -> dict[str, str | int | float | bool]:
+        """What a record should say about how this kernel was configured."""
+        return {**self.constants, "num_warps": self.num_warps, "num_stages": self.num_stages, **self.options}
+
+
+@dataclass(frozen=True, slots=True)
+class MachineCode:
+    """What a kernel promises of its machine code, for `quantroof compile` and the golden table.
+
+    `cases` are the ids it is compiled for, `expects` the instruction class an architecture (a key like
+    `sm_90a`); an architecture that the kernel's own check skips needs no entry. `budget` limits the SASS
+    instructions a weight of (case, architecture) where they decide whether memory bandwidth can be reached.
+    """
+
+    cases: tuple[str, ...]
+    program: Callable[[Case, Target], Program]
+    expects: Mapping[str, str]
+    budget: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+    def budget_of(self, case: str, arch: str) -> float | None:
+        """The most instructions a weight may take here, or None where it is only recorded."""
+        return self.budget.get((case, arch))

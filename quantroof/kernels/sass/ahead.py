@@ -1,0 +1,53 @@
+"""Compiles Programs ahead of time for GPUs that are not here, and reads their machine code."""
+
+from __future__ import annotations
+
+from quantroof.errors import unknown_name
+from quantroof.kernels.program import Program
+from quantroof.kernels.sass.cubin import CodeReport, read_cubin
+
+# Triton takes the number and adds the `a` of architecture-specific features (wgmma, tcgen05) by itself.
+ARCHITECTURES: dict[str, int] = {
+    "sm_80": 80,
+    "sm_86": 86,
+    "sm_89": 89,
+    "sm_90a": 90,
+    "sm_100a": 100,
+    "sm_120a": 120,
+}
+
+
+def capability_of(arch: str) -> int:
+    """Compute capability as one number, 90 for `sm_90a`; UsageError where it is unknown."""
+    if arch not in ARCHITECTURES:
+        raise unknown_name("architecture", arch, list(ARCHITECTURES))
+    return ARCHITECTURES[arch]
+
+
+def compile_ahead(program: Program, arch: str) -> tuple[bytes, int]:
+    """Compile for an architecture; returns (cubin, bytes of shared memory requested at launch)."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    names = list(program.function.arg_names)
+    runtime = [name for name in names if name not in program.constants]
+    types = dict(zip(runtime, program.arguments, strict=True))
+    signature = {n: types[n].partition(":")[0] if n in types else "constexpr" for n in names}
+    aligned = [n for n, t in types.items() if t.startswith("*") or t.endswith(":16")]
+    source = ASTSource(
+        fn=program.function,
+        signature=signature,
+        constexprs={(names.index(n),): v for n, v in program.constants.items()},
+        attrs={(names.index(n),): [["tt.divisibility", 16]] for n in aligned},
+    )
+    options = {"num_warps": program.num_warps, "num_stages": program.num_stages, **program.options}
+    compiled = triton.compile(source, target=GPUTarget("cuda", capability_of(arch), 32), options=options)
+    return compiled.asm["cubin"], int(compiled.metadata.shared)
+
+
+def read_ahead(program: Program, arch: str) -> tuple[CodeReport, int]:
+    """Compile for an architecture and report on the machine code, with the shared memory of a launch."""
+    cubin, shared_bytes = compile_ahead(program, arch)
+    (report,) = read_cubin(cubin)
+    return report, shared_bytes

@@ -1,0 +1,110 @@
+"""From a cubin to a CodeReport: registers, spills, shared memory, instruction class and inner loop."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections import Counter
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+
+from quantroof.kernels.sass.classify import instruction_class
+from quantroof.kernels.sass.listing import DisassemblyError, Function, parse_listing
+from quantroof.kernels.sass.loops import innermost, natural_loops
+
+_USAGE = re.compile(
+    r"Function (?P<name>\S+?):\s*\n\s*REG:(?P<registers>\d+) STACK:(?P<stack>\d+) SHARED:(?P<shared>\d+)"
+)
+_TIMEOUT_S = 120
+
+
+class CodeReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What the machine code of one function says.
+
+    `stack_bytes` is a thread's local memory; `spill_instructions` counts loads and stores of it (LDL, STL).
+    `static_shared_bytes` excludes what is requested at launch. `loop_opcodes` counts the opcodes of the
+    innermost loop (the whole function where it has none, then `has_loop` is false).
+    """
+
+    name: str
+    arch: str
+    instruction_class: str
+    registers: int
+    stack_bytes: int
+    static_shared_bytes: int
+    spill_instructions: int
+    instructions: int
+    loop_instructions: int
+    has_loop: bool
+    loop_opcodes: dict[str, int]
+    opcodes: dict[str, int]
+
+
+@lru_cache(maxsize=1)
+def cuobjdump() -> Path:
+    """The disassembler: triton's bundled one, else the CUDA toolkit's on PATH.
+
+    Found without importing triton, so that reading CUDA C++ code needs no Triton.
+    """
+    spec = find_spec("triton")
+    for root in spec.submodule_search_locations or () if spec else ():
+        tool = Path(root) / "backends" / "nvidia" / "bin" / "cuobjdump"
+        if tool.is_file():
+            return tool
+    if found := shutil.which("cuobjdump"):
+        return Path(found)
+    raise DisassemblyError("no cuobjdump found", hint="it comes with triton and with the CUDA toolkit")
+
+
+def read_cubin(cubin: bytes | Path) -> tuple[CodeReport, ...]:
+    """Disassemble a cubin and report on each of its functions. DisassemblyError if that fails."""
+    if isinstance(cubin, Path):
+        return _read(cubin)
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        return _read(Path(file.name))
+
+
+def _read(path: Path) -> tuple[CodeReport, ...]:
+    usage = {match["name"]: match for match in _USAGE.finditer(_run("-res-usage", path))}
+    reports = []
+    for function in parse_listing(_run("-sass", path)):
+        if function.name not in usage:
+            raise DisassemblyError(f"no resource usage for function {function.name}", where=str(path))
+        reports.append(_report(function, usage[function.name]))
+    return tuple(reports)
+
+
+def _report(function: Function, usage: re.Match[str]) -> CodeReport:
+    opcodes = function.opcode_counts()
+    repeated = innermost(natural_loops(function.instructions))
+    loop = repeated or function.instructions
+    return CodeReport(
+        name=function.name,
+        arch=function.arch,
+        instruction_class=instruction_class(function),
+        registers=int(usage["registers"]),
+        stack_bytes=int(usage["stack"]),
+        static_shared_bytes=int(usage["shared"]),
+        spill_instructions=opcodes["STL"] + opcodes["LDL"],
+        instructions=len(function.instructions),
+        loop_instructions=len(loop),
+        has_loop=repeated is not None,
+        loop_opcodes=dict(Counter(i.base for i in loop).most_common()),
+        opcodes=dict(opcodes.most_common()),
+    )
+
+
+def _run(option: str, path: Path) -> str:
+    command = [str(cuobjdump()), option, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    if done.returncode:
+        message = (done.stderr or done.stdout).strip().splitlines()
+        raise DisassemblyError(message[0] if message else "cuobjdump failed", where=str(path))
+    return done.stdout

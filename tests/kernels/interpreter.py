@@ -1,0 +1,61 @@
+"""Runs kernels under Triton's interpreter in worker processes of their own.
+
+Triton decides at import whether it interprets; a process that compiles ahead of time cannot also interpret.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
+
+
+class Interpreter:
+    """Two workers with TRITON_INTERPRET=1; every (kernel, case) is computed once a session."""
+
+    def __init__(self) -> None:
+        self._pool = ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=_interpret)
+        self._results: dict[tuple[str, str], Future[dict[str, float]]] = {}
+
+    def submit(self, kernel: str, case: str) -> Future[dict[str, float]]:
+        """Start (or find) the computation of a kernel on a case."""
+        key = (kernel, case)
+        if key not in self._results:
+            self._results[key] = self._pool.submit(run_interpreted, kernel, case)
+        return self._results[key]
+
+    def close(self) -> None:
+        """Stop the workers."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _interpret() -> None:
+    os.environ["TRITON_INTERPRET"] = "1"
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def run_interpreted(kernel: str, case: str) -> dict[str, float]:
+    """Build a kernel on CPU tensors, call it three times, compare with fp64 of the values it was given.
+
+    Returns the relative Frobenius error, the tolerance, and how far apart repeated calls were.
+    """
+    import torch
+
+    from quantroof.hwprofiles.types import Device
+    from quantroof.kernels import registry
+    from quantroof.kernels.cases import Case
+    from quantroof.kernels.problem import Problem, tolerance
+    from quantroof.kernels.registry import Skip
+
+    parsed = Case.parse(case)
+    # Tensors live on the CPU; sm_count makes the formula split K as it would on a small GPU.
+    device = Device(kind="cpu", index=0, name="interpreter", compute_capability="9.0", sm_count=4)
+    problem = Problem(parsed, device, seed=7)
+    prepared = registry.load().kernels[kernel].build(problem)
+    assert not isinstance(prepared, Skip), prepared
+    first = prepared.call(*prepared.weights).double().clone()
+    again = max(float((prepared.call(*prepared.weights).double() - first).abs().max()) for _ in range(2))
+    error = torch.linalg.norm(first - problem.reference) / torch.linalg.norm(problem.reference)
+    return {"error": float(error), "tolerance": tolerance(parsed), "again": again}
