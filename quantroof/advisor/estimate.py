@@ -1,0 +1,45 @@
+"""A time with its band and where it comes from. Sums keep the weakest source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+Source = Literal["measured", "interpolated", "modelled"]
+_STRENGTH: tuple[Source, ...] = ("measured", "interpolated", "modelled")
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds with an error band [low, high], beside `floor`, the roofs' own time (None where one is unknown)."""
+
+    seconds: float
+    low: float
+    high: float
+    floor: float | None
+    source: Source
+
+    def times(self, count: float) -> Estimate:
+        """The same work `count` times over."""
+        floor = None if self.floor is None else self.floor * count
+        return Estimate(
+            seconds=self.seconds * count,
+            low=self.low * count,
+            high=self.high * count,
+            floor=floor,
+            source=self.source,
+        )
+
+
+def total(parts: Iterable[Estimate]) -> Estimate:
+    """Work done one after another. Bands add up as if every error had the same sign: the cautious way."""
+    parts = list(parts)
+    floors = [p.floor for p in parts if p.floor is not None]
+    return Estimate(
+        seconds=sum(p.seconds for p in parts),
+        low=sum(p.low for p in parts),
+        high=sum(p.high for p in parts),
+        floor=sum(floors) if len(floors) == len(parts) else None,
+        source=max((p.source for p in parts), key=_STRENGTH.index, default="measured"),
+    )

@@ -1,0 +1,41 @@
+"""How fast GPUs of one node talk to each other."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import lru_cache
+from importlib.resources import files
+
+import msgspec
+
+# Start-up of one small all-reduce between GPUs of a node: an assumption, of the order that NCCL shows for a few
+# kilobytes. Replace it by the node's own figure with --link-latency.
+DEFAULT_LATENCY_S = 10e-6
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """One direction of a GPU's link to its peers: bytes a second, and seconds an all-reduce takes at least."""
+
+    kind: str
+    bytes_per_s: float
+    latency_s: float = DEFAULT_LATENCY_S
+    source: str
+
+    def all_reduce_seconds(self, payload_bytes: float, ways: int) -> float:
+        """Ring all-reduce: each GPU sends and receives 2 (t - 1) / t of the payload (Patarasuk & Yuan 2009)."""
+        return self.latency_s + 2 * (ways - 1) / ways * payload_bytes / self.bytes_per_s
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> list[tuple[str, Link]]:
+    text = (files("quantroof") / "advisor" / "links.toml").read_text()
+    rows = [
+        (row["prefix"], Link(kind=row["kind"], bytes_per_s=row["gbps"] * 1e9, source=row["source"]))
+        for row in tomllib.loads(text)["link"]
+    ]
+    return sorted(rows, key=lambda row: -len(row[0]))
+
+
+def link_of(profile_id: str) -> Link | None:
+    """The link that boards of this profile have, None where none is known."""
+    return next((link for prefix, link in _shipped() if profile_id.startswith(prefix)), None)

@@ -1,0 +1,122 @@
+"""What a step model needs to know of a GPU: memory, bandwidth and matrix rates, each measured or by datasheet."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from quantroof.advisor.links import Link, link_of
+from quantroof.errors import UsageError
+from quantroof.hwprofiles import roofline
+from quantroof.hwprofiles.types import Device, HardwareProfile
+from quantroof.kernels.cases import Case
+from quantroof.records.directory import Run
+from quantroof.records.roofs import Roofs, datasheet_roofs, measured_roofs
+
+Basis = Literal["measured", "datasheet"]
+
+
+class Rate(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes or operations a second, and whether this very device was measured or its datasheet read."""
+
+    value: float
+    basis: Basis
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """One GPU (or the CPU) of a node. `matrix` maps an element type to its dense rate; unknown is absent."""
+
+    id: str
+    name: str
+    memory_bytes: float
+    bandwidth: Rate
+    matrix: dict[str, Rate]
+    capability: tuple[int, int] | None = None
+    link: Link | None = None
+    simulated: bool = False
+
+    @property
+    def is_gpu(self) -> bool:
+        """A CPU has no compute capability."""
+        return self.capability is not None
+
+    def compute_name(self, element: str) -> str:
+        """What products of an element run in: engines serve in fp16 where there is no bf16 matrix unit."""
+        if element == "bf16" and element not in self.matrix and "fp16" in self.matrix:
+            return "fp16"
+        return element
+
+    def rate(self, element: str) -> Rate | None:
+        """The dense rate of an element type, None where the device has none that is known."""
+        return self.matrix.get(self.compute_name(element))
+
+    def roof_seconds(self, flops: float, bytes_moved: float, element: str) -> float | None:
+        """Attainable time of some work; None where the element's rate is unknown."""
+        rate = self.rate(element)
+        if rate is None:
+            return None
+        return roofline.attainable_seconds(flops, bytes_moved, rate.value, self.bandwidth.value)
+
+    def bound(self, case: Case) -> roofline.Bound | None:
+        """Which roof a case meets first."""
+        rate = self.rate(case.compute.name)
+        if rate is None:
+            return None
+        return roofline.bound(case.flops, case.bytes_moved, rate.value, self.bandwidth.value)
+
+
+def from_profile(profile: HardwareProfile) -> Machine:
+    """A machine by its vendor's figures."""
+    major, _, minor = profile.compute_capability.partition(".")
+    capability = (int(major), int(minor or 0)) if major.isdigit() else None
+    sheet = datasheet_roofs(profile)
+    return Machine(
+        id=profile.id,
+        name=profile.device_names[0] if profile.device_names else profile.id,
+        memory_bytes=profile.memory_gb * 1e9,
+        bandwidth=Rate(value=profile.bandwidth_bytes_per_s, basis="datasheet"),
+        matrix={name: Rate(value=value, basis="datasheet") for name, value in sheet.matrix.items()},
+        capability=capability,
+        link=link_of(profile.id),
+    )
+
+
+def from_run(run: Run, device: Device) -> Machine:
+    """A machine as a run saw it: its measured ceilings, the datasheet only where none was measured."""
+    seen = measured_roofs(device.id, run.ceilings)
+    profile = run.info.profiles.get(device.id) or run.info.profiles.get(device.profile_id or "")
+    sheet = datasheet_roofs(profile) if profile else Roofs("datasheet")
+    read, sheet_read = seen.read_bandwidth(), sheet.read_bandwidth()
+    if read is None and sheet_read is None:
+        hint = "name a profile with --gpu, or repeat the run with ceilings"
+        raise UsageError(f"the bandwidth of {device.name} is neither measured nor known", where=str(run.path), hint=hint)
+    bandwidth = Rate(value=read, basis="measured") if read else Rate(value=sheet_read or 0.0, basis="datasheet")
+    return Machine(
+        id=device.profile_id or device.id,
+        name=device.name,
+        memory_bytes=device.memory_bytes or (profile.memory_gb * 1e9 if profile else 0.0),
+        bandwidth=bandwidth,
+        matrix={
+            **{name: Rate(value=value, basis="datasheet") for name, value in sheet.matrix.items()},
+            **{name: Rate(value=value, basis="measured") for name, value in seen.matrix.items()},
+        },
+        capability=device.capability,
+        link=link_of(device.profile_id) if device.profile_id else None,
+        simulated=run.info.simulated,
+    )
+
+
+def device_of(run: Run, wanted: str | None) -> Device:
+    """The device of a run that is asked for by profile id, device id or name; the only one without a name."""
+    devices = run.info.devices
+    if wanted is None:
+        if len({d.name for d in devices}) > 1:
+            names = ", ".join(d.id for d in devices)
+            raise UsageError(f"holds several devices: {names}", where=str(run.path), hint="name one with --gpu")
+        return devices[0]
+    for device in devices:
+        if wanted in (device.profile_id, device.id, device.name):
+            return device
+    names = ", ".join(f"{d.id} ({d.profile_id or d.name})" for d in devices)
+    raise UsageError(f"was not measured on '{wanted}'", where=str(run.path), hint=f"it holds {names}")

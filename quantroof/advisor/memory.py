@@ -1,0 +1,103 @@
+"""Bytes a served model needs on each GPU: weights, KV cache, activations; and how many sequences then fit."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from quantroof.advisor.choices import fitted
+from quantroof.advisor.layers import embedding_parameters, linear_layers, norm_parameters
+from quantroof.advisor.models import Model
+from quantroof.kernels.formats import Format
+from quantroof.kernels.schemes import Scheme
+
+# vLLM's page size; a sequence wastes the end of its last page (the fragmentation of a paged cache).
+KV_BLOCK_TOKENS = 16
+
+
+class Reserve(msgspec.Struct, frozen=True, kw_only=True):
+    """What a serving engine does not give to weights and cache. Stated assumptions, each to be overridden.
+
+    `utilisation` is the share of the memory an engine may take (vLLM's default is 0.9); `runtime_bytes` per
+    GPU covers context, library workspaces and graphs; `prefill_tokens` is the chunk whose activations exist
+    at once.
+    """
+
+    utilisation: float = 0.9
+    runtime_bytes: float = 1.5e9
+    prefill_tokens: int = 2048
+
+
+class Fit(msgspec.Struct, frozen=True, kw_only=True):
+    """One GPU's memory, in bytes. `sequences` of the asked context fit beside the weights, 0 when none does."""
+
+    usable: float
+    weights: int
+    runtime: float
+    activations: float
+    kv_per_sequence: float
+    sequences: int
+
+    @property
+    def left_for_kv(self) -> float:
+        """Bytes that remain for the cache; negative where even the weights do not fit."""
+        return self.usable - self.weights - self.runtime - self.activations
+
+
+def wide_bytes(scheme: Scheme) -> int:
+    """Bytes an element of what stays unquantised: the activations' arriving type, 4 for fp32."""
+    return scheme.activation.traffic_element.bits // 8
+
+
+def weight_bytes(model: Model, scheme: Scheme, ways: int = 1) -> int:
+    """Bytes of all weights that one of `ways` GPUs holds: scales included; embedding, head, norms, router wide.
+
+    The embedding and the head are cut by vocabulary; norms, router and latent projections are on every GPU.
+    """
+    total = norm_parameters(model) * wide_bytes(scheme)
+    if not model.tied_embeddings:
+        total += math.ceil(embedding_parameters(model) / ways) * wide_bytes(scheme)
+    for layer in linear_layers(model):
+        n, k = layer.shard(ways)
+        copies = layer.count * (layer.moe.experts if layer.moe else 1)
+        stored = fitted(scheme, k).weight.storage_bytes(n, k) if layer.quantised else n * k * wide_bytes(scheme)
+        total += copies * stored
+    return total
+
+
+def kv_elements(model: Model, ways: int = 1) -> float:
+    """Cached elements per token and full layer on one GPU. Heads replicate beyond kv_heads; a latent is whole."""
+    if model.mla is not None:
+        return model.mla.latent
+    return 2 * model.head_dim * max(model.kv_heads / ways, 1)
+
+
+def kv_bytes(model: Model, kv: Format, context: int, ways: int = 1) -> float:
+    """Bytes of one sequence's cache at a context length on one GPU. Sliding layers keep their window only."""
+    return kv.bits_per_element(1, 64) / 8 * kv_elements(model, ways) * model.attended(context)
+
+
+def activation_bytes(model: Model, scheme: Scheme, tokens: int, ways: int = 1) -> float:
+    """Peak activations of a prefill chunk: the widest of gate/up and one row of logits a sequence, 16 bit."""
+    widths = [layer.shard(ways)[0] for layer in linear_layers(model) if layer.part in ("attention", "mlp")]
+    moe = model.moe
+    if moe is not None:
+        widths.append(moe.per_token * 2 * moe.intermediate // ways)
+    return tokens * (model.hidden + max(widths)) * wide_bytes(scheme)
+
+
+def fit(
+    model: Model, scheme: Scheme, kv: Format, context: int, memory_bytes: float, ways: int, reserve: Reserve
+) -> Fit:
+    """How many sequences of `context` tokens fit: u M - W/t - R - A >= B KV(S)/t."""
+    pages = math.ceil(context / KV_BLOCK_TOKENS) * KV_BLOCK_TOKENS
+    result = Fit(
+        usable=reserve.utilisation * memory_bytes,
+        weights=weight_bytes(model, scheme, ways),
+        runtime=reserve.runtime_bytes,
+        activations=activation_bytes(model, scheme, reserve.prefill_tokens, ways),
+        kv_per_sequence=kv_bytes(model, kv, pages, ways),
+        sequences=0,
+    )
+    return msgspec.structs.replace(result, sequences=max(0, int(result.left_for_kv // result.kv_per_sequence)))

@@ -1,0 +1,136 @@
+"""The node's own times of linear layers, by format and shape, and how well they predict one another."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
+
+from quantroof.records.lines import TIMED, Measurement, parsed_case
+from quantroof.records.statistics import median_interval
+
+Shape = tuple[int, int]
+# A layer of another shape stands in for one that is at most this many times larger or smaller.
+NEAREST_FACTOR = 4.0
+# The band of an interpolation where there are too few points to leave one out.
+UNTESTED_BAND = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """The fastest correct kernel of one case: seconds with the 95 % interval, and power where it was read."""
+
+    m: int
+    seconds: float
+    low: float
+    high: float
+    kernel: str
+    power_w: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Seconds, a relative band, and whether the very case was measured."""
+
+    seconds: float
+    low: float
+    high: float
+    exact: bool
+    power_w: float | None = None
+
+
+@dataclass(frozen=True)
+class TimingTable:
+    """Measured times of one device: format name -> shape (N, K) -> points by rising M."""
+
+    points: dict[str, dict[Shape, list[Timed]]] = field(default_factory=dict)
+    _bands: dict[str, float] = field(default_factory=dict)
+
+    def predict(self, scheme: str, shape: Shape, m: int) -> Prediction | None:
+        """The time of a layer: measured, else interpolated in log M, else from the nearest shape; else None."""
+        shapes = self.points.get(scheme, {})
+        for timed in shapes.get(shape, []):
+            if timed.m == m:
+                return Prediction(timed.seconds, timed.low, timed.high, exact=True, power_w=timed.power_w)
+        found = _from_nearest(shapes, shape, m)
+        if found is None:
+            return None
+        seconds, power = found
+        band = self.band(scheme)
+        return Prediction(seconds, seconds / (1 + band), seconds * (1 + band), exact=False, power_w=power)
+
+    def band(self, scheme: str) -> float:
+        """Relative error of predicting every measured point from the others: their 90th percentile."""
+        if scheme not in self._bands:
+            errors = sorted(_leave_one_out(self.points.get(scheme, {})))
+            enough = len(errors) >= 3
+            self._bands[scheme] = errors[math.ceil(0.9 * len(errors)) - 1] if enough else UNTESTED_BAND
+        return self._bands[scheme]
+
+    def dips(self) -> list[str]:
+        """Where a larger batch was measured faster than a smaller one, beyond both intervals."""
+        return [
+            f"{scheme} {n}x{k}: M={b.m} ({b.seconds * 1e6:.4g} us) is faster than M={a.m} ({a.seconds * 1e6:.4g} us)"
+            for scheme, shapes in self.points.items()
+            for (n, k), points in shapes.items()
+            for a, b in pairwise(points)
+            if b.high < a.low
+        ]
+
+
+def table_of(measurements: Iterable[Measurement], device: str) -> TimingTable:
+    """Collect the fastest correct cold kernel of every case of a device."""
+    found: dict[str, dict[Shape, dict[int, Timed]]] = defaultdict(lambda: defaultdict(dict))
+    for line in measurements:
+        if line.device != device or line.status not in TIMED or line.timing is None or line.timing.cache != "cold":
+            continue
+        case, interval = parsed_case(line.case), median_interval(line.timing.samples_ns)
+        by_m = found[case.scheme][case.n, case.k]
+        best = by_m.get(case.m)
+        if best is None or interval.median / 1e9 < best.seconds:
+            power = line.state.power_w if line.state else None
+            ns = (interval.median, interval.low, interval.high)
+            by_m[case.m] = Timed(case.m, *(value / 1e9 for value in ns), kernel=line.kernel, power_w=power)
+    return TimingTable({s: {shape: [by[m] for m in sorted(by)] for shape, by in t.items()} for s, t in found.items()})
+
+
+def _from_nearest(shapes: dict[Shape, list[Timed]], shape: Shape, m: int) -> tuple[float, float | None] | None:
+    """Seconds and power from the nearest shape that covers M. Work scales with N K: bytes and operations alike."""
+    size = shape[0] * shape[1]
+    for n, k in sorted(shapes, key=lambda s: (abs(math.log(s[0] * s[1] / size)), abs(math.log(s[1] / shape[1])))):
+        if not 1 / NEAREST_FACTOR <= n * k / size <= NEAREST_FACTOR:
+            return None
+        at = _interpolate(shapes[n, k], m)
+        if at is not None:
+            return at[0] * size / (n * k), at[1]
+    return None
+
+
+def _interpolate(points: list[Timed], m: int) -> tuple[float, float | None] | None:
+    """Log-log between the neighbours in M; beyond the largest M as repeats of it; None below the smallest."""
+    last = points[-1]
+    if m >= last.m:
+        return last.seconds * m / last.m, last.power_w
+    for a, b in pairwise(points):
+        if a.m <= m <= b.m:
+            share = math.log(m / a.m) / math.log(b.m / a.m)
+            powers = [p.power_w for p in (a, b) if p.power_w is not None]
+            power = median(powers) if len(powers) == 2 else None
+            return a.seconds ** (1 - share) * b.seconds**share, power
+    return None
+
+
+def _leave_one_out(shapes: dict[Shape, list[Timed]]) -> Iterable[float]:
+    for shape, points in shapes.items():
+        for i, timed in enumerate(points):
+            rest = dict(shapes)
+            rest[shape] = points[:i] + points[i + 1 :]
+            inside = 0 < i < len(points) - 1
+            if not inside:  # the ends cannot be interpolated: predict them from the other shapes alone
+                del rest[shape]
+            found = _from_nearest(rest, shape, timed.m)
+            if found is not None:
+                yield abs(found[0] / timed.seconds - 1)
