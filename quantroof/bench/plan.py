@@ -75,7 +75,7 @@ def make_plan(suite: Suite, device: Device, wishes: Wishes, where: str) -> Devic
     variant = suite.variant(device)
     for name in wishes.formats or ():
         scheme(name)
-    kernels = load().for_providers(wishes.providers or variant.providers)
+    kernels = load(wishes.kernels).for_providers(wishes.providers or variant.providers)
     cases = [c for c in expand(suite, device, where) if wishes.formats is None or c.scheme in wishes.formats]
     if not cases:
         raise UsageError(f"no case of {where} has the wanted formats", hint=f"it has {_formats_of(variant)}")

@@ -21,6 +21,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mode: Literal["burst", "sustained"] = "burst"
     seed: int = 0
     case_timeout_s: float = 120.0
+    kernels: tuple[str, ...] = ()
 
     @classmethod
     def resolve(cls, limits: Limits, wishes: Wishes) -> Settings:
@@ -34,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             mode=wishes.mode,
             seed=wishes.seed,
             case_timeout_s=wishes.case_timeout_s,
+            kernels=wishes.kernels,
         )
 
 
@@ -51,3 +53,5 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     case_timeout_s: float = 120.0
     ceilings: bool = True
+    kernels: tuple[str, ...] = ()
+    """External kernels as `path.py:NAME`."""

@@ -50,7 +50,7 @@ def _answer(connection: Connection, bench: Bench, request: protocol.Request) -> 
         case protocol.MeasureCase():
             problem = Problem(Case.parse(request.case), bench.device, bench.settings.seed)
             for name in request.kernels:
-                line = measure(bench, problem, registry.load().kernels[name])
+                line = measure(bench, problem, registry.load(bench.settings.kernels).kernels[name])
                 connection.send_bytes(protocol.encode(protocol.Result(measurement=line)))
                 if poisoned := _poison(line):
                     break

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from quantroof.errors import unknown_name
+from quantroof.errors import UsageError, unknown_name
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case, Operation
 from quantroof.kernels.program import MachineCode
@@ -104,10 +104,12 @@ class Registry:
         return [k for k in self.kernels.values() if names is None or k.provider in names]
 
 
-@lru_cache(maxsize=1)
-def load() -> Registry:
-    """Import every kernel module below the operation folders and collect what they declare."""
-    kernels: dict[str, Kernel] = {}
+@lru_cache(maxsize=8)
+def load(external: tuple[str, ...] = ()) -> Registry:
+    """Import every kernel module below the operation folders, and the external `path.py:NAME` kernels."""
+    from quantroof.kernels.external import load_file
+
+    found: list[tuple[str, Kernel]] = []
     broken: dict[str, str] = {}
     for folder in OPERATION_FOLDERS:
         path = Path(__file__).parent / folder
@@ -118,8 +120,11 @@ def load() -> Registry:
             except ImportError as error:
                 broken[name] = str(error)
                 continue
-            for kernel in declared:
-                if kernel.name in kernels:
-                    raise ValueError(f"kernel {kernel.name} is declared twice, the second time in {name}")
-                kernels[kernel.name] = kernel
+            found += [(name, kernel) for kernel in declared]
+    found += [(reference, load_file(reference)) for reference in external]
+    kernels: dict[str, Kernel] = {}
+    for source, kernel in found:
+        if kernel.name in kernels:
+            raise UsageError(f"kernel {kernel.name} is declared twice", where=source)
+        kernels[kernel.name] = kernel
     return Registry(kernels, broken)

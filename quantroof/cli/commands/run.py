@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--device", "devices", multiple=True, help="cpu, cuda, cuda:1, a UUID, all, or sim:PROFILE.")
 @click.option("--format", "formats", multiple=True, help="Only these formats, such as bf16 or int4-w4a16.")
 @click.option("--provider", "providers", multiple=True, help="Only kernels of these providers.")
+@click.option("--kernel", "kernels", multiple=True, help="A kernel of your own, as PATH.py:NAME.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory.  [default: runs/run-<id>]")
 @click.option(
     "--precision",
@@ -98,7 +99,14 @@ def _wishes(options: dict[str, Any]) -> Wishes:
         seed=options["seed"],
         case_timeout_s=options["case_timeout"],
         ceilings=not options["no_ceilings"],
+        kernels=tuple(_absolute(reference) for reference in options["kernels"]),
     )
+
+
+def _absolute(reference: str) -> str:
+    """`path.py:NAME` with the path made absolute: a worker and --resume may start elsewhere."""
+    path, colon, name = reference.rpartition(":")
+    return f"{Path(path).resolve()}{colon}{name}" if path else reference
 
 
 def _detected() -> tuple[Device, ...]:
