@@ -38,6 +38,12 @@ def choice(name: str) -> Scheme:
     return CHOICES[name]
 
 
+def named(text: str) -> Scheme:
+    """The scheme behind a case's scheme name: `int4-w4a16-g64` is int4-w4a16 in groups of 64."""
+    name, found, group = text.rpartition("-g")
+    return CHOICES[name].with_group(int(group)) if found and group.isdigit() else CHOICES[text]
+
+
 def kv_format(name: str) -> Format:
     """A KV-cache format by name."""
     if name not in KV_FORMATS:

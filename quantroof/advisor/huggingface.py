@@ -54,7 +54,9 @@ def read_config(path: Path) -> Model:
     family = data.get("model_type")
     if family not in FAMILIES:
         known = ", ".join(FAMILIES)
-        raise UsageError(f"model_type {family!r} is not counted here", where=str(path), hint=f"one of: {known}")
+        raise UsageError(
+            f"model_type {family!r} is not counted here", where=str(path), hint=f"one of: {known}"
+        )
     text = data.get("text_config", data)  # multimodal models nest the language model
     fields = _Fields(text if isinstance(text, dict) else data, str(path))
     return _model(fields, path, str(family))

@@ -90,8 +90,12 @@ def from_run(run: Run, device: Device) -> Machine:
     read, sheet_read = seen.read_bandwidth(), sheet.read_bandwidth()
     if read is None and sheet_read is None:
         hint = "name a profile with --gpu, or repeat the run with ceilings"
-        raise UsageError(f"the bandwidth of {device.name} is neither measured nor known", where=str(run.path), hint=hint)
-    bandwidth = Rate(value=read, basis="measured") if read else Rate(value=sheet_read or 0.0, basis="datasheet")
+        raise UsageError(
+            f"the bandwidth of {device.name} is neither measured nor known", where=str(run.path), hint=hint
+        )
+    bandwidth = (
+        Rate(value=read, basis="measured") if read else Rate(value=sheet_read or 0.0, basis="datasheet")
+    )
     return Machine(
         id=device.profile_id or device.id,
         name=device.name,
@@ -113,7 +117,9 @@ def device_of(run: Run, wanted: str | None) -> Device:
     if wanted is None:
         if len({d.name for d in devices}) > 1:
             names = ", ".join(d.id for d in devices)
-            raise UsageError(f"holds several devices: {names}", where=str(run.path), hint="name one with --gpu")
+            raise UsageError(
+                f"holds several devices: {names}", where=str(run.path), hint="name one with --gpu"
+            )
         return devices[0]
     for device in devices:
         if wanted in (device.profile_id, device.id, device.name):

@@ -61,7 +61,9 @@ def weight_bytes(model: Model, scheme: Scheme, ways: int = 1) -> int:
     for layer in linear_layers(model):
         n, k = layer.shard(ways)
         copies = layer.count * (layer.moe.experts if layer.moe else 1)
-        stored = fitted(scheme, k).weight.storage_bytes(n, k) if layer.quantised else n * k * wide_bytes(scheme)
+        stored = (
+            fitted(scheme, k).weight.storage_bytes(n, k) if layer.quantised else n * k * wide_bytes(scheme)
+        )
         total += copies * stored
     return total
 
@@ -100,4 +102,6 @@ def fit(
         kv_per_sequence=kv_bytes(model, kv, pages, ways),
         sequences=0,
     )
-    return msgspec.structs.replace(result, sequences=max(0, int(result.left_for_kv // result.kv_per_sequence)))
+    return msgspec.structs.replace(
+        result, sequences=max(0, int(result.left_for_kv // result.kv_per_sequence))
+    )

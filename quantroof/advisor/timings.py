@@ -50,7 +50,7 @@ class TimingTable:
     _bands: dict[str, float] = field(default_factory=dict)
 
     def predict(self, scheme: str, shape: Shape, m: int) -> Prediction | None:
-        """The time of a layer: measured, else interpolated in log M, else from the nearest shape; else None."""
+        """The time of a layer: measured, else interpolated in log M or from the nearest shape; else None."""
         shapes = self.points.get(scheme, {})
         for timed in shapes.get(shape, []):
             if timed.m == m:
@@ -73,7 +73,7 @@ class TimingTable:
     def dips(self) -> list[str]:
         """Where a larger batch was measured faster than a smaller one, beyond both intervals."""
         return [
-            f"{scheme} {n}x{k}: M={b.m} ({b.seconds * 1e6:.4g} us) is faster than M={a.m} ({a.seconds * 1e6:.4g} us)"
+            f"{scheme} {n}x{k}: M={b.m} is faster ({b.seconds * 1e6:.4g} us) than M={a.m} ({a.seconds * 1e6:.4g})"
             for scheme, shapes in self.points.items()
             for (n, k), points in shapes.items()
             for a, b in pairwise(points)
@@ -85,22 +85,29 @@ def table_of(measurements: Iterable[Measurement], device: str) -> TimingTable:
     """Collect the fastest correct cold kernel of every case of a device."""
     found: dict[str, dict[Shape, dict[int, Timed]]] = defaultdict(lambda: defaultdict(dict))
     for line in measurements:
-        if line.device != device or line.status not in TIMED or line.timing is None or line.timing.cache != "cold":
+        timing = line.timing if line.device == device and line.status in TIMED else None
+        if timing is None or timing.cache != "cold":
             continue
-        case, interval = parsed_case(line.case), median_interval(line.timing.samples_ns)
+        case, interval = parsed_case(line.case), median_interval(timing.samples_ns)
         by_m = found[case.scheme][case.n, case.k]
         best = by_m.get(case.m)
         if best is None or interval.median / 1e9 < best.seconds:
             power = line.state.power_w if line.state else None
-            ns = (interval.median, interval.low, interval.high)
-            by_m[case.m] = Timed(case.m, *(value / 1e9 for value in ns), kernel=line.kernel, power_w=power)
-    return TimingTable({s: {shape: [by[m] for m in sorted(by)] for shape, by in t.items()} for s, t in found.items()})
+            seconds, low, high = (ns / 1e9 for ns in (interval.median, interval.low, interval.high))
+            by_m[case.m] = Timed(case.m, seconds, low, high, line.kernel, power)
+    return TimingTable(
+        {s: {shape: [by[m] for m in sorted(by)] for shape, by in t.items()} for s, t in found.items()}
+    )
 
 
-def _from_nearest(shapes: dict[Shape, list[Timed]], shape: Shape, m: int) -> tuple[float, float | None] | None:
-    """Seconds and power from the nearest shape that covers M. Work scales with N K: bytes and operations alike."""
+def _from_nearest(
+    shapes: dict[Shape, list[Timed]], shape: Shape, m: int
+) -> tuple[float, float | None] | None:
+    """Seconds and power from the nearest shape that covers M, scaled by N K as bytes and operations are."""
     size = shape[0] * shape[1]
-    for n, k in sorted(shapes, key=lambda s: (abs(math.log(s[0] * s[1] / size)), abs(math.log(s[1] / shape[1])))):
+    for n, k in sorted(
+        shapes, key=lambda s: (abs(math.log(s[0] * s[1] / size)), abs(math.log(s[1] / shape[1])))
+    ):
         if not 1 / NEAREST_FACTOR <= n * k / size <= NEAREST_FACTOR:
             return None
         at = _interpolate(shapes[n, k], m)

@@ -1,0 +1,30 @@
+"""Quantities as people write them: 50ms, 10M, 4k."""
+
+from __future__ import annotations
+
+import re
+
+from quantroof.errors import UsageError
+
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+_COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
+_WRITTEN = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-zA-Z]*)\s*")
+
+
+def seconds(text: str, option: str) -> float:
+    """A positive time with its unit: 50ms, 0.2s, 800us."""
+    return _read(text, option, _SECONDS, "a positive time like 50ms or 0.2s")
+
+
+def count(text: str, option: str) -> float:
+    """A positive number with an optional k, M or B."""
+    return _read(text, option, _COUNTS, "a positive number like 4096, 10M or 1.5B")
+
+
+def _read(text: str, option: str, units: dict[str, float], wanted: str) -> float:
+    match = _WRITTEN.fullmatch(text)
+    factor = units.get(match.group(2).lower()) if match else None
+    value = float(match.group(1)) * factor if match and factor is not None else 0.0
+    if value <= 0:
+        raise UsageError(f"'{text}' is not {wanted}", where=option)
+    return value
