@@ -8,7 +8,7 @@ from typing import Literal
 
 from quantroof.errors import UsageError
 from quantroof.kernels.formats import Element, Format
-from quantroof.kernels.schemes import Scheme, compute_element, scheme_of
+from quantroof.kernels.schemes import SCHEMES, Scheme, compute_element, scheme_of
 
 Operation = Literal["gemv", "gemm"]
 
@@ -71,7 +71,7 @@ class Case:
         known = scheme_of(self.weight, self.activation, self.output)
         if known is None:
             return f"{self.weight}-{self.activation}"
-        standard = known.weight.group in (None, 128)
+        standard = known.weight.group == SCHEMES[known.name].weight.group
         return known.name if standard else f"{known.name}-g{known.weight.group}"
 
     @property

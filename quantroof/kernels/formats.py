@@ -1,13 +1,16 @@
 """Number formats with their scale schemes: the sole owner of bits and bytes. No torch here.
 
-A Format is written `element[.granularity][.zp][.from_element]`:
+A Format is written `element[.granularity][.zp][.actorder][.from_element]`:
 
     bf16                     no scales
     int8.channel             one scale an output channel (row of an [N, K] weight)
     int8.token               one scale a row of the [M, K] activations, which arrive quantised
     int8.token.from_bf16     the same, but they arrive as bf16 and are quantised inside the call
     int4.g128                one scale per group of 128 along K
-    int4.g128.zp             ... and a zero point of the element's own width
+    int4.g128.zp             ... and a zero point of the element's own width (AWQ, GPTQ without symmetry)
+    int4.g128.actorder       ... groups of columns sorted by importance, not of neighbours (GPTQ's desc_act)
+    nf4.g64                  16 levels of a normal distribution, one fp32 largest magnitude per 64
+    (bitsandbytes)
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from statistics import NormalDist
 from typing import Literal
 
 from quantroof.errors import UsageError, unknown_name
@@ -62,11 +66,14 @@ ELEMENTS: dict[str, Element] = {
 # fp32 absmax per NF4 block (0.5 bit a weight at 64); epilogue scales are fp32 in cuBLASLt and CUTLASS.
 _SCALE_BITS: dict[Granularity, int] = {"none": 0, "tensor": 32, "channel": 32, "token": 32, "group": 16}
 _CODEBOOK_SCALE_BITS = 32
+# GPTQ checkpoints store the group of every column (g_idx) as int32.
+_ORDER_BITS = 32
 
 _TEXT = re.compile(
     r"(?P<element>[a-z0-9_]+?)"
     r"(?:\.(?P<granularity>tensor|channel|token|g(?P<group>\d+)))?"
     r"(?P<zp>\.zp)?"
+    r"(?P<order>\.actorder)?"
     r"(?:\.from_(?P<source>[a-z0-9_]+))?"
 )
 
@@ -76,7 +83,8 @@ class Format:
     """An element type with the granularity of its scales.
 
     `group` counts elements along K that share a scale; `zero_point` adds one zero of the element's width per
-    scale; `arrives_as` names the element in which activations reach a call that quantises them itself.
+    scale; `act_order` says that groups are made of K's columns in a stored order (one 32-bit index a column);
+    `arrives_as` names the element in which activations reach a call that quantises them itself.
     """
 
     element: Element
@@ -84,12 +92,19 @@ class Format:
     group: int | None = None
     zero_point: bool = False
     arrives_as: Element | None = None
+    act_order: bool = False
 
     def __post_init__(self) -> None:
         if (self.granularity == "group") != (self.group is not None):
             raise ValueError("a group format needs a group size, and only a group format has one")
         if self.group is not None and self.group < 1:
             raise UsageError(f"group size {self.group} is not positive")
+        if self.zero_point and self.element.kind != "int":
+            raise UsageError(f"{self.element.name} has no zero point: only integers do")
+        if self.zero_point and self.granularity == "none":
+            raise UsageError("a zero point needs a scale: name a granularity")
+        if self.act_order and self.granularity != "group":
+            raise UsageError("an activation order needs groups")
 
     def __str__(self) -> str:
         """The stable text that `parse` reads."""
@@ -100,6 +115,8 @@ class Format:
             text += f".{self.granularity}"
         if self.zero_point:
             text += ".zp"
+        if self.act_order:
+            text += ".actorder"
         return f"{text}.from_{self.arrives_as.name}" if self.arrives_as else text
 
     @staticmethod
@@ -116,7 +133,8 @@ class Format:
         named: dict[str, Granularity] = {"tensor": "tensor", "channel": "channel", "token": "token"}
         granularity = "group" if group is not None else named.get(found["granularity"] or "", "none")
         source = element(found["source"]) if found["source"] else None
-        return Format(element(found["element"]), granularity, group, bool(found["zp"]), source)
+        options = {"zero_point": bool(found["zp"]), "act_order": bool(found["order"])}
+        return Format(element(found["element"]), granularity, group, arrives_as=source, **options)
 
     @property
     def traffic_element(self) -> Element:
@@ -145,7 +163,9 @@ class Format:
             return _ceil_bytes(rows * cols * self.arrives_as.bits)
         scales = self.scale_count(rows, cols)
         zeros = scales * self.element.bits if self.zero_point else 0
-        return _ceil_bytes(rows * cols * self.element.bits) + _ceil_bytes(scales * self.scale_bits + zeros)
+        order = cols * _ORDER_BITS if self.act_order else 0
+        extra = scales * self.scale_bits + zeros + order
+        return _ceil_bytes(rows * cols * self.element.bits) + _ceil_bytes(extra)
 
     def bits_per_element(self, rows: int, cols: int) -> float:
         """Average stored bits an element, scales and zero points included (int4.g128 gives 4.125)."""
@@ -154,6 +174,22 @@ class Format:
     def with_group(self, group: int) -> Format:
         """The same format with another group size; a format without groups is returned unchanged."""
         return replace(self, group=group) if self.granularity == "group" else self
+
+
+@lru_cache(maxsize=1)
+def nf4_levels() -> tuple[float, ...]:
+    """The 16 levels of NF4 in [-1, 1], ascending, by their published construction.
+
+    QLoRA (arXiv 2305.14314), appendix E: quantiles of the standard normal distribution at evenly spaced
+    probabilities, 8 below and 7 above zero and zero itself, divided by the largest. The outermost probability
+    is 0.9677083, the value that the reference implementation (bitsandbytes, create_normal_map) uses.
+    """
+    quantile = NormalDist().inv_cdf
+    outer = 0.9677083
+    above = [quantile(outer + (0.5 - outer) * i / 8) for i in range(8)]
+    below = [-quantile(outer + (0.5 - outer) * i / 7) for i in range(7)]
+    top = max(above)
+    return tuple(sorted(value / top for value in (*below, 0.0, *above)))
 
 
 def element(name: str) -> Element:

@@ -1,7 +1,12 @@
-"""Symmetric quantisation of a [rows, K] tensor, and its inverse. Pure torch, the same on CPU and GPU.
+"""Quantisation of a [rows, K] tensor, and its inverse. Pure torch, the same on CPU and GPU.
 
-q = clamp(round(x / s), -qmax, qmax), x' = s q, with s = max|x| / qmax over the scale's elements; the error is
-at most s / 2 inside the range. Rounding is to nearest, ties to even.
+Symmetric      s = max|x| / qmax,            q = clamp(round(x / s), -qmax, qmax),       x' = s q
+Zero point     s = (max - min) / (2^b - 1),  q = clamp(round(x / s) + z, 0, 2^b - 1),    x' = s (q - z)
+               with 0 inside [min, max], so that z = round(-min / s) is a code and 0 is represented exactly
+Codebook       s = max|x|,                   q = index of the level nearest to x / s,    x' = s level[q]
+
+The error of an integer format is at most s / 2 inside the range (a zero point rounds once more: up to s).
+Rounding is to nearest, ties to even. NaN and infinity are refused; fp8 saturates at its largest value.
 """
 
 from __future__ import annotations
@@ -10,7 +15,7 @@ from dataclasses import dataclass
 
 import torch
 
-from quantroof.kernels.formats import Format
+from quantroof.kernels.formats import Format, nf4_levels
 
 _FLOAT_TYPES: dict[str, torch.dtype] = {
     "fp32": torch.float32,
@@ -24,15 +29,19 @@ _FLOAT_TYPES: dict[str, torch.dtype] = {
 
 @dataclass(frozen=True, slots=True)
 class Quantized:
-    """Codes [rows, K] (int8 holds int4 too, one value an element) with fp32 scales [rows, K / group].
+    """Codes [rows, K], one value an element, with fp32 scales [rows, K / group].
 
-    For formats without scales `codes` is the rounded tensor itself and `scales` is None; a per-tensor scale
-    has shape [1, 1], a per-channel or per-token one [rows, 1].
+    Signed codes are int8 (int4 too), codes with a zero point and codebook indices uint8. For formats without
+    scales `codes` is the rounded tensor itself and `scales` is None; a per-tensor scale has shape [1, 1], a
+    per-channel or per-token one [rows, 1]. `zeros` (uint8) has the shape of the scales. `order` (int64 [K])
+    lists the columns in the order in which they are grouped; the codes themselves stay in the given order.
     """
 
     format: Format
     codes: torch.Tensor
     scales: torch.Tensor | None
+    zeros: torch.Tensor | None = None
+    order: torch.Tensor | None = None
 
     @property
     def scale(self) -> torch.Tensor:
@@ -43,41 +52,92 @@ class Quantized:
 
     def dequantized(self, dtype: torch.dtype = torch.float64) -> torch.Tensor:
         """The very values a kernel is given, as [rows, K] of `dtype`."""
-        values = self.codes.to(dtype)
+        if self.format.element.kind == "codebook":
+            values = torch.tensor(nf4_levels(), dtype=torch.float32, device=self.codes.device).to(dtype)
+            values = values[self.codes.long()]
+        else:
+            values = self.codes.to(dtype)
         if self.scales is None:
             return values
+        if self.order is not None:
+            values = values[:, self.order]
         rows, k = values.shape
-        groups = self.scales.shape[1]
-        return (values.view(rows, groups, k // groups) * self.scales.to(dtype)[:, :, None]).view(rows, k)
+        grouped = values.view(rows, self.scales.shape[1], -1)
+        if self.zeros is not None:
+            grouped = grouped - self.zeros.to(dtype)[:, :, None]
+        scaled = (grouped * self.scales.to(dtype)[:, :, None]).view(rows, k)
+        return scaled if self.order is None else scaled[:, torch.argsort(self.order)]
 
 
 def storage_dtype(fmt: Format) -> torch.dtype:
     """The torch dtype that holds one element of a format."""
+    if fmt.zero_point or fmt.element.kind == "codebook":
+        return torch.uint8
     return _FLOAT_TYPES.get(fmt.element.name, torch.int8)
 
 
 def quantize(x: torch.Tensor, fmt: Format) -> Quantized:
-    """Quantise fp32 x [rows, K] to a format. Raises ValueError for NaN, infinity or a zero-point format."""
-    if fmt.zero_point or fmt.element.kind == "codebook":
-        raise ValueError(f"{fmt} is not symmetric: no quantiser yet")
+    """Quantise fp32 x [rows, K] to a format. Raises ValueError for NaN or infinity."""
     if not torch.isfinite(x).all():
         raise ValueError("cannot quantise NaN or infinity")
     if fmt.granularity == "none":
-        return Quantized(fmt, x.to(storage_dtype(fmt)), None)
-    grouped = _grouped(x, fmt)
-    # A group of zeros has no range; scale 1 keeps its codes 0 without dividing by 0.
-    top = grouped.abs().amax(dim=-1)
-    scales = torch.where(top > 0, top / fmt.element.max_value, torch.ones_like(top))
-    if fmt.scale_bits == 16:
-        scales = scales.bfloat16().float()  # what ships in 16 bits must be what the codes are made for
+        limit = fmt.element.max_value
+        return Quantized(fmt, x.clamp(-limit, limit).to(storage_dtype(fmt)), None)
+    order = _importance_order(x) if fmt.act_order else None
+    grouped = _grouped(x if order is None else x[:, order], fmt)
+    scales = _shippable(_range(grouped, fmt), fmt)
+    zeros = None
     scaled = grouped / scales[..., None]
-    limit = fmt.element.max_value
-    if fmt.element.kind == "int":
-        codes = scaled.round().clamp(-limit, limit).to(torch.int8)
+    if fmt.zero_point:
+        lowest = grouped.amin(dim=-1).clamp(max=0)
+        zeros = (-lowest / scales).round().clamp(0, _codes_of(fmt))
+        codes = (scaled.round() + zeros[..., None]).clamp(0, _codes_of(fmt))
+    elif fmt.element.kind == "codebook":
+        codes = _nearest_level(scaled)
     else:
-        codes = scaled.clamp(-limit, limit).to(storage_dtype(fmt))
+        limit = fmt.element.max_value
+        codes = (scaled.round() if fmt.element.kind == "int" else scaled).clamp(-limit, limit)
+    codes = codes.to(storage_dtype(fmt)).reshape(x.shape)
+    if order is not None:
+        codes = codes[:, torch.argsort(order)]
     shape = (1, 1) if fmt.granularity == "tensor" else (x.shape[0], -1)
-    return Quantized(fmt, codes.reshape(x.shape), scales.reshape(shape))
+    stored = None if zeros is None else zeros.to(torch.uint8).reshape(shape)
+    return Quantized(fmt, codes.contiguous(), scales.reshape(shape), stored, order)
+
+
+def _codes_of(fmt: Format) -> int:
+    """The largest code of a format with a zero point."""
+    return int(2**fmt.element.bits - 1)
+
+
+def _range(grouped: torch.Tensor, fmt: Format) -> torch.Tensor:
+    """The step that spans each group's values; 1 for a group of zeros, which has no range to divide."""
+    if fmt.zero_point:
+        spread = grouped.amax(dim=-1).clamp(min=0) - grouped.amin(dim=-1).clamp(max=0)
+        step = spread / _codes_of(fmt)
+    else:
+        step = grouped.abs().amax(dim=-1) / fmt.element.max_value
+    return torch.where(step > 0, step, torch.ones_like(step))
+
+
+def _shippable(scales: torch.Tensor, fmt: Format) -> torch.Tensor:
+    """What ships in 16 bits must be what the codes are made for. bf16 has fp32's range."""
+    return scales.bfloat16().float() if fmt.scale_bits == 16 else scales
+
+
+def _nearest_level(scaled: torch.Tensor) -> torch.Tensor:
+    """Indices of the nearest NF4 levels: the number of midpoints below each value."""
+    levels = torch.tensor(nf4_levels(), dtype=torch.float32, device=scaled.device)
+    return torch.bucketize(scaled.contiguous(), (levels[1:] + levels[:-1]) / 2)
+
+
+def _importance_order(x: torch.Tensor) -> torch.Tensor:
+    """Columns by falling sum of squares.
+
+    GPTQ sorts by the Hessian's diagonal, which needs calibration data. What an order costs at run time does
+    not depend on which one it is, so the weights' own energy stands in for it.
+    """
+    return torch.argsort(x.square().sum(dim=0), descending=True, stable=True)
 
 
 def _grouped(x: torch.Tensor, fmt: Format) -> torch.Tensor:

@@ -55,7 +55,11 @@ _TABLE = (
     ("int8-w8a8", "int8.channel", "int8.token.from_bf16", "bf16", "int8 products, quantising included"),
     ("int8-w8a8-static", "int8.channel", "int8.token", "bf16", "int8 products, activations arrive as int8"),
     ("int8-w8a16", "int8.channel", "bf16", "bf16", "int8 weights, bf16 products"),
+    ("fp8-w8a16", "fp8_e4m3.channel", "bf16", "bf16", "fp8 weights, bf16 products"),
     ("int4-w4a16", "int4.g128", "bf16", "bf16", "int4 weights in groups of 128, bf16 products"),
+    ("int4-zp-w4a16", "int4.g128.zp", "bf16", "bf16", "int4 weights with zero points, bf16 products"),
+    ("int4-actorder-w4a16", "int4.g128.actorder", "bf16", "bf16", "int4 weights in GPTQ's activation order"),
+    ("nf4-w4a16", "nf4.g64", "bf16", "bf16", "NF4 weights in blocks of 64, bf16 products"),
 )
 
 SCHEMES: dict[str, Scheme] = {
