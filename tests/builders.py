@@ -28,6 +28,18 @@ from quantroof.records.lines import (
 
 LAYERS = ((4096, 4096), (14336, 4096), (4096, 14336))
 BATCHES = (1, 8, 64, 512, 4096)
+SCHEME_NAMES = (
+    "fp32",
+    "tf32",
+    "fp16",
+    "bf16",
+    "fp8-w8a8",
+    "fp8-w8a8-static",
+    "int8-w8a8",
+    "int8-w8a8-static",
+    "int8-w8a16",
+    "int4-w4a16",
+)
 ERRORS = {"fp32": 4e-7, "tf32": 4e-4, "fp16": 2e-4, "bf16": 1.7e-3}
 
 H100 = HardwareProfile(
@@ -319,7 +331,7 @@ def gpu_lines(
     device: Device,
     *,
     speed: float = 1.0,
-    schemes: Sequence[str] = tuple(SCHEMES),
+    schemes: Sequence[str] = SCHEME_NAMES,
     batches: Sequence[int] = BATCHES,
     layers: Sequence[tuple[int, int]] = LAYERS,
     providers: Sequence[str] = ("torch", "triton"),
@@ -349,7 +361,7 @@ def gpu_lines(
 
 
 def gpu_run(name: str = "NVIDIA H100 80GB HBM3", run_id: str = "gpu-run", *, simulated: bool = False) -> Run:
-    """One GPU, all schemes, two providers: 300 points, marked simulated where asked."""
+    """One GPU, ten schemes, two providers: 300 points, marked simulated where asked."""
     device = gpu_device(name=name, kind="sim" if simulated else "cuda")
     header = info([device], run_id=run_id, simulated=simulated)
     return run(header, gpu_lines(device, simulated=simulated))

@@ -21,15 +21,15 @@ LIGHT = {
     "int4-w4a16": "#d55e00",
 }
 DARK = {
-    "fp32": "#f3a3bb",
-    "tf32": "#f2de90",
-    "fp16": "#87f2fc",
-    "bf16": "#2f8fd8",
+    "fp32": "#e6b374",
+    "tf32": "#73cbf0",
+    "fp16": "#be346d",
+    "bf16": "#3d9be0",
     "fp8-w8a8": "#ffffff",
-    "fp8-w8a8-static": "#a45855",
-    "int8-w8a8": "#e69f00",
-    "int8-w8a8-static": "#626cac",
-    "int8-w8a16": "#be346d",
+    "fp8-w8a8-static": "#b54a48",
+    "int8-w8a8": "#eae637",
+    "int8-w8a8-static": "#944abc",
+    "int8-w8a16": "#89e3c1",
     "int4-w4a16": "#e8702a",
 }
 _OTHERS = (("#8a8a8a", "#a8a8a8"), ("#6b5b00", "#c9b458"), ("#5b2a86", "#c39be0"))

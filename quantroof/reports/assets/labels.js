@@ -1,0 +1,80 @@
+// Names of the roofs: in the right margin where there is room, and always as a list below the chart.
+
+const LABEL_HEIGHT = 15;
+
+const labelled = () => !isNarrow() && state.dev !== "grid" && shownSubjects().length === 1;
+
+function shownRoofs() {
+  const shown = new Set(shownSubjects());
+  return figures.rate.data.map((trace) => trace.meta).filter((meta) => shown.has(meta.subject) && isOn("roofs", meta.basis));
+}
+
+// Roofs within 2 % of each other are one line to the eye, so they share one label.
+function merged(roofs) {
+  const groups = [];
+  for (const roof of [...roofs].sort((a, b) => b.rate - a.rate)) {
+    const last = groups.at(-1);
+    if (last && last.quantity === roof.quantity && last.basis === roof.basis && roof.rate > last.rate * 0.98) last.names.push(roof.name);
+    else groups.push({ ...roof, names: [roof.name] });
+  }
+  return groups;
+}
+
+// Pushes labels apart, downwards first, then back up where they run out of room.
+function spread(labels, top, bottom) {
+  labels.sort((a, b) => a.y - b.y);
+  let free = top;
+  for (const label of labels) free = (label.y = Math.max(label.y, free)) + LABEL_HEIGHT;
+  free = bottom;
+  for (const label of labels.toReversed()) free = (label.y = Math.min(label.y, free - LABEL_HEIGHT));
+}
+
+function drawLabels() {
+  const box = byId("labels");
+  box.replaceChildren();
+  const { xaxis, yaxis } = byId("chart")._fullLayout;
+  if (state.y !== "rate" || !labelled() || !yaxis) return;
+  const groups = merged(shownRoofs()).map((roof) => {
+    const flat = roof.quantity === "matrix";
+    return { ...roof, y: yaxis._offset + yaxis.l2p(Math.log10(roof.rate)) - LABEL_HEIGHT / 2 };
+  });
+  const [top, bottom] = [yaxis._offset, yaxis._offset + yaxis._length];
+  const flat = groups.filter(({ quantity, y }) => quantity === "matrix" && y > top - LABEL_HEIGHT && y < bottom);
+  spread(flat, top, bottom);
+  const right = xaxis._offset + xaxis._length + 5;
+  for (const roof of flat) box.append(roofLabel(roof, roof.y, "left", right, box.clientWidth - right));
+  const slopes = groups.filter(({ quantity }) => quantity === "bandwidth");
+  const crossing = (roof, y) => xaxis._offset + xaxis.l2p(yaxis.p2l(y - yaxis._offset) - Math.log10(roof.rate));
+  // Above the memory roof nothing can lie, so its names stand there, each ending at its own height.
+  slopes.forEach((roof, i) => {
+    const y = top + yaxis._length * 0.45 + i * LABEL_HEIGHT;
+    const end = Math.min(...slopes.map((other) => crossing(other, y))) - 10;
+    if (end > xaxis._offset + 180) box.append(roofLabel(roof, y, "right", box.clientWidth - end, end - xaxis._offset));
+  });
+}
+
+function roofLabel(roof, y, side, offset, room) {
+  const name = roof.quantity === "bandwidth" ? "DRAM read" : roof.names.join(" = ");
+  const text = `${name} ${roof.text}${roof.basis === "measured" ? "" : `, ${roof.basis}`}`;
+  const label = element("span", { class: `roof ${roof.basis}` }, text);
+  Object.assign(label.style, { top: `${y}px`, [side]: `${offset}px`, maxWidth: `${room}px` });
+  return label;
+}
+
+const BASIS_TEXT = { measured: "measured here", datasheet: "datasheet", held: "datasheet at the held clock" };
+
+function listRoofs() {
+  const ranges = new Map();
+  for (const roof of shownRoofs()) {
+    const key = `${roof.basis} ${roof.quantity} ${roof.name}`;
+    if (!ranges.has(key)) ranges.set(key, { ...roof, rates: [] });
+    ranges.get(key).rates.push(roof.rate);
+  }
+  const items = [...ranges.values()].map((roof) => {
+    const unit = roof.quantity === "bandwidth" ? "B/s" : "FLOP/s";
+    const [low, high] = [Math.min(...roof.rates), Math.max(...roof.rates)].map((rate) => rateText(rate, unit));
+    const span = low === high ? high : `${low} to ${high} on ${roof.rates.length} devices`;
+    return element("li", { class: roof.basis }, `${roof.name} ${span}`, element("small", {}, ` ${BASIS_TEXT[roof.basis]}`));
+  });
+  byId("roofs").replaceChildren(...(items.length ? items : [element("li", {}, "no roof is shown")]));
+}

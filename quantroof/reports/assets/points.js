@@ -1,0 +1,91 @@
+// All points and all changes as tables: filter by words, sort by a column, download what the run file says.
+
+const PAGE = 40;
+let pointLimit = PAGE;
+let changeLimit = PAGE;
+
+const POINT_COLUMNS = [
+  ["device", "device", (row) => deviceLabel(row)],
+  ["scheme", "format", (row) => schemeName(row)],
+  ["kernel", "kernel", (row) => kernelName(row)],
+  ["m", "M", (row) => caseOf("m", row), String],
+  ["n", "N", (row) => caseOf("n", row), String],
+  ["k", "K", (row) => caseOf("k", row), String],
+  ["median", "time", (row) => column("median", row), timeText],
+  ["half", "± 95 %", halfWidth, (value) => (value === null ? NONE : `${(value * 100).toFixed(1)} %`)],
+  ["rate", "FLOP/s", (row) => flopsPerSecond(row), (value) => rateText(value, "")],
+  ["bytes", "B/s", bytesPerSecond, (value) => rateText(value, "")],
+  ["share", "of roof", (row) => roofShare(row), shareText],
+  ["bound", "bound", (row) => column("bound", row)],
+  ["error", "error", (row) => column("error", row), errorText],
+  ["status", "status", (row) => column("status", row)],
+  ["notes", "notes", (row) => [...flagTexts(row).map(([code]) => code), reasonText(row)].filter(Boolean).join(", ")],
+];
+
+function matches(row, words) {
+  const text = [
+    deviceLabel(row), schemeName(row), kernelName(row), `m=${caseOf("m", row)} n=${caseOf("n", row)} k=${caseOf("k", row)}`,
+    column("status", row), verdictOf(row) ?? "", flagTexts(row).map(([code]) => code).join(" "),
+  ].join(" ").toLowerCase();
+  return words.every((word) => (/^[mnk]=\d+$/.test(word) ? ` ${text} `.includes(` ${word} `) : text.includes(word)));
+}
+
+function filteredRows() {
+  const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
+  const rows = [];
+  for (let row = 0; row < rowCount(); row++) if (subjectOf(row) >= 0 && matches(row, words)) rows.push(row);
+  const [name, descending] = state.sort.startsWith("-") ? [state.sort.slice(1), true] : [state.sort, false];
+  const found = POINT_COLUMNS.find(([key]) => key === name);
+  return found ? sorted(rows, found[2], descending) : rows;
+}
+
+// Absent values come last in both directions.
+function sorted(rows, value, descending) {
+  const keyed = rows.map((row) => [value(row), row]);
+  const order = ([a], [b]) => (typeof a === "string" ? a.localeCompare(b) : a - b) * (descending ? -1 : 1);
+  const known = keyed.filter(([key]) => key !== null && key !== "").sort(order);
+  return [...known, ...keyed.filter(([key]) => key === null || key === "")].map(([, row]) => row);
+}
+
+function pointRow(row) {
+  const open = () => setState({ rec: String(row) });
+  const cells = POINT_COLUMNS.map(([key, , value, format]) => {
+    const text = format ? format(value(row)) : (value(row) ?? NONE);
+    if (key !== "kernel") return cell(text, { class: format ? "number" : "" });
+    return cell(element("button", { type: "button", class: "plain link", onclick: open }, text));
+  });
+  return element("tr", { class: column("status", row) }, ...cells);
+}
+
+function drawPoints() {
+  const rows = filteredRows();
+  const head = POINT_COLUMNS.map(([key, text]) => {
+    const direction = state.sort === key ? "ascending" : state.sort === `-${key}` ? "descending" : "none";
+    const next = direction === "ascending" ? `-${key}` : key;
+    const mark = { ascending: " ▲", descending: " ▼", none: "" }[direction];
+    return element("th", { scope: "col", "aria-sort": direction }, element("button", { type: "button", class: "plain", onclick: () => setState({ sort: next }) }, text + mark));
+  });
+  const body = rows.slice(0, pointLimit).map(pointRow);
+  byId("points-table").replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body)));
+  byId("points-count").textContent = `${rows.length} of ${rowCountOfRuns()} records`;
+  byId("points-more").hidden = rows.length <= pointLimit;
+}
+
+const rowCountOfRuns = () => data.points.subject.filter((subject) => subject >= 0).length;
+
+const quoted = (value) => (value === null ? "" : /[",\n\r]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
+
+function csvText(rows) {
+  const lines = [Object.keys(FIELDS).join(",")];
+  for (const row of rows) lines.push(Object.values(FIELDS).map((of) => quoted(of(row))).join(","));
+  return `${lines.join("\r\n")}\r\n`;
+}
+
+function setUpPoints() {
+  const box = byId("points-filter");
+  box.value = state.q;
+  box.addEventListener("input", () => { pointLimit = PAGE; setState({ q: box.value }); });
+  byId("points-more").addEventListener("click", () => { pointLimit *= 4; drawPoints(); });
+  byId("csv").addEventListener("click", () => save("quantroof.csv", "text/csv", csvText(filteredRows())));
+  byId("json").addEventListener("click", () => save("quantroof.json", "application/json", JSON.stringify(filteredRows().map(record), null, 1)));
+}

@@ -1,0 +1,187 @@
+"""Figures of the page, built here with plotly; the page fills in the points that its controls select."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from quantroof.hwprofiles import roofline
+from quantroof.records.roofs import Roofs
+from quantroof.reports import units
+from quantroof.reports.subjects import Subject, rate
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+INTENSITY = "arithmetic intensity (operations per byte of DRAM traffic)"
+DASHES = {"measured": "solid", "datasheet": "dash", "held": "dot"}
+BASES = {
+    "measured": "measured here",
+    "datasheet": "datasheet",
+    "held": "datasheet at the clock that was held",
+}
+_MARGIN = {"l": 62, "r": 16, "t": 30, "b": 52}
+
+
+def figures(subjects: list[Subject]) -> dict[str, Any]:
+    """All figures of a page as plotly JSON: roofline, share of the roof, bandwidth by size, device state."""
+    built = {
+        "rate": roofline_figure(subjects),
+        "share": share_figure(subjects),
+        "bandwidth": bandwidth_figure(subjects),
+        "state": state_figure(),
+    }
+    return {name: json.loads(figure.to_json()) for name, figure in built.items()}
+
+
+def roofline_figure(subjects: list[Subject]) -> go.Figure:
+    """Log-log roofline: one line per ceiling of every device and basis, to which the page adds points.
+
+    A trace's `meta` says which ceiling it is, so that the page can show, hide and label it.
+    """
+    import plotly.graph_objects as go
+
+    figure = go.Figure(layout=_layout(go))
+    low, high = intensity_range(subjects)
+    _intensity_axis(figure, low, high)
+    figure.update_yaxes(type="log", automargin=True, title="FLOP/s (integer operations alike)")
+    figure.update_yaxes(**_decades(1e3, 1e18, lambda value: units.si(value, "FLOP/s")))
+    for index, subject in enumerate(subjects):
+        bases = {"measured": subject.measured, "datasheet": subject.datasheet, "held": subject.held}
+        for basis, roofs in bases.items():
+            if roofs is not None:
+                _add_roofs(figure, go, index, subject.label, basis, roofs, low, high)
+    return figure
+
+
+def share_figure(subjects: list[Subject]) -> go.Figure:
+    """Share of the measured roof against intensity; the roof is the line at 1."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure(layout=_layout(go))
+    _intensity_axis(figure, *intensity_range(subjects))
+    figure.update_yaxes(
+        automargin=True, title="share of the measured roof", tickformat=".0%", rangemode="tozero"
+    )
+    figure.add_hline(y=1, line={"width": 1.5})
+    return figure
+
+
+def bandwidth_figure(subjects: list[Subject]) -> go.Figure:
+    """Measured bandwidth against bytes moved: what small cases can reach at all."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure(layout=_layout(go))
+    figure.update_xaxes(type="log", dtick=1, title="bytes moved", exponentformat="SI", ticksuffix="B")
+    figure.update_yaxes(
+        automargin=True, title="bytes per second", exponentformat="SI", ticksuffix="B/s", rangemode="tozero"
+    )
+    for index, subject in enumerate(subjects):
+        for name in ("read", "write", "copy"):
+            best: dict[int, float] = {}
+            for ceiling in subject.ceilings:
+                reached = rate(ceiling)
+                if (
+                    ceiling.quantity == "bandwidth"
+                    and ceiling.name == name
+                    and reached
+                    and ceiling.bytes_moved
+                ):
+                    best[ceiling.bytes_moved] = max(best.get(ceiling.bytes_moved, 0.0), reached)
+            if best:
+                text = [
+                    f"{subject.label} {name} of {units.size(b)}: {units.si(r, 'B/s')}"
+                    for b, r in best.items()
+                ]
+                figure.add_trace(
+                    go.Scatter(
+                        x=list(best), y=list(best.values()), mode="lines+markers", name=name, text=text,
+                        hovertemplate="%{text}<extra></extra>", meta={"subject": index, "name": name},
+                    )
+                )  # fmt: skip
+    return figure
+
+
+def state_figure() -> go.Figure:
+    """Clock, power and temperature over the run, stacked on one time axis; the page adds the traces."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure(layout=_layout(go))
+    figure.update_layout(
+        xaxis={"title": "case, in the order of the run", "anchor": "y3"},
+        yaxis={"title": "MHz", "domain": [0.72, 1], "nticks": 4, "automargin": True},
+        yaxis2={"title": "W", "domain": [0.37, 0.63], "nticks": 4, "automargin": True},
+        yaxis3={"title": "°C", "domain": [0, 0.28], "nticks": 4, "automargin": True},
+    )
+    return figure
+
+
+def intensity_range(subjects: list[Subject]) -> tuple[float, float]:
+    """Intensities from a third of the least point to three times the greatest ridge or point."""
+    seen = [point.intensity for subject in subjects for point in subject.timed]
+    ridges = [
+        roofline.ridge_point(max(roofs.matrix.values()), bandwidth)
+        for subject in subjects
+        for roofs in (subject.measured, subject.datasheet)
+        if roofs is not None and roofs.matrix and (bandwidth := roofs.read_bandwidth())
+    ]
+    known = [*seen, *ridges] or [1.0, 100.0]
+    return min(known) / 3, max(known) * 3
+
+
+def _layout(go: Any) -> Any:
+    return go.Layout(
+        template="none",
+        margin=_MARGIN,
+        showlegend=False,
+        hovermode="closest",
+        dragmode="pan",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        hoverlabel={"align": "left"},
+    )
+
+
+def _intensity_axis(figure: go.Figure, low: float, high: float) -> None:
+    figure.update_xaxes(type="log", title=INTENSITY, **_decades(low / 10, high * 10, "{:g}".format))
+
+
+def _decades(low: float, high: float, text: Callable[[float], str]) -> dict[str, Any]:
+    """One tick a power of ten: plotly's own SI ticks end at tera."""
+    values = [10.0**e for e in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+    return {"tickmode": "array", "tickvals": values, "ticktext": [text(value) for value in values]}
+
+
+def _add_roofs(
+    figure: go.Figure, go: Any, subject: int, label: str, basis: str, roofs: Roofs, low: float, high: float
+) -> None:
+    """The memory roof up to the highest ridge, and a flat roof per matrix rate from its own ridge on."""
+    bandwidth = roofs.read_bandwidth()
+    top = max(roofs.matrix.values(), default=None)
+    if bandwidth is not None:
+        end = min(roofline.ridge_point(top, bandwidth), high) if top else high
+        _add_line(figure, go, [low, end], [low * bandwidth, end * bandwidth], {
+            "subject": subject, "label": label, "basis": basis, "quantity": "bandwidth", "name": "read",
+            "rate": bandwidth, "text": units.si(bandwidth, "B/s"),
+        })  # fmt: skip
+    for name, reached in sorted(roofs.matrix.items(), key=lambda item: -item[1]):
+        start = roofline.ridge_point(reached, bandwidth) if bandwidth else low
+        _add_line(figure, go, [min(start, high), high], [reached, reached], {
+            "subject": subject, "label": label, "basis": basis, "quantity": "matrix", "name": name,
+            "rate": reached, "text": units.si(reached, "FLOP/s"),
+        })  # fmt: skip
+
+
+def _add_line(figure: go.Figure, go: Any, x: list[float], y: list[float], meta: dict[str, Any]) -> None:
+    what = f"{meta['label']}: {meta['name']} roof, {BASES[meta['basis']]}, {meta['text']}"
+    steps = 24  # plotly shows a hover text at vertices only
+    figure.add_trace(
+        go.Scatter(
+            x=[x[0] * (x[1] / x[0]) ** (i / steps) for i in range(steps + 1)],
+            y=[y[0] * (y[1] / y[0]) ** (i / steps) for i in range(steps + 1)],
+            mode="lines", line={"dash": DASHES[meta["basis"]], "width": 1.5},
+            text=what, hovertemplate="%{text}<extra></extra>", meta=meta,
+        )
+    )  # fmt: skip
