@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device, HardwareProfile
 from quantroof.kernels.cases import Case
 
@@ -150,7 +151,10 @@ class Measurement(Line, frozen=True, kw_only=True, tag="measurement"):
 
     def __post_init__(self) -> None:
         _require_timing_iff_timed(self.status, self.timing, self.reason)
-        parsed_case(self.case)
+        try:
+            parsed_case(self.case)
+        except UsageError as error:
+            raise ValueError(str(error)) from None  # msgspec turns it into a ValidationError with the path
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -178,7 +182,7 @@ AnyLine = RunInfo | Ceiling | Measurement | RunEnd
 
 @lru_cache(maxsize=65536)
 def parsed_case(case_id: str) -> Case:
-    """The Case behind an id; ValueError where the text is none."""
+    """The Case behind an id; UsageError where the text is none."""
     return Case.parse(case_id)
 
 

@@ -1,0 +1,72 @@
+"""Real worker processes with kernels that crash, hang, lie or babble: each costs its own cases only."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+
+import psutil
+import pytest
+
+from quantroof.bench.device_run import DeviceRun
+from quantroof.hwprofiles.types import Device
+from quantroof.records.lines import Ceiling, Measurement
+from tests.bench.conftest import tiny_plan
+
+OTHERS = 4  # 2 batches x (torch in fp32, torch in int4)
+
+
+def _run(device: Device, *faulty: str, timeout_s: float = 30.0) -> list[Measurement]:
+    lines: list[Ceiling | Measurement] = []
+    DeviceRun(tiny_plan(device, *faulty, timeout_s=timeout_s), lines.append).run()
+    return [line for line in lines if isinstance(line, Measurement)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "words"),
+    [
+        ("SEGFAULT", "failed", "killed by SIGSEGV"),
+        ("EXIT", "failed", "exit code 1"),
+        ("EXHAUST", "failed", "RuntimeError"),
+        ("WRONG", "incorrect", "above the format's tolerance"),
+        ("NAN", "incorrect", "NaN or infinity"),
+        ("RAISE", "failed", "RuntimeError: kernel says no"),
+        ("REFUSE", "skipped", "only the library knows why"),
+        ("PRINT", "ok", ""),
+    ],
+)
+def test_a_fault_costs_its_own_cases_only(cpu: Device, fault: str, status: str, words: str) -> None:
+    """All other cases are measured, and the guilty kernel's lines say what happened."""
+    lines = _run(cpu, fault)
+    guilty = [line for line in lines if line.provider == "faulty"]
+    others = [line for line in lines if line.provider == "torch"]
+
+    assert Counter(line.status for line in others) == {"ok": OTHERS}
+    assert Counter(line.status for line in guilty) == {status: 2}
+    for line in guilty:
+        assert words in (line.reason or "")
+        assert "\n" not in (line.reason or "")
+
+
+def test_a_hang_that_ignores_sigterm_is_killed(cpu: Device) -> None:
+    """A case past its time limit fails with the limit; the worker's successor measures the rest."""
+    lines = _run(cpu, "HANG", timeout_s=2.0)
+    hung = [line for line in lines if line.kernel == "faulty.hang"]
+
+    assert [line.reason for line in hung] == ["no answer within 2 s: killed"] * 2
+    assert sum(line.status == "ok" for line in lines) == OTHERS
+
+
+def test_what_a_kernel_forked_does_not_outlive_the_run(cpu: Device) -> None:
+    """Children that ignore SIGTERM die with the worker's process group."""
+    lines = _run(cpu, "FORK")
+    time.sleep(0.2)
+    left = [p for p in psutil.Process(os.getpid()).children(recursive=True) if p.status() != "zombie"]
+    orphans = [
+        p for p in psutil.process_iter(["cmdline"]) if "quantroof.bench.worker" in (p.info["cmdline"] or [])
+    ]
+
+    assert sum(line.status == "ok" for line in lines if line.provider == "torch") == OTHERS
+    assert left == []
+    assert [p.ppid() for p in orphans if p.ppid() == 1] == []

@@ -1,0 +1,137 @@
+"""Stopping, sampling, rotation and timers, with a fake clock where time matters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import count, pairwise
+
+import pytest
+import torch
+
+from quantroof.bench.rotation import Arena, Copies
+from quantroof.bench.sampler import sample
+from quantroof.bench.stopping import StoppingRule
+from quantroof.bench.timers import CpuBlocks
+from quantroof.records.lines import Method
+
+RULE = StoppingRule(precision=0.01, min_samples=10, max_samples=50, seconds=1.0)
+
+
+class FakeTimer:
+    """Hands out prepared samples; the clock that goes with it advances a fixed step per question."""
+
+    method: Method = "cpu-blocks"
+    calls_per_sample = 1
+
+    def __init__(self, values: Iterator[float]) -> None:
+        self._values = values
+
+    def samples(self) -> list[float]:
+        """The next one."""
+        return [next(self._values)]
+
+
+def _ticking(step_s: float) -> Iterator[float]:
+    return (step_s * i for i in count())
+
+
+def test_steady_samples_stop_at_the_minimum() -> None:
+    """Identical samples are precise as soon as there are enough of them."""
+    clock = _ticking(0.001)
+    samples, why = sample(FakeTimer(iter([100.0] * 99)), RULE, clock_s=lambda: next(clock))
+
+    assert (len(samples), why) == (10, "precision")
+
+
+def test_noisy_samples_stop_at_the_wall() -> None:
+    """Samples that never agree end when the time is up, and all of them are kept."""
+    clock = _ticking(0.1)
+    noisy = (100.0 if i % 2 else 200.0 for i in count())
+    samples, why = sample(FakeTimer(noisy), RULE, clock_s=lambda: next(clock))
+
+    assert why == "wall"
+    assert samples == tuple(100.0 if i % 2 else 200.0 for i in range(10))
+
+
+def test_noisy_samples_stop_at_the_maximum() -> None:
+    """With time left, the sample limit ends it."""
+    noisy = (100.0 + 37 * i % 50 for i in count())
+    samples, why = sample(FakeTimer(noisy), RULE, clock_s=lambda: 0.0)
+
+    assert (len(samples), why) == (50, "max_samples")
+
+
+def test_wall_holds_before_the_minimum() -> None:
+    """A case so slow that the minimum cannot be reached ends all the same."""
+    clock = _ticking(2.0)
+    samples, why = sample(FakeTimer(iter([1e9] * 9)), RULE, clock_s=lambda: next(clock))
+
+    assert (len(samples), why) == (1, "wall")
+
+
+def _arena(llc_bytes: int, limit_bytes: int = 1 << 30) -> Arena:
+    return Arena(torch.device("cpu"), llc_bytes, limit_bytes)
+
+
+def test_cold_copies_rotate_past_three_times_the_cache() -> None:
+    """The copies are equal, distinct in memory, and fill at least 3x the last-level cache."""
+    weights = (torch.randn(64, 128), torch.arange(64.0))
+    copies = _arena(llc_bytes=1 << 20).copies(weights, cold=True)
+
+    assert copies.bytes_total >= 3 << 20
+    assert not copies.short
+    assert len({s[0].data_ptr() for s in copies.sets}) == len(copies.sets)
+    for w, s in copies.sets:
+        assert torch.equal(w, weights[0])
+        assert torch.equal(s, weights[1])
+
+
+def test_large_weights_still_get_two_copies() -> None:
+    """Weights larger than the whole rotation are used in turn all the same."""
+    copies = _arena(llc_bytes=1024).copies((torch.zeros(1 << 16),), cold=True)
+
+    assert len(copies.sets) == 2
+
+
+def test_little_memory_shortens_the_rotation_and_says_so() -> None:
+    """The record must know that a measurement was not as cold as it should be."""
+    copies = _arena(llc_bytes=1 << 20, limit_bytes=1 << 20).copies((torch.zeros(1 << 16),), cold=True)
+
+    assert copies.short
+    assert copies.bytes_total <= 1 << 20
+
+
+def test_strides_survive_the_rotation() -> None:
+    """A transposed weight stays transposed: kernels choose their path by strides."""
+    weight = torch.randn(32, 48).t()
+    copies = _arena(llc_bytes=1 << 16).copies((weight,), cold=True)
+
+    assert copies.sets[1][0].stride() == weight.stride()
+    assert torch.equal(copies.sets[1][0], weight)
+
+
+def test_hot_uses_the_one_set() -> None:
+    """Hot means the same weights at every call."""
+    weights = (torch.zeros(16),)
+
+    assert _arena(1 << 20).copies(weights, cold=False).sets == [weights]
+
+
+def test_cpu_blocks_last_ten_milliseconds_and_divide_by_their_calls() -> None:
+    """A call that sleeps 1 ms is timed in blocks of about ten, and read as about 1 ms."""
+    timer = CpuBlocks(lambda: time.sleep(0.001), Copies([()], 0, short=False))
+    (ns,) = timer.samples()
+
+    assert timer.calls_per_sample >= 5
+    assert ns == pytest.approx(1.1e6, rel=0.5)
+
+
+def test_cpu_blocks_use_the_copies_in_turn() -> None:
+    """Every weight set is used as often as the others."""
+    seen: list[int] = []
+    copies = Copies([(0,), (1,), (2,)], 0, short=False)
+    CpuBlocks(seen.append, copies, block_ns=1)
+
+    assert seen[:3] == [0, 1, 2][: len(seen)]
+    assert all(b == (a + 1) % 3 for a, b in pairwise(seen))

@@ -1,0 +1,157 @@
+"""Run files: what is written is read back, what is foreign is kept or refused, nothing measured is lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.records.directory import FILE_NAME, RunWriter, read_run
+from quantroof.records.lines import RunEnd
+from tests.builders import cpu_run, write
+
+END = RunEnd(finished_at="2026-01-01T00:00:00+00:00", outcome="complete")
+
+
+def _file(tmp_path: Path) -> Path:
+    write(cpu_run(), tmp_path / "run")
+    return tmp_path / "run" / FILE_NAME
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    """Every line comes back equal."""
+    run = cpu_run()
+    write(run, tmp_path / "run")
+    again = read_run(tmp_path / "run")
+
+    assert again.info == run.info
+    assert again.ceilings == run.ceilings
+    assert again.measurements == run.measurements
+
+
+def test_unknown_kinds_are_kept(tmp_path: Path) -> None:
+    """A line of a kind that a later version writes is kept as it was."""
+    file = _file(tmp_path)
+    line = {"kind": "hologram", "depth": [1, {"deep": None}]}
+    file.write_text(file.read_text() + json.dumps(line) + "\n")
+
+    (kept,) = read_run(file).unknown
+    assert kept.kind == "hologram"
+    assert kept.data == line
+
+
+def test_half_a_last_line_is_forgiven_and_dropped_on_resume(tmp_path: Path) -> None:
+    """A writer killed in the middle of a line costs that line only."""
+    file = _file(tmp_path)
+    before = len(read_run(file).measurements)
+    file.write_bytes(file.read_bytes() + b'{"kind":"measurement","dev')
+
+    assert read_run(file).truncated
+    with RunWriter.reopen(file.parent) as writer:
+        writer.write(END)
+    again = read_run(file)
+    assert not again.truncated
+    assert (len(again.measurements), again.complete) == (before, True)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "no JSON"),
+        (b"\x89PNG\r\n\x1a\n", "no JSON"),
+        (b'{"hello": 1}\n', "no schema"),
+        (b"[1, 2]\n", "no schema"),
+        (b'{"kind": "run", "schema": "quantroof-run/99"}\n', "upgrade quantroof"),
+        (b'{"kind": "run", "schema": "quantroof-run/1"}\n', "line 1 is broken"),
+        (
+            b'{"kind": "end", "schema": "quantroof-run/1", "finished_at": "x", "outcome": "complete"}\n',
+            "no run header",
+        ),
+    ],
+)
+def test_foreign_files_are_refused_in_one_line(tmp_path: Path, content: bytes, words: str) -> None:
+    """The message names the file and what is wrong with it."""
+    file = tmp_path / "run.jsonl"
+    file.write_bytes(content)
+
+    with pytest.raises(UsageError, match=words) as caught:
+        read_run(file)
+    assert str(file) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def _timed_measurement(file: Path) -> dict[str, Any]:
+    lines: list[dict[str, Any]] = [json.loads(line) for line in file.read_text().splitlines()]
+    return next(line for line in lines if line["kind"] == "measurement" and line["status"] == "ok")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"case": "gemm/../../etc/passwd"}, "not a case id"),
+        ({"status": "ok", "timing": None}, "needs timing samples"),
+        ({"status": "splendid"}, "Invalid enum value"),
+        ({"flops": "many"}, "Expected `int`"),
+        ({"status": "failed", "timing": None, "reason": None}, "needs a reason"),
+    ],
+)
+def test_a_broken_line_is_named_by_its_number(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    """A whole line that does not fit is refused with its number, not skipped."""
+    file = _file(tmp_path)
+    count = len(file.read_text().splitlines())
+    line = _timed_measurement(file) | change
+    file.write_text(file.read_text() + json.dumps(line) + "\n")
+
+    with pytest.raises(UsageError, match=words) as caught:
+        read_run(file)
+    assert f"line {count + 1}" in str(caught.value)
+
+
+def test_negative_and_nan_samples_are_refused(tmp_path: Path) -> None:
+    """A time that is not a positive number is no measurement."""
+    file = _file(tmp_path)
+    line = _timed_measurement(file)
+    line["timing"]["samples_ns"] = [1.0, -2.0]
+    file.write_text(file.read_text() + json.dumps(line) + "\n")
+
+    with pytest.raises(UsageError, match="not a positive number"):
+        read_run(file)
+
+
+def test_a_directory_holds_one_run(tmp_path: Path) -> None:
+    """A second run into the same directory is refused and told what to do."""
+    _file(tmp_path)
+
+    with pytest.raises(UsageError, match="--resume"):
+        RunWriter.create(tmp_path / "run", cpu_run().info)
+
+
+def test_two_writers_are_refused(tmp_path: Path) -> None:
+    """The second writer of a run file is turned away while the first one holds it."""
+    _file(tmp_path)
+
+    with RunWriter.reopen(tmp_path / "run"), pytest.raises(UsageError, match="another run is writing"):
+        RunWriter.reopen(tmp_path / "run")
+
+
+def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    """A file in the way is an environment error in one line; root may write anywhere."""
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(EnvironmentMissing, match="cannot be written"):
+        RunWriter.create(tmp_path / "file" / "run", cpu_run().info)
+
+
+def test_a_full_disk_leaves_a_readable_run(tmp_path: Path) -> None:
+    """What was written before the disk filled up stays readable."""
+    writer = RunWriter.create(tmp_path / "run", cpu_run().info)
+    with open("/dev/full", "wb", buffering=0) as full:  # noqa: PTH123 - a device, not a path of ours
+        working, writer._handle = writer._handle, full
+        with pytest.raises(EnvironmentMissing, match="No space left"):
+            writer.write(END)
+    working.close()
+
+    assert read_run(tmp_path / "run").info == cpu_run().info
