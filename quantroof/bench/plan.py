@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from quantroof.bench.memory import shortage
 from quantroof.bench.settings import Settings, Wishes
-from quantroof.bench.suites import Suite, Variant, expand
+from quantroof.bench.suite import Suite, Variant, expand
 from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case

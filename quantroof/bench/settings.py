@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from quantroof.bench.suites import Limits
+from quantroof.bench.suite import Limits
 from quantroof.records.lines import Cache
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from quantroof.bench.plan import DevicePlan, make_plan
 from quantroof.bench.settings import Wishes
-from quantroof.bench.suites import parse
+from quantroof.bench.suite import parse
 from quantroof.hwprofiles.types import CpuInfo, Device
 
 FAULTY = Path(__file__).parent / "faulty.py"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from quantroof.bench import suites
+from quantroof.bench import suite as suites
 from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device
 
