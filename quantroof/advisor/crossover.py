@@ -18,7 +18,7 @@ CaseBound = Literal["memory", "compute", "launch"]
 class Crossing(msgspec.Struct, frozen=True, kw_only=True):
     """The batch from which the baseline is at least as fast, with the band that the intervals allow.
 
-    `low` and `high` are None where the noise lets the crossing leave the measured batches on that side.
+    `low` and `high` are None where the noise lets it leave the measured batches on that side.
     """
 
     batch: float
@@ -46,14 +46,14 @@ def case_bound(roof: Bound, roof_seconds: float, launch_s: float) -> CaseBound:
 
 
 def decompose(base: Timed, other: Timed, work: tuple[float, float], bound: Bound) -> SpeedUp:
-    """Speed-up of `other` over `base`. `work` is (base, other) in bytes where memory binds, else operations."""
+    """Speed-up of `other` over `base`. `work` is (base, other): bytes where memory binds, else operations."""
     total = base.seconds / other.seconds
     ratio = work[0] / work[1]
     return SpeedUp(total=total, work=ratio, rate=total / ratio, bound=bound)
 
 
 def crossing(base: Sequence[Timed], other: Sequence[Timed]) -> Crossing | None:
-    """First batch at which `other`, faster below, is no longer faster than `base`; log-log between the points.
+    """First batch at which `other`, faster below, is not faster than `base`; log-log in between.
 
     The band takes the ends of both 95 % intervals: as early as the noise allows, and as late. None where the
     curves share fewer than two batches, `other` is slower from the start, or never falls behind.

@@ -12,7 +12,7 @@ _STRENGTH: tuple[Source, ...] = ("measured", "interpolated", "modelled")
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds with an error band [low, high], beside `floor`, the roofs' own time (None where one is unknown)."""
+    """Seconds with an error band [low, high], and `floor`, the roofs' own time (None where unknown)."""
 
     seconds: float
     low: float

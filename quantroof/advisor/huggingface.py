@@ -1,4 +1,4 @@
-"""Read a Hugging Face config.json into a Model. Field names are those of transformers' configuration classes."""
+"""Read a Hugging Face config.json into a Model. Field names are those of transformers' classes."""
 
 from __future__ import annotations
 

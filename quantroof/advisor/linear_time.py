@@ -46,7 +46,7 @@ class Timer:
     _efficiencies: dict[tuple[str, Bound], float | None] = field(default_factory=dict)
 
     def layer(self, layer: Linear, scheme: Scheme, tokens: int, ways: int) -> tuple[Estimate, float | None]:
-        """One layer of this kind on one of `ways` GPUs for `tokens` rows; and its energy in joules, if read."""
+        """One layer of this kind on one of `ways` GPUs for `tokens` rows; and its joules, if read."""
         used = scheme if layer.quantised else wide_scheme(scheme)
         n, k = layer.shard(ways)
         used = fitted(used, k)
@@ -64,7 +64,7 @@ class Timer:
         return estimate, joules
 
     def modelled(self, scheme: str, flops: float, bytes_moved: float, element: str) -> Estimate:
-        """max(flops / (e F), bytes / (e BW)), with the efficiencies of this node's own points if it has some."""
+        """max(flops / (e F), bytes / (e BW)), with the efficiencies of this node's points if it has any."""
         rate = self.machine.rate(element)
         assert rate is not None, "formats without a known rate are refused before they are timed"
         bandwidth = self.machine.bandwidth.value
@@ -102,7 +102,7 @@ class Timer:
         return WIDE_BAND if wide else NARROW_BAND
 
     def _experts(self, layer: Linear, scheme: Scheme, shape: tuple[int, int], tokens: int) -> Estimate:
-        """All routed experts of a layer as one grouped product: no kernel here measures that, so by the roof."""
+        """All routed experts of a layer as one grouped product: nothing measures that here, so by roof."""
         assert layer.moe is not None
         n, k = shape
         rows = tokens * layer.moe.per_token

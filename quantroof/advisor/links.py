@@ -8,13 +8,12 @@ from importlib.resources import files
 
 import msgspec
 
-# Start-up of one small all-reduce between GPUs of a node: an assumption, of the order that NCCL shows for a few
-# kilobytes. Replace it by the node's own figure with --link-latency.
+# What one small all-reduce takes at least: an assumption, to be replaced by the node's own (--link-latency).
 DEFAULT_LATENCY_S = 10e-6
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
-    """One direction of a GPU's link to its peers: bytes a second, and seconds an all-reduce takes at least."""
+    """One direction of a GPU's link to its peers: bytes a second, and what an all-reduce takes at least."""
 
     kind: str
     bytes_per_s: float
@@ -22,7 +21,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     source: str
 
     def all_reduce_seconds(self, payload_bytes: float, ways: int) -> float:
-        """Ring all-reduce: each GPU sends and receives 2 (t - 1) / t of the payload (Patarasuk & Yuan 2009)."""
+        """Ring all-reduce: each GPU sends 2 (t - 1) / t of the payload (Patarasuk & Yuan 2009)."""
         return self.latency_s + 2 * (ways - 1) / ways * payload_bytes / self.bytes_per_s
 
 

@@ -1,4 +1,4 @@
-"""What a step model needs to know of a GPU: memory, bandwidth and matrix rates, each measured or by datasheet."""
+"""What a step model needs of a GPU: memory, bandwidth, matrix rates, each measured or by datasheet."""
 
 from __future__ import annotations
 

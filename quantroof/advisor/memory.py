@@ -30,7 +30,7 @@ class Reserve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fit(msgspec.Struct, frozen=True, kw_only=True):
-    """One GPU's memory, in bytes. `sequences` of the asked context fit beside the weights, 0 when none does."""
+    """One GPU's memory, in bytes. `sequences` of the asked context fit beside the weights."""
 
     usable: float
     weights: int
@@ -51,7 +51,7 @@ def wide_bytes(scheme: Scheme) -> int:
 
 
 def weight_bytes(model: Model, scheme: Scheme, ways: int = 1) -> int:
-    """Bytes of all weights that one of `ways` GPUs holds: scales included; embedding, head, norms, router wide.
+    """Bytes of all weights on one of `ways` GPUs, with scales; embedding, head, norms and router stay wide.
 
     The embedding and the head are cut by vocabulary; norms, router and latent projections are on every GPU.
     """
@@ -69,7 +69,7 @@ def weight_bytes(model: Model, scheme: Scheme, ways: int = 1) -> int:
 
 
 def kv_elements(model: Model, ways: int = 1) -> float:
-    """Cached elements per token and full layer on one GPU. Heads replicate beyond kv_heads; a latent is whole."""
+    """Cached elements per token and layer on one GPU. Beyond kv_heads heads replicate; a latent is whole."""
     if model.mla is not None:
         return model.mla.latent
     return 2 * model.head_dim * max(model.kv_heads / ways, 1)

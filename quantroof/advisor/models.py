@@ -1,4 +1,4 @@
-"""Models as data: the sizes that decide memory and time. From the shipped catalog or a config.json by path."""
+"""Models as data: the sizes that decide memory and time, shipped or from a config.json."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Moe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Mla(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): one latent of kv_rank + rope_dim a token."""
+    """Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): caches kv_rank + rope_dim a token."""
 
     kv_rank: Positive
     q_rank: Positive | None = None

@@ -21,6 +21,14 @@ def count(text: str, option: str) -> float:
     return _read(text, option, _COUNTS, "a positive number like 4096, 10M or 1.5B")
 
 
+def counts(text: str, option: str) -> tuple[int, ...]:
+    """A list of whole numbers of at least 1: 1,2,4."""
+    words = text.split(",")
+    if not all(word.strip().isdigit() and int(word) >= 1 for word in words):
+        raise UsageError(f"'{text}' is not a list of whole numbers like 1,2,4", where=option)
+    return tuple(dict.fromkeys(int(word) for word in words))
+
+
 def _read(text: str, option: str, units: dict[str, float], wanted: str) -> float:
     match = _WRITTEN.fullmatch(text)
     factor = units.get(match.group(2).lower()) if match else None

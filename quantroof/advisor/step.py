@@ -1,8 +1,8 @@
 """Time of one decode step and of a prefill, on one GPU or with tensor parallelism.
 
-T = sum over operations of max(bytes / bandwidth, operations / rate), + all-reduces + launches. A sum of maxima,
-not a maximum of sums: operations of one step depend on one another. Not counted: norms, rotary embedding,
-residuals, sampling and the gather of the logits; together they move a few rows of hidden width.
+T = sum over operations of max(bytes / bandwidth, operations / rate), + all-reduces + launches. A sum of
+maxima, not a maximum of sums: operations of one step depend on one another. Not counted: norms, rotary
+embedding, residuals, sampling and the gather of the logits; together they move a few rows of hidden width.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class TimingTable:
     def dips(self) -> list[str]:
         """Where a larger batch was measured faster than a smaller one, beyond both intervals."""
         return [
-            f"{scheme} {n}x{k}: M={b.m} is faster ({b.seconds * 1e6:.4g} us) than M={a.m} ({a.seconds * 1e6:.4g})"
+            f"{scheme} {n}x{k} takes {b.seconds * 1e6:.4g} us at M={b.m}, {a.seconds * 1e6:.4g} us at M={a.m}"
             for scheme, shapes in self.points.items()
             for (n, k), points in shapes.items()
             for a, b in pairwise(points)

@@ -1,0 +1,119 @@
+"""What the advisor answers: typed records, shown by the command line and the report."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from quantroof.advisor.cost import Price
+from quantroof.advisor.crossover import Crossing, SpeedUp
+from quantroof.advisor.estimate import Source
+from quantroof.advisor.linear_time import Assumptions
+from quantroof.advisor.machine import Machine, Rate
+from quantroof.advisor.memory import Fit, Reserve
+from quantroof.advisor.models import Model
+from quantroof.advisor.step import Step
+from quantroof.hwprofiles.roofline import Bound
+
+Verdict = Literal["meets", "falls"]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """The question. A target of None is not asked for; tokens are generated tokens."""
+
+    context: int
+    latency_s: float | None = None
+    first_token_s: float | None = None
+    tokens_per_day: float | None = None
+    formats: tuple[str, ...]
+    gpu_counts: tuple[int, ...] = (1, 2, 4, 8)
+    kv: str = "fp16"
+    max_batch: int = 1024
+    reserve: Reserve = Reserve()
+    assumptions: Assumptions = Assumptions()
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """The average rate that the daily tokens need."""
+        return None if self.tokens_per_day is None else self.tokens_per_day / 86400
+
+
+class Option(msgspec.Struct, frozen=True, kw_only=True):
+    """One format on a number of GPUs. `batch` is the largest that memory and targets allow.
+
+    `replicas` such groups of GPUs carry the daily tokens; `reasons` say why it falls, `caveats` what to know.
+    """
+
+    format: str
+    gpus: int
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
+    fit: Fit
+    batch: int | None = None
+    decode: Step | None = None
+    prefill: Step | None = None
+    tokens_per_s: float | None = None
+    replicas: int | None = None
+    load_batch: int | None = None
+    usd_per_month: float | None = None
+    usd_per_million_tokens: float | None = None
+    joules_per_token: float | None = None
+
+    @property
+    def total_gpus(self) -> int | None:
+        """GPUs of all replicas."""
+        return None if self.replicas is None else self.gpus * self.replicas
+
+
+class FormatOnGpu(msgspec.Struct, frozen=True, kw_only=True):
+    """What a format is on this GPU, before any model: bits, rate, and the batches where it changes sides."""
+
+    format: str
+    bits_per_weight: float
+    computes_in: str
+    rate: Rate | None
+    ridge_batch: float | None
+    bound_at_one: Bound | None
+    crossing: Crossing | None = None
+    speed_up: SpeedUp | None = None
+    measured_shape: tuple[int, int] | None = None
+
+
+class CurvePoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Latency of a decode step at a batch, in seconds with its band."""
+
+    batch: int
+    seconds: float
+    low: float
+    high: float
+    source: Source
+
+
+class Curve(msgspec.Struct, frozen=True, kw_only=True):
+    """Latency against batch of one format on the fewest GPUs that hold it, as far as memory allows."""
+
+    format: str
+    gpus: int
+    points: tuple[CurvePoint, ...]
+
+
+class Advice(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole answer. `options` are ranked; `chosen` is the index of the first that meets every target."""
+
+    request: Request
+    model: Model
+    machine: Machine
+    options: tuple[Option, ...]
+    chosen: int | None
+    refusal: str | None
+    formats: tuple[FormatOnGpu, ...]
+    curves: tuple[Curve, ...]
+    price: Price | None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def choice(self) -> Option | None:
+        """The option that is recommended."""
+        return None if self.chosen is None else self.options[self.chosen]

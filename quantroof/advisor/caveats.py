@@ -1,0 +1,69 @@
+"""What one must know of a format on a GPU before believing its figure."""
+
+from __future__ import annotations
+
+from quantroof.advisor.choices import weight_only
+from quantroof.advisor.machine import Machine
+from quantroof.advisor.models import Model
+from quantroof.advisor.step import Step
+from quantroof.kernels.schemes import Scheme
+
+# Compute capability from which any instruction path multiplies fp8 natively: Ada and Hopper.
+FP8_CAPABILITY = (8, 9)
+# INT8 rates of B300 and GB300 are a thirtieth of B200's; vLLM refuses INT8 W8A8 from here on.
+INT8_REFUSED = (10, 0)
+
+
+def cannot_run(scheme: Scheme, machine: Machine) -> str | None:
+    """Why a scheme has no kernel worth the name on a machine, or None."""
+    element = scheme.compute.name
+    if machine.rate(element) is not None:
+        return None
+    have = (
+        f"compute capability {machine.capability[0]}.{machine.capability[1]}"
+        if machine.capability
+        else "this CPU"
+    )
+    if (
+        element.startswith("fp8")
+        and machine.is_gpu
+        and machine.capability
+        and machine.capability < FP8_CAPABILITY
+    ):
+        return f"no fp8 matrix instructions before 8.9 ({have}): fp8 would save bytes only, see fp8-w8a16"
+    return f"no {element} matrix rate is known or measured for {machine.name} ({have})"
+
+
+def caveats(scheme: Scheme, machine: Machine, model: Model, decode: Step, batch: int) -> tuple[str, ...]:
+    """Sentences about one option, most important first."""
+    found = []
+    computes = machine.compute_name(scheme.compute.name)
+    if weight_only(scheme):
+        stored = scheme.weight.element.name
+        found.append(f"{stored} weights are multiplied in {computes}: fewer bytes, the same operations")
+    if scheme.name == "fp8-w8a16" and machine.capability and machine.capability >= FP8_CAPABILITY:
+        found.append("this GPU has fp8 instructions: fp8-w8a8 uses them")
+    if scheme.name == "int8-w8a8" and machine.capability and machine.capability >= INT8_REFUSED:
+        found.append("vLLM refuses INT8 W8A8 from compute capability 10.0 on")
+    if computes != scheme.compute.name:
+        found.append(f"no {scheme.compute.name} matrix units: served in {computes}, whose range is smaller")
+    found.extend(_balance(decode, batch))
+    if scheme.weight.element.bits <= 8:
+        found.append("what it costs in quality is not shown here: measure it on your own text")
+    if model.moe is not None:
+        found.append("experts are modelled with uniform routing; skewed routing reads fewer of them")
+    return tuple(found)
+
+
+def _balance(decode: Step, batch: int) -> list[str]:
+    linear, attention = decode.part("linear").seconds, decode.part("attention").seconds
+    reduce = decode.part("all-reduce").seconds
+    found = []
+    if attention > linear:
+        found.append(
+            f"the KV cache dominates at batch {batch}: a smaller cache format helps more than weights"
+        )
+    if reduce > 0.25 * decode.total.seconds:
+        share = reduce / decode.total.seconds
+        found.append(f"all-reduces take {share:.0%} of the step: the link bounds it, not the format")
+    return found

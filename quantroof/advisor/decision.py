@@ -1,0 +1,118 @@
+"""From a question to ranked options, format facts and curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from quantroof.advisor.advice import Advice, Curve, CurvePoint, Option, Request
+from quantroof.advisor.choices import choice
+from quantroof.advisor.cost import Price
+from quantroof.advisor.formats_on_gpu import formats_on_gpu
+from quantroof.advisor.linear_time import Timer
+from quantroof.advisor.machine import Machine
+from quantroof.advisor.models import Model
+from quantroof.advisor.options import Weigher
+from quantroof.advisor.timings import TimingTable
+from quantroof.errors import UsageError
+
+CURVE_BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+def advise(
+    model: Model, machine: Machine, table: TimingTable, request: Request, price: Price | None
+) -> Advice:
+    """Weigh every format on every GPU count, and rank them. UsageError for a context beyond the model's."""
+    if model.max_context is not None and request.context > model.max_context:
+        what = f"a context of {request.context} tokens is beyond the {model.max_context} of {model.id}"
+        raise UsageError(what, where="--context")
+    counts = request.gpu_counts if machine.is_gpu else (1,)
+    weigher = Weigher(model, request, Timer(machine, table, request.assumptions), price)
+    options = [weigher.weigh(name, gpus) for name in request.formats for gpus in counts]
+    options.sort(key=lambda option: _rank(option, request))
+    chosen = 0 if options and options[0].verdict == "meets" else None
+    return Advice(
+        request=request,
+        model=model,
+        machine=machine,
+        options=tuple(options),
+        chosen=chosen,
+        refusal=_refusal(weigher, options) if chosen is None else None,
+        formats=formats_on_gpu(machine, table, request.formats),
+        curves=tuple(_curves(weigher, counts)),
+        price=price,
+        remarks=tuple(_remarks(model, machine, table, request)),
+    )
+
+
+def _rank(option: Option, request: Request) -> tuple[float, ...]:
+    """Those that meet the targets first; fewest GPUs for the load, or most tokens a GPU without a load.
+
+    Among equals the widest weights, for quality, then the quickest token.
+    """
+    if option.verdict == "falls" or option.decode is None or option.tokens_per_s is None:
+        took = option.decode.total.seconds if option.decode else float("inf")
+        return 1.0, float(option.decode is None), option.gpus, took
+    bits = choice(option.format).weight.element.bits
+    total = option.total_gpus or option.gpus
+    effort = float(total) if request.tokens_per_day is not None else -option.tokens_per_s / option.gpus
+    return 0.0, effort, -bits, option.decode.total.seconds
+
+
+def _refusal(weigher: Weigher, options: list[Option]) -> str:
+    """Why nothing meets the targets, and what would be possible."""
+    timed = [o for o in options if o.decode is not None]
+    model, machine = weigher.model.id, weigher.timer.machine.name
+    if not timed:
+        longest = max(options, key=lambda o: o.fit.left_for_kv / o.fit.kv_per_sequence, default=None)
+        if longest is None or longest.fit.left_for_kv <= 0:
+            reason = f": {options[0].reasons[0]}" if options else ""
+            return f"no format and GPU count holds {model} on {machine}{reason}"
+        tokens = int(longest.fit.left_for_kv / longest.fit.kv_per_sequence * weigher.request.context)
+        where = f"{longest.format} on {longest.gpus}"
+        return (
+            f"no option holds one sequence of {weigher.request.context} tokens; {where} would hold {tokens}"
+        )
+    best = min(timed, key=lambda o: weigher.decode(o.format, o.gpus, 1).total.seconds)
+    took = weigher.decode(best.format, best.gpus, 1).total
+    fastest = f"{best.format} on {best.gpus} GPU{'s' if best.gpus > 1 else ''}"
+    return (
+        f"nothing meets the targets with {model} on {machine}; the quickest is {fastest}: "
+        f"{took.seconds * 1e3:.2f} ms a token at batch 1 (roof {(took.floor or 0) * 1e3:.2f} ms)"
+    )
+
+
+def _curves(weigher: Weigher, counts: Iterable[int]) -> Iterable[Curve]:
+    """Each format on the fewest GPUs that hold it."""
+    for name in weigher.request.formats:
+        for gpus in sorted(counts):
+            option = weigher.weigh(name, gpus)
+            if option.decode is None:
+                continue
+            points = []
+            for batch in (b for b in CURVE_BATCHES if b <= option.fit.sequences):
+                time = weigher.decode(name, gpus, batch).total
+                points.append(
+                    CurvePoint(
+                        batch=batch, seconds=time.seconds, low=time.low, high=time.high, source=time.source
+                    )
+                )
+            yield Curve(format=name, gpus=gpus, points=tuple(points))
+            break
+
+
+def _remarks(model: Model, machine: Machine, table: TimingTable, request: Request) -> Iterable[str]:
+    if machine.simulated:
+        yield "SIMULATED: these times come from a simulated device and are no result"
+    if not table.points:
+        yield (
+            f"no measurement of {machine.name} was given: times are modelled at "
+            f"{request.assumptions.memory_efficiency:.0%} of the bandwidth and "
+            f"{request.assumptions.compute_efficiency:.0%} of the matrix rate"
+        )
+    if not model.verified:
+        yield f"the sizes of {model.id} are not from its official config.json: {model.note or model.source}"
+    if machine.link is not None and machine.is_gpu:
+        link, least = machine.link, machine.link.latency_s * 1e6
+        yield f"GPUs talk over {link.kind} ({link.source}); an all-reduce takes {least:g} us at least"
+    for dip in table.dips():
+        yield f"kept as measured: {dip}"

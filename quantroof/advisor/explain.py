@@ -1,0 +1,144 @@
+"""Every formula with its numbers, so that an engineer can check an answer with a pocket calculator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from quantroof.advisor.advice import Advice, Option
+from quantroof.advisor.choices import choice, kv_format
+from quantroof.advisor.layers import embedding_parameters, linear_layers, total_parameters
+from quantroof.advisor.memory import KV_BLOCK_TOKENS, kv_elements
+from quantroof.advisor.step import REDUCES_PER_LAYER
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """What is computed, the formula with numbers in it, and the result."""
+
+    what: str
+    formula: str
+    result: str
+
+
+def explain(advice: Advice, option: Option) -> tuple[Line, ...]:
+    """The account of one option, from parameters to dollars."""
+    lines = [*_weights(advice, option), *_cache(advice, option), *_fit(advice, option)]
+    if option.decode is not None:
+        lines += [*_linear(advice, option), *_rest(advice, option)]
+    return (*lines, *_money(advice, option))
+
+
+def _weights(advice: Advice, option: Option) -> Iterator[Line]:
+    model, scheme = advice.model, choice(option.format)
+    quantised = sum(layer.parameters for layer in linear_layers(model) if layer.quantised)
+    yield Line(
+        what="parameters",
+        formula="linear layers + embedding + norms, a tied head once",
+        result=f"{total_parameters(model):,}",
+    )
+    layer = next(layer for layer in linear_layers(model) if layer.quantised)
+    bits = scheme.weight.bits_per_element(layer.n, layer.k)
+    yield Line(
+        what="weights on each GPU",
+        formula=(
+            f"({quantised:,} x {bits:.4g} bit + head, embedding ({embedding_parameters(model):,}), norms and "
+            f"router at 16 or 32 bit) / 8 / {option.gpus} GPU, scales included"
+        ),
+        result=f"{option.fit.weights / 1e9:.2f} GB",
+    )
+
+
+def _cache(advice: Advice, option: Option) -> Iterator[Line]:
+    model, context = advice.model, advice.request.context
+    bits = kv_format(advice.request.kv).bits_per_element(1, 64)
+    pages = -(-context // KV_BLOCK_TOKENS) * KV_BLOCK_TOKENS
+    elements = kv_elements(model, option.gpus)
+    what = "latent + rope" if model.mla else "2 x KV heads x head_dim"
+    yield Line(
+        what="KV cache of a sequence",
+        formula=f"{what} = {elements:g} x {model.attended(pages):,} tokens of all layers x {bits:g} bit / 8",
+        result=f"{option.fit.kv_per_sequence / 1e6:.1f} MB a GPU",
+    )
+
+
+def _fit(advice: Advice, option: Option) -> Iterator[Line]:
+    fit, share = option.fit, advice.request.reserve.utilisation
+    yield Line(
+        what="sequences that fit",
+        formula=(
+            f"({share:g} x {advice.machine.memory_bytes / 1e9:.1f} - {fit.weights / 1e9:.2f} - "
+            f"{fit.runtime / 1e9:.1f} - {fit.activations / 1e9:.2f}) GB / {fit.kv_per_sequence / 1e9:.4f} GB"
+        ),
+        result=str(fit.sequences),
+    )
+
+
+def _linear(advice: Advice, option: Option) -> Iterator[Line]:
+    assert option.decode is not None
+    batch = option.batch or 1
+    for part in option.decode.parts:
+        if not part.name.startswith("linear "):
+            continue
+        name = part.name.removeprefix("linear ")
+        layer = next(layer for layer in linear_layers(advice.model) if layer.name == name)
+        n, k = layer.shard(option.gpus)
+        time = part.estimate
+        floor = "unknown" if time.floor is None else f"{time.floor * 1e3:.3f} ms"
+        yield Line(
+            what=f"{name} [{n} x {k}] x {layer.count}, M = {batch}",
+            formula=f"{time.source}; roof max(bytes / BW, 2MNK / F) = {floor}",
+            result=f"{time.seconds * 1e3:.3f} ms [{time.low * 1e3:.3f}, {time.high * 1e3:.3f}]",
+        )
+
+
+def _rest(advice: Advice, option: Option) -> Iterator[Line]:
+    assert option.decode is not None
+    decode, batch, machine = option.decode, option.batch or 1, advice.machine
+    attention, whole = decode.part("attention"), decode.total
+    moved = batch * option.fit.kv_per_sequence
+    yield Line(
+        what="attention",
+        formula=(
+            f"{batch} x KV cache = {moved / 1e9:.2f} GB / ({machine.bandwidth.value / 1e9:.0f} GB/s x "
+            f"{advice.request.assumptions.memory_efficiency:g}), or its operations where they take longer"
+        ),
+        result=f"{attention.seconds * 1e3:.3f} ms",
+    )
+    if option.gpus > 1 and machine.link is not None:
+        count = REDUCES_PER_LAYER * advice.model.layers
+        link = machine.link
+        yield Line(
+            what="all-reduces",
+            formula=(
+                f"{count} x ({link.latency_s * 1e6:g} us + 2 x {option.gpus - 1}/{option.gpus} x {batch} x "
+                f"{advice.model.hidden} x 2 B / {link.bytes_per_s / 1e9:g} GB/s)"
+            ),
+            result=f"{decode.part('all-reduce').seconds * 1e3:.3f} ms",
+        )
+    yield Line(
+        what="decode step",
+        formula="sum of the above",
+        result=f"{whole.seconds * 1e3:.2f} ms [{whole.low * 1e3:.2f}, {whole.high * 1e3:.2f}]",
+    )
+    if option.tokens_per_s is not None:
+        formula = f"{batch} tokens / {whole.seconds * 1e3:.2f} ms"
+        yield Line(what="throughput", formula=formula, result=f"{option.tokens_per_s:.1f} tokens/s")
+
+
+def _money(advice: Advice, option: Option) -> Iterator[Line]:
+    price, gpus = advice.price, option.total_gpus
+    if price is None or gpus is None or option.usd_per_month is None:
+        return
+    yield Line(
+        what="dollars a month",
+        formula=f"{gpus} GPU x {price.usd_per_gpu_hour:g} $/h x 730 h ({price.source}, {price.date})",
+        result=f"{option.usd_per_month:.0f}",
+    )
+    if option.usd_per_million_tokens is not None:
+        rate = advice.request.tokens_per_s or option.tokens_per_s or 0.0
+        yield Line(
+            what="dollars a million tokens",
+            formula=f"1e6 x {gpus} x {price.usd_per_gpu_hour:g} / (3600 x {rate:.4g} tokens/s)",
+            result=f"{option.usd_per_million_tokens:.2f}",
+        )

@@ -1,0 +1,146 @@
+"""One option: a format on a number of GPUs, judged against the targets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from quantroof.advisor.advice import Option, Request
+from quantroof.advisor.caveats import cannot_run, caveats
+from quantroof.advisor.choices import choice, kv_format
+from quantroof.advisor.cost import Price, usd_per_million_tokens, usd_per_month
+from quantroof.advisor.linear_time import Timer
+from quantroof.advisor.memory import Fit, fit
+from quantroof.advisor.models import Model
+from quantroof.advisor.step import Step, decode_step, prefill
+
+
+@dataclass(frozen=True)
+class Weigher:
+    """Judges options of one model on one machine."""
+
+    model: Model
+    request: Request
+    timer: Timer
+    price: Price | None
+
+    def weigh(self, name: str, gpus: int) -> Option:
+        """The largest batch that memory and targets allow, what it serves and costs, or why it falls."""
+        fits = self.fit(name, gpus)
+        refused = self._impossible(name, gpus, fits)
+        if refused is not None:
+            return Option(format=name, gpus=gpus, verdict="falls", reasons=(refused,), fit=fits)
+        batch = self._largest_batch(name, gpus, min(fits.sequences, self.request.max_batch))
+        decode = self.decode(name, gpus, batch or 1)
+        prompt = self._prefill(name, gpus)
+        reasons = tuple(self._missed(decode, prompt, batch))
+        option = Option(
+            format=name,
+            gpus=gpus,
+            verdict="falls" if reasons else "meets",
+            reasons=reasons,
+            caveats=caveats(choice(name), self.timer.machine, self.model, decode, batch or 1),
+            fit=fits,
+            batch=batch,
+            decode=decode,
+            prefill=prompt,
+        )
+        return option if reasons or batch is None else self._with_load(option, batch, decode)
+
+    def fit(self, name: str, gpus: int) -> Fit:
+        """The memory account of a format on a number of GPUs."""
+        memory = self.timer.machine.memory_bytes
+        kv = kv_format(self.request.kv)
+        return fit(self.model, choice(name), kv, self.request.context, memory, gpus, self.request.reserve)
+
+    def decode(self, name: str, gpus: int, batch: int) -> Step:
+        """A decode step at the asked context."""
+        kv, context = kv_format(self.request.kv), self.request.context
+        return decode_step(
+            self.model, choice(name), kv, batch=batch, context=context, ways=gpus, timer=self.timer
+        )
+
+    def _prefill(self, name: str, gpus: int) -> Step:
+        kv, context = kv_format(self.request.kv), self.request.context
+        return prefill(self.model, choice(name), kv, batch=1, context=context, ways=gpus, timer=self.timer)
+
+    def _impossible(self, name: str, gpus: int, fits: Fit) -> str | None:
+        machine = self.timer.machine
+        missing = cannot_run(choice(name), machine)
+        if missing is not None:
+            return missing
+        if gpus > 1 and machine.link is None:
+            return f"no link between GPUs is known for {machine.id} (state one with --link-gbps)"
+        if self.model.heads % gpus:
+            return f"{self.model.heads} attention heads cannot be cut in {gpus}"
+        if fits.sequences > 0:
+            return None
+        short = fits.kv_per_sequence - fits.left_for_kv
+        what = (
+            "the weights do"
+            if fits.left_for_kv < 0
+            else f"one sequence of {self.request.context} tokens does"
+        )
+        return f"{what} not fit: {short / 1e9:.1f} GB a GPU short of {fits.usable / 1e9:.1f}"
+
+    def _largest_batch(self, name: str, gpus: int, most: int) -> int | None:
+        """Largest batch within the latency. Measured dips can break the order, so every doubling is tried."""
+        target = self.request.latency_s
+        if target is None:
+            return most
+
+        def holds(batch: int) -> bool:
+            return self.decode(name, gpus, batch).total.seconds <= target
+
+        good = max((b for b in _doublings(most) if holds(b)), default=None)
+        if good is None or good == most:
+            return good
+        low, high = good, min(2 * good, most + 1)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if holds(middle) else (low, middle)
+        return low
+
+    def _missed(self, decode: Step, prompt: Step, batch: int | None) -> Iterable[str]:
+        target, first = self.request.latency_s, self.request.first_token_s
+        if batch is None and target is not None:
+            took = decode.total.seconds
+            yield f"a token takes {took * 1e3:.1f} ms at batch 1, the target is {target * 1e3:g} ms"
+        if first is not None and prompt.total.seconds > first:
+            took = prompt.total.seconds
+            yield f"the first token takes {took * 1e3:.0f} ms, the target is {first * 1e3:g} ms"
+
+    def _with_load(self, option: Option, batch: int, decode: Step) -> Option:
+        """Throughput, replicas for the daily tokens, and cost at that load."""
+        speed = batch / decode.total.seconds
+        needed = self.request.tokens_per_s
+        replicas = 1 if needed is None else max(1, math.ceil(needed / speed))
+        load = None if needed is None else self._load_batch(option, batch, needed / replicas)
+        served = speed if needed is None else needed / replicas
+        joules = None if decode.joules is None else decode.joules * option.gpus / batch
+        option = msgspec.structs.replace(
+            option, tokens_per_s=speed, replicas=replicas, load_batch=load, joules_per_token=joules
+        )
+        if self.price is None:
+            return option
+        gpus = option.gpus * replicas
+        return msgspec.structs.replace(
+            option,
+            usd_per_month=usd_per_month(self.price, gpus),
+            usd_per_million_tokens=usd_per_million_tokens(self.price, option.gpus, served),
+        )
+
+    def _load_batch(self, option: Option, most: int, needed: float) -> int:
+        """The smallest batch that already serves the load of one replica."""
+        for batch in _doublings(most):
+            if batch / self.decode(option.format, option.gpus, batch).total.seconds >= needed:
+                return batch
+        return most
+
+
+def _doublings(most: int) -> list[int]:
+    """1, 2, 4, ... and the largest itself."""
+    return sorted({min(2**i, most) for i in range(most.bit_length() + 1)})

@@ -1,0 +1,49 @@
+"""Where an answer's machine and times come from: a profile, a run, or both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from quantroof.advisor.links import DEFAULT_LATENCY_S, Link
+from quantroof.advisor.machine import Machine, device_of, from_profile, from_run
+from quantroof.advisor.timings import TimingTable, table_of
+from quantroof.errors import UsageError
+from quantroof.records.directory import read_run
+
+
+def machine_and_times(gpu: str | None, run_path: Path | None) -> tuple[Machine, TimingTable]:
+    """The node's own measurements where a run is given, the profile where there is none."""
+    if run_path is not None:
+        run = read_run(run_path)
+        device = device_of(run, gpu)
+        return from_run(run, device), table_of(run.measurements, device.id)
+    if gpu is None:
+        raise UsageError(
+            "which GPU?", hint="--gpu a100-sxm4-80gb, or --run RUN of this node; see `hardware list`"
+        )
+    from quantroof.hwprofiles import catalog
+
+    return from_profile(catalog.profile(gpu)), TimingTable()
+
+
+def with_link(machine: Machine, gbps: float | None, latency_us: float | None) -> Machine:
+    """The machine with a link that the user stated."""
+    if gbps is None and latency_us is None:
+        return machine
+    for value, option in ((gbps, "--link-gbps"), (latency_us, "--link-latency")):
+        if value is not None and value <= 0:
+            raise UsageError(f"{value:g} is not positive", where=option)
+    latency = DEFAULT_LATENCY_S if latency_us is None else latency_us * 1e-6
+    if gbps is not None:
+        link = Link(
+            kind="a stated link", bytes_per_s=gbps * 1e9, latency_s=latency, source="stated by the user"
+        )
+    elif machine.link is not None:
+        link = msgspec.structs.replace(machine.link, latency_s=latency)
+    else:
+        raise UsageError(
+            f"no link between GPUs is known for {machine.id}", where="--link-latency", hint="--link-gbps"
+        )
+    return msgspec.structs.replace(machine, link=link)

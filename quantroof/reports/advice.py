@@ -1,0 +1,92 @@
+"""The advisor's answer in words and cells, for the terminal, Markdown and the HTML page alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from quantroof.advisor.advice import Advice, FormatOnGpu, Option
+
+NONE = "-"
+OPTION_HEADINGS = (
+    "option", "GPUs", "ms/token", "band", "batch", "source", "sequences", "tok/s per GPU", "$/M tok", "$/month",
+    "J/tok", "verdict",
+)  # fmt: skip
+FORMAT_HEADINGS = ("format", "bits/weight", "computes in", "rate", "ridge batch", "measured against bf16")
+
+
+def headline(advice: Advice) -> str:
+    """The answer in one sentence."""
+    request, best = advice.request, advice.choice
+    asked = [f"context {request.context}"]
+    if request.latency_s is not None:
+        asked.append(f"{request.latency_s * 1e3:g} ms a token")
+    if request.tokens_per_day is not None:
+        asked.append(f"{request.tokens_per_day / 1e6:g} M tokens a day")
+    mark = "SIMULATED. " if advice.machine.simulated else ""
+    subject = f"{mark}{advice.model.id} on {advice.machine.name}, {', '.join(asked)}"
+    if best is None or best.decode is None:
+        return f"{subject}: nothing meets the targets."
+    count = f"{best.total_gpus} GPU{'s' if (best.total_gpus or 1) > 1 else ''}"
+    took = best.decode.total
+    return f"{subject}: {best.format} on {count}, {took.seconds * 1e3:.1f} ms at batch {best.batch} ({took.source})."
+
+
+def option_row(option: Option) -> tuple[str, ...]:
+    """One option as cells, in the order of OPTION_HEADINGS."""
+    verdict = "meets" if option.verdict == "meets" else f"falls: {'; '.join(option.reasons)}"
+    if option.decode is None:
+        return (option.format, str(option.gpus), *[NONE] * 9, verdict)
+    time = option.decode.total
+    speed = None if option.tokens_per_s is None else option.tokens_per_s / option.gpus
+    gpus = (
+        f"{option.replicas} x {option.gpus}" if option.replicas and option.replicas > 1 else str(option.gpus)
+    )
+    return (
+        option.format,
+        gpus,
+        f"{time.seconds * 1e3:.2f}",
+        f"{time.low * 1e3:.2f}..{time.high * 1e3:.2f}",
+        str(option.batch or 1),
+        time.source,
+        str(option.fit.sequences),
+        _cell(speed, ".1f"),
+        _cell(option.usd_per_million_tokens, ".2f"),
+        _cell(option.usd_per_month, ".0f"),
+        _cell(option.joules_per_token, ".3g"),
+        verdict,
+    )
+
+
+def format_row(row: FormatOnGpu) -> tuple[str, ...]:
+    """What a format is on this GPU, in the order of FORMAT_HEADINGS."""
+    rate = f"{row.rate.value / 1e12:.4g} T/s, {row.rate.basis}" if row.rate else "none"
+    return (
+        row.format,
+        f"{row.bits_per_weight:.4g}",
+        row.computes_in,
+        rate,
+        _cell(row.ridge_batch, ".0f"),
+        _against_baseline(row),
+    )
+
+
+def _against_baseline(row: FormatOnGpu) -> str:
+    if row.speed_up is None or row.measured_shape is None:
+        return NONE
+    gain = row.speed_up
+    what = "bytes" if gain.bound == "memory" else "operations"
+    text = f"{gain.total:.2f}x at M=1 = {gain.work:.2f} fewer {what} x {gain.rate:.2f} rate"
+    if row.crossing is None:
+        return f"{text}; no crossing seen"
+    low, high = (_cell(value, ".0f") for value in (row.crossing.low, row.crossing.high))
+    return f"{text}; slower from M={row.crossing.batch:.0f} ({low}..{high})"
+
+
+def markdown_table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A Markdown table; a bar inside a cell is escaped."""
+    lines = [headings, tuple("---" for _ in headings), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _cell(value: float | None, form: str) -> str:
+    return NONE if value is None else format(value, form)
