@@ -22,7 +22,7 @@ FORMULAS: Facts = [
     ("operations", "2 M N K; a multiply-add is two, dequantisation and scaling count none"),
     ("bytes", "compulsory traffic: packed weights, scales, zero points, activations and output, each once"),
     ("roof", "max(operations / matrix rate, bytes / read bandwidth): the shortest time both roofs allow"),
-    ("share of roof", f"roof time / median time; above {units.percent(1 + ROOF_MARGIN)} it is an error to explain"),
+    ("share of roof", f"roof time / median time; above {units.percent(1 + ROOF_MARGIN)} an error to explain"),
     ("interval", "distribution-free 95 % interval of the median, widened for autocorrelated samples"),
     ("error", "relative Frobenius error against fp64 of the values the kernel was given"),
     ("format error", "the same against the product of the unquantised values: what the format itself costs"),

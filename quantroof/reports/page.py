@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from quantroof.records.directory import Run
 from quantroof.reports import header, methods, units
+from quantroof.reports.answers import Answers
 from quantroof.reports.bundle import Bundle, asset, pack_json, plotly_bundle, sha256
-from quantroof.reports.cards import Card, change_card, format_card, health_card
-from quantroof.reports.choice import LayerChoice, layer_choices
 from quantroof.reports.columns import page_data
-from quantroof.reports.comparison import RunComparison, compare
 from quantroof.reports.figures import figures
-from quantroof.reports.health import Health, judge_health
-from quantroof.reports.palette import ordered
-from quantroof.reports.subjects import Subject, subjects
 from quantroof.reports.unmeasured import unmeasured
 
 Reader = Literal["health", "formats", "ci"]
@@ -34,38 +26,6 @@ SCRIPTS = (
     "unpack.js", "data.js", "state.js", "elements.js", "rows.js", "chart.js", "labels.js", "controls.js",
     "formats.js", "points.js", "changes.js", "record.js", "panels.js", "main.js",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """Everything a report says, before it is laid out: shared by HTML, Markdown and the terminal."""
-
-    runs: list[Run]
-    subjects: list[Subject]
-    health: Health
-    choices: list[list[LayerChoice]]
-    comparison: RunComparison | None = None
-    cards: tuple[Card, ...] = field(default=())
-
-    @property
-    def simulated(self) -> bool:
-        """True where any run is simulated."""
-        return any(run.info.simulated for run in self.runs)
-
-
-def answers(runs: Sequence[Run], baseline: Run | None = None) -> Answers:
-    """Judge the runs. With a baseline, the first run is compared with it."""
-    found = subjects(list(runs))
-    order = ordered({p.case.scheme for subject in found for p in subject.points})
-    choices = [layer_choices(subject, order) for subject in found]
-    comparison = None
-    if baseline is not None:
-        now = [subject for subject in found if subject.run is runs[0]]
-        comparison = compare(subjects([baseline]), now)
-    health = judge_health(found)
-    first = next((own for own in choices if own), [])
-    cards = (health_card(health), format_card(first), change_card(comparison))
-    return Answers(list(runs), found, health, choices, comparison, cards)
 
 
 def html(given: Answers, *, reader: Reader = "health", beside: bool = False) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import click
 
-from quantroof.errors import EnvironmentMissing
+from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
+    from quantroof.reports.answers import Answers
     from quantroof.reports.page import Reader
-
-_READERS = ("health", "formats", "ci")
 
 
 @click.command(short_help="Write one HTML file of a run, or of several.")
@@ -21,18 +20,55 @@ _READERS = ("health", "formats", "ci")
     "--baseline", type=click.Path(path_type=Path), help="An older run to compare the first one with."
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="The file; report.html in the first run's directory."
+    "--out", type=click.Path(path_type=Path), help="The file; default report.html beside the first run."
 )
-def command(runs: tuple[Path, ...], baseline: Path | None, out: Path | None) -> None:
-    """Write one self-contained HTML file that opens from disk without a network."""
+@click.option(
+    "--format", "form", type=click.Choice(["html", "md"]), default="html", help="Page or Markdown summary."
+)
+@click.option(
+    "--reader", type=click.Choice(["health", "formats", "ci"]), default="health", help="What comes first."
+)
+@click.option("--plotlyjs", type=click.Choice(["inside", "beside"]), default="inside",
+              help="Beside writes plotly.js as its own file, for folders of many reports.")  # fmt: skip
+@click.option("--png", is_flag=True, help="Also write a picture of the page beside it (needs chromium).")
+def command(
+    runs: tuple[Path, ...],
+    baseline: Path | None,
+    out: Path | None,
+    form: str,
+    reader: Reader,
+    plotlyjs: str,
+    png: bool,
+) -> None:
+    """Write one self-contained HTML file that opens from disk without a network, and print its path."""
     from quantroof.records.directory import read_run
-    from quantroof.reports.page import answers, html
+    from quantroof.reports.answers import answers
+    from quantroof.reports.files import write_to
+    from quantroof.reports.markdown import markdown
 
     given = answers([read_run(run) for run in runs], read_run(baseline) if baseline else None)
-    target = out or given.runs[0].path.parent / "report.html"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(html(given), encoding="utf-8")
-    except OSError as error:
-        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(target)) from None
+    target = out or given.runs[0].path.parent / f"report.{form}"
+    if target.is_dir():
+        raise UsageError("is a directory", where=str(target), hint="name the file to write")
+    if form == "md":
+        write_to(target, lambda file: file.write_text(markdown(given), encoding="utf-8"))
+        click.echo(str(target))
+        return
+    _write_page(given, target, reader, beside=plotlyjs == "beside")
     click.echo(str(target))
+    if png:
+        from quantroof.reports.picture import picture
+
+        click.echo(str(picture(target)))
+
+
+def _write_page(given: Answers, target: Path, reader: Reader, *, beside: bool) -> None:
+    from quantroof.reports.bundle import plotly_bundle
+    from quantroof.reports.files import write_to
+    from quantroof.reports.page import html
+
+    page = html(given, reader=reader, beside=beside)
+    write_to(target, lambda file: file.write_text(page, encoding="utf-8"))
+    if beside:
+        bundle = plotly_bundle()
+        write_to(target.parent / bundle.file_name, lambda file: file.write_bytes(bundle.text))

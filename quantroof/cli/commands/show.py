@@ -1,0 +1,29 @@
+"""quantroof show: a run in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from quantroof.cli.output import echo_json, json_option, stdout
+
+
+@click.command(short_help="Summarise a run in the terminal.")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--baseline", type=click.Path(path_type=Path), help="An older run to compare the first one with."
+)
+@click.option("--failed", is_flag=True, help="Only what was skipped, failed or wrong, with reasons.")
+@json_option
+def command(runs: tuple[Path, ...], baseline: Path | None, failed: bool, as_json: bool) -> None:
+    """Print the answers, the format table and what was not measured."""
+    from quantroof.records.directory import read_run
+    from quantroof.reports.answers import answers
+    from quantroof.reports.terminal import show, summary
+
+    given = answers([read_run(run) for run in runs], read_run(baseline) if baseline else None)
+    if as_json:
+        echo_json("show", summary(given, failed=failed))
+    else:
+        show(given, stdout(), failed=failed)

@@ -1,0 +1,1 @@
+"""Formats a run can be exported to: one module each, all with `write(runs, target)`."""

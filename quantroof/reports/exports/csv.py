@@ -1,0 +1,13 @@
+"""CSV: the table for spreadsheets and scripts, floats in full."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from quantroof.reports.exports.table import table
+from quantroof.reports.subjects import Subject
+
+
+def write(subjects: list[Subject], target: Path) -> None:
+    """Write the table with a header line."""
+    table(subjects).to_csv(target, index=False)

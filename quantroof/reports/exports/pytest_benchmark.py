@@ -1,0 +1,83 @@
+"""The JSON of pytest-benchmark for its compare command. Seconds."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from pathlib import Path
+from typing import Any
+
+from quantroof import __version__
+from quantroof.reports.points import Point
+from quantroof.reports.subjects import Subject
+
+_FORMAT_VERSION = "5.1.0"  # the oldest pytest-benchmark we ask for; its reader does not depend on it
+
+
+def document(subjects: list[Subject]) -> dict[str, Any]:
+    """One benchmark a timed measurement; the group is the case, so kernels stand side by side."""
+    first = subjects[0].run.info if subjects else None
+    return {
+        "machine_info": {
+            "node": str(first.host.get("node")) if first else "",
+            "quantroof_version": __version__,
+            "devices": [subject.device.name for subject in subjects],
+            "simulated": bool(first and first.simulated),
+        },
+        "commit_info": {"id": first.git if first else None},
+        "benchmarks": [_benchmark(subject, point) for subject in subjects for point in subject.timed],
+        "datetime": first.started_at if first else "",
+        "version": _FORMAT_VERSION,
+    }
+
+
+def write(subjects: list[Subject], target: Path) -> None:
+    """Write the document."""
+    target.write_text(json.dumps(document(subjects), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _benchmark(subject: Subject, point: Point) -> dict[str, Any]:
+    m = point.measurement
+    assert m.timing is not None
+    name = f"{m.kernel}[{subject.label}/{m.case}]"
+    return {
+        "group": m.case,
+        "name": name,
+        "fullname": f"quantroof::{name}",
+        "params": {"device": subject.label, "case": m.case, "kernel": m.kernel},
+        "param": m.case,
+        "extra_info": {"flops": m.flops, "bytes": m.bytes_moved, "status": m.status},
+        "options": {"disable_gc": False, "timer": m.timing.method, "min_rounds": len(m.timing.samples_ns)},
+        "stats": _stats([sample / 1e9 for sample in m.timing.samples_ns], m.timing.calls_per_sample),
+    }
+
+
+def _stats(seconds: list[float], calls: int) -> dict[str, Any]:
+    ordered = sorted(seconds)
+    low, _, high = statistics.quantiles(ordered, method="inclusive") if len(ordered) > 1 else ordered * 3
+    centre, mean = statistics.median(ordered), statistics.fmean(ordered)
+    spread = statistics.stdev(ordered) if len(ordered) > 1 else 0.0
+    fence = 1.5 * (high - low)
+    within = [value for value in ordered if low - fence <= value <= high + fence]
+    outliers = sum(abs(value - mean) > spread for value in ordered)
+    return {
+        "min": ordered[0],
+        "max": ordered[-1],
+        "mean": mean,
+        "stddev": spread,
+        "rounds": len(ordered),
+        "median": centre,
+        "iqr": high - low,
+        "q1": low,
+        "q3": high,
+        "iqr_outliers": len(ordered) - len(within),
+        "stddev_outliers": outliers,
+        "outliers": f"{outliers};{len(ordered) - len(within)}",
+        "ld15iqr": within[0],
+        "hd15iqr": within[-1],
+        "ops": 1 / mean,
+        "total": math.fsum(ordered),
+        "data": seconds,
+        "iterations": calls,
+    }

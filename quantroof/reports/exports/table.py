@@ -1,0 +1,16 @@
+"""The flat table that CSV and Parquet hold: one row a measurement, base units, absent values empty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quantroof.reports.points import frame, row
+from quantroof.reports.subjects import Subject
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def table(subjects: list[Subject]) -> pd.DataFrame:
+    """All measurements of all subjects."""
+    return frame([row(point, subject.run.info.run_id) for subject in subjects for point in subject.points])
