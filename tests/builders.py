@@ -6,7 +6,6 @@ import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from quantroof.hwprofiles import roofline
 from quantroof.hwprofiles.types import CpuInfo, Device, DeviceKind, Figure, HardwareProfile, Peak
 from quantroof.kernels.cases import Case
 from quantroof.kernels.schemes import SCHEMES
@@ -28,18 +27,6 @@ from quantroof.records.lines import (
 
 LAYERS = ((4096, 4096), (14336, 4096), (4096, 14336))
 BATCHES = (1, 8, 64, 512, 4096)
-SCHEME_NAMES = (
-    "fp32",
-    "tf32",
-    "fp16",
-    "bf16",
-    "fp8-w8a8",
-    "fp8-w8a8-static",
-    "int8-w8a8",
-    "int8-w8a8-static",
-    "int8-w8a16",
-    "int4-w4a16",
-)
 ERRORS = {"fp32": 4e-7, "tf32": 4e-4, "fp16": 2e-4, "bf16": 1.7e-3}
 
 H100 = HardwareProfile(
@@ -246,7 +233,6 @@ def info(
     mode: str = "burst",
 ) -> RunInfo:
     """A run header as `quantroof run` writes it."""
-    gpu = any(device.kind != "cpu" for device in devices)
     return RunInfo(
         schema=SCHEMA,
         run_id=run_id,
@@ -256,7 +242,7 @@ def info(
         suite_source="quantroof/bench/suites/default.toml",
         settings={"mode": mode, "precision": 0.005, "cache": "cold"},
         devices=tuple(devices),
-        profiles={H100.id: H100} if gpu else {},
+        profiles={device.id: H100 for device in devices if device.kind != "cpu"},
         versions=versions or {"quantroof": "0.1.0", "python": "3.12.3", "torch": "2.13.0", "triton": "3.7.1"},
         host={"node": "node-17", "os": "Linux 6.8"},
         git="4a91182",
@@ -288,80 +274,3 @@ def write(built: Run, directory: Path) -> Path:
 def stored(built: Run, directory: Path) -> Run:
     """The run after a trip through its file."""
     return read_run(write(built, directory))
-
-
-# Share of the roof a scheme reaches in the model below; int8 activations cost time at small batches.
-_REACHED = {"fp32": 0.9, "tf32": 0.8, "fp16": 0.85, "bf16": 0.86, "int4-w4a16": 0.62, "int8-w8a16": 0.7}
-
-
-def model_ns(case: Case, bandwidth: float, rates: dict[str, float], provider: str = "torch") -> float:
-    """A plausible time of a case: its roof divided by a share typical of the scheme, plus a launch cost."""
-    seconds = roofline.attainable_seconds(case.flops, case.bytes_moved, rates[case.compute.name], bandwidth)
-    share = _REACHED.get(case.scheme, 0.78) * (0.93 if provider == "triton" else 1.0)
-    return seconds / share * 1e9 + 900
-
-
-def cpu_run(name: str = "AMD EPYC 9B14", batches: Sequence[int] = (1, 16, 128)) -> Run:
-    """A CPU run: fp32, bf16, int8 and int4, three layers, one skip."""
-    device = cpu_device(name)
-    bandwidth, rates = 2.6e10, {"fp32": 1.2e11, "bf16": 4.1e11, "int8": 6.8e11, "fp16": 5.1e10}
-    lines: list[AnyLine] = [*ceilings(device, bandwidth, rates)]
-    for scheme in ("fp32", "bf16", "int8-w8a8", "int8-w8a16", "int4-w4a16"):
-        for layer in LAYERS:
-            for m in batches:
-                case = Case.linear(SCHEMES[scheme], m, *layer)
-                lines.append(measurement(device, scheme, m, layer, model_ns(case, bandwidth, rates)))
-    reason = "fp8 matrix multiplication on this CPU runs through fp32 and took more than 60 s"
-    lines.append(unmeasured(device, "fp8-w8a8", 1, LAYERS[0], "skipped", reason))
-    return run(info([device], run_id="cpu-run"), lines)
-
-
-GPU_BANDWIDTH = 3.12e12
-GPU_RATES = {
-    "fp32": 5.1e13,
-    "tf32": 3.9e14,
-    "fp16": 7.3e14,
-    "bf16": 7.2e14,
-    "fp8_e4m3": 1.41e15,
-    "int8": 1.3e15,
-}
-
-
-def gpu_lines(
-    device: Device,
-    *,
-    speed: float = 1.0,
-    schemes: Sequence[str] = SCHEME_NAMES,
-    batches: Sequence[int] = BATCHES,
-    layers: Sequence[tuple[int, int]] = LAYERS,
-    providers: Sequence[str] = ("torch", "triton"),
-    simulated: bool = False,
-    seed: int = 0,
-    count: int = 20,
-    clock_mhz: float = 1755.0,
-) -> list[AnyLine]:
-    """Ceilings and points of one GPU; `speed` scales every rate."""
-    bandwidth, rates = GPU_BANDWIDTH * speed, {name: rate * speed for name, rate in GPU_RATES.items()}
-    lines: list[AnyLine] = [*ceilings(device, bandwidth, rates, simulated=simulated, state=state(clock_mhz))]
-    for scheme in schemes:
-        for layer in layers:
-            for m in batches:
-                case = Case.linear(SCHEMES[scheme], m, *layer)
-                for provider in providers:
-                    held = clock_mhz - (60 if m >= 512 else 0)
-                    lines.append(
-                        measurement(
-                            device, scheme, m, layer, model_ns(case, bandwidth, rates, provider),
-                            provider=provider, simulated=simulated, seed=seed, count=count,
-                            state=state(held, reasons=4 if m >= 512 else 0, temperature_c=50 + m % 17),
-                            config={"registers": 168, "spill_bytes": 0} if provider == "triton" else None,
-                        )
-                    )  # fmt: skip
-    return lines
-
-
-def gpu_run(name: str = "NVIDIA H100 80GB HBM3", run_id: str = "gpu-run", *, simulated: bool = False) -> Run:
-    """One GPU, ten schemes, two providers: 300 points, marked simulated where asked."""
-    device = gpu_device(name=name, kind="sim" if simulated else "cuda")
-    header = info([device], run_id=run_id, simulated=simulated)
-    return run(header, gpu_lines(device, simulated=simulated))

@@ -54,7 +54,7 @@ def subjects(runs: list[Run]) -> list[Subject]:
 
 
 def _subject(run: Run, device: Device, label: str) -> Subject:
-    profile = run.info.profiles.get(device.profile_id or "")
+    profile = run.info.profiles.get(device.id)
     ceilings = tuple(c for c in run.ceilings if c.device == device.id)
     measured = measured_roofs(device.id, list(ceilings))
     datasheet = datasheet_roofs(profile) if profile else None

@@ -27,7 +27,9 @@ function recordFacts(row) {
 function repeatCommand(row) {
   const subject = data.subjects[subjectOf(row)] ?? data.subjects[0];
   const word = (text) => (/^[\w.:/@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
-  return `quantroof run --suite ${word(subject.suite)} --device ${word(subject.device)}`;
+  const { name, summary } = data.schemes[schemeOf(row)];
+  const format = summary ? ` --format ${word(name)}` : "";
+  return `quantroof run --suite ${word(subject.suite)} --device ${word(subject.device)}${format} --provider ${word(data.providers[providerOf(row)].name)}`;
 }
 
 function drawRecord() {
