@@ -11,7 +11,8 @@ import pytest
 from quantroof.errors import EnvironmentMissing, UsageError
 from quantroof.records.directory import FILE_NAME, RunWriter, read_run
 from quantroof.records.lines import RunEnd
-from tests.builders import cpu_run, write
+from tests.builders import write
+from tests.runs import cpu_run
 
 END = RunEnd(finished_at="2026-01-01T00:00:00+00:00", outcome="complete")
 
