@@ -10,12 +10,12 @@ from typing import Any
 import torch
 
 from quantroof.bench.correctness import WrongOutput, check
-from quantroof.bench.rotation import Arena, Copies
-from quantroof.bench.sampler import sample
 from quantroof.bench.settings import Settings
-from quantroof.bench.stopping import StoppingRule
-from quantroof.bench.telemetry import Monitor
-from quantroof.bench.timers import Call, CpuBlocks, Timer
+from quantroof.bench.state.monitor import Monitor
+from quantroof.bench.timing.cpu import Call, CpuBlocks, Timer
+from quantroof.bench.timing.rotation import Arena, Copies
+from quantroof.bench.timing.sampler import sample
+from quantroof.bench.timing.stopping import StoppingRule
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.registry import Kernel, Prepared, Skip
@@ -84,7 +84,7 @@ def make_timer(bench: Bench, prepared: Prepared, copies: Copies) -> Timer:
     """The timer of the device: blocks on a CPU, a graph on a GPU, events where it cannot be captured."""
     if bench.device.kind == "cpu":
         return CpuBlocks(prepared.call, copies)
-    from quantroof.bench.cuda_timer import CudaEvents, CudaGraphReplays
+    from quantroof.bench.timing.cuda_graph import CudaEvents, CudaGraphReplays
 
     kind: Callable[[Call, Copies, Callable[[], None]], Timer]
     kind = CudaGraphReplays if prepared.capturable else CudaEvents

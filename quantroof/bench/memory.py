@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psutil
 
-from quantroof.bench.rotation import CACHE_MULTIPLE
+from quantroof.bench.timing.rotation import CACHE_MULTIPLE
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import msgspec
 
 from quantroof.bench import provenance
-from quantroof.bench.device_run import DeviceRun, Stopped
 from quantroof.bench.plan import DevicePlan, make_plan
 from quantroof.bench.settings import Wishes
 from quantroof.bench.sim import SimulatedRun
 from quantroof.bench.suite import Suite, load, parse
+from quantroof.bench.workers.device_run import DeviceRun, Stopped
 from quantroof.errors import QuantroofError, UsageError
 from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.types import Device

@@ -9,10 +9,10 @@ from itertools import count, pairwise
 import pytest
 import torch
 
-from quantroof.bench.rotation import Arena, Copies
-from quantroof.bench.sampler import sample
-from quantroof.bench.stopping import StoppingRule
-from quantroof.bench.timers import CpuBlocks
+from quantroof.bench.timing.cpu import CpuBlocks
+from quantroof.bench.timing.rotation import Arena, Copies
+from quantroof.bench.timing.sampler import sample
+from quantroof.bench.timing.stopping import StoppingRule
 from quantroof.records.lines import Method
 
 RULE = StoppingRule(precision=0.01, min_samples=10, max_samples=50, seconds=1.0)

@@ -9,7 +9,7 @@ from collections import Counter
 import psutil
 import pytest
 
-from quantroof.bench.device_run import DeviceRun
+from quantroof.bench.workers.device_run import DeviceRun
 from quantroof.hwprofiles.types import Device
 from quantroof.records.lines import Ceiling, Measurement
 from tests.bench.conftest import tiny_plan
@@ -64,7 +64,9 @@ def test_what_a_kernel_forked_does_not_outlive_the_run(cpu: Device) -> None:
     time.sleep(0.2)
     left = [p for p in psutil.Process(os.getpid()).children(recursive=True) if p.status() != "zombie"]
     orphans = [
-        p for p in psutil.process_iter(["cmdline"]) if "quantroof.bench.worker" in (p.info["cmdline"] or [])
+        p
+        for p in psutil.process_iter(["cmdline"])
+        if "quantroof.bench.workers.worker" in (p.info["cmdline"] or [])
     ]
 
     assert sum(line.status == "ok" for line in lines if line.provider == "torch") == OTHERS

@@ -12,8 +12,8 @@ from itertools import cycle, pairwise
 
 import torch
 
-from quantroof.bench.rotation import Copies
-from quantroof.bench.timers import Call
+from quantroof.bench.timing.cpu import Call
+from quantroof.bench.timing.rotation import Copies
 from quantroof.records.lines import Method
 
 _REPLAY_NS = 1_000_000

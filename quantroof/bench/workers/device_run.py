@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from quantroof.bench import protocol
-from quantroof.bench.isolation import ContextLost, Worker, WorkerLost
 from quantroof.bench.plan import DevicePlan, PlannedCase, skipped_line
+from quantroof.bench.workers import protocol
+from quantroof.bench.workers.handle import ContextLost, Worker, WorkerLost
 from quantroof.kernels.cases import Case
 from quantroof.kernels.registry import Kernel
 from quantroof.records.lines import Ceiling, Measurement

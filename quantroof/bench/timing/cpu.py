@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import cycle
 from typing import Any, Protocol
 
-from quantroof.bench.rotation import Copies
+from quantroof.bench.timing.rotation import Copies
 from quantroof.records.lines import Method
 
 Call = Callable[..., Any]

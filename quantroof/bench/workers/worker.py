@@ -1,6 +1,6 @@
 """The worker process: one device, one request after another. It may crash; the run that started it does not.
 
-Run as `python -m quantroof.bench.worker FD`, where FD is one end of a socket pair.
+Run as `python -m quantroof.bench.workers.worker FD`, where FD is one end of a socket pair.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 
 import torch
 
-from quantroof.bench import protocol
 from quantroof.bench.ceilings import measure_ceilings
 from quantroof.bench.measure import Bench, measure
 from quantroof.bench.memory import available_bytes
-from quantroof.bench.rotation import Arena
-from quantroof.bench.telemetry import monitor_for
+from quantroof.bench.state.monitor import monitor_for
+from quantroof.bench.timing.rotation import Arena
+from quantroof.bench.workers import protocol
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
 from quantroof.kernels.problem import Problem

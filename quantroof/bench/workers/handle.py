@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection
 
 import msgspec
 
-from quantroof.bench import protocol
 from quantroof.bench.settings import Settings
+from quantroof.bench.workers import protocol
 from quantroof.errors import EnvironmentMissing
 from quantroof.hwprofiles.types import Device
 
@@ -38,7 +38,7 @@ class Worker:
         ours, theirs = socket.socketpair()
         os.set_inheritable(theirs.fileno(), True)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "quantroof.bench.worker", str(theirs.fileno())],
+            [sys.executable, "-m", "quantroof.bench.workers.worker", str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # a Ctrl-C at the terminal reaches the run only
