@@ -8,8 +8,8 @@ from quantroof.advisor.advice import Advice, FormatOnGpu, Option
 
 NONE = "-"
 OPTION_HEADINGS = (
-    "option", "GPUs", "ms/token", "band", "batch", "source", "sequences", "tok/s per GPU", "$/M tok", "$/month",
-    "J/tok", "verdict",
+    "option", "GPUs", "ms/token", "band", "batch", "source", "sequences", "tok/s per GPU", "$/M tok",
+    "$/month", "J/tok", "verdict",
 )  # fmt: skip
 FORMAT_HEADINGS = ("format", "bits/weight", "computes in", "rate", "ridge batch", "measured against bf16")
 
@@ -26,9 +26,10 @@ def headline(advice: Advice) -> str:
     subject = f"{mark}{advice.model.id} on {advice.machine.name}, {', '.join(asked)}"
     if best is None or best.decode is None:
         return f"{subject}: nothing meets the targets."
-    count = f"{best.total_gpus} GPU{'s' if (best.total_gpus or 1) > 1 else ''}"
-    took = best.decode.total
-    return f"{subject}: {best.format} on {count}, {took.seconds * 1e3:.1f} ms at batch {best.batch} ({took.source})."
+    gpus, took = best.total_gpus or best.gpus, best.decode.total
+    count = f"{gpus} GPU{'s' if gpus > 1 else ''}"
+    speed = f"{took.seconds * 1e3:.1f} ms at batch {best.batch} ({took.source})"
+    return f"{subject}: {best.format} on {count}, {speed}."
 
 
 def option_row(option: Option) -> tuple[str, ...]:

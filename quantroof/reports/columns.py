@@ -109,6 +109,7 @@ class _Tables:
     def dictionaries(self) -> dict[str, Any]:
         """What the indices in the columns mean."""
         colours = palette.colours(self.schemes)
+        computes = {p.case.scheme: p.case.compute.name for p in self.points}
         fields = ("id", "scheme", "m", "n", "k", "flops", "bytes")
         states = [p.measurement.state for p in self.points]
         masks = sorted({state.reasons for state in states if state and state.reasons})
@@ -119,6 +120,7 @@ class _Tables:
                     "colour": colours[name],
                     "summary": SCHEMES[name].summary if name in SCHEMES else "",
                     "competes": can_win(name),
+                    "compute": computes[name],
                 }
                 for name in self.schemes
             ],

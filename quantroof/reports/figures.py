@@ -15,13 +15,19 @@ from quantroof.reports.subjects import Subject, rate
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-INTENSITY = "arithmetic intensity (operations per byte of DRAM traffic)"
+INTENSITY = "FLOP per byte of DRAM traffic"
 DASHES = {"measured": "solid", "datasheet": "dash", "held": "dot"}
 BASES = {
     "measured": "measured here",
     "datasheet": "datasheet",
     "held": "datasheet at the clock that was held",
 }
+STATES = {
+    "clock": ("sm_clock_mhz", "MHz", "SM clock (MHz)"),
+    "power": ("power_w", "W", "power (W)"),
+    "temperature": ("temperature_c", "°C", "temperature (°C)"),
+}
+"""Column of the page: field of DeviceState, unit, and name."""
 _MARGIN = {"l": 62, "r": 16, "t": 30, "b": 52}
 
 
@@ -31,7 +37,7 @@ def figures(subjects: list[Subject]) -> dict[str, Any]:
         "rate": roofline_figure(subjects),
         "share": share_figure(subjects),
         "bandwidth": bandwidth_figure(subjects),
-        "state": state_figure(),
+        "state": state_figure(subjects),
     }
     return {name: json.loads(figure.to_json()) for name, figure in built.items()}
 
@@ -46,8 +52,8 @@ def roofline_figure(subjects: list[Subject]) -> go.Figure:
     figure = go.Figure(layout=_layout(go))
     low, high = intensity_range(subjects)
     _intensity_axis(figure, low, high)
-    figure.update_yaxes(type="log", automargin=True, title="FLOP/s (integer operations alike)")
-    figure.update_yaxes(**_decades(1e3, 1e18, lambda value: units.si(value, "FLOP/s")))
+    figure.update_yaxes(type="log", automargin=True, title="FLOP/s, integers alike")
+    figure.update_yaxes(**_decades(1e3, 1e18, lambda value: units.si(value, "FLOP/s", 1)))
     for index, subject in enumerate(subjects):
         bases = {"measured": subject.measured, "datasheet": subject.datasheet, "held": subject.held}
         for basis, roofs in bases.items():
@@ -104,18 +110,36 @@ def bandwidth_figure(subjects: list[Subject]) -> go.Figure:
     return figure
 
 
-def state_figure() -> go.Figure:
-    """Clock, power and temperature over the run, stacked on one time axis; the page adds the traces."""
+def state_figure(subjects: list[Subject]) -> go.Figure:
+    """The reported states of the devices over the run, stacked on one axis; the page adds the traces."""
     import plotly.graph_objects as go
 
     figure = go.Figure(layout=_layout(go))
-    figure.update_layout(
-        xaxis={"title": "case, in the order of the run", "anchor": "y3"},
-        yaxis={"title": "MHz", "domain": [0.72, 1], "nticks": 4, "automargin": True},
-        yaxis2={"title": "W", "domain": [0.37, 0.63], "nticks": 4, "automargin": True},
-        yaxis3={"title": "°C", "domain": [0, 0.28], "nticks": 4, "automargin": True},
+    reported = reported_states(subjects)
+    figure.update_xaxes(
+        title="case, in the order of the run", anchor=f"y{max(1, len(reported))}".replace("y1", "y")
     )
+    for index, name in enumerate(reported):
+        top = 1 - index / len(reported)
+        axis = {
+            "title": STATES[name][1],
+            "domain": [top - 0.86 / len(reported), top],
+            "nticks": 4,
+            "automargin": True,
+        }
+        figure.update_layout({f"yaxis{index + 1 if index else ''}": axis})
+        figure.add_trace(
+            go.Scatter(x=[], y=[], yaxis=f"y{index + 1 if index else ''}", meta={"column": name})
+        )
     return figure
+
+
+def reported_states(subjects: list[Subject]) -> list[str]:
+    """Columns of device state that any measurement reports."""
+    states = [p.measurement.state for subject in subjects for p in subject.timed if p.measurement.state]
+    return [
+        name for name, (field, _, _) in STATES.items() if any(getattr(s, field) is not None for s in states)
+    ]
 
 
 def intensity_range(subjects: list[Subject]) -> tuple[float, float]:

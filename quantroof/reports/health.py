@@ -64,15 +64,12 @@ class Health:
 def judge_health(subjects: list[Subject]) -> Health:
     """Judge all devices of a report together, so that siblings can be compared."""
     rows = sorted(ceiling_rows(subjects), key=lambda row: (not row.low, row.against_siblings or 0.0))
-    findings = [_finding(row) for row in rows if row.low]
-    remarks = []
-    for subject in subjects:
-        found, remark = _events(subject)
-        findings += found
-        remarks += remark
+    findings = [text for text in (_slow(label, rows) for label in _labels(rows)) if text]
+    faulty, mild = _events(subjects)
+    findings += faulty
     judged = any(row.siblings is not None or (row.datasheet is not None and row.name == READ) for row in rows)
     verdict: Word = "unhealthy" if findings else "healthy" if judged else "not judged"
-    return Health(verdict, tuple(findings), tuple(remarks), tuple(rows))
+    return Health(verdict, tuple(findings), tuple(mild), tuple(rows))
 
 
 def ceiling_rows(subjects: list[Subject]) -> list[CeilingRow]:
@@ -103,24 +100,34 @@ def _rate(subject: Subject, quantity: str, name: str, *, datasheet: bool = False
     return (roofs.bandwidth if quantity == "bandwidth" else roofs.matrix).get(name)
 
 
-def _finding(row: CeilingRow) -> str:
-    unit = "B/s" if row.quantity == "bandwidth" else "FLOP/s"
-    what = f"{row.subject}: {row.name} {units.si(row.measured, unit)}"
-    beside = row.against_siblings
-    if beside is not None and beside < -SIBLING_FLOOR:
-        return f"{what}, {beside * 100:+.1f} % against its siblings' median {units.si(row.siblings, unit)}"
-    return (
-        f"{what}, {units.percent(row.against_datasheet)} of the datasheet's {units.si(row.datasheet, unit)}"
-    )
+def _labels(rows: list[CeilingRow]) -> list[str]:
+    return list(dict.fromkeys(row.subject for row in rows))
 
 
-def _events(subject: Subject) -> tuple[list[str], list[str]]:
-    """Findings and remarks from the clock-event reasons of a device's measurements."""
-    masks = [p.measurement.state.reasons for p in subject.timed if p.measurement.state is not None]
-    bad = Counter(reason for mask in masks for reason in faults(mask))
-    mild = Counter(
-        reason for mask in masks for reason in words(mask) if reason not in bad and reason != "idle"
-    )
-    found = [f"{subject.label}: {reason} in {n} of {len(masks)} cases" for reason, n in bad.most_common()]
-    remarks = [f"{subject.label}: {reason} in {n} of {len(masks)} cases" for reason, n in mild.most_common()]
-    return found, remarks
+def _slow(label: str, rows: list[CeilingRow]) -> str | None:
+    """One sentence on all low ceilings of a device: against its siblings where it has some."""
+    low = [row for row in rows if row.subject == label and row.low]
+    if not low:
+        return None
+    beside = [f"{row.name} {units.change(1 + d)}" for row in low if (d := row.against_siblings) is not None]
+    if beside:
+        return f"{label}: {', '.join(beside)} against its siblings' median"
+    shares = [f"{row.name} {units.percent(row.against_datasheet)} of the datasheet" for row in low]
+    return f"{label}: {', '.join(shares)}"
+
+
+def _events(subjects: list[Subject]) -> tuple[list[str], list[str]]:
+    """Sentences on clock-event reasons: faults by device, and the ordinary ones over all devices."""
+    found, mild, seen, cases = [], Counter[str](), set(), 0
+    for subject in subjects:
+        masks = [p.measurement.state.reasons for p in subject.timed if p.measurement.state is not None]
+        cases += len(masks)
+        bad = Counter(reason for mask in masks for reason in faults(mask))
+        found += [
+            f"{subject.label}: {reason} in {n} of {len(masks)} cases" for reason, n in bad.most_common()
+        ]
+        usual = [reason for mask in masks for reason in words(mask) if reason not in bad and reason != "idle"]
+        mild.update(usual)
+        seen |= {subject.label} if usual else set()
+    where = "" if len(subjects) == 1 else f" on {len(seen)} of {len(subjects)} devices"
+    return found, [f"{reason} in {n} of {cases} cases{where}" for reason, n in mild.most_common()]

@@ -8,7 +8,7 @@ from quantroof.reports import header, methods, units
 from quantroof.reports.answers import Answers
 from quantroof.reports.bundle import Bundle, asset, pack_json, plotly_bundle, sha256
 from quantroof.reports.columns import page_data
-from quantroof.reports.figures import figures
+from quantroof.reports.figures import STATES, figures, reported_states
 from quantroof.reports.unmeasured import unmeasured
 
 Reader = Literal["health", "formats", "ci"]
@@ -34,6 +34,7 @@ def html(given: Answers, *, reader: Reader = "health", beside: bool = False) -> 
     script = f'(() => {{\n"use strict";\n{asset(*SCRIPTS)}}})();\n'
     data = page_data(given.subjects, given.choices, given.comparison)
     data["preset"] = _PRESETS[reader]
+    built = figures(given.subjects)
     return str(
         _template().render(
             given=given,
@@ -42,10 +43,12 @@ def html(given: Answers, *, reader: Reader = "health", beside: bool = False) -> 
             policy=content_policy(script, bundle, beside=beside),
             style=asset("style.css"),
             script=script,
-            data=pack_json({"data": data, "figures": figures(given.subjects)}),
+            data=pack_json({"data": data, "figures": built}),
             plotly=None if beside else bundle.packed,
             plotly_file=bundle.file_name if beside else None,
             unmeasured=unmeasured(given.subjects),
+            figures=built,
+            states=[STATES[name][2] for name in reported_states(given.subjects)],
             header=header,
             methods=methods,
             units=units,

@@ -81,14 +81,12 @@ function sizedTrace(rows) {
 }
 
 function ceilingTraces() {
-  const shown = new Set(shownSubjects());
-  return figures.rate.data
-    .filter(({ meta }) => state.y === "rate" && shown.has(meta.subject) && isOn("roofs", meta.basis))
-    .map((trace) => {
-      const panel = state.dev === "grid" ? trace.meta.subject : 0;
-      const line = { ...trace.line, color: ink(trace.meta.basis === "measured" ? "--ink" : "--muted") };
-      return { ...trace, line, xaxis: axis("x", panel), yaxis: axis("y", panel) };
-    });
+  if (state.y !== "rate") return [];
+  return boundingRoofs().map((trace) => {
+    const panel = state.dev === "grid" ? trace.meta.subject : 0;
+    const line = { ...trace.line, color: ink(trace.meta.basis === "measured" ? "--ink" : "--muted") };
+    return { ...trace, line, xaxis: axis("x", panel), yaxis: axis("y", panel) };
+  });
 }
 
 function themed(layout) {

@@ -4,11 +4,6 @@ const LABEL_HEIGHT = 15;
 
 const labelled = () => !isNarrow() && state.dev !== "grid" && shownSubjects().length === 1;
 
-function shownRoofs() {
-  const shown = new Set(shownSubjects());
-  return figures.rate.data.map((trace) => trace.meta).filter((meta) => shown.has(meta.subject) && isOn("roofs", meta.basis));
-}
-
 // Roofs within 2 % of each other are one line to the eye, so they share one label.
 function merged(roofs) {
   const groups = [];
@@ -34,7 +29,7 @@ function drawLabels() {
   box.replaceChildren();
   const { xaxis, yaxis } = byId("chart")._fullLayout;
   if (state.y !== "rate" || !labelled() || !yaxis) return;
-  const groups = merged(shownRoofs()).map((roof) => {
+  const groups = merged(boundingRoofs().map(({ meta }) => meta)).map((roof) => {
     const flat = roof.quantity === "matrix";
     return { ...roof, y: yaxis._offset + yaxis.l2p(Math.log10(roof.rate)) - LABEL_HEIGHT / 2 };
   });
@@ -48,7 +43,7 @@ function drawLabels() {
   // Above the memory roof nothing can lie, so its names stand there, each ending at its own height.
   slopes.forEach((roof, i) => {
     const y = top + yaxis._length * 0.45 + i * LABEL_HEIGHT;
-    const end = Math.min(...slopes.map((other) => crossing(other, y))) - 10;
+    const end = Math.min(...slopes.map((other) => crossing(other, y + LABEL_HEIGHT))) - 8;
     if (end > xaxis._offset + 180) box.append(roofLabel(roof, y, "right", box.clientWidth - end, end - xaxis._offset));
   });
 }
@@ -65,7 +60,7 @@ const BASIS_TEXT = { measured: "measured here", datasheet: "datasheet", held: "d
 
 function listRoofs() {
   const ranges = new Map();
-  for (const roof of shownRoofs()) {
+  for (const { meta: roof } of boundingRoofs()) {
     const key = `${roof.basis} ${roof.quantity} ${roof.name}`;
     if (!ranges.has(key)) ranges.set(key, { ...roof, rates: [] });
     ranges.get(key).rates.push(roof.rate);

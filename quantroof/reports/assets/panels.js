@@ -1,7 +1,6 @@
 // Beside the roofline: bandwidth by size, and the device's clock, power and temperature over the run.
 
 const PLAIN = { displaylogo: false, displayModeBar: false, responsive: true };
-const TRACES = [["clock", "y", "MHz"], ["power", "y2", "W"], ["temperature", "y3", "°C"]];
 
 const shade = (index) => data.schemes[index % Math.max(1, data.schemes.length)]?.colour[isDark() ? 1 : 0] ?? ink("--ink");
 
@@ -19,21 +18,21 @@ function drawBandwidth() {
   Plotly.react("bandwidth", traces, sized(figures.bandwidth.layout, 260), PLAIN);
 }
 
-function stateTrace(name, yaxis, unit, subject) {
+function stateTrace({ yaxis, meta }, subject) {
+  const name = meta.column;
   const rows = [];
   for (let row = 0; row < rowCount(); row++) if (subjectOf(row) === subject && isTimed(row)) rows.push(row);
   const drawn = rows.length > MARKS ? rows.filter((_, i) => i % Math.ceil(rows.length / MARKS) === 0) : rows;
   return {
     type: "scatter", mode: "lines", yaxis, x: drawn.map((_, i) => i), y: drawn.map((row) => column(name, row)),
     line: { width: 1.2, color: data.subjects.length > 1 ? shade(subject) : ink("--ink") }, customdata: drawn,
-    text: drawn.map((row) => `${escaped(deviceLabel(row))}: ${column(name, row)} ${unit}<br>${escaped(schemeName(row))} M ${caseOf("m", row)}${eventWords(row).map((text) => `<br>${text}`).join("")}`),
+    text: drawn.map((row) => `${escaped(deviceLabel(row))}: ${name} ${column(name, row)}<br>${escaped(schemeName(row))} M ${caseOf("m", row)}${eventWords(row).map((text) => `<br>${text}`).join("")}`),
     hovertemplate: "%{text}<extra></extra>",
   };
 }
 
 function drawState() {
   if (!byId("state")) return;
-  const known = TRACES.filter(([name]) => data.points[name]);
-  const traces = shownSubjects().flatMap((subject) => known.map(([name, yaxis, unit]) => stateTrace(name, yaxis, unit, subject)));
-  Plotly.react("state", traces, sized(figures.state.layout, 320), PLAIN);
+  const traces = shownSubjects().flatMap((subject) => figures.state.data.map((trace) => stateTrace(trace, subject)));
+  Plotly.react("state", traces, sized(figures.state.layout, 90 + 75 * figures.state.data.length), PLAIN);
 }

@@ -31,6 +31,15 @@ function chosenLayer() {
   return keys.includes(state.layer) ? state.layer : keys[0];
 }
 
+// Only roofs that bound a shown format: the others would be lines without points.
+function boundingRoofs() {
+  const off = new Set(listOf("off"));
+  const elements = new Set(data.schemes.filter(({ name }) => !off.has(name)).map(({ compute }) => compute));
+  const shown = new Set(shownSubjects());
+  return figures.rate.data.filter(({ meta }) =>
+    shown.has(meta.subject) && isOn("roofs", meta.basis) && (meta.quantity === "bandwidth" || elements.has(meta.name)));
+}
+
 const height = (row) => (state.y === "share" ? roofShare(row) : flopsPerSecond(row));
 
 // Always kept: what is flagged or changed, and the lowest and highest of every format.
