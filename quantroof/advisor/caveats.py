@@ -12,6 +12,8 @@ from quantroof.kernels.schemes import Scheme
 FP8_CAPABILITY = (8, 9)
 # INT8 rates of B300 and GB300 are a thirtieth of B200's; vLLM refuses INT8 W8A8 from here on.
 INT8_REFUSED = (10, 0)
+# What one NVLink or PCIe domain of the listed boards holds.
+NODE_GPUS = 8
 
 
 def cannot_run(scheme: Scheme, machine: Machine) -> str | None:
@@ -34,7 +36,9 @@ def cannot_run(scheme: Scheme, machine: Machine) -> str | None:
     return f"no {element} matrix rate is known or measured for {machine.name} ({have})"
 
 
-def caveats(scheme: Scheme, machine: Machine, model: Model, decode: Step, batch: int) -> tuple[str, ...]:
+def caveats(
+    scheme: Scheme, machine: Machine, model: Model, decode: Step, *, batch: int, gpus: int
+) -> tuple[str, ...]:
     """Sentences about one option, most important first."""
     found = []
     computes = machine.compute_name(scheme.compute.name)
@@ -48,6 +52,8 @@ def caveats(scheme: Scheme, machine: Machine, model: Model, decode: Step, batch:
     if computes != scheme.compute.name:
         found.append(f"no {scheme.compute.name} matrix units: served in {computes}, whose range is smaller")
     found.extend(_balance(decode, batch))
+    if gpus > NODE_GPUS:
+        found.append(f"{gpus} GPUs are more than one node: links between nodes are slower than counted here")
     if scheme.weight.element.bits <= 8:
         found.append("what it costs in quality is not shown here: measure it on your own text")
     if model.moe is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from quantroof.advisor.advice import Advice, Curve, CurvePoint, Option, Request
+from quantroof.advisor.caveats import cannot_run
 from quantroof.advisor.choices import choice
 from quantroof.advisor.cost import Price
 from quantroof.advisor.formats_on_gpu import formats_on_gpu
@@ -27,7 +28,7 @@ def advise(
         raise UsageError(what, where="--context")
     counts = request.gpu_counts if machine.is_gpu else (1,)
     weigher = Weigher(model, request, Timer(machine, table, request.assumptions), price)
-    options = [weigher.weigh(name, gpus) for name in request.formats for gpus in counts]
+    options = [option for name in request.formats for option in _options(weigher, name, counts)]
     options.sort(key=lambda option: _rank(option, request))
     chosen = 0 if options and options[0].verdict == "meets" else None
     return Advice(
@@ -42,6 +43,13 @@ def advise(
         price=price,
         remarks=tuple(_remarks(model, machine, table, request)),
     )
+
+
+def _options(weigher: Weigher, name: str, counts: tuple[int, ...]) -> list[Option]:
+    """A format on every GPU count; on the first alone where no count could help it."""
+    if cannot_run(choice(name), weigher.timer.machine) is not None:
+        counts = counts[:1]
+    return [weigher.weigh(name, gpus) for gpus in counts]
 
 
 def _rank(option: Option, request: Request) -> tuple[float, ...]:

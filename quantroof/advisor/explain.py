@@ -7,10 +7,18 @@ from collections.abc import Iterator
 import msgspec
 
 from quantroof.advisor.advice import Advice, Option
-from quantroof.advisor.choices import choice, kv_format
-from quantroof.advisor.layers import embedding_parameters, linear_layers, total_parameters
+from quantroof.advisor.choices import choice, fitted, kv_format
+from quantroof.advisor.layers import (
+    Linear,
+    embedding_parameters,
+    linear_layers,
+    norm_parameters,
+    total_parameters,
+)
+from quantroof.advisor.linear_time import wide_scheme
 from quantroof.advisor.memory import KV_BLOCK_TOKENS, kv_elements
 from quantroof.advisor.step import REDUCES_PER_LAYER
+from quantroof.kernels.cases import Case
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,9 +40,11 @@ def explain(advice: Advice, option: Option) -> tuple[Line, ...]:
 def _weights(advice: Advice, option: Option) -> Iterator[Line]:
     model, scheme = advice.model, choice(option.format)
     quantised = sum(layer.parameters for layer in linear_layers(model) if layer.quantised)
+    linear, norms = sum(layer.parameters for layer in linear_layers(model)), norm_parameters(model)
+    tied = " (its head is the same)" if model.tied_embeddings else ""
     yield Line(
         what="parameters",
-        formula="linear layers + embedding + norms, a tied head once",
+        formula=f"linear {linear:,} + embedding {embedding_parameters(model):,}{tied} + norms {norms:,}",
         result=f"{total_parameters(model):,}",
     )
     layer = next(layer for layer in linear_layers(model) if layer.quantised)
@@ -84,12 +94,26 @@ def _linear(advice: Advice, option: Option) -> Iterator[Line]:
         layer = next(layer for layer in linear_layers(advice.model) if layer.name == name)
         n, k = layer.shard(option.gpus)
         time = part.estimate
-        floor = "unknown" if time.floor is None else f"{time.floor * 1e3:.3f} ms"
         yield Line(
             what=f"{name} [{n} x {k}] x {layer.count}, M = {batch}",
-            formula=f"{time.source}; roof max(bytes / BW, 2MNK / F) = {floor}",
+            formula=f"{time.source}; {_roof(advice, option, layer, (n, k), batch)}",
             result=f"{time.seconds * 1e3:.3f} ms [{time.low * 1e3:.3f}, {time.high * 1e3:.3f}]",
         )
+
+
+def _roof(advice: Advice, option: Option, layer: Linear, shape: tuple[int, int], batch: int) -> str:
+    """The roofs over one layer with their numbers; for experts the expected number that is read."""
+    machine, scheme = advice.machine, choice(option.format)
+    if layer.moe is not None:
+        hit = layer.moe.expected_hit(batch)
+        return f"{hit:.1f} of {layer.moe.experts} experts read, by the roof"
+    used = fitted(scheme if layer.quantised else wide_scheme(scheme), shape[1])
+    case = Case.linear(used, batch, *shape)
+    rate = machine.rate(case.compute.name)
+    flops = "unknown" if rate is None else f"{rate.value / 1e12:.4g} T/s"
+    moved, work = case.bytes_moved * layer.count / 1e9, case.flops * layer.count / 1e12
+    bandwidth = machine.bandwidth.value / 1e9
+    return f"roof max({moved:.3f} GB / {bandwidth:.0f} GB/s, {work:.3f} TFLOP / {flops})"
 
 
 def _rest(advice: Advice, option: Option) -> Iterator[Line]:

@@ -42,7 +42,9 @@ class Weigher:
             gpus=gpus,
             verdict="falls" if reasons else "meets",
             reasons=reasons,
-            caveats=caveats(choice(name), self.timer.machine, self.model, decode, batch or 1),
+            caveats=caveats(
+                choice(name), self.timer.machine, self.model, decode, batch=batch or 1, gpus=gpus
+            ),
             fit=fits,
             batch=batch,
             decode=decode,

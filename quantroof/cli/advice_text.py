@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -38,6 +38,10 @@ def print_advice(
 
 
 def _notes(advice: Advice, shown: Option | None) -> Iterator[str]:
+    if shown is not None and shown.prefill is not None:
+        prompt = shown.prefill.total
+        took = f"{prompt.seconds * 1e3:.0f} ms ({prompt.source})"
+        yield f"{_name(shown)}: the first token of a {advice.request.context}-token prompt takes {took}"
     if shown is not None:
         yield from (f"{_name(shown)}: {caveat}" for caveat in shown.caveats)
     yield from advice.remarks
@@ -55,11 +59,11 @@ def _print_launch(launch: Launch) -> None:
         click.echo(f"  warning: {warning}")
 
 
-def _markdown(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _markdown(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return f"\n{markdown_table(headings, rows)}\n"
 
 
-def _plain(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _plain(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Columns padded with blanks, so that a pipe and a terminal read the same; the last one runs free."""
     cells = [headings, *rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(headings) - 1)]

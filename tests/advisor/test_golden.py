@@ -1,0 +1,204 @@
+"""Steps counted by hand: a dense GQA model, a mixture of experts, and a latent-attention one.
+
+Every expected figure is written out from the model's sizes, without calling the code under test.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from quantroof.advisor.choices import choice, kv_format
+from quantroof.advisor.linear_time import Assumptions
+from quantroof.advisor.memory import kv_bytes, weight_bytes
+from quantroof.advisor.models import model
+from quantroof.advisor.step import decode_step, prefill
+from tests.advisor.machines import A100, H200, timer
+
+BW, BF16 = 4.8e12, 989.4e12
+KV16 = kv_format("fp16")
+
+
+def _linear(m: int, n: int, k: int) -> float:
+    """Seconds at the H200's roofs of one layer: weights + 16-bit input and output, or its products."""
+    moved = 2 * n * k + 2 * m * k + 2 * m * n
+    return max(moved / BW, 2 * m * n * k / BF16)
+
+
+def test_dense_decode_on_one_gpu() -> None:
+    """Llama-3.1-8B, bf16, batch 1, 2048 tokens on an H200: 3.18 ms (aiconfigurator's roofline: 3.185)."""
+    layers = (
+        _linear(1, 6144, 4096) + _linear(1, 4096, 4096) + _linear(1, 28672, 4096) + _linear(1, 4096, 14336)
+    )
+    head = _linear(1, 128256, 4096)
+    cache = 2 * 8 * 128 * 2 * 2048 * 32 / BW
+
+    step = decode_step(
+        model("llama-3.1-8b"), choice("bf16"), KV16, batch=1, context=2048, ways=1, timer=timer(H200)
+    )
+
+    assert step.total.seconds == pytest.approx(32 * layers + head + cache, rel=1e-9)
+    assert step.total.seconds * 1e3 == pytest.approx(3.185, rel=1e-3)
+
+
+def test_dense_decode_in_fp8() -> None:
+    """The same with fp8 weights, one fp32 scale a channel, a 16-bit head: 1.73 ms (aiconfigurator 1.730)."""
+    step = decode_step(
+        model("llama-3.1-8b"), choice("fp8-w8a8"), KV16, batch=1, context=2048, ways=1, timer=timer(H200)
+    )
+
+    assert step.total.seconds * 1e3 == pytest.approx(1.730, rel=1e-3)
+
+
+def test_dense_decode_on_two_gpus() -> None:
+    """Llama-3.1-70B, int8 weights, batch 32, 2048 tokens on 2 A100 (2 TB/s): each holds half of N or of K."""
+    m, bandwidth, rate = 32, 2.0e12, 312e12
+
+    def half(n: int, k: int, scales: int) -> float:
+        return max((n * k + 4 * scales + 2 * m * (n + k)) / bandwidth, 2 * m * n * k / rate)
+
+    layer = (
+        half(5120, 8192, 5120) + half(8192, 4096, 8192) + half(28672, 8192, 28672) + half(8192, 14336, 8192)
+    )
+    head = max((64128 * 8192 * 2 + 2 * m * (64128 + 8192)) / bandwidth, 2 * m * 64128 * 8192 / rate)
+    cache = 32 * 2 * 4 * 128 * 2 * 2048 * 80 / bandwidth
+    reduces = 160 * (10e-6 + 2 * 0.5 * 32 * 8192 * 2 / 300e9)
+
+    step = decode_step(
+        model("llama-3.1-70b"), choice("int8-w8a16"), KV16, batch=32, context=2048, ways=2, timer=timer(A100)
+    )
+
+    assert step.total.seconds == pytest.approx(80 * layer + head + cache + reduces, rel=1e-9)
+    assert step.total.floor == pytest.approx(80 * layer + head + cache, rel=1e-9)
+
+
+@pytest.mark.parametrize(("ways", "context"), [(1, 2048), (2, 2048)])
+def test_dense_prefill(ways: int, context: int) -> None:
+    """Llama-3.1-8B: linear layers over all tokens, causal attention 2 h S^2, the head for one token."""
+    m, t = context, ways
+    layers = (
+        _linear(m, 6144 // t, 4096) + _linear(m, 4096, 4096 // t)
+        + _linear(m, 28672 // t, 4096) + _linear(m, 4096, 14336 // t)
+    )  # fmt: skip
+    head = _linear(1, 128256 // t, 4096)
+    attention = 2 * 4096 * context**2 * 32 / t / BF16
+    reduces = 0.0 if t == 1 else 64 * (10e-6 + 2 * 0.5 * m * 4096 * 2 / 300e9)
+
+    step = prefill(
+        model("llama-3.1-8b"), choice("bf16"), KV16, batch=1, context=context, ways=ways, timer=timer(H200)
+    )
+
+    assert step.total.seconds == pytest.approx(32 * layers + head + attention + reduces, rel=1e-9)
+
+
+def test_mixture_of_experts_decode_reads_the_experts_that_are_hit() -> None:
+    """Mixtral-8x7B, bf16, batch 4: 8 (1 - (6/8)^4) = 5.47 experts are read, 2 of 8 work for a token."""
+    hit = 8 * (1 - 0.75**4)
+    rows = 4 * 2
+    attention = _linear(4, 6144, 4096) + _linear(4, 4096, 4096)
+    router = _linear(4, 8, 4096)
+    gate_up = (hit * 2 * 14336 * 4096 * 2 + 2 * rows * (4096 + 28672)) / BW
+    down = (hit * 14336 * 4096 * 2 + 2 * rows * (14336 + 4096)) / BW
+    head = _linear(4, 32000, 4096)
+    cache = 4 * 2 * 8 * 128 * 2 * 1000 * 32 / BW
+
+    step = decode_step(
+        model("mixtral-8x7b-v0.1"), choice("bf16"), KV16, batch=4, context=1000, ways=1, timer=timer(H200)
+    )
+
+    expected = 32 * (attention + router + gate_up + down) + head + cache
+    assert step.total.seconds == pytest.approx(expected, rel=1e-9)
+
+
+def test_mixture_of_experts_prefill_on_two_gpus() -> None:
+    """Mixtral-8x7B, 1000 tokens: all experts are hit, each GPU computes half of every expert's width."""
+    m, rows = 1000, 2000
+    hit = 8 * (1 - 0.75**1000)
+    attention = _linear(m, 3072, 4096) + _linear(m, 4096, 2048)
+
+    def experts(n: int, k: int) -> float:
+        return max((hit * n * k * 2 + 2 * rows * (n + k)) / BW, 2 * rows * n * k / BF16)
+
+    moe = _linear(m, 8, 4096) + experts(14336, 4096) + experts(4096, 7168)
+    scores = 2 * 4096 * m**2 * 32 / 2 / BF16
+    cache = 2 * 4 * 128 * 2 * m * 32 / BW
+    reduces = 64 * (10e-6 + 2 * 0.5 * m * 4096 * 2 / 300e9)
+
+    step = prefill(
+        model("mixtral-8x7b-v0.1"), choice("bf16"), KV16, batch=1, context=m, ways=2, timer=timer(H200)
+    )
+
+    expected = 32 * (attention + moe) + _linear(1, 16000, 4096) + max(scores, cache) + reduces
+    assert step.total.seconds == pytest.approx(expected, rel=1e-9)
+
+
+def test_latent_attention_caches_576_elements_a_layer() -> None:
+    """DeepSeek-V3: 512 + 64 elements x 61 layers x 2 bytes = 70,272 bytes a token, whole on every GPU."""
+    found = model("deepseek-v3")
+
+    assert kv_bytes(found, KV16, 1) == 70_272
+    assert kv_bytes(found, KV16, 1, ways=8) == 70_272
+
+
+@pytest.mark.parametrize("ways", [1, 2])
+def test_latent_attention_decode(ways: int) -> None:
+    """DeepSeek-V3 in bf16, batch 1, 1000 tokens: latent projections, 8 experts, one shared, 3 dense."""
+    t = ways
+
+    def one(n: int, k: int) -> float:
+        return _linear(1, n, k)
+
+    attention = (
+        one(1536, 7168) + one(24576 // t, 1536) + one(576, 7168)
+        + one(32768 // t, 512) + one(7168, 16384 // t)
+    )  # fmt: skip
+    dense = one(36864 // t, 7168) + one(7168, 18432 // t)
+    hit = 256 * (1 - (1 - 8 / 256))
+    gate_up = (hit * 4096 // t * 7168 * 2 + 2 * 8 * (7168 + 4096 // t)) / BW
+    down = (hit * 7168 * 2048 // t * 2 + 2 * 8 * (2048 // t + 7168)) / BW
+    shared = one(4096 // t, 7168) + one(7168, 2048 // t)
+    moved, products = 1000 * 576 * 2 * 61, 1000 * 61 * 2 * 128 * (576 + 512) / t
+    cache = max(moved / BW, products / BF16)
+    reduces = 0.0 if t == 1 else 122 * (10e-6 + 2 * 0.5 * 7168 * 2 / 300e9)
+
+    step = decode_step(
+        model("deepseek-v3"), choice("bf16"), KV16, batch=1, context=1000, ways=ways, timer=timer(H200)
+    )
+
+    expected = 61 * attention + 3 * dense + 58 * (one(256, 7168) + gate_up + down + shared)
+    expected += one(129280 // t, 7168) + cache + reduces
+    assert step.total.seconds == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("ways", [1, 2])
+def test_latent_attention_prefill_scores(ways: int) -> None:
+    """DeepSeek-V3, 4096 tokens: heads are 192 wide in q and k, 128 in v: S^2 (192 + 128) 128 a layer."""
+    expected = 4096**2 * (192 + 128) * 128 * 61 / ways / BF16
+
+    step = prefill(
+        model("deepseek-v3"), choice("bf16"), KV16, batch=1, context=4096, ways=ways, timer=timer(H200)
+    )
+
+    assert step.part("attention").seconds == pytest.approx(expected, rel=1e-9)
+
+
+def test_sliding_layers_keep_their_window() -> None:
+    """gpt-oss-20b at 10,000 tokens: 12 layers cache all, 12 the last 128; 2 x 8 x 64 elements."""
+    assert kv_bytes(model("gpt-oss-20b"), KV16, 10_000) == 2 * 8 * 64 * 2 * (12 * 10_000 + 12 * 128)
+
+
+def test_weight_bytes_of_a_tied_model() -> None:
+    """Llama-3.2-1B, int4 in groups of 128: 4.125 bits in the layers, one 16-bit embedding and head."""
+    per_layer = (3072 + 2048 + 16384) * 2048 + 2048 * 8192
+    expected = 16 * per_layer * 4.125 / 8 + 128256 * 2048 * 2 + 33 * 2048 * 2
+
+    assert weight_bytes(model("llama-3.2-1b"), choice("int4-w4a16")) == expected
+
+
+def test_stated_efficiency_divides_each_roof() -> None:
+    """At 80 % of the bandwidth a memory-bound step takes 1 / 0.8 of its roof; the floor stays the roof."""
+    at = timer(H200, Assumptions(memory_efficiency=0.8))
+
+    step = decode_step(model("llama-3.1-8b"), choice("bf16"), KV16, batch=1, context=2048, ways=1, timer=at)
+
+    assert step.total.floor is not None
+    assert step.total.seconds == pytest.approx(step.total.floor / 0.8)
