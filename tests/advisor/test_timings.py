@@ -1,0 +1,166 @@
+"""Measured times: exact, interpolated, from the nearest shape; the points themselves give the band."""
+
+from __future__ import annotations
+
+import pytest
+
+from quantroof.advisor.choices import choice, kv_format
+from quantroof.advisor.crossover import crossing, decompose
+from quantroof.advisor.linear_time import Assumptions, Timer
+from quantroof.advisor.models import model
+from quantroof.advisor.step import decode_step
+from quantroof.advisor.timings import UNTESTED_BAND, Shape, Timed, TimingTable
+from tests.advisor.machines import H100
+
+SHAPE = (4096, 4096)
+
+
+def _timed(m: int, seconds: float, spread: float = 0.01, power: float | None = None) -> Timed:
+    return Timed(m, seconds, seconds * (1 - spread), seconds * (1 + spread), "kernel", power)
+
+
+def _table(points: dict[int, float], shape: Shape = SHAPE, scheme: str = "bf16") -> TimingTable:
+    return TimingTable({scheme: {shape: [_timed(m, seconds) for m, seconds in sorted(points.items())]}})
+
+
+def test_measured_case_is_returned_as_it_was() -> None:
+    """The very case with its interval, marked exact."""
+    found = _table({1: 1e-5, 16: 2e-5}).predict("bf16", SHAPE, 16)
+
+    assert found is not None
+    assert found.exact
+    assert (found.seconds, found.low, found.high) == (2e-5, 2e-5 * 0.99, 2e-5 * 1.01)
+
+
+def test_between_two_batches_the_time_is_log_log() -> None:
+    """Halfway in log M lies the geometric mean."""
+    found = _table({1: 1e-5, 16: 4e-5}).predict("bf16", SHAPE, 4)
+
+    assert found is not None
+    assert not found.exact
+    assert found.seconds == pytest.approx(2e-5)
+
+
+def test_beyond_the_largest_batch_it_is_repeated() -> None:
+    """4096 rows are two passes of the measured 2048."""
+    found = _table({1: 1e-5, 2048: 1e-3}).predict("bf16", SHAPE, 4096)
+
+    assert found is not None
+    assert found.seconds == pytest.approx(2e-3)
+
+
+@pytest.mark.parametrize(("shape", "factor"), [((8192, 4096), 2.0), ((4096, 2048), 0.5)])
+def test_another_shape_scales_by_its_size(shape: Shape, factor: float) -> None:
+    """Twice the weights take twice the time."""
+    found = _table({1: 1e-5, 16: 4e-5}).predict("bf16", shape, 1)
+
+    assert found is not None
+    assert not found.exact
+    assert found.seconds == pytest.approx(factor * 1e-5)
+
+
+def test_nothing_near_is_not_guessed() -> None:
+    """A shape five times larger, an unknown format, or a batch below the first are not predicted."""
+    table = _table({8: 1e-5, 16: 4e-5})
+
+    assert table.predict("bf16", (5 * 4096, 4096), 16) is None
+    assert table.predict("fp16", SHAPE, 16) is None
+    assert table.predict("bf16", SHAPE, 1) is None
+
+
+def test_band_is_what_leaving_a_point_out_gets_wrong() -> None:
+    """A perfect power law has no band; a kink shows up in it; too few points have the stated one."""
+    straight = _table({m: 1e-6 * m for m in (1, 2, 4, 8, 16)})
+    kinked = _table({1: 1e-5, 2: 1e-5, 4: 1e-5, 8: 4e-5, 16: 8e-5})
+
+    assert straight.band("bf16") == pytest.approx(0, abs=1e-9)
+    # M=4 left out lies at sqrt(10 x 40) = 20 us between its neighbours, twice what it took.
+    assert kinked.band("bf16") == pytest.approx(1.0)
+    assert _table({1: 1e-5, 2: 2e-5}).band("bf16") == UNTESTED_BAND
+
+
+def test_measured_dip_is_kept_and_marked() -> None:
+    """A batch that was measured faster than a smaller one stays so, and is told."""
+    table = _table({1: 1e-5, 16: 3e-5, 32: 2e-5})
+
+    found = table.predict("bf16", SHAPE, 32)
+
+    assert found is not None
+    assert found.seconds == 2e-5
+    assert table.dips() == ["bf16 4096x4096 takes 20 us at M=32, 30 us at M=16"]
+
+
+def test_noise_is_no_dip() -> None:
+    """Intervals that overlap prove nothing."""
+    assert _table({1: 1e-5, 2: 0.99e-5}).dips() == []
+
+
+def test_step_takes_the_measured_layers() -> None:
+    """With its four layers and the head measured, only the attention of a model is modelled."""
+    shapes = {
+        (6144, 4096): 1e-5,
+        (4096, 4096): 2e-5,
+        (28672, 4096): 3e-5,
+        (4096, 14336): 4e-5,
+        (128256, 4096): 5e-4,
+    }
+    table = TimingTable(
+        {"bf16": {shape: [_timed(1, seconds, power=700.0)] for shape, seconds in shapes.items()}}
+    )
+
+    step = decode_step(
+        model("llama-3.1-8b"),
+        choice("bf16"),
+        kv_format("fp16"),
+        batch=1,
+        context=128,
+        ways=1,
+        timer=Timer(H100, table, Assumptions()),
+    )
+
+    linear = step.part("linear")
+    assert linear.seconds == pytest.approx(32 * 1e-4 + 5e-4)
+    assert linear.source == "measured"
+    assert step.total.source == "modelled"
+    assert step.joules == pytest.approx(700 * (32 * 1e-4 + 5e-4))
+
+
+def test_efficiency_is_the_nodes_own_where_it_has_points() -> None:
+    """A format that reached half of the memory roof here is modelled at half elsewhere."""
+    moved = 4096 * 4096 * 2 + 2 * 2 * 4096
+    table = _table({1: 2 * moved / H100.bandwidth.value})
+
+    at = Timer(H100, table, Assumptions())
+
+    assert at.efficiency("bf16", "memory") == pytest.approx(0.5)
+    assert at.efficiency("bf16", "compute") == 0.7
+    assert at.efficiency("int8-w8a8", "memory") == 0.8
+
+
+def test_crossing_is_found_with_its_band() -> None:
+    """int4 is twice as fast at M=1 and half as fast at M=16: it loses at M=4, give or take the noise."""
+    base = [_timed(1, 2e-5, 0.1), _timed(16, 2e-5, 0.1)]
+    other = [_timed(1, 1e-5, 0.1), _timed(16, 4e-5, 0.1)]
+
+    found = crossing(base, other)
+
+    assert found is not None
+    assert found.batch == pytest.approx(4)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < 4 < found.high
+
+
+@pytest.mark.parametrize("other", [{1: 1e-5, 16: 1e-5}, {1: 3e-5, 16: 4e-5}, {1: 1e-5}])
+def test_curves_that_do_not_cross_have_no_crossing(other: dict[int, float]) -> None:
+    """Always faster, always slower, or too few shared batches: no crossing is made up."""
+    base = [_timed(1, 2e-5), _timed(16, 2e-5)]
+
+    assert crossing(base, [_timed(m, seconds) for m, seconds in other.items()]) is None
+
+
+def test_speed_up_is_bytes_times_rate() -> None:
+    """3x from 4x fewer bytes means that they moved at 0.75 of the rate."""
+    found = decompose(_timed(1, 3e-5), _timed(1, 1e-5), (400.0, 100.0), "memory")
+
+    assert (found.total, found.work, found.rate) == pytest.approx((3.0, 4.0, 0.75))
