@@ -1,0 +1,254 @@
+"""Options: ranked by what was asked, each fall with its reason, each caveat where it applies."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from quantroof.advisor.advice import Advice, Option, Request
+from quantroof.advisor.choices import DEFAULT
+from quantroof.advisor.cost import stated_price
+from quantroof.advisor.decision import advise
+from quantroof.advisor.explain import explain
+from quantroof.advisor.launch import vllm
+from quantroof.advisor.linear_time import Assumptions
+from quantroof.advisor.machine import Machine
+from quantroof.advisor.models import model
+from quantroof.advisor.timings import Timed, TimingTable
+from quantroof.errors import UsageError
+from tests.advisor.machines import A100, H100, gpu
+
+T4 = gpu("t4", 16, 320, (7, 5), fp32=8.1, fp16=65, int8=130)
+B200 = gpu("b200", 180, 8000, (10, 0), fp32=80, fp16=2250, bf16=2250, fp8_e4m3=4500, int8=4500)
+
+
+def _ask(
+    machine: Machine = A100, name: str = "llama-3.1-70b", table: TimingTable | None = None, **wishes: object
+) -> Advice:
+    asked = Request(**{"context": 4096, "formats": DEFAULT, **wishes})  # type: ignore[arg-type]
+    return advise(model(name), machine, table or TimingTable(), asked, stated_price(machine.id, 2.0))
+
+
+def _option(advice: Advice, name: str, gpus: int) -> Option:
+    return next(o for o in advice.options if (o.format, o.gpus) == (name, gpus))
+
+
+def test_the_lessons_question() -> None:
+    """70B, A100, 50 ms, 10 M tokens a day: four bits on one GPU; 16 on two and 8 on one do not fit."""
+    advice = _ask(latency_s=0.050, tokens_per_day=10e6)
+
+    best = advice.choice
+    assert best is not None
+    assert (best.format, best.gpus, best.replicas) == ("int4-w4a16", 1, 1)
+    assert "not fit" in _option(advice, "bf16", 2).reasons[0]
+    assert "not fit" in _option(advice, "int8-w8a16", 1).reasons[0]
+    assert best.usd_per_month == pytest.approx(2.0 * 730)
+
+
+def test_more_traffic_needs_replicas_and_then_the_ranking_changes() -> None:
+    """At 500 M tokens a day one A100 is not enough, and the fewest GPUs in all come first."""
+    advice = _ask(latency_s=0.050, tokens_per_day=500e6)
+
+    totals = [o.total_gpus for o in advice.options if o.verdict == "meets"]
+    assert totals == sorted(totals, key=lambda total: total or 0)
+    assert totals[0] is not None
+    assert totals[0] > 1
+
+
+def test_without_a_load_the_most_tokens_a_gpu_comes_first() -> None:
+    """Asked for a latency alone, options are ranked by throughput per GPU."""
+    speeds = [o.tokens_per_s / o.gpus for o in _ask(latency_s=0.050).options if o.tokens_per_s is not None]
+
+    assert speeds == sorted(speeds, reverse=True)
+    assert len(speeds) > 3
+
+
+def test_largest_batch_is_the_largest_within_the_latency() -> None:
+    """One more sequence would miss the target, or not fit."""
+    advice = _ask(H100, "llama-3.1-8b", latency_s=0.012, gpu_counts=(1,))
+    found = [o for o in advice.options if o.batch is not None]
+
+    assert found
+    for option in found:
+        assert option.decode is not None
+        assert option.batch is not None
+        assert option.decode.total.seconds <= 0.012
+        if option.batch < min(option.fit.sequences, 1024):
+            tighter = _ask(
+                H100, "llama-3.1-8b", formats=(option.format,), gpu_counts=(1,), max_batch=option.batch + 1
+            )
+            more = tighter.options[0].decode
+            assert more is not None
+            assert more.total.seconds > 0.012
+
+
+def test_impossible_latency_names_the_quickest() -> None:
+    """A target nobody meets is answered with what would be possible."""
+    advice = _ask(latency_s=1e-6)
+
+    assert advice.choice is None
+    assert advice.refusal is not None
+    assert "the quickest is int4-w4a16 on 8 GPUs" in advice.refusal
+    assert all(o.verdict == "falls" and o.reasons for o in advice.options)
+
+
+def test_model_that_no_option_holds_is_refused_with_the_shortage() -> None:
+    """A model that is too large for every GPU count says by how much."""
+    advice = _ask(T4, "llama-3.1-405b", gpu_counts=(1, 2))
+
+    assert advice.refusal is not None
+    assert "no format and GPU count holds llama-3.1-405b" in advice.refusal
+    assert "GB a GPU short" in advice.refusal
+
+
+def test_context_that_does_not_fit_names_the_longest_that_does() -> None:
+    """Weights that fit beside a cache that does not: the answer says how long a sequence could be."""
+    advice = _ask(A100, formats=("int4-w4a16",), context=120_000, gpu_counts=(1,))
+
+    assert advice.refusal is not None
+    assert "no option holds one sequence of 120000 tokens" in advice.refusal
+    assert "int4-w4a16 on 1 GPU would hold 93776" in advice.refusal
+
+
+def test_context_beyond_the_model_is_refused() -> None:
+    """A model has a longest context."""
+    with pytest.raises(UsageError, match="200000 tokens is beyond the 131072 of llama"):
+        _ask(context=200_000)
+
+
+def test_first_token_target_is_judged() -> None:
+    """A prompt that takes too long makes an option fall."""
+    advice = _ask(H100, first_token_s=0.001, formats=("fp8-w8a8",), gpu_counts=(4,))
+
+    assert "the first token takes" in advice.options[0].reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("machine", "name", "expected"),
+    [
+        (A100, "int4-w4a16", "int4 weights are multiplied in bf16"),
+        (H100, "fp8-w8a16", "this GPU has fp8 instructions"),
+        (B200, "int8-w8a8", "vLLM refuses INT8 W8A8"),
+        (T4, "int4-w4a16", "served in fp16"),
+        (H100, "fp8-w8a8", "what it costs in quality is not shown here"),
+    ],
+)
+def test_caveats_of_a_gpu(machine: Machine, name: str, expected: str) -> None:
+    """What matters for this GPU and format is said."""
+    option = _ask(machine, "llama-3.1-8b", formats=(name,), gpu_counts=(1,), context=128).options[0]
+
+    assert any(expected in caveat for caveat in option.caveats)
+
+
+def test_cache_that_dominates_is_said() -> None:
+    """At 50 long sequences the cache outweighs the weights."""
+    option = _ask(A100, formats=("int4-w4a16",), gpu_counts=(8,), context=32768).options[0]
+
+    assert any("the KV cache dominates at batch" in caveat for caveat in option.caveats)
+
+
+def test_fp8_without_instructions_falls_once_and_says_what_remains() -> None:
+    """On an A100 fp8 products do not exist: one line, not one a GPU count, pointing at weight-only fp8."""
+    refused = [o for o in _ask().options if o.format == "fp8-w8a8"]
+
+    assert len(refused) == 1
+    assert "fp8 would save bytes only, see fp8-w8a16" in refused[0].reasons[0]
+
+
+def test_tensor_parallelism_needs_a_known_link() -> None:
+    """Without a link figure two GPUs are not guessed."""
+    advice = _ask(msgspec.structs.replace(A100, link=None), formats=("int8-w8a16",), gpu_counts=(2,))
+
+    assert "no link between GPUs is known" in advice.options[0].reasons[0]
+
+
+def test_curves_rise_as_far_as_memory_reaches() -> None:
+    """Each format has a curve on the fewest GPUs that hold it; its last batch still fits."""
+    advice = _ask()
+
+    assert {c.format for c in advice.curves} == set(DEFAULT) - {"fp8-w8a8"}
+    for curve in advice.curves:
+        seconds = [p.seconds for p in curve.points]
+        assert seconds == sorted(seconds)
+        assert curve.points[-1].batch <= _option(advice, curve.format, curve.gpus).fit.sequences
+
+
+def test_measured_facts_replace_formulas() -> None:
+    """With points of bf16 and int4 the format table shows the node's own crossing and speed-up."""
+
+    def points(times: dict[int, float]) -> list[Timed]:
+        return [Timed(m, s, s * 0.99, s * 1.01, "k") for m, s in times.items()]
+
+    shape = (8192, 8192)
+    table = TimingTable(
+        {
+            "bf16": {shape: points({1: 4e-5, 16: 4e-5, 256: 2e-4})},
+            "int4-w4a16": {shape: points({1: 2e-5, 16: 4e-5, 256: 4e-4})},
+        }
+    )
+
+    row = next(r for r in _ask(H100, table=table).formats if r.format == "int4-w4a16")
+
+    assert row.speed_up is not None
+    assert row.speed_up.total == pytest.approx(2.0)
+    assert row.speed_up.work * row.speed_up.rate == pytest.approx(2.0)
+    assert row.crossing is not None
+    assert row.crossing.batch == pytest.approx(16)
+
+
+def test_vllm_command_has_a_reason_for_every_flag() -> None:
+    """The chosen option becomes a command; GPU count, context, share and batch are the plan's."""
+    advice = _ask(H100, latency_s=0.050, formats=("fp8-w8a8",), kv="fp8")
+    assert advice.choice is not None
+
+    launch = vllm(advice, advice.choice)
+
+    words = launch.command.split()
+    assert words[:3] == ["vllm", "serve", "meta-llama/Llama-3.1-70B"]
+    for flag, value in (
+        ("--quantization", "fp8"),
+        ("--kv-cache-dtype", "fp8"),
+        ("--max-model-len", "4096"),
+        ("--tensor-parallel-size", str(advice.choice.gpus)),
+        ("--max-num-seqs", str(advice.choice.batch)),
+    ):
+        assert words[words.index(flag) + 1] == value
+    assert all(flag.reason for flag in launch.flags)
+
+
+def test_vllm_says_what_it_cannot_do() -> None:
+    """fp8 on an A100 is storage only; int4 needs its own checkpoint; an int4 cache does not exist."""
+    fp8 = _ask(formats=("fp8-w8a16",), gpu_counts=(2,))
+    int4 = _ask(formats=("int4-w4a16",), gpu_counts=(1,))
+    cache = _ask(formats=("int4-w4a16",), gpu_counts=(1,), kv="int4")
+
+    assert any("fp8 is not supported as compute here" in w for w in vllm(fp8, fp8.options[0]).warnings)
+    assert any("needs a GPTQ or AWQ checkpoint" in w for w in vllm(int4, int4.options[0]).warnings)
+    with pytest.raises(UsageError, match="vLLM has no int4 KV cache"):
+        vllm(cache, cache.options[0])
+
+
+def test_a_models_name_is_quoted_for_the_shell() -> None:
+    """A repository name from a file is one word of the command, whatever is in it."""
+    evil = msgspec.structs.replace(model("phi-4"), repository="x; rm -rf /")
+    asked = Request(context=128, formats=("bf16",), gpu_counts=(1,))
+    advice = advise(evil, H100, TimingTable(), asked, None)
+
+    assert "vllm serve 'x; rm -rf /' --tensor" in vllm(advice, advice.options[0]).command
+
+
+def test_explanation_adds_up() -> None:
+    """The lines of --explain hold the figures of the option, and its layers sum to the step."""
+    advice = _ask(H100, latency_s=0.050, tokens_per_day=10e6, assumptions=Assumptions(launch_s=1e-6))
+    best = advice.choice
+    assert best is not None
+    assert best.decode is not None
+
+    lines = {line.what: line for line in explain(advice, best)}
+
+    assert lines["parameters"].result == "70,553,706,496"
+    assert lines["sequences that fit"].result == str(best.fit.sequences)
+    assert lines["dollars a month"].result == f"{best.usd_per_month:.0f}"
+    assert lines["decode step"].result.startswith(f"{best.decode.total.seconds * 1e3:.2f} ms")
+    assert sum(p.estimate.seconds for p in best.decode.parts) == pytest.approx(best.decode.total.seconds)
+    assert any(part.name == "launches" for part in best.decode.parts)
