@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,3 +140,18 @@ def test_help_is_quick() -> None:
         return time.perf_counter() - started
 
     assert min(seconds() for _ in range(7)) < 0.3
+
+
+def test_every_library_is_declared() -> None:
+    """What the package imports from outside is named in pyproject.toml, in the base or in an extra."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lists = [project["dependencies"], *project["optional-dependencies"].values()]
+    declared = {
+        re.split(r"[^A-Za-z0-9_.-]", requirement, maxsplit=1)[0] for group in lists for requirement in group
+    }
+    # Distributions whose import name is another.
+    named = {"nvidia-ml-py": "pynvml", "cupy-cuda13x": "cupy", "cupy-cuda12x": "cupy"}
+    known = {named.get(name, name.replace("-", "_")) for name in declared} | {"quantroof"}
+    imported = {module.split(".")[0] for path in PACKAGE.rglob("*.py") for module in _imports(path)}
+
+    assert imported - known - sys.stdlib_module_names == set()

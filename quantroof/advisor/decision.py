@@ -75,18 +75,24 @@ def _refusal(weigher: Weigher, options: list[Option]) -> str:
         if longest is None or longest.fit.left_for_kv <= 0:
             reason = f": {options[0].reasons[0]}" if options else ""
             return f"no format and GPU count holds {model} on {machine}{reason}"
-        tokens = int(longest.fit.left_for_kv / longest.fit.kv_per_sequence * weigher.request.context)
-        where = f"{longest.format} on {longest.gpus}"
+        tokens, where = (
+            weigher.longest_context(longest.format, longest.gpus),
+            f"{longest.format} on {_gpus(longest)}",
+        )
         return (
             f"no option holds one sequence of {weigher.request.context} tokens; {where} would hold {tokens}"
         )
     best = min(timed, key=lambda o: weigher.decode(o.format, o.gpus, 1).total.seconds)
     took = weigher.decode(best.format, best.gpus, 1).total
-    fastest = f"{best.format} on {best.gpus} GPU{'s' if best.gpus > 1 else ''}"
+    fastest = f"{best.format} on {_gpus(best)}"
     return (
         f"nothing meets the targets with {model} on {machine}; the quickest is {fastest}: "
         f"{took.seconds * 1e3:.2f} ms a token at batch 1 (roof {(took.floor or 0) * 1e3:.2f} ms)"
     )
+
+
+def _gpus(option: Option) -> str:
+    return f"{option.gpus} GPU{'s' if option.gpus > 1 else ''}"
 
 
 def _curves(weigher: Weigher, counts: Iterable[int]) -> Iterable[Curve]:

@@ -13,7 +13,7 @@ from quantroof.advisor.caveats import cannot_run, caveats
 from quantroof.advisor.choices import choice, kv_format
 from quantroof.advisor.cost import Price, usd_per_million_tokens, usd_per_month
 from quantroof.advisor.linear_time import Timer
-from quantroof.advisor.memory import Fit, fit
+from quantroof.advisor.memory import KV_BLOCK_TOKENS, Fit, fit
 from quantroof.advisor.models import Model
 from quantroof.advisor.step import Step, decode_step, prefill
 
@@ -54,9 +54,20 @@ class Weigher:
 
     def fit(self, name: str, gpus: int) -> Fit:
         """The memory account of a format on a number of GPUs."""
-        memory = self.timer.machine.memory_bytes
-        kv = kv_format(self.request.kv)
-        return fit(self.model, choice(name), kv, self.request.context, memory, gpus, self.request.reserve)
+        return self._fit(name, gpus, self.request.context)
+
+    def longest_context(self, name: str, gpus: int) -> int:
+        """The longest single sequence that fits, in whole pages of the cache; 0 where not one page does."""
+        low, high = 0, self.request.context // KV_BLOCK_TOKENS + 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            fits = self._fit(name, gpus, middle * KV_BLOCK_TOKENS).sequences > 0
+            low, high = (middle, high) if fits else (low, middle)
+        return low * KV_BLOCK_TOKENS
+
+    def _fit(self, name: str, gpus: int, context: int) -> Fit:
+        memory, kv = self.timer.machine.memory_bytes, kv_format(self.request.kv)
+        return fit(self.model, choice(name), kv, context, memory, gpus, self.request.reserve)
 
     def decode(self, name: str, gpus: int, batch: int) -> Step:
         """A decode step at the asked context."""

@@ -1,0 +1,144 @@
+"""`quantroof advise` as people run it: answers, formats of output, and one line for every bad input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import builders, runs
+
+ROOT = Path(__file__).parents[2]
+A100 = ("--model", "llama-3.1-70b", "--gpu", "a100-sxm4-80gb")
+
+
+def _advise(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "quantroof", "advise", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_the_question_of_the_lesson_is_answered_within_a_second() -> None:
+    """The whole command, Python's start included, best of three: option, source and falls are named."""
+    question = (*A100, "--context", "4096", "--latency", "50ms", "--tokens-per-day", "10M")
+    took = []
+    for _ in range(3):
+        started = time.perf_counter()
+        ran = _advise(*question)
+        took.append(time.perf_counter() - started)
+
+    assert ran.returncode == 0
+    assert "int4-w4a16 on 1 GPU" in ran.stdout.splitlines()[0]
+    assert "modelled" in ran.stdout
+    assert "falls: the weights do not fit" in ran.stdout
+    assert min(took) < 1.0
+
+
+def test_json_is_one_document() -> None:
+    """--json holds the request, ranked options with all parts, curves, explanation and launch line."""
+    ran = _advise(*A100, "--latency", "50ms", "--price", "2", "--json", "--explain", "--emit", "vllm")
+
+    document = json.loads(ran.stdout)
+    assert document["schema_version"] == 1
+    assert document["kind"] == "advice"
+    assert document["options"][document["chosen"]]["decode"]["total"]["source"] == "modelled"
+    assert document["options"][0]["usd_per_million_tokens"] > 0
+    assert document["curves"]
+    assert document["explanation"][0]["what"] == "parameters"
+    assert document["launch"]["command"].startswith("vllm serve meta-llama/Llama-3.1-70B")
+
+
+def test_markdown_is_tables() -> None:
+    """--markdown prints tables that a merge request renders."""
+    lines = _advise(*A100, "--markdown").stdout.splitlines()
+
+    assert any(line.startswith("| option | GPUs |") for line in lines)
+    assert any(line.startswith("| --- | --- |") for line in lines)
+
+
+def test_a_run_gives_measured_times(tmp_path: Path) -> None:
+    """With --run the machine and its times are the node's own."""
+    directory = builders.write(runs.gpu_run(), tmp_path / "run")
+
+    ran = _advise("--model", "llama-3.1-8b", "--run", str(directory), "--formats", "bf16,int4-w4a16")
+
+    assert ran.returncode == 0, ran.stderr
+    assert "interpolated" in ran.stdout or "measured" in ran.stdout
+    assert "T/s, measured" in ran.stdout
+
+
+def test_a_simulated_run_is_marked(tmp_path: Path) -> None:
+    """An answer from a simulated device says so in its first line."""
+    directory = builders.write(runs.gpu_run(simulated=True), tmp_path / "run")
+
+    ran = _advise("--model", "llama-3.1-8b", "--run", str(directory))
+
+    assert ran.stdout.startswith("SIMULATED. ")
+
+
+def test_a_cpu_run_is_answered(tmp_path: Path) -> None:
+    """The CPU is a device like another: its ceilings are its roofs, and it stands alone."""
+    directory = builders.write(runs.cpu_run(), tmp_path / "run")
+
+    ran = _advise("--model", "llama-3.2-1b", "--run", str(directory), "--context", "512", "--json")
+
+    document = json.loads(ran.stdout)
+    assert document["machine"]["bandwidth"]["basis"] == "measured"
+    assert {option["gpus"] for option in document["options"]} == {1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (("--model", "llama-4", "--gpu", "a100-sxm4-80gb"), 2, "unknown model 'llama-4'"),
+        (("--model", "llama-3.1-8b", "--gpu", "a100-sxm4-81gb"), 2, "a100-sxm4-80gb"),
+        ((*A100, "--formats", "int5"), 2, "unknown format 'int5'"),
+        ((*A100, "--kv", "int5"), 2, "unknown KV-cache format 'int5'"),
+        ((*A100, "--latency", "fast"), 2, "--latency: 'fast' is not a positive time like 50ms"),
+        ((*A100, "--latency", "-5ms"), 2, "--latency: '-5ms' is not a positive time"),
+        ((*A100, "--tokens-per-day", "0"), 2, "--tokens-per-day: '0' is not a positive number"),
+        ((*A100, "--gpus", "1,zero"), 2, "--gpus: '1,zero' is not a list of whole numbers"),
+        ((*A100, "--price", "-1"), 2, "--price: a price of -1 $ an hour is negative"),
+        ((*A100, "--prices", "/no/such.toml"), 2, "/no/such.toml: cannot be read"),
+        ((*A100, "--link-gbps", "0"), 2, "--link-gbps: 0 is not positive"),
+        ((*A100, "--context", "1M"), 2, "1000000 tokens is beyond the 131072"),
+        ((*A100, "--latency", "1us"), 1, "the quickest is"),
+        (("--model", "llama-3.1-8b"), 2, "which GPU?"),
+        (("--model", "llama-3.1-8b", "--run", "/no/such/run"), 2, "/no/such/run"),
+    ],
+)
+def test_bad_input_gets_one_line(arguments: tuple[str, ...], code: int, line: str) -> None:
+    """What was wrong and what would be possible, on stderr, with the exit code of its kind."""
+    ran = _advise(*arguments)
+
+    assert ran.returncode == code
+    assert line in ran.stderr
+    assert len(ran.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in ran.stderr
+
+
+HEAD = 'schema = "quantroof-prices/1"\n'
+ROW = '[[price]]\ngpu = "x"\nsource = "s"\ndate = "d"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (f"{HEAD}{ROW}usd_per_gpu_hour = -2", ">= 0"),
+        (f"{HEAD}{ROW}", "usd_per_gpu_hour"),
+        ("price = ", "is no price file"),
+        (f"{HEAD}price = []", "has no price for a100-sxm4-80gb"),
+    ],
+)
+def test_broken_price_file_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
+    """A negative price, a missing key, no TOML, or no price for this GPU."""
+    path = tmp_path / "prices.toml"
+    path.write_text(text)
+
+    ran = _advise(*A100, "--prices", str(path))
+
+    assert ran.returncode == 2
+    assert complaint in ran.stderr
