@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from msgspec.structs import replace
 
 from quantroof.bench.correctness import WrongOutput, check
 from quantroof.bench.settings import Settings
+from quantroof.bench.state.judge import state_flags
 from quantroof.bench.state.monitor import Monitor
-from quantroof.bench.timing.cpu import Call, CpuBlocks, Timer
+from quantroof.bench.timing.cpu import CpuBlocks
 from quantroof.bench.timing.rotation import Arena, Copies
 from quantroof.bench.timing.sampler import sample
-from quantroof.bench.timing.stopping import StoppingRule
+from quantroof.bench.timing.settle import CPU_SETTLE_S, GPU_SETTLE_S, settle
+from quantroof.bench.timing.timer import Call, Probe, Timer
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.registry import Kernel, Prepared, Skip
 from quantroof.records.lines import Accuracy, DeviceState, Flag, Measurement, Status, Timing
-
-# Cores' worth of foreign work that a CPU measurement tolerates unflagged; an idle host shows 0.01 to 0.05.
-_FOREIGN_CORES = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +51,20 @@ def measure(bench: Bench, problem: Problem, kernel: Kernel) -> Measurement:
         line = record.line("failed", f"out of memory: {_first_line(error)}")
     except Exception as error:  # noqa: BLE001 - a kernel may raise anything, and costs its case only
         line = record.line("failed", f"{type(error).__name__}: {_first_line(error)}")
-    elapsed = time.perf_counter() - start
-    return _with_elapsed(line, elapsed)
+    return replace(line, elapsed_s=time.perf_counter() - start)
 
 
-def time_prepared(bench: Bench, prepared: Prepared) -> tuple[Timing, DeviceState | None, tuple[Flag, ...]]:
+def time_prepared(bench: Bench, prepared: Prepared) -> tuple[Timing, DeviceState, tuple[Flag, ...]]:
     """Time a prepared call by the contract: rotated copies, blocks or graph, precision-driven stop."""
     settings = bench.settings
     copies = bench.arena.copies(prepared.weights, cold=settings.cache == "cold")
-    rule = StoppingRule(
-        settings.precision, settings.min_samples, settings.max_samples, settings.seconds_per_case
-    )
-    bench.monitor.start()
     timer = make_timer(bench, prepared, copies)
-    samples, stopped_by = sample(timer, rule)
+    table = CPU_SETTLE_S if bench.device.kind == "cpu" else GPU_SETTLE_S
+    settle(timer, table[settings.mode])
+    bench.monitor.start()
+    samples, stopped_by = sample(timer, settings.rule())
+    timer.finish()  # the monitor reads stamps that the device may not have written yet
+    state = bench.monitor.stop()
     timing = Timing(
         samples_ns=samples,
         calls_per_sample=timer.calls_per_sample,
@@ -76,19 +76,24 @@ def time_prepared(bench: Bench, prepared: Prepared) -> tuple[Timing, DeviceState
         hot=prepared.hot if settings.cache == "cold" else (*prepared.hot, "weights"),
         mode=settings.mode,
     )
-    state = bench.monitor.stop()
-    return timing, state, _flags(copies, state)
+    return timing, state, (*_rotation_flags(copies), *state_flags(state, settings.mode))
 
 
 def make_timer(bench: Bench, prepared: Prepared, copies: Copies) -> Timer:
-    """The timer of the device: blocks on a CPU, a graph on a GPU, events where it cannot be captured."""
+    """The timer of the device and mode: blocks on a CPU, graphs on a GPU, queued events where none can be."""
     if bench.device.kind == "cpu":
         return CpuBlocks(prepared.call, copies)
-    from quantroof.bench.timing.cuda_graph import CudaEvents, CudaGraphReplays
+    from quantroof.bench.timing.cuda_events import EagerCalls, QueuedCalls
+    from quantroof.bench.timing.cuda_graph import GraphReplays, SustainedReplays
 
-    kind: Callable[[Call, Copies, Callable[[], None]], Timer]
-    kind = CudaGraphReplays if prepared.capturable else CudaEvents
-    return kind(prepared.call, copies, bench.monitor.read)
+    kind: Callable[[Call, Copies, Probe], Timer]
+    if bench.settings.eager:
+        kind = EagerCalls
+    elif not prepared.capturable:
+        kind = QueuedCalls
+    else:
+        kind = SustainedReplays if bench.settings.mode == "sustained" else GraphReplays
+    return kind(prepared.call, copies, bench.monitor.probe)
 
 
 class _Record:
@@ -125,22 +130,11 @@ def _error_text(accuracy: Accuracy) -> str:
     return f"relative error {accuracy.frobenius:.2e} is above the format's tolerance {accuracy.tolerance:.0e}"
 
 
-def _flags(copies: Copies, state: DeviceState | None) -> tuple[Flag, ...]:
-    flags = []
-    if copies.short:
-        text = f"weights rotate through {copies.bytes_total} bytes only: memory did not allow 3x the cache"
-        flags.append(Flag(code="rotation_short", text=text))
-    others = state.other_load_cores if state else None
-    if others is not None and others > _FOREIGN_CORES:
-        text = f"other processes kept {others:.1f} cores busy meanwhile: measure again on an idle host"
-        flags.append(Flag(code="foreign_load", text=text))
-    return tuple(flags)
-
-
-def _with_elapsed(line: Measurement, elapsed_s: float) -> Measurement:
-    import msgspec
-
-    return msgspec.structs.replace(line, elapsed_s=elapsed_s)
+def _rotation_flags(copies: Copies) -> tuple[Flag, ...]:
+    if not copies.short:
+        return ()
+    text = f"weights rotate through {copies.bytes_total} bytes only: memory did not allow 3x the cache"
+    return (Flag(code="rotation_short", text=text),)
 
 
 def _first_line(error: BaseException) -> str:

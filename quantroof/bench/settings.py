@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
 from quantroof.bench.suite import Limits
-from quantroof.records.lines import Cache
+from quantroof.bench.timing.stopping import StoppingRule
+from quantroof.records.lines import Cache, Mode
+
+SUSTAINED_S = 3.0
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,10 +19,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_samples: int
     seconds_per_case: float
     cache: Cache = "cold"
-    mode: Literal["burst", "sustained"] = "burst"
+    mode: Mode = "burst"
+    eager: bool = False
     seed: int = 0
     case_timeout_s: float = 120.0
     kernels: tuple[str, ...] = ()
+
+    def rule(self) -> StoppingRule:
+        """When sampling of a case ends. Sustained measures for three seconds at least."""
+        if self.mode == "sustained":
+            seconds = max(SUSTAINED_S, self.seconds_per_case)
+            return StoppingRule(0.0, self.min_samples, 10**6, seconds)
+        return StoppingRule(self.precision, self.min_samples, self.max_samples, self.seconds_per_case)
 
     @classmethod
     def resolve(cls, limits: Limits, wishes: Wishes) -> Settings:
@@ -33,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             seconds_per_case=wishes.seconds_per_case or limits.seconds_per_case,
             cache=wishes.cache,
             mode=wishes.mode,
+            eager=wishes.eager,
             seed=wishes.seed,
             case_timeout_s=wishes.case_timeout_s,
             kernels=wishes.kernels,
@@ -49,7 +59,11 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     precision: float | None = None
     seconds_per_case: float | None = None
     cache: Cache = "cold"
-    mode: Literal["burst", "sustained"] = "burst"
+    mode: Mode = "burst"
+    eager: bool = False
+    """Time calls with their launches, as a program without CUDA graphs pays them."""
+    processes: int = 1
+    serial: bool = False
     seed: int = 0
     case_timeout_s: float = 120.0
     ceilings: bool = True

@@ -21,7 +21,8 @@ Status = Literal["ok", "incorrect", "skipped", "failed", "simulated"]
 TIMED: tuple[Status, ...] = ("ok", "simulated")
 
 Cache = Literal["cold", "hot"]
-Method = Literal["cpu-blocks", "cuda-graph", "cuda-events", "simulated"]
+Mode = Literal["burst", "sustained"]
+Method = Literal["cpu-blocks", "cuda-graph", "cuda-events", "cuda-eager", "simulated"]
 StoppedBy = Literal["precision", "wall", "max_samples"]
 Outcome = Literal["complete", "interrupted", "failed"]
 Config = dict[str, str | int | float | bool]
@@ -43,7 +44,7 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     copies: int
     rotated_bytes: int
     hot: tuple[str, ...] = ()
-    mode: Literal["burst", "sustained"] = "burst"
+    mode: Mode = "burst"
 
 
 class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,18 +63,23 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
 class DeviceState(msgspec.Struct, frozen=True, kw_only=True):
     """The state the device was in while a case was timed; every field may be unreported.
 
-    `reasons` are NVML's clock-event reason bits, or-ed over the case, with `age_ms` of the oldest reading.
-    `other_load_cores` is how many of a CPU's cores other processes kept busy meanwhile.
+    `held_mhz` is the SM clock of every timed batch by the device's own counters. `reasons` are NVML's
+    clock-event reason bits, or-ed over the case, with `age_ms` of the oldest reading. `power_w` and
+    `energy_j` come from the total-energy counter over at least a second. `ecc_errors` are uncorrected memory
+    errors that came meanwhile. `other_load_cores` is how many of a CPU's cores others kept busy.
     """
 
     sm_clock_mhz: float | None = None
     sm_clock_source: Literal["device", "nvml"] | None = None
+    held_mhz: tuple[float, ...] = ()
     memory_clock_mhz: float | None = None
     temperature_c: float | None = None
     power_w: float | None = None
     energy_j: float | None = None
     reasons: int | None = None
     age_ms: float | None = None
+    ecc_errors: float | None = None
+    foreign_processes: int | None = None
     other_load_cores: float | None = None
 
 

@@ -31,6 +31,9 @@ class FakeTimer:
         """The next one."""
         return [next(self._values)]
 
+    def finish(self) -> None:
+        """Nothing is queued."""
+
 
 def _ticking(step_s: float) -> Iterator[float]:
     return (step_s * i for i in count())

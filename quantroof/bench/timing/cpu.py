@@ -1,37 +1,23 @@
-"""Timers: what turns a call and its rotated weights into nanoseconds a call."""
+"""CPU blocks: perf_counter around at least 10 ms of calls."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from itertools import cycle
-from typing import Any, Protocol
 
 from quantroof.bench.timing.rotation import Copies
+from quantroof.bench.timing.timer import Call
 from quantroof.records.lines import Method
 
-Call = Callable[..., Any]
-
-CPU_BLOCK_NS = 10_000_000  # a block this long hides the clock's resolution and one scheduler tick
-
-
-class Timer(Protocol):
-    """Times blocks of calls; each block uses the next weight sets in turn."""
-
-    method: Method
-    calls_per_sample: int
-
-    def samples(self) -> list[float]:
-        """Time the next block or blocks: nanoseconds per call of each."""
-        ...
+BLOCK_NS = 10_000_000  # long enough to hide the clock's resolution and one scheduler tick
 
 
 class CpuBlocks:
-    """perf_counter around blocks of at least 10 ms of calls."""
+    """perf_counter around blocks of at least `block_ns` of calls."""
 
     method: Method = "cpu-blocks"
 
-    def __init__(self, call: Call, copies: Copies, block_ns: int = CPU_BLOCK_NS) -> None:
+    def __init__(self, call: Call, copies: Copies, block_ns: int = BLOCK_NS) -> None:
         self._call = call
         self._sets = cycle(copies.sets)
         self.calls_per_sample = 1
@@ -42,6 +28,9 @@ class CpuBlocks:
     def samples(self) -> list[float]:
         """One block."""
         return [self._block() / self.calls_per_sample]
+
+    def finish(self) -> None:
+        """A CPU has nothing queued."""
 
     def _block(self) -> int:
         call, sets = self._call, self._sets

@@ -1,120 +1,87 @@
-"""CUDA timers: replays of a graph between device events, or events behind a spin kernel where none can be.
+"""Graph replays between device events: no launch gap enters a sample.
 
 An event pair around one launch reads 10 us too much on a 13 us kernel. So a graph holds enough calls for a
-replay of a millisecond, and several replays are queued behind a spin kernel: the host has finished queueing
-before the first of them starts, and no launch gap enters a sample.
+replay of a millisecond, and replays are queued in batches: in burst behind a spin kernel, so that the host
+has finished queueing before the first replay starts; in sustained with the next batch queued before the last
+one is waited for, so that the device never rests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import cycle, pairwise
+from itertools import cycle
 
 import torch
 
-from quantroof.bench.timing.cpu import Call
+from quantroof.bench.timing.cuda_stream import nanoseconds, new_event, new_stream, spin, warm_up
 from quantroof.bench.timing.rotation import Copies
+from quantroof.bench.timing.timer import Call, Probe
 from quantroof.records.lines import Method
 
 _REPLAY_NS = 1_000_000
-_REPLAYS_QUEUED = 8
+_REPLAYS = 8
 _MAX_CALLS = 4096
-_SPIN_CYCLES = 2_000_000  # about 1 ms at 2 GHz: longer than queueing eight replays takes the host
 
 
-class CudaGraphReplays:
-    """Replays of a captured graph of rotated calls.
+def replay_calls(estimate_ns: float, sets: int) -> int:
+    """Calls in one graph: whole turns through the weight sets, together at least a millisecond."""
+    turns = -(-_REPLAY_NS // max(1, int(estimate_ns * sets)))
+    return max(sets, min(_MAX_CALLS // sets, turns) * sets)
 
-    `while_busy` runs after replays were queued and before the host waits for them: the moment to read
-    clocks, because the device is busy then.
-    """
+
+def capture(call: Call, copies: Copies, calls: int, stream: torch.cuda.Stream) -> torch.cuda.CUDAGraph:
+    """A graph of `calls` calls that use the weight sets in turn."""
+    graph = torch.cuda.CUDAGraph()
+    sets = cycle(copies.sets)
+    with torch.cuda.graph(graph, stream=stream):
+        for _ in range(calls):
+            call(*next(sets))
+    return graph
+
+
+class GraphReplays:
+    """Batches of eight replays behind a spin kernel: the burst mode."""
 
     method: Method = "cuda-graph"
 
-    def __init__(self, call: Call, copies: Copies, while_busy: Callable[[], None]) -> None:
-        self._while_busy = while_busy
-        self._stream = _stream()
-        estimate_ns = _warm_up(call, copies, self._stream)
-        rounds = -(-_REPLAY_NS // max(1, int(estimate_ns * len(copies.sets))))
-        self.calls_per_sample = min(_MAX_CALLS, max(1, rounds) * len(copies.sets))
-        self._graph = torch.cuda.CUDAGraph()
-        sets = cycle(copies.sets)
-        with torch.cuda.graph(self._graph, stream=self._stream):
-            for _ in range(self.calls_per_sample):
-                call(*next(sets))
-        self.samples()  # the first replay uploads the graph
+    def __init__(self, call: Call, copies: Copies, probe: Probe) -> None:
+        self._probe, self._stream = probe, new_stream()
+        self.calls_per_sample = replay_calls(warm_up(call, copies, self._stream), len(copies.sets))
+        self._graph = capture(call, copies, self.calls_per_sample, self._stream)
+        self._graph.replay()  # the first replay uploads the graph
+        self.finish()
 
     def samples(self) -> list[float]:
-        """Eight replays, each between its own events."""
-        return _timed_behind_spin(
-            self._graph.replay, self._stream, _REPLAYS_QUEUED, self.calls_per_sample, self._while_busy
-        )
+        """One batch."""
+        events = self._queue(with_spin=True)
+        return nanoseconds(events, self.calls_per_sample)
+
+    def finish(self) -> None:
+        """Wait for the device."""
+        torch.cuda.synchronize()
+
+    def _queue(self, *, with_spin: bool) -> list[torch.cuda.Event]:
+        events = [new_event() for _ in range(_REPLAYS + 1)]
+        with torch.cuda.stream(self._stream):
+            if with_spin:
+                spin()
+            self._probe.begin()
+            events[0].record()
+            for event in events[1:]:
+                self._graph.replay()
+                event.record()
+            self._probe.end()
+        self._probe.busy()
+        return events
 
 
-class CudaEvents:
-    """Events around blocks of eager calls behind a spin kernel, for providers that cannot be captured."""
+class SustainedReplays(GraphReplays):
+    """The same batches without rest: one is always queued behind the one being waited for."""
 
-    method: Method = "cuda-events"
-
-    def __init__(self, call: Call, copies: Copies, while_busy: Callable[[], None]) -> None:
-        self._call, self._sets = call, cycle(copies.sets)
-        self._while_busy = while_busy
-        self._stream = _stream()
-        estimate_ns = _warm_up(call, copies, self._stream)
-        # Few enough that the queue never fills: the driver holds about a thousand launches.
-        self.calls_per_sample = max(1, min(100, int(_REPLAY_NS / max(1.0, estimate_ns))))
+    def __init__(self, call: Call, copies: Copies, probe: Probe) -> None:
+        super().__init__(call, copies, probe)
+        self._ahead = self._queue(with_spin=True)
 
     def samples(self) -> list[float]:
-        """One block of calls."""
-        return _timed_behind_spin(self._block, self._stream, 1, self.calls_per_sample, self._while_busy)
-
-    def _block(self) -> None:
-        for _ in range(self.calls_per_sample):
-            self._call(*next(self._sets))
-
-
-def _warm_up(call: Call, copies: Copies, stream: torch.cuda.Stream) -> float:
-    """Compile and plan outside the capture; returns a first estimate of nanoseconds a call."""
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for weights in copies.sets[:2]:
-            call(*weights)
-        stream.synchronize()
-        begin, end = _event(), _event()
-        begin.record()
-        for weights in copies.sets[:8]:
-            call(*weights)
-        end.record()
-        end.synchronize()
-    return _nanoseconds(begin, end) / len(copies.sets[:8])
-
-
-def _timed_behind_spin(
-    block: Callable[[], None],
-    stream: torch.cuda.Stream,
-    blocks: int,
-    calls: int,
-    while_busy: Callable[[], None],
-) -> list[float]:
-    events = [_event() for _ in range(blocks + 1)]
-    with torch.cuda.stream(stream):
-        torch.cuda._sleep(_SPIN_CYCLES)  # type: ignore[no-untyped-call]  # noqa: SLF001 - torch's only spin kernel
-        events[0].record()
-        for event in events[1:]:
-            block()
-            event.record()
-    while_busy()
-    events[-1].synchronize()
-    return [_nanoseconds(begin, end) / calls for begin, end in pairwise(events)]
-
-
-def _nanoseconds(begin: torch.cuda.Event, end: torch.cuda.Event) -> float:
-    return float(begin.elapsed_time(end)) * 1e6
-
-
-def _event() -> torch.cuda.Event:
-    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-
-
-def _stream() -> torch.cuda.Stream:
-    return torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        """The batch queued last time, after the next one is in the queue."""
+        events, self._ahead = self._ahead, self._queue(with_spin=False)
+        return nanoseconds(events, self.calls_per_sample)

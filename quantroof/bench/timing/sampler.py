@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from quantroof.bench.timing.cpu import Timer
 from quantroof.bench.timing.stopping import StoppingRule
+from quantroof.bench.timing.timer import Timer
 from quantroof.records.lines import StoppedBy
 
 

@@ -1,0 +1,71 @@
+"""The SM clock a GPU held over a batch, from the device itself: clock64 against globaltimer on every SM.
+
+NVML's clock is a lagging sample; these counters are not. Each SM has its own clock64, so a stamp is taken on
+every SM before and after the batch, and the differences are compared SM by SM.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from triton.language.extra.cuda import globaltimer, smid
+
+_SLOTS = 2
+_BLOCKS_PER_SM = 4  # enough that every SM gets one, however the blocks are dealt
+_MIN_NS = 100_000  # globaltimer ticks every 32 ns to 1 us: a shorter batch says nothing
+
+
+@triton.jit
+def stamp_kernel(stamps, slot, sms):  # type: ignore[no-untyped-def]
+    """Store (globaltimer ns, clock64 cycles) of this SM in stamps[slot, sm]; int64 [2, sms, 2]."""
+    sm = smid()
+    read = "mov.u64 $0, %clock64;"
+    clock = tl.inline_asm_elementwise(read, "=l", [], dtype=tl.int64, is_pure=False, pack=1)
+    where = stamps + (slot * sms + sm) * 2
+    tl.store(where, globaltimer())
+    tl.store(where + 1, clock)
+
+
+class DeviceClock:
+    """Stamps before and after every batch, and the clock between them in MHz."""
+
+    def __init__(self, sm_count: int) -> None:
+        self._sms = sm_count
+        self._stamps = torch.zeros(_SLOTS, sm_count, 2, dtype=torch.int64, device="cuda")
+        self._batches: list[Any] = []
+        self._stamp(0)  # compiled outside any timing
+
+    def start(self) -> None:
+        """Forget earlier batches."""
+        self._batches = []
+
+    def begin(self) -> None:
+        """Queue the first stamp."""
+        self._stamp(0)
+
+    def end(self) -> None:
+        """Queue the last stamp, and a copy that survives the next batch."""
+        self._stamp(1)
+        self._batches.append(self._stamps.clone())
+
+    def held_mhz(self) -> list[float]:
+        """Median over SMs of the clock held in each batch, in order."""
+        return [mhz for batch in self._batches if (mhz := batch_mhz(batch.tolist())) is not None]
+
+    def _stamp(self, slot: int) -> None:
+        stamp_kernel[(self._sms * _BLOCKS_PER_SM,)](self._stamps, slot, self._sms, num_warps=1)
+
+
+def batch_mhz(stamps: list[list[list[int]]]) -> float | None:
+    """Clock in MHz from stamps [begin/end][SM][ns, cycles]; None where no SM was stamped twice in time."""
+    first, last = stamps
+    clocks = []
+    for (begin_ns, begin_cycles), (end_ns, end_cycles) in zip(first, last, strict=True):
+        elapsed = end_ns - begin_ns
+        if begin_ns and elapsed >= _MIN_NS:
+            clocks.append((end_cycles - begin_cycles) / elapsed * 1e3)
+    return median(clocks) if clocks else None

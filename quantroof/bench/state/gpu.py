@@ -1,0 +1,121 @@
+"""The state of a GPU over a case: held clock from the device itself, the rest from NVML."""
+
+from __future__ import annotations
+
+import time
+from statistics import median
+from typing import TYPE_CHECKING
+
+from quantroof.bench.state.nvml import Counters, Nvml, Reading, Watch, middle
+from quantroof.bench.timing.timer import Probe
+from quantroof.hwprofiles.types import Device
+from quantroof.records.lines import DeviceState
+
+if TYPE_CHECKING:
+    from quantroof.bench.state.device_clock import DeviceClock
+
+_ENERGY_MIN_S = 1.0  # the total-energy counter steps every 20 to 100 ms: a shorter case reads noise
+
+
+class GpuMonitor:
+    """NVML in a thread and the device's own clock around every batch; either may be missing."""
+
+    def __init__(self, device: Device) -> None:
+        self._nvml = Nvml.open(device.nvml_index, device.uuid)
+        self._watch = None if self._nvml is None else Watch(self._nvml)
+        self._clock = _device_clock(device)
+        self.probe: Probe = self
+        self._before: Counters | None = None
+        self._started_s = 0.0
+
+    def start(self) -> None:
+        """Forget the last case and watch from now."""
+        if self._clock is not None:
+            self._clock.start()
+        if self._nvml is not None and self._watch is not None:
+            self._before = self._nvml.counters()
+            self._watch.start()
+        self._started_s = time.perf_counter()
+
+    def begin(self) -> None:
+        """Stamp the clock before a batch."""
+        if self._clock is not None:
+            self._clock.begin()
+
+    def busy(self) -> None:
+        """Read NVML while the batch runs."""
+        if self._watch is not None:
+            self._watch.read()
+
+    def end(self) -> None:
+        """Stamp the clock after a batch."""
+        if self._clock is not None:
+            self._clock.end()
+
+    def stop(self) -> DeviceState:
+        """The state over the case."""
+        elapsed_s = time.perf_counter() - self._started_s
+        held = [] if self._clock is None else self._clock.held_mhz()
+        readings = [] if self._watch is None else self._watch.stop()
+        after = None if self._nvml is None else self._nvml.counters()
+        return summarise(held, readings, self._before, after, elapsed_s)
+
+
+def summarise(
+    held_mhz: list[float],
+    readings: list[Reading],
+    before: Counters | None,
+    after: Counters | None,
+    elapsed_s: float,
+) -> DeviceState:
+    """One DeviceState from what was seen over `elapsed_s` seconds of one case; pure.
+
+    The held clock is the device's own where it could be stamped, else NVML's. Energy and power come from the
+    total-energy counter over at least a second, else they are unreported: NVML's power reading is a lagging
+    average and no measurement of a short case.
+    """
+    clock = median(held_mhz) if held_mhz else middle([r.sm_mhz for r in readings])
+    energy_j = _energy_j(before, after) if elapsed_s >= _ENERGY_MIN_S else None
+    return DeviceState(
+        sm_clock_mhz=clock,
+        sm_clock_source="device" if held_mhz else None if clock is None else "nvml",
+        held_mhz=tuple(held_mhz),
+        memory_clock_mhz=middle([r.memory_mhz for r in readings]),
+        temperature_c=middle([r.temperature_c for r in readings]),
+        energy_j=energy_j,
+        power_w=None if energy_j is None else energy_j / elapsed_s,
+        reasons=_or([r.reasons for r in readings if r.reasons is not None]),
+        age_ms=(time.monotonic_ns() - readings[0].at_ns) / 1e6 if readings else None,
+        ecc_errors=_difference(before and before.ecc_errors, after and after.ecc_errors),
+        foreign_processes=None if after is None or after.processes is None else max(0, after.processes - 1),
+    )
+
+
+def _or(bits: list[int]) -> int | None:
+    if not bits:
+        return None
+    together = 0
+    for value in bits:
+        together |= value
+    return together
+
+
+def _energy_j(before: Counters | None, after: Counters | None) -> float | None:
+    used = _difference(before and before.energy_mj, after and after.energy_mj)
+    return None if used is None or used <= 0 else used / 1e3
+
+
+def _difference(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
+
+
+def _device_clock(device: Device) -> DeviceClock | None:
+    """The clock kernel, or None where Triton is missing or cannot compile for this device."""
+    if device.sm_count is None:
+        return None
+    try:
+        from quantroof.bench.state.device_clock import DeviceClock
+
+        return DeviceClock(device.sm_count)
+    except Exception:  # noqa: BLE001 - any failure only means that NVML's clock must do
+        return None

@@ -1,0 +1,69 @@
+"""What a device's state says about a measurement: flags with the number and the remedy; pure."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from quantroof.records.lines import DeviceState, Flag, Mode
+
+CLOCK_MOVED = 0.02
+_TREND_SAMPLES = 6
+# Cores' worth of foreign work that a CPU measurement tolerates; an idle host shows 0.01 to 0.05.
+_FOREIGN_CORES = 0.15
+
+
+def state_flags(state: DeviceState, mode: Mode) -> tuple[Flag, ...]:
+    """Every flag a state deserves under a mode."""
+    found = (_clock(state.held_mhz, mode), _ecc(state), _foreign_processes(state), _foreign_load(state))
+    return tuple(flag for flag in found if flag is not None)
+
+
+def _clock(held_mhz: tuple[float, ...], mode: Mode) -> Flag | None:
+    """Burst wants one clock; sustained tolerates dither under the power cap but no trend."""
+    if mode == "burst":
+        return _moved(held_mhz)
+    return _trend(held_mhz)
+
+
+def _moved(held_mhz: tuple[float, ...]) -> Flag | None:
+    if len(held_mhz) < 2:
+        return None
+    low, high = min(held_mhz), max(held_mhz)
+    if (high - low) / median(held_mhz) <= CLOCK_MOVED:
+        return None
+    text = f"the SM clock moved from {high:.0f} to {low:.0f} MHz: lock it, or measure --mode sustained"
+    return Flag(code="clock_moved", text=text)
+
+
+def _trend(held_mhz: tuple[float, ...]) -> Flag | None:
+    """The medians of the first and the last third: dither leaves them alone, a trend does not."""
+    if len(held_mhz) < _TREND_SAMPLES:
+        return None
+    third = len(held_mhz) // 3
+    first, last = median(held_mhz[:third]), median(held_mhz[-third:])
+    if abs(last - first) / first <= CLOCK_MOVED:
+        return None
+    text = f"the SM clock drifted from {first:.0f} to {last:.0f} MHz: it had not settled; give it longer"
+    return Flag(code="clock_trend", text=text)
+
+
+def _ecc(state: DeviceState) -> Flag | None:
+    if not state.ecc_errors:
+        return None
+    text = f"{state.ecc_errors:.0f} uncorrected memory errors came meanwhile: take the GPU out of service"
+    return Flag(code="ecc_errors", text=text)
+
+
+def _foreign_processes(state: DeviceState) -> Flag | None:
+    if not state.foreign_processes:
+        return None
+    text = f"{state.foreign_processes} other processes were on the GPU: measure again on an idle one"
+    return Flag(code="foreign_process", text=text)
+
+
+def _foreign_load(state: DeviceState) -> Flag | None:
+    cores = state.other_load_cores
+    if cores is None or cores <= _FOREIGN_CORES:
+        return None
+    text = f"other processes kept {cores:.1f} cores busy meanwhile: measure again on an idle host"
+    return Flag(code="foreign_load", text=text)

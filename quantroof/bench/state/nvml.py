@@ -1,0 +1,135 @@
+"""Readings of one GPU through NVML, taken by a thread while cases run; what it does not report is None.
+
+NVML's values lag by tens of milliseconds, so they describe the recent past of a busy device: each state says
+how old its oldest reading is. Clock-event reasons are bits, or-ed over the case and masked by whoever asks;
+comparing them for equality loses every combination.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+_PERIOD_S = 0.02
+# NVML's "value not available" sentinels: all bits set in the width of the field.
+_SENTINELS = frozenset({0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF, -1})
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One look at the device. Clocks in MHz, temperature in C."""
+
+    at_ns: int
+    sm_mhz: float | None
+    memory_mhz: float | None
+    temperature_c: float | None
+    reasons: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Values that only grow, and the processes on the device."""
+
+    energy_mj: float | None
+    ecc_errors: float | None
+    processes: int | None
+
+
+class Nvml:
+    """One device behind NVML; every question may answer None."""
+
+    def __init__(self, library: Any, handle: Any) -> None:
+        self._nvml, self._handle = library, handle
+
+    @classmethod
+    def open(cls, index: int | None, uuid: str | None = None) -> Nvml | None:
+        """The device by UUID, else by physical index; None where NVML is missing or refuses."""
+        try:
+            import pynvml
+        except ImportError:
+            return None
+        try:
+            pynvml.nvmlInit()
+            if uuid is not None:
+                return cls(pynvml, pynvml.nvmlDeviceGetHandleByUUID(uuid))
+            return None if index is None else cls(pynvml, pynvml.nvmlDeviceGetHandleByIndex(index))
+        except pynvml.NVMLError:
+            return None
+
+    def reading(self) -> Reading:
+        """Clocks, temperature and reasons now."""
+        n, h = self._nvml, self._handle
+        reasons = self._ask(lambda: n.nvmlDeviceGetCurrentClocksEventReasons(h))
+        return Reading(
+            at_ns=time.monotonic_ns(),
+            sm_mhz=self._ask(lambda: n.nvmlDeviceGetClockInfo(h, n.NVML_CLOCK_SM)),
+            memory_mhz=self._ask(lambda: n.nvmlDeviceGetClockInfo(h, n.NVML_CLOCK_MEM)),
+            temperature_c=self._ask(lambda: n.nvmlDeviceGetTemperature(h, n.NVML_TEMPERATURE_GPU)),
+            reasons=None if reasons is None else int(reasons),
+        )
+
+    def counters(self) -> Counters:
+        """Total energy, uncorrected memory errors since the driver was loaded, compute processes."""
+        n, h = self._nvml, self._handle
+        return Counters(
+            energy_mj=self._ask(lambda: n.nvmlDeviceGetTotalEnergyConsumption(h)),
+            ecc_errors=self._ask(
+                lambda: n.nvmlDeviceGetTotalEccErrors(
+                    h, n.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, n.NVML_VOLATILE_ECC
+                )
+            ),
+            processes=self._ask_int(lambda: len(n.nvmlDeviceGetComputeRunningProcesses(h))),
+        )
+
+    def _ask(self, question: Callable[[], Any]) -> float | None:
+        with suppress(self._nvml.NVMLError, AttributeError):
+            value = question()
+            return None if value in _SENTINELS else float(value)
+        return None
+
+    def _ask_int(self, question: Callable[[], Any]) -> int | None:
+        answer = self._ask(question)
+        return None if answer is None else int(answer)
+
+
+class Watch:
+    """Reads a device every 20 ms in a thread between `start` and `stop`."""
+
+    def __init__(self, device: Nvml, period_s: float = _PERIOD_S) -> None:
+        self._device, self._period_s = device, period_s
+        self._readings: list[Reading] = []
+        self._end = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Forget what was read and begin."""
+        self._readings = []
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._loop, args=(self._end,), daemon=True)
+        self._thread.start()
+
+    def read(self) -> None:
+        """One reading more, now."""
+        self._readings.append(self._device.reading())
+
+    def stop(self) -> list[Reading]:
+        """End the thread and hand out what was read."""
+        self._end.set()
+        if self._thread is not None:
+            self._thread.join()
+        return self._readings
+
+    def _loop(self, end: threading.Event) -> None:
+        while not end.wait(self._period_s):
+            self.read()
+
+
+def middle(values: list[float | None]) -> float | None:
+    """The median of what was reported, None where nothing was."""
+    known = [value for value in values if value is not None]
+    return median(known) if known else None

@@ -1,0 +1,27 @@
+"""The clock from the device's own counters: its arithmetic, and that its kernel compiles for every target."""
+
+from __future__ import annotations
+
+import pytest
+
+from quantroof.bench.state.device_clock import batch_mhz
+
+MS = 1_000_000
+
+
+def test_clock_is_cycles_over_globaltimer() -> None:
+    """1,425,000 cycles in a millisecond are 1425 MHz; the median over SMs counts."""
+    first = [[5, 100], [5, 7000], [5, 0]]
+    last = [[5 + MS, 1_425_100], [5 + MS, 1_432_000], [5 + MS, 1_980_000]]
+
+    assert batch_mhz([first, last]) == pytest.approx(1425.0)
+
+
+def test_an_sm_that_was_not_stamped_is_left_out() -> None:
+    """Zero means that no block ran there."""
+    assert batch_mhz([[[0, 0], [5, 100]], [[5 + MS, 9], [5 + MS, 1_980_100]]]) == pytest.approx(1980.0)
+
+
+def test_a_batch_shorter_than_the_timers_grain_says_nothing() -> None:
+    """globaltimer may tick once a microsecond."""
+    assert batch_mhz([[[5, 100]], [[5_000, 9_000]]]) is None
