@@ -25,6 +25,11 @@ class Target:
         """The target of a detected GPU. A device that reports nothing is taken for an H100 in size."""
         return cls(device.capability or (8, 0), device.sm_count or 132)
 
+    @property
+    def has_wide_matrix_instructions(self) -> bool:
+        """wgmma (9.0) or tcgen05 (10.x): 64 or 128 rows at once, accumulators away from the operands."""
+        return self.capability[0] in (9, 10)
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -38,7 +43,7 @@ class Program:
     function: Any
     grid: tuple[int, int, int]
     arguments: tuple[str, ...]
-    constants: Mapping[str, int | bool]
+    constants: Mapping[str, int | bool | str]
     num_warps: int
     num_stages: int
     weights_per_iteration: int | None = None

@@ -36,7 +36,7 @@ _BITSANDBYTES_NF4 = (
 
 @st.composite
 def tensors(draw: st.DrawFn) -> torch.Tensor:
-    """fp32 [1..4, 128 or 256] of one magnitude, 1e-20 to 1e20, some with a row of zeros or all of one sign."""
+    """fp32 [1..4, 128 or 256] of one magnitude, 1e-20 to 1e20, some rows zero or all of one sign."""
     rows, k = draw(st.integers(1, 4)), draw(st.sampled_from((128, 256)))
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
     x = torch.randn(rows, k, generator=generator) * 10.0 ** draw(st.integers(-20, 20))

@@ -2,59 +2,125 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from typing import Any
 
-from quantroof.kernels.linear.device import fragments
-from tests.kernels.ptx_model import bf16_pair, pair_of_bf16, run_ptx
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from quantroof.kernels.formats import nf4_levels
+from quantroof.kernels.linear.device import assembly, fragments
+from tests.kernels.ptx_model import Register, bf16_pair, pair_of_bf16, run_ptx
 
 _HALF_WORDS = np.arange(65536, dtype=np.uint32)
+# Every half-word, beside a different one in the upper half.
+_WORDS = _HALF_WORDS | (_HALF_WORDS[::-1] << np.uint32(16))
+_SCALES = (0.0123291015625, 1.734375)  # of the row halves; both exact in bf16
+_ZEROS = (3, 15)
 
 
-def _words() -> np.ndarray[tuple[int, ...], np.dtype[np.uint32]]:
-    """Every half-word, beside a different one in the upper half."""
-    return _HALF_WORDS | (_HALF_WORDS[::-1] << np.uint32(16))
+def _both(value: float) -> Register:
+    full = np.full(_WORDS.shape, value)
+    return pair_of_bf16(full, full)
 
 
-def _expected(
-    words: np.ndarray[tuple[int, ...], np.dtype[np.uint32]], register: int
-) -> tuple[object, object]:
-    """Codes of output register i: nibble i of the low half, nibble i of the high half."""
-    return (words >> np.uint32(4 * register)) & 15, (words >> np.uint32(16 + 4 * register)) & 15
+def _nibble(position: int) -> NDArray[np.float64]:
+    return np.asarray(_WORDS >> np.uint32(4 * position) & np.uint32(15), dtype=np.float64)
 
 
-def test_lop3_unpacking_gives_code_minus_8_for_every_half_word() -> None:
-    """All 65,536 half-words become exactly the eight bf16 values (code - 8)."""
-    words = _words()
-    registers = run_ptx(fragments._PLAIN.value, {"$4": words})
+def _byte(position: int) -> NDArray[np.uint8]:
+    return np.asarray(_WORDS >> np.uint32(8 * position) & np.uint32(255), dtype=np.uint8)
+
+
+def _check(got: Register, low: NDArray[Any], high: NDArray[Any]) -> None:
+    """The register holds these two values rounded to bf16; the sign of zero does not matter."""
+    for value, want in zip(bf16_pair(got), bf16_pair(pair_of_bf16(low, high)), strict=True):
+        np.testing.assert_array_equal(value, want)
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+@pytest.mark.parametrize("scales", [False, True])
+def test_int4_assembly_gives_every_code(zeros: bool, scales: bool) -> None:
+    """All 65,536 half-words become (code - zero), or times the scale of their row half, rounded once."""
+    code = {
+        (False, False): assembly.INT4,
+        (False, True): assembly.INT4_SCALED,
+        (True, False): assembly.INT4_ZEROS,
+        (True, True): assembly.INT4_ZEROS_SCALED,
+    }[zeros, scales]
+    given_ = [128 + z for z in _ZEROS] if zeros else []
+    operands = [*given_, *(_SCALES if scales else ())]
+    inputs = {f"${5 + i}": _both(v) for i, v in enumerate(operands)}
+    registers = run_ptx(code.value, {"$4": _WORDS, **inputs})
     for index in range(4):
-        for got, code in zip(bf16_pair(registers[f"${index}"]), _expected(words, index), strict=True):
-            np.testing.assert_array_equal(np.asarray(code, dtype=np.float32) - 8, got)
+        zero = _ZEROS[index % 2] if zeros else 8
+        scale = _SCALES[index % 2] if scales else 1.0
+        _check(registers[f"${index}"], (_nibble(index) - zero) * scale, (_nibble(index + 4) - zero) * scale)
 
 
-def test_scaled_unpacking_rounds_the_product_once() -> None:
-    """(code - 8) times a bf16 scale is what one rounding of the exact product gives, a scale a row half."""
-    words = _words()
-    scales = {5: 0.0123291015625, 6: 1.734375}  # both exact in bf16
-    inputs = {f"${i}": pair_of_bf16(*[np.full(words.shape, s)] * 2) for i, s in scales.items()}
-    registers = run_ptx(fragments._SCALES.value, {"$4": words, **inputs})
+@pytest.mark.parametrize("scales", [False, True])
+def test_nf4_assembly_looks_every_level_up(scales: bool) -> None:
+    """All 65,536 half-words become the levels rounded to bf16, or those times the scale of their row half."""
+    levels = np.array(
+        [bf16_pair(pair_of_bf16(np.array(v), np.array(v)))[0] for v in nf4_levels()], dtype=np.float64
+    )
+    inputs = {f"${5 + i}": _both(v) for i, v in enumerate(_SCALES if scales else ())}
+    registers = run_ptx((assembly.NF4_SCALED if scales else assembly.NF4).value, {"$4": _WORDS, **inputs})
     for index in range(4):
-        scale = scales[5 + index % 2]
-        want = pair_of_bf16(*[(np.asarray(c, dtype=np.float64) - 8) * scale for c in _expected(words, index)])
-        np.testing.assert_array_equal(want & 0x7FFF7FFF, registers[f"${index}"] & 0x7FFF7FFF)
-        nonzero = (want & 0x7FFF7FFF) != 0
-        np.testing.assert_array_equal(want[nonzero], registers[f"${index}"][nonzero])
+        scale = _SCALES[index % 2] if scales else 1.0
+        low, high = (levels[_nibble(2 * index + e).astype(int)] * scale for e in range(2))
+        _check(registers[f"${index}"], low, high)
 
 
-@given(st.integers(0, 63), st.integers(0, 63), st.integers(0, 15))
-def test_a_weight_lies_where_the_layout_says(row: int, column: int, code: int) -> None:
-    """Weight (row, column) is nibble 16 e + 8 j + 4 h of the word of its warp, lane and k-step."""
+def test_int8_assembly_gives_every_byte() -> None:
+    """Every byte in every place of a word becomes its two's complement value."""
+    registers = run_ptx(assembly.INT8.value, {"$2": _WORDS})
+    for index in range(2):
+        _check(registers[f"${index}"], _byte(index).view(np.int8), _byte(index + 2).view(np.int8))
+
+
+def test_fp8_assembly_gives_every_number() -> None:
+    """Every byte but the two NaNs becomes the value that torch reads in it, subnormals and signs included."""
+    table = torch.arange(256, dtype=torch.uint8).view(torch.float8_e4m3fn).double().numpy()
+    registers = run_ptx(assembly.FP8_E4M3.value, {"$2": _WORDS})
+    for index in range(2):
+        low, high = table[_byte(index)], table[_byte(index + 2)]
+        numbers = ~(np.isnan(low) | np.isnan(high))
+        _check(registers[f"${index}"][numbers], low[numbers], high[numbers])
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 63), st.integers(0, 63), st.integers(1, 15), st.booleans(), st.booleans())
+def test_a_4_bit_weight_lies_where_its_thread_reads_it(
+    row: int, column: int, code: int, wide: bool, pairs: bool
+) -> None:
+    """Row 16 w + 8 h + g is warp w's, lanes 4 g + t; the column decides t, the word and the nibble."""
     codes = torch.zeros(64, 64, dtype=torch.uint8)
     codes[row, column] = code
-    words = fragments.pack_4bit(codes).view(torch.int32).flatten().tolist()
+    words = fragments.pack_4bit(codes, wide=wide, pairs=pairs).view(torch.int32).flatten().tolist()
     warp, half, group = row // 16, row // 8 % 2, row % 8
-    step, pair_half, pair, parity = column // 16, column // 8 % 2, column // 2 % 4, column % 2
-    word = words[((warp * 8 + group) * 4 + pair) * 4 + step] & 0xFFFFFFFF
-    assert word == code << (16 * parity + 8 * pair_half + 4 * half)
+    if wide:
+        thread, step = column // 8 % 4, 2 * (column // 32) + column // 4 % 2
+        pair_half, parity = column // 2 % 2, column % 2
+    else:
+        thread, step = column // 2 % 4, column // 16
+        pair_half, parity = column // 8 % 2, column % 2
+    nibble = 4 * pair_half + 2 * half + parity if pairs else 4 * parity + 2 * pair_half + half
+    assert words[((warp * 8 + group) * 4 + thread) * 4 + step] & 0xFFFFFFFF == code << (4 * nibble)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 63), st.integers(0, 31), st.booleans())
+def test_an_8_bit_weight_lies_where_its_thread_reads_it(row: int, column: int, wide: bool) -> None:
+    """As for 4 bits, with two k-steps of two words a thread."""
+    codes = torch.zeros(64, 32, dtype=torch.int8)
+    codes[row, column] = -1
+    found = fragments.pack_8bit(codes, wide=wide).flatten().nonzero().item()
+    warp, half, group = row // 16, row // 8 % 2, row % 8
+    step, parity = column // 16, column % 2
+    thread, pair_half = (column // 4 % 4, column // 2 % 2) if wide else (column // 2 % 4, column // 8 % 2)
+    word = (((warp * 8 + group) * 4 + thread) * 2 + step) * 2 + pair_half
+    assert found == 4 * word + 2 * parity + half

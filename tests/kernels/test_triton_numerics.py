@@ -18,7 +18,24 @@ _INT4 = [
     "gemv/int4.g32-bf16-bf16/m1-n128-k384",
     "gemm/int4.g32-bf16-bf16/m17-n64-k256",
 ]
-CASES = [("triton.int4", case) for case in _INT4]
+_OTHERS = {
+    "triton.int4_zp": "int4.g128.zp",
+    "triton.int4_actorder": "int4.g128.actorder",
+    "triton.nf4": "nf4.g64",
+    "triton.int8_weight": "int8.channel",
+    "triton.fp8_weight": "fp8_e4m3.channel",
+}
+CASES = [
+    *(("triton.int4", case) for case in _INT4),
+    *(
+        (kernel, f"{'gemv' if m == 1 else 'gemm'}/{fmt}-bf16-bf16/m{m}-n{n}-k{k}")
+        for kernel, fmt in _OTHERS.items()
+        for m, n, k in ((1, 128, 1024), (2, 64, 256), (7, 192, 384), (17, 128, 256), (65, 64, 256))
+    ),
+    ("triton.int4_zp", "gemm/int4.g32.zp-bf16-bf16/m16-n128-k256"),
+    ("triton.int4_actorder", "gemm/int4.g64.actorder-bf16-bf16/m65-n64-k256"),
+    ("triton.nf4", "gemm/nf4.g32-bf16-bf16/m3-n128-k256"),
+]
 
 
 @pytest.mark.parametrize(("kernel", "case"), CASES)

@@ -90,13 +90,16 @@ def _row(job: _Job) -> Row:
     try:
         return _compiled(job, program, code)
     except Exception as error:  # noqa: BLE001 - a compiler may raise anything; it costs this row only
-        first = str(error).strip().partition("\n")[0]
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        lines = str(cause).strip().splitlines()
         return Row(
             kernel=job.kernel,
             case=job.case,
             arch=job.arch,
             status="failed",
-            reason=f"{type(error).__name__}: {first}",
+            reason=f"{type(cause).__name__}: {lines[-1] if lines else ''}",
             verdict="does not compile",
         )
 

@@ -1,15 +1,19 @@
 """Weights in the order in which tensor cores take them: a thread's 16 bytes are its fragments of operand A.
 
-One m64k16 fragment of `wgmma` (and four m16k16 ones of `mma.sync`, one a warp) gives thread 4 g + t of warp w
-the rows 16 w + g and 16 w + g + 8 and the columns 2 t, 2 t + 1, 2 t + 8, 2 t + 9. Packed so, a tile needs no
-shuffle and no second shared-memory layout: load, lop3, multiply. The axes are named
+Packed so, a tile needs no shuffle and no second shared-memory layout: load, lop3, multiply. Rows of a block
+of 64 belong to warp w, row half h and row g of 8, in the order `w h g`. Which columns a thread (row g, pair
+t) holds depends on the instruction:
 
-    b: block of 64 rows     w: warp     h: row half        g: row of 8
-    c: block of columns     s: k-step of 16     j: column half     t: pair of columns     e: column of the
-    pair
+    wgmma, tcgen05   2 t, 2 t + 1, 2 t + 8, 2 t + 9 of every 16 columns          order of columns: .. s j t e
+    mma.sync         2 or 4 times as many neighbours, WIDE: Triton permutes K of both operands so that a
+    thread
+                     loads whole 16-byte words                                   order of columns: .. t j e
 
-A 4-bit word holds the 8 weights (h, j, e) of one k-step, weight (h, j, e) at bit 16 e + 8 j + 4 h; the words
-of four k-steps are adjacent, then t, g, w: [N/64, K/64, 2048] bytes.
+    4 bits: [N/64, K/64, 2048] bytes, axes b c w g t r s then the four bytes of a word of 8 weights (h, j, e)
+    8 bits: [N/64, K/32, 2048] bytes, axes b c w g t s j then the four bytes of a word of 4 weights (h, e)
+
+Read from the linear layouts that Triton 3.7.1 prints; `quantroof compile` shows at once when it changes its
+mind, because a layout conversion doubles the instructions a weight. The results are right for any order.
 """
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
@@ -19,112 +23,105 @@ import torch
 import triton
 import triton.language as tl
 
-from quantroof.kernels.linear.device.numerics import INTERPRETED
-
-ROWS = 64
-COLUMNS = 64
-
-
-def pack_4bit(codes: torch.Tensor) -> torch.Tensor:
-    """Pack codes [N, K] of 0..15 (N and K multiples of 64) into uint8 [N/64, K/64, 2048]."""
-    n, k = codes.shape
-    split = codes.view(n // ROWS, 4, 2, 8, k // COLUMNS, 4, 2, 4, 2)  # b w h g c s j t e
-    ordered = split.permute(0, 4, 1, 3, 7, 5, 8, 6, 2).to(torch.uint8)  # b c w g t s e j h
-    # Byte 2 e + j of a word holds row half 0 in its low nibble and row half 1 in its high one.
-    packed = ordered[..., 0] | (ordered[..., 1] << 4)
-    return packed.reshape(n // ROWS, k // COLUMNS, 2048)
+# Axes of codes [N, K] split as b w h g c then columns, and the permutation to the packed order.
+_ROWS = (4, 2, 8)
+_ORDERS_4BIT = {
+    False: ((2, 2, 2, 4, 2), "bwhgcrsjte"),
+    True: ((2, 4, 2, 2, 2), "bwhgcrtsje"),
+}
+_ORDERS_8BIT = {
+    False: ((2, 2, 4, 2), "bwhgcsjte"),
+    True: ((2, 4, 2, 2), "bwhgcstje"),
+}
 
 
-def _unpack_4bit_asm(*, zeros: bool, scales: bool) -> tl.constexpr:
-    """PTX that turns one word ($4) into four bf16 pairs: the rows (h = 0, 1, 0, 1) of column halves (0, 0, 1,
-    1).
+def pack_4bit(codes: torch.Tensor, *, wide: bool, pairs: bool = False) -> torch.Tensor:
+    """Pack codes [N, K] of 0..15 (N and K multiples of 64) into uint8 [N/64, K/64, 2048].
 
-    bf16 0x4300 is 128 with a mantissa step of 1, so 0x4300 | q is 128 + q: one lop3 makes numbers of two
-    codes. Adding -(128 + zero) is exact, for all these are integers below 256. Scaling is an fma with -0,
-    because mul.bf16x2 needs sm_90. Zeros and scales arrive as two registers, one a row half.
+    Weight (h, j, e) of a word is nibble 4 e + 2 j + h, so that the halves of a register are neighbours in K
+    after one mask. With `pairs` it is nibble 4 j + 2 h + e: neighbours in K are neighbours in the word.
     """
-    minus = ("$5", "$6") if zeros else ("minus", "minus")
-    first_scale = 7 if zeros else 5
-    lines = [
-        ".reg .b32 one, minus, negzero, word1, word2, word3;",
-        "mov.b32 one, 0x3f803f80;",
-        "mov.b32 minus, 0xc308c308;",  # -136: code 8 is zero where there are no zero points
-        "mov.b32 negzero, 0x80008000;",
-        *(f"shr.u32 word{i}, $4, {4 * i};" for i in (1, 2, 3)),
-        *(f"lop3.b32 ${i}, {f'word{i}' if i else '$4'}, 0x000f000f, 0x43004300, 0xea;" for i in range(4)),
-        *(f"fma.rn.bf16x2 ${i}, ${i}, one, {minus[i % 2]};" for i in range(4)),
-    ]
-    if scales:
-        lines += [f"fma.rn.bf16x2 ${i}, ${i}, ${first_scale + i % 2}, negzero;" for i in range(4)]
-    return tl.constexpr("{" + " ".join(lines) + "}")
+    columns, axes = _ORDERS_4BIT[wide]
+    inside = "jhe" if pairs else "ejh"
+    ordered = _split(codes, columns, axes, "bcwgtrs" + inside)
+    packed = ordered[..., 0] | (ordered[..., 1] << 4)
+    return packed.reshape(codes.shape[0] // 64, codes.shape[1] // 64, 2048)
 
 
-_PLAIN = _unpack_4bit_asm(zeros=False, scales=False)
-_ZEROS = _unpack_4bit_asm(zeros=True, scales=False)
-_SCALES = _unpack_4bit_asm(zeros=False, scales=True)
-_BOTH = _unpack_4bit_asm(zeros=True, scales=True)
+def pack_8bit(codes: torch.Tensor, *, wide: bool) -> torch.Tensor:
+    """Pack byte-sized codes [N, K] (N a multiple of 64, K of 32) into uint8 [N/64, K/32, 2048]."""
+    columns, axes = _ORDERS_8BIT[wide]
+    ordered = _split(codes.view(torch.uint8), columns, axes, "bcwgtsjeh")
+    return ordered.reshape(codes.shape[0] // 64, codes.shape[1] // 32, 2048)
 
 
-@triton.jit
-def unpack_4bit(packed, BN: tl.constexpr, BK: tl.constexpr):
-    """uint8 [BN / 64, BK * 32] of packed codes -> bf16 [BN, BK] of codes minus 8."""
-    if INTERPRETED:
-        # By way of fp32: the interpreter casts integers to bf16 wrongly.
-        return (codes_4bit(packed, BN, BK) - 8).to(tl.float32).to(tl.bfloat16)
-    words = packed.reshape(BN // 64, BK // 64, 4, 8, 4, 4, 2, 2)  # b c w g t s, then 4 bytes that mean h e
-    halves = tl.inline_asm_elementwise(
-        _PLAIN, "=r,=r,=r,=r,r", [words], dtype=(tl.bfloat16, tl.bfloat16), is_pure=True, pack=4
-    )
-    return _restore(halves[0], halves[1], BN, BK)
+def _split(codes: torch.Tensor, columns: tuple[int, ...], axes: str, packed: str) -> torch.Tensor:
+    width = 1
+    for size in columns:
+        width *= size
+    split = codes.to(torch.uint8).view(codes.shape[0] // 64, *_ROWS, codes.shape[1] // width, *columns)
+    return split.permute([axes.index(axis) for axis in packed]).contiguous()
 
 
 @triton.jit
-def unpack_4bit_scaled(packed, scales, BN: tl.constexpr, BK: tl.constexpr):
-    """As unpack_4bit, times bf16 scales [BN, groups] of the tile: bf16 [BN, BK], rounded once."""
-    if INTERPRETED:
-        codes = (codes_4bit(packed, BN, BK) - 8).to(tl.float32)
-        return (codes * spread_plain(scales, BN, BK).to(tl.float32)).to(tl.bfloat16)
-    words = packed.reshape(BN // 64, BK // 64, 4, 8, 4, 4, 2, 2)
-    halves = tl.inline_asm_elementwise(
-        _SCALES,
-        "=r,=r,=r,=r,r,r,r",
-        [words, spread(scales, BN, BK)],
-        dtype=(tl.bfloat16, tl.bfloat16),
-        is_pure=True,
-        pack=4,
-    )
-    return _restore(halves[0], halves[1], BN, BK)
+def words_4bit(packed, BN: tl.constexpr, BK: tl.constexpr):
+    """uint8 [BN / 64, BK * 32] -> [b c w g t r s, 2, 2]: the last two axes are the four bytes of a word."""
+    return packed.reshape(BN // 64, BK // 64, 4, 8, 4, 2, 2, 2, 2)
 
 
 @triton.jit
-def _restore(left, right, BN: tl.constexpr, BK: tl.constexpr):
-    """Column halves [b c w g t s h e] -> [BN, BK]: renames registers, moves nothing."""
-    both = tl.join(left, right)  # b c w g t s h e j
-    return both.trans(0, 2, 6, 3, 1, 5, 8, 4, 7).reshape(BN, BK)  # b w h g | c s j t e
+def words_8bit(packed, BN: tl.constexpr, BK: tl.constexpr):
+    """uint8 [BN / 64, BK * 64] -> [b c w g t s j, 2, 2]: the last two axes are the four bytes of a word."""
+    return packed.reshape(BN // 64, BK // 32, 4, 8, 4, 2, 2, 2, 2)
 
 
 @triton.jit
-def codes_4bit(packed, BN: tl.constexpr, BK: tl.constexpr):
-    """The codes 0..15 as int32 [BN, BK], by plain operations: the twin of the assembly."""
-    parts = packed.reshape(BN // 64, BK // 64, 4, 8, 4, 4, 2, 2).to(tl.int32)  # b c w g t s e j
-    both = tl.join(parts & 15, parts >> 4)  # ... h
-    return both.trans(0, 2, 8, 3, 1, 5, 7, 4, 6).reshape(BN, BK)
+def restore_4bit(left, right, BN: tl.constexpr, BK: tl.constexpr, WIDE: tl.constexpr):
+    """Column halves j = 0, 1, each [b c w g t r s h e] -> [BN, BK]: renames registers, moves nothing."""
+    both = tl.join(left, right)  # b c w g t r s h e j
+    if WIDE:
+        return both.trans(0, 2, 7, 3, 1, 5, 4, 6, 9, 8).reshape(BN, BK)
+    return both.trans(0, 2, 7, 3, 1, 5, 6, 9, 4, 8).reshape(BN, BK)
+
+
+@triton.jit
+def restore_8bit(values, BN: tl.constexpr, BK: tl.constexpr, WIDE: tl.constexpr):
+    """[b c w g t s j h e] -> [BN, BK]."""
+    if WIDE:
+        return values.trans(0, 2, 7, 3, 1, 5, 4, 6, 8).reshape(BN, BK)
+    return values.trans(0, 2, 7, 3, 1, 5, 6, 4, 8).reshape(BN, BK)
+
+
+@triton.jit
+def codes_4bit(packed, BN: tl.constexpr, BK: tl.constexpr, WIDE: tl.constexpr, PAIRS: tl.constexpr):
+    """The codes 0..15 as int32 [BN, BK], by plain operations: what the assembly is a fast form of."""
+    bytes_ = words_4bit(packed, BN, BK).to(tl.int32)
+    both = tl.join(bytes_ & 15, bytes_ >> 4)
+    if PAIRS:
+        both = both.trans(0, 1, 2, 3, 4, 5, 6, 9, 7, 8)  # bytes are j h and nibbles e: now e j h, as without
+    if WIDE:
+        return both.trans(0, 2, 9, 3, 1, 5, 4, 6, 8, 7).reshape(BN, BK)
+    return both.trans(0, 2, 9, 3, 1, 5, 6, 8, 4, 7).reshape(BN, BK)
+
+
+@triton.jit
+def codes_8bit(packed, BN: tl.constexpr, BK: tl.constexpr, WIDE: tl.constexpr):
+    """The bytes as uint8 [BN, BK], by plain operations."""
+    values = words_8bit(packed, BN, BK).trans(0, 1, 2, 3, 4, 5, 6, 8, 7)  # bytes are e h: now h e
+    return restore_8bit(values, BN, BK, WIDE)
 
 
 @triton.jit
 def spread(per_group, BN: tl.constexpr, BK: tl.constexpr):
-    """[BN, groups] of a tile -> the packed order [b c w g t s h e], repeated along what shares a group.
-
-    Groups are 32 columns or more, so a group covers whole k-steps of 16, two or more.
-    """
+    """[BN, groups] of a tile -> the order of words_4bit, repeated over what shares a group of 32 or more."""
     groups: tl.constexpr = per_group.shape[1]
     per_block: tl.constexpr = groups * 64 // BK if groups * 64 > BK else 1  # groups in a block of 64 columns
     blocks: tl.constexpr = groups // per_block
-    x = per_group.reshape(BN // 64, 4, 2, 8, blocks, 1, per_block, 1)  # b w h g c' 1 s' 1
-    x = x.broadcast_to(BN // 64, 4, 2, 8, blocks, BK // 64 // blocks, per_block, 4 // per_block)
-    x = x.reshape(BN // 64, 4, 2, 8, BK // 64, 4).trans(0, 4, 1, 3, 5, 2)  # b c w g s h
-    x = x.reshape(BN // 64, BK // 64, 4, 8, 1, 4, 2, 1)
-    return x.broadcast_to(BN // 64, BK // 64, 4, 8, 4, 4, 2, 2)
+    x = per_group.reshape(BN // 64, 4, 2, 8, blocks, 1, per_block, 1)  # b w h g c' 1 r' 1
+    x = x.broadcast_to(BN // 64, 4, 2, 8, blocks, BK // 64 // blocks, per_block, 2 // per_block)
+    x = x.reshape(BN // 64, 4, 2, 8, BK // 64, 2).trans(0, 4, 1, 3, 5, 2)  # b c w g r h
+    x = x.reshape(BN // 64, BK // 64, 4, 8, 1, 2, 1, 2, 1)
+    return x.broadcast_to(BN // 64, BK // 64, 4, 8, 4, 2, 2, 2, 2)
 
 
 @triton.jit

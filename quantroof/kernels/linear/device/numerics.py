@@ -12,6 +12,16 @@ INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)
 
 
 @triton.jit
+def to_bf16(x):
+    """fp32 to bf16, to nearest even. The interpreter's own cast truncates."""
+    if INTERPRETED:
+        bits = x.to(tl.uint32, bitcast=True)
+        bits = (bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000
+        x = bits.to(tl.uint32).to(tl.float32, bitcast=True)
+    return x.to(tl.bfloat16)
+
+
+@triton.jit
 def dot(a, b, acc):
     """acc + a b in fp32, a [m, k] and b [k, n] of one 16-bit type."""
     if INTERPRETED:

@@ -1,0 +1,225 @@
+"""Weight-only formats in Triton: weights in tensor-core order, K split across programs, one launch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from quantroof.hwprofiles.types import Device
+from quantroof.kernels.cases import Case
+from quantroof.kernels.linear.skinny import Tiling, balanced_split, padded_rows
+from quantroof.kernels.problem import Problem
+from quantroof.kernels.program import MachineCode, Program, Target
+from quantroof.kernels.registry import Kernel, Prepared, Skip
+from quantroof.kernels.requirements import needs_capability, needs_multiple
+
+if TYPE_CHECKING:
+    import torch
+
+_GROUPS = (32, 64, 128)
+_MAX_PACKED_BYTES = 2**31  # offsets into the packed weight are 32-bit
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How one weight format is unpacked: the device code's KIND, bits a weight, columns a step."""
+
+    kind: str
+    bits: int
+    step: int
+    scale_type: str
+
+    @property
+    def grouped(self) -> bool:
+        """Whether scales change along K."""
+        return self.bits == 4
+
+
+def _kind_of(case: Case) -> _Kind:
+    fmt = case.weight
+    name = "int4_zeros" if fmt.zero_point else {"fp8_e4m3": "fp8"}.get(fmt.element.name, fmt.element.name)
+    if fmt.element.bits == 8:
+        return _Kind(name, 8, 128, "*fp32")
+    return _Kind(name, 4, 128, "*fp32" if name == "nf4" else "*bf16")
+
+
+def _check(case: Case, device: Device) -> Skip | None:
+    kind = _kind_of(case)
+    if kind.grouped and case.weight.group not in _GROUPS:
+        return Skip(f"triton's weight-only kernels take groups of 32, 64 or 128, not {case.weight.group}")
+    if case.n * case.k * kind.bits // 8 >= _MAX_PACKED_BYTES:
+        return Skip("triton's weight-only kernels address at most 2 GiB of packed weights")
+    return (
+        needs_capability(device, (8, 0), "bf16 matrix instructions")
+        or needs_multiple(case.n, 64, "N", "the fragment order")
+        or needs_multiple(case.k, 128, "K", "the fragment order")
+    )
+
+
+def tiling(case: Case, target: Target) -> Tiling:
+    """The formula: memory-bound cases fill the machine by splitting K, wide ones take large tiles."""
+    kind = _kind_of(case)
+    bn = 128 if case.n % 128 == 0 else 64
+    bm = padded_rows(case.m, 128 if target.has_wide_matrix_instructions else 64)
+    warps = bn // 16 if bm >= 64 else 4
+    stages = 4 if bm < 64 else 3
+    if case.m > 64:
+        return Tiling(bn, bm, kind.step if kind.bits == 4 else 64, 1, warps, stages)
+    tiles = (case.n // bn) * -(-case.m // bm)
+    split = balanced_split(tiles, case.k // kind.step, target)
+    return Tiling(bn, bm, kind.step, split, warps, stages)
+
+
+def program(case: Case, target: Target) -> Program:
+    """The device code for a case."""
+    from quantroof.kernels.linear.device.weight_only import weight_only_linear
+
+    kind, tile = _kind_of(case), tiling(case, target)
+    group = case.weight.group or case.k
+    scaled = "end"
+    if kind.grouped:
+        scaled = "accumulator" if group == tile.bk and tile.bm <= 32 else "weights"
+    return Program(
+        function=weight_only_linear,
+        grid=(case.n // tile.bn, tile.split, -(-case.m // tile.bm)),
+        arguments=(
+            *("*bf16", "*u8", kind.scale_type, "*i16", "*i32", "*bf16", "*fp32", "*i32"),
+            *("i32", "i32:16", "i32:16"),
+        ),
+        constants={
+            "BN": tile.bn,
+            "BM": tile.bm,
+            "BK": tile.bk,
+            "GROUP": group,
+            "SPLIT": tile.split,
+            "KIND": kind.kind,
+            "SCALED": scaled,
+            "ORDERED": case.weight.act_order,
+            "WIDE": not target.has_wide_matrix_instructions,
+        },
+        num_warps=tile.num_warps,
+        num_stages=tile.num_stages,
+        weights_per_iteration=tile.bn * tile.bk,
+    )
+
+
+def _build(problem: Problem) -> Prepared:
+    import torch
+
+    case = problem.case
+    code = program(case, Target.of(problem.device))
+    x = problem.arriving
+    y = torch.full((case.m, case.n), float("nan"), dtype=torch.bfloat16, device=x.device)
+    partials, counters = workspace(code, x.device)
+
+    def call(packed: Any, scales: Any, zeros: Any, order: Any) -> torch.Tensor:
+        code.launch(x, packed, scales, zeros, order, y, partials, counters, case.m, case.n, case.k)
+        return y
+
+    hot = ("activations", "output", "workspace") if code.grid[1] > 1 else ("activations", "output")
+    return Prepared(_packed(problem, code), call, code.config(), hot)
+
+
+def _packed(problem: Problem, code: Program) -> tuple[torch.Tensor, ...]:
+    """(packed weights, scales, zero points, column order); what a format lacks is an empty tensor."""
+    import torch
+
+    from quantroof.kernels.linear.device.fragments import pack_4bit, pack_8bit
+    from quantroof.kernels.packing import pack_nibbles
+
+    weight, kind, wide = problem.weight, _kind_of(problem.case), bool(code.constants["WIDE"])
+    zeros = torch.empty(0, dtype=torch.int16, device=weight.codes.device)
+    order = torch.empty(0, dtype=torch.int32, device=weight.codes.device)
+    if kind.bits == 8:
+        return pack_8bit(weight.codes, wide=wide), weight.scale.flatten().contiguous(), zeros, order
+    codes = weight.codes if kind.kind != "int4" else weight.codes + 8
+    if weight.order is not None:
+        codes, order = codes[:, weight.order], weight.order.to(torch.int32)
+    if weight.zeros is not None:
+        zeros = pack_nibbles(weight.zeros.T.contiguous()).view(torch.int16)
+    scales = weight.scale.T.contiguous()
+    return (
+        pack_4bit(codes, wide=wide, pairs=kind.kind == "nf4"),
+        scales if kind.scale_type == "*fp32" else scales.bfloat16(),
+        zeros,
+        order,
+    )
+
+
+def workspace(code: Program, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Partial sums and zeroed counters of one Prepared, which serves one stream at a time."""
+    import torch
+
+    tiles_n, split, tiles_m = code.grid
+    size = int(code.constants["BN"]) * int(code.constants["BM"]) * split if split > 1 else 0
+    partials = torch.empty(max(1, tiles_n * tiles_m * size), dtype=torch.float32, device=device)
+    return partials, torch.zeros(tiles_n * tiles_m, dtype=torch.int32, device=device)
+
+
+_EXPECTS = {
+    "sm_80": "matrix:HMMA",
+    "sm_86": "matrix:HMMA",
+    "sm_89": "matrix:HMMA",
+    "sm_90a": "matrix:HGMMA",
+    "sm_100a": "matrix:UTCHMMA",
+    "sm_120a": "matrix:HMMA",
+}
+
+
+def _machine_code(weight: str, budget: float | None = None, *more: str) -> MachineCode:
+    """M = 1 and 256 of a format at N = K = 4096, and further cases by their formats and shapes."""
+    gemv = f"gemv/{weight}-bf16-bf16/m1-n4096-k4096"
+    gemm = f"gemm/{weight}-bf16-bf16/m256-n4096-k4096"
+    return MachineCode((gemv, gemm, *more), program, _EXPECTS, {(gemv, "sm_90a"): budget} if budget else {})
+
+
+def _kernel(name: str, scheme: str, summary: str, machine_code: MachineCode) -> Kernel:
+    return Kernel(
+        name,
+        "triton",
+        (scheme,),
+        _build,
+        _check,
+        targets=("gpu",),
+        summary=summary,
+        machine_code=machine_code,
+    )
+
+
+KERNELS = (
+    _kernel(
+        "triton.int4",
+        "int4-w4a16",
+        "fragment-order weights, lop3 dequantisation, split-K in one launch",
+        _machine_code(
+            "int4.g128",
+            3.0,
+            "gemm/int4.g128-bf16-bf16/m64-n4096-k4096",
+            "gemv/int4.g32-bf16-bf16/m1-n4096-k4096",
+        ),
+    ),
+    _kernel(
+        "triton.int4_zp",
+        "int4-zp-w4a16",
+        "as triton.int4, a zero point a group",
+        _machine_code("int4.g128.zp"),
+    ),
+    _kernel(
+        "triton.int4_actorder",
+        "int4-actorder-w4a16",
+        "as triton.int4, activations gathered in the weights' order",
+        _machine_code("int4.g128.actorder"),
+    ),
+    _kernel(
+        "triton.nf4", "nf4-w4a16", "levels looked up by byte permutes in registers", _machine_code("nf4.g64")
+    ),
+    _kernel(
+        "triton.int8_weight", "int8-w8a16", "int8 to bf16 by lop3 in registers", _machine_code("int8.channel")
+    ),
+    _kernel(
+        "triton.fp8_weight",
+        "fp8-w8a16",
+        "e4m3 to bf16 by shifts, on every GPU",
+        _machine_code("fp8_e4m3.channel"),
+    ),
+)
