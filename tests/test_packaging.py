@@ -72,11 +72,15 @@ def test_the_root_offers_no_regular_package(name: str) -> None:
     assert not origin.startswith(str(ROOT))
 
 
+def _is_cache(path: Path) -> bool:
+    return any(part == "__pycache__" or part.startswith(".") for part in path.relative_to(ROOT).parts)
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built for real from a copy of the tree (so that no build folder is left here)."""
     source = tmp_path_factory.mktemp("source")
-    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    ignored = shutil.ignore_patterns("__pycache__", ".*")
     shutil.copytree(PACKAGE, source / "quantroof", ignore=ignored)
     for name in LINKS:
         (source / name).symlink_to(Path("quantroof") / name)
@@ -96,7 +100,7 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     here = {
         str(path.relative_to(ROOT))
         for path in PACKAGE.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".md"
+        if path.is_file() and path.suffix != ".md" and not _is_cache(path)
     }
 
     assert packed == here

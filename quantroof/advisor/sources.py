@@ -9,7 +9,8 @@ import msgspec
 from quantroof.advisor.links import DEFAULT_LATENCY_S, Link
 from quantroof.advisor.machine import Machine, device_of, from_profile, from_run
 from quantroof.advisor.timings import TimingTable, table_of
-from quantroof.errors import UsageError
+from quantroof.errors import UsageError, unknown_name
+from quantroof.hwprofiles.types import HardwareProfile
 from quantroof.records.directory import read_run
 
 
@@ -23,9 +24,21 @@ def machine_and_times(gpu: str | None, run_path: Path | None) -> tuple[Machine, 
         raise UsageError(
             "which GPU?", hint="--gpu a100-sxm4-80gb, or --run RUN of this node; see `hardware list`"
         )
+    return from_profile(_profile(gpu)), TimingTable()
+
+
+def _profile(gpu: str) -> HardwareProfile:
+    """A catalog entry by its id, or by the exact name that one entry alone has."""
     from quantroof.hwprofiles import catalog
 
-    return from_profile(catalog.profile(gpu)), TimingTable()
+    known = catalog.profiles()
+    named = [p for p in known.values() if gpu == p.id or gpu in p.device_names]
+    if len(named) > 1:
+        ids = ", ".join(p.id for p in named)
+        raise UsageError(f"several boards are called '{gpu}'", where="--gpu", hint=f"name one: {ids}")
+    if not named:
+        raise unknown_name("GPU", gpu, list(known))
+    return named[0]
 
 
 def with_link(machine: Machine, gbps: float | None, latency_us: float | None) -> Machine:
