@@ -7,10 +7,24 @@ from typing import Literal
 import msgspec
 
 DeviceKind = Literal["cuda", "cpu", "sim"]
+RateClass = Literal["full", "half", "geforce", "special", "amd", "unknown"]
+"""How a board's matrix rates relate to its compute capability's: `geforce` halves fp32 accumulation, `half`
+halves every matrix format, `special` fits no rule, `amd` and `unknown` have none."""
+Unit = Literal["matrix", "vector"]
+Basis = Literal["vendor", "transcribed", "derived", "recalled"]
+"""`vendor` was read in a vendor's document or on the device itself, `transcribed` in someone's copy of it;
+`derived` is clock x rate or a ratio; `recalled` was not read again and is the weakest."""
+Origin = Literal["catalog", "derived", "mig-slice"]
+Discriminator = Literal["sm_count", "memory_gb"]
 
 
 class CpuInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What the operating system says of the host's processor. Caches are in bytes, None where not reported."""
+    """What the operating system says of the host's processor; None where it says nothing.
+
+    `l1d_bytes` and `l2_bytes` are one core's; `l3_bytes` is the sum over the L3 instances that the usable
+    cores share, because that is what a cold measurement must rotate past. `usable_cores` respects the
+    affinity mask and the cgroup quota.
+    """
 
     model: str
     physical_cores: int | None
@@ -54,6 +68,9 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     default_power_limit_w: float | None = None
     ecc: bool | None = None
     mig: str | None = None
+    """Profile of a MIG slice (`1g.10gb`), None for a whole GPU."""
+    mig_parent: str | None = None
+    """UUID of the GPU a MIG slice belongs to."""
     driver: str | None = None
     pcie: PcieLink | None = None
     cpu: CpuInfo | None = None
@@ -74,24 +91,37 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
-    """One published number with the place it comes from."""
+    """One number with the place it comes from and how much that place is worth."""
 
     value: float
     source: str
+    basis: Basis = "transcribed"
+    note: str | None = None
 
 
 class Peak(msgspec.Struct, frozen=True, kw_only=True):
-    """A dense matrix (or vector) peak: 2 operations a multiply-add, no structured sparsity.
+    """A dense peak: 2 operations a multiply-add, no structured sparsity.
 
     `tflops` counts 10^12 operations a second (TOP/s for integers) at `clock_mhz`; the accumulator is part of
-    the key because GeForce parts halve the fp32-accumulating rate.
+    the key because GeForce parts halve the fp32-accumulating rate. `unit` tells the matrix units (tensor
+    cores) from the vector pipes. `sparse_tflops` is the 2:4-sparse figure where the vendor prints one; it is
+    never a roof here.
     """
 
     element: str
     accumulator: str
     tflops: float
+    unit: Unit = "matrix"
     clock_mhz: float | None = None
+    sparse_tflops: float | None = None
     source: str
+    basis: Basis = "transcribed"
+    note: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What identifies a peak within a profile: `matrix.bf16.fp32`."""
+        return f"{self.unit}.{self.element}.{self.accumulator}"
 
     @property
     def flops_per_s(self) -> float:
@@ -100,7 +130,12 @@ class Peak(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HardwareProfile(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model of device can do by its vendor. Every rate has a source; unknown is None."""
+    """What a model of device can do by its vendor. Every number has a source; unknown is None.
+
+    `sources` names, by field, where the numbers that are no Figure come from. `origin` tells a catalog entry
+    from one derived by formula and from one scaled to a MIG slice; `assumptions` are the sentences that make
+    such a profile what it is. A name that several devices share is told apart by the `discriminators`.
+    """
 
     id: str
     device_names: tuple[str, ...]
@@ -113,12 +148,19 @@ class HardwareProfile(msgspec.Struct, frozen=True, kw_only=True):
     memory_gb: float
     memory_type: str
     memory_bus_bits: int | None = None
+    memory_gbps_per_pin: float | None = None
     l2_mb: float | None = None
+    l1_kb: float | None = None
+    shared_kb: float | None = None
     tdp_w: float | None = None
-    rate_class: Literal["full", "half", "geforce", "special"] = "full"
+    rate_class: RateClass = "full"
     bandwidth_gbps: Figure
     peaks: tuple[Peak, ...] = ()
     notes: str | None = None
+    sources: dict[str, str] = {}
+    discriminators: tuple[Discriminator, ...] = ()
+    origin: Origin = "catalog"
+    assumptions: tuple[str, ...] = ()
 
     @property
     def bandwidth_bytes_per_s(self) -> float:
@@ -126,6 +168,17 @@ class HardwareProfile(msgspec.Struct, frozen=True, kw_only=True):
         return self.bandwidth_gbps.value * 1e9
 
     def peak(self, element: str, accumulator: str | None = None) -> Peak | None:
-        """The dense peak of an element type; without an accumulator the one libraries use (fp32 or int32)."""
-        wanted = accumulator or ("int32" if element.startswith("int") else "fp32")
-        return next((p for p in self.peaks if p.element == element and p.accumulator == wanted), None)
+        """The dense peak of an element type, on the matrix units where they have it.
+
+        Without an accumulator the one that libraries use: int32 for integers, fp64 for fp64, else fp32.
+        """
+        wanted = accumulator or default_accumulator(element)
+        found = [p for p in self.peaks if p.element == element and p.accumulator == wanted]
+        return min(found, key=lambda p: p.unit, default=None)  # "matrix" sorts before "vector"
+
+
+def default_accumulator(element: str) -> str:
+    """What libraries accumulate an element type in."""
+    if element.startswith("int") or element == "b1":
+        return "int32"
+    return "fp64" if element == "fp64" else "fp32"

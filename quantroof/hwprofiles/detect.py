@@ -1,0 +1,92 @@
+"""What is in this machine: NVIDIA GPUs as CUDA numbers them, and the CPU. Needs neither torch nor a GPU."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from quantroof.hwprofiles import catalog, nvml
+from quantroof.hwprofiles.cpu import cpu_device
+from quantroof.hwprofiles.cuda_driver import CudaDevice, devices_by_uuid, digits
+from quantroof.hwprofiles.types import Device
+from quantroof.hwprofiles.visible import usable, visible
+
+
+class Detection(msgspec.Struct, frozen=True, kw_only=True):
+    """The devices, GPUs first and the CPU last, and what is worth saying about how they were found."""
+
+    devices: tuple[Device, ...]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def gpus(self) -> tuple[Device, ...]:
+        """The NVIDIA devices that this process may use."""
+        return tuple(device for device in self.devices if device.kind == "cuda")
+
+
+def detect(environment: Mapping[str, str] | None = None) -> Detection:
+    """Find every device. A missing driver is a remark, not an error.
+
+    `environment` stands in for this process's CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER.
+    """
+    found, remarks = _nvidia(os.environ if environment is None else environment)
+    if Path("/dev/kfd").exists():
+        remarks.append("an AMD GPU is here (/dev/kfd); only NVIDIA GPUs and the CPU are measured")
+    return Detection(devices=(*found, cpu_device()), remarks=tuple(remarks))
+
+
+def _nvidia(environment: Mapping[str, str]) -> tuple[tuple[Device, ...], list[str]]:
+    try:
+        with nvml.session() as library:
+            boards = nvml.gpus(library)
+    except nvml.NvmlUnavailable as reason:
+        return (), [str(reason)]
+    if not boards:
+        return (), ["the NVIDIA driver runs and lists no GPU"]
+    devices = join(visible(boards, environment), devices_by_uuid())
+    return tuple(_with_profile(device) for device in devices), _remarks(boards, devices, environment)
+
+
+def join(devices: Sequence[Device], cuda: Mapping[str, CudaDevice]) -> tuple[Device, ...]:
+    """Give the devices CUDA's own numbers, SM counts and L2 sizes, by UUID.
+
+    The order changes only where CUDA knows every device: one process sees a single MIG slice of many.
+    """
+    joined = []
+    known = [cuda.get(digits(device.uuid or "")) for device in devices]
+    complete = all(found is not None for found in known)
+    for device, found in zip(devices, known, strict=True):
+        if found is None:
+            joined.append(device)
+            continue
+        index = found.index if complete else device.index
+        sms, l2 = found.sm_count or device.sm_count, found.l2_bytes or device.llc_bytes
+        joined.append(replace(device, index=index, sm_count=sms, llc_bytes=l2))
+    return tuple(sorted(joined, key=lambda device: device.index))
+
+
+def _remarks(
+    boards: Sequence[nvml.PhysicalGpu], devices: Sequence[Device], environment: Mapping[str, str]
+) -> list[str]:
+    remarks = [
+        f"{board.device.name}: MIG is on and has no slice (nvidia-smi mig -cgi makes one)"
+        for board in boards
+        if board.slices == ()
+    ]
+    total = sum(len(usable(board)) for board in boards)
+    if len(devices) < total and (text := environment.get("CUDA_VISIBLE_DEVICES")) is not None:
+        remarks.append(f"CUDA_VISIBLE_DEVICES='{text}' shows {len(devices)} of {total} NVIDIA devices")
+    return remarks
+
+
+def _with_profile(device: Device) -> Device:
+    """Name the catalog's profile; its L2 stands in where CUDA did not give one."""
+    profile = catalog.match(device)
+    if profile is None:
+        return device
+    l2 = None if profile.l2_mb is None else round(profile.l2_mb * (1 << 20))
+    return replace(device, profile_id=profile.id, llc_bytes=device.llc_bytes or l2)
