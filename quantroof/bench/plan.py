@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quantroof.bench.memory import shortage
 from quantroof.bench.settings import Settings, Wishes
@@ -45,6 +45,8 @@ class DevicePlan:
     settings: Settings
     cases: tuple[PlannedCase, ...]
     ceilings: bool
+    process: int = 0
+    concurrent: int = 1
 
     @property
     def keys(self) -> list[tuple[str, str, str]]:
@@ -63,11 +65,18 @@ class DevicePlan:
         setup = sum(p.case.n * p.case.k * len(p.kernels) for p in self.cases) * _PER_WEIGHT_S[target]
         return self.timed * each + setup + (_CEILINGS_S[target] if self.ceilings else 0.0)
 
-    def without(self, done: set[tuple[str, str, str]], *, ceilings_done: bool) -> DevicePlan:
+    def without(self, done: set[tuple[str, str, str, int]], *, ceilings_done: bool) -> DevicePlan:
         """What is left of the plan once some lines are written."""
-        left = (_without(planned, self.device.id, done) for planned in self.cases)
+        here = {key[:3] for key in done if key[3] == self.process}
+        left = (_without(planned, self.device.id, here) for planned in self.cases)
         cases = tuple(planned for planned in left if planned.kernels or planned.skipped)
-        return DevicePlan(self.device, self.settings, cases, self.ceilings and not ceilings_done)
+        return replace(self, cases=cases, ceilings=self.ceilings and not ceilings_done)
+
+    def repeated(self, processes: int) -> list[DevicePlan]:
+        """One plan a fresh process: ceilings in the first, refusals once, every kernel in each."""
+        again = tuple(replace(planned, skipped=()) for planned in self.cases if planned.kernels)
+        rest = [replace(self, cases=again, ceilings=False, process=p) for p in range(1, processes)]
+        return [self, *rest]
 
 
 def make_plan(suite: Suite, device: Device, wishes: Wishes, where: str) -> DevicePlan:

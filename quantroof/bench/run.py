@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -35,10 +36,18 @@ class Job:
 
     info: RunInfo
     plans: tuple[DevicePlan, ...]
+    serial: bool = False
+
+    def lanes(self) -> list[list[DevicePlan]]:
+        """Plans that run one after another; lanes run side by side, one a device unless serial."""
+        if self.serial:
+            return [list(self.plans)]
+        devices = dict.fromkeys(plan.device.id for plan in self.plans)
+        return [[plan for plan in self.plans if plan.device.id == device] for device in devices]
 
     def estimate_s(self) -> float:
-        """Expected wall time in seconds; devices run side by side."""
-        return max((plan.estimate_s() for plan in self.plans), default=0.0)
+        """Expected wall time in seconds."""
+        return max((sum(p.estimate_s() for p in lane) for lane in self.lanes()), default=0.0)
 
 
 def new_job(wishes: Wishes, devices: tuple[Device, ...], command: tuple[str, ...]) -> Job:
@@ -62,9 +71,10 @@ def new_job(wishes: Wishes, devices: tuple[Device, ...], command: tuple[str, ...
         host=provenance.host(),
         git=provenance.source_revision(),
         simulated=any(d.kind == "sim" for d in devices),
-        plan=tuple(key for plan in plans for key in plan.keys),
+        plan=tuple(key for plan in plans if plan.process == 0 for key in plan.keys),
+        processes=wishes.processes,
     )
-    return Job(info, plans)
+    return Job(info, plans, wishes.serial)
 
 
 def resumed_job(run: Run, detected: tuple[Device, ...]) -> Job:
@@ -83,7 +93,7 @@ def resumed_job(run: Run, detected: tuple[Device, ...]) -> Job:
         plan.without(run.done(), ceilings_done=plan.device.id in with_ceilings)
         for plan in _plans(suite, info.devices, wishes, info.suite)
     )
-    return Job(info, plans)
+    return Job(info, plans, wishes.serial)
 
 
 def execute(job: Job, writer: RunWriter, observer: Observer) -> None:
@@ -112,21 +122,25 @@ def open_again(directory: Path, detected: tuple[Device, ...]) -> tuple[Job, RunW
 
 
 def _plans(suite: Suite, devices: tuple[Device, ...], wishes: Wishes, where: str) -> tuple[DevicePlan, ...]:
-    return tuple(make_plan(suite, device, wishes, where) for device in devices)
+    """Every device's plan once a process: all devices in a first process, then all in a second, and so on."""
+    concurrent = 1 if wishes.serial else len(devices)
+    made = [replace(make_plan(suite, device, wishes, where), concurrent=concurrent) for device in devices]
+    repeats = [plan.repeated(wishes.processes) for plan in made]
+    return tuple(plan for round_of_plans in zip(*repeats, strict=True) for plan in round_of_plans)
 
 
 class _Team:
-    """One thread a device; lines are written under a lock. A device that fails does not end the others."""
+    """One thread a lane; lines are written under a lock. A lane that fails does not end the others."""
 
     def __init__(self, job: Job, writer: RunWriter, observer: Observer) -> None:
         self._writer, self._observer = writer, observer
         self._lock = threading.Lock()
         self._closed = False
         self._errors: list[BaseException] = []
-        self._runs: list[Any] = [self._run_of(plan) for plan in job.plans]
+        self._lanes = [[self._run_of(plan) for plan in lane] for lane in job.lanes()]
 
     def run(self) -> None:
-        threads = [threading.Thread(target=self._guarded, args=(run,), daemon=True) for run in self._runs]
+        threads = [threading.Thread(target=self._guarded, args=(lane,), daemon=True) for lane in self._lanes]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -136,7 +150,7 @@ class _Team:
             raise self._errors[0]
 
     def stop(self) -> None:
-        for run in self._runs:
+        for run in chain.from_iterable(self._lanes):
             run.stop()
 
     def finish(self, outcome: Outcome, reason: str | None = None) -> None:
@@ -148,9 +162,10 @@ class _Team:
         kind = SimulatedRun if plan.device.kind == "sim" else DeviceRun
         return kind(plan, self._emit)
 
-    def _guarded(self, run: DeviceRun | SimulatedRun) -> None:
+    def _guarded(self, lane: list[DeviceRun | SimulatedRun]) -> None:
         try:
-            run.run()
+            for run in lane:
+                run.run()
         except Stopped:
             return
         except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it

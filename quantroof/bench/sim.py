@@ -151,6 +151,7 @@ class SimulatedRun:
             timing=self._timing(true_ns, f"{case.id}/{kernel}"),
             state=self._state(case),
             config={"simulated": True},
+            process=self._plan.process,
         )
 
     def _true_ns(self, case: Case) -> float | None:
@@ -191,7 +192,7 @@ class SimulatedRun:
         )
 
     def _seed(self, name: str) -> int:
-        text = f"{self._plan.settings.seed}/{self._plan.device.id}/{name}"
+        text = f"{self._plan.settings.seed}/{self._plan.device.id}/{self._plan.process}/{name}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 

@@ -45,9 +45,9 @@ class Run:
         """True when the run reached its end."""
         return bool(self.ends) and self.ends[-1].outcome == "complete"
 
-    def done(self) -> set[tuple[str, str, str]]:
-        """Keys of the measurements that need not be repeated."""
-        return {m.key for m in self.measurements}
+    def done(self) -> set[tuple[str, str, str, int]]:
+        """Run keys of the measurements that need not be repeated."""
+        return {m.run_key for m in self.measurements}
 
 
 def run_file(path: Path) -> Path:

@@ -112,6 +112,8 @@ class RunInfo(Line, frozen=True, kw_only=True, tag="run"):
     simulated: bool = False
     plan: tuple[tuple[str, str, str], ...] = ()
     """(device id, case id, kernel name), in the order of the run."""
+    processes: int = 1
+    """In how many fresh processes every planned line is measured."""
 
 
 class Ceiling(Line, frozen=True, kw_only=True, tag="ceiling"):
@@ -137,7 +139,11 @@ class Ceiling(Line, frozen=True, kw_only=True, tag="ceiling"):
 
 
 class Measurement(Line, frozen=True, kw_only=True, tag="measurement"):
-    """Case x Kernel x Device. `case` is the case's id; `config` the kernel's own configuration."""
+    """Case x Kernel x Device. `case` is the case's id; `config` the kernel's own configuration.
+
+    `process` counts the fresh processes a line was repeated in; `concurrent` is how many devices of the host
+    were being measured at the same time.
+    """
 
     device: str
     case: str
@@ -152,6 +158,8 @@ class Measurement(Line, frozen=True, kw_only=True, tag="measurement"):
     state: DeviceState | None = None
     flags: tuple[Flag, ...] = ()
     config: Config = {}
+    process: int = 0
+    concurrent: int = 1
     elapsed_s: float | None = None
     """Wall time the whole case took, set-up and checks included."""
 
@@ -166,6 +174,11 @@ class Measurement(Line, frozen=True, kw_only=True, tag="measurement"):
     def key(self) -> tuple[str, str, str]:
         """What identifies a planned measurement: device, case, kernel."""
         return self.device, self.case, self.kernel
+
+    @property
+    def run_key(self) -> tuple[str, str, str, int]:
+        """What identifies one line of a run: the key and the process."""
+        return *self.key, self.process
 
 
 class RunEnd(Line, frozen=True, kw_only=True, tag="end"):

@@ -86,7 +86,7 @@ def summarise(
         power_w=None if energy_j is None else energy_j / elapsed_s,
         reasons=_or([r.reasons for r in readings if r.reasons is not None]),
         age_ms=(time.monotonic_ns() - readings[0].at_ns) / 1e6 if readings else None,
-        ecc_errors=_difference(before and before.ecc_errors, after and after.ecc_errors),
+        ecc_errors=_grown(before, after, "ecc_errors"),
         foreign_processes=None if after is None or after.processes is None else max(0, after.processes - 1),
     )
 
@@ -101,12 +101,14 @@ def _or(bits: list[int]) -> int | None:
 
 
 def _energy_j(before: Counters | None, after: Counters | None) -> float | None:
-    used = _difference(before and before.energy_mj, after and after.energy_mj)
-    return None if used is None or used <= 0 else used / 1e3
+    used_mj = _grown(before, after, "energy_mj")
+    return None if not used_mj else used_mj / 1e3
 
 
-def _difference(before: float | None, after: float | None) -> float | None:
-    return None if before is None or after is None else after - before
+def _grown(before: Counters | None, after: Counters | None, name: str) -> float | None:
+    """By how much a counter grew; None where it is not reported or went backwards."""
+    first, last = getattr(before, name, None), getattr(after, name, None)
+    return None if first is None or last is None or last < first else last - first
 
 
 def _device_clock(device: Device) -> DeviceClock | None:

@@ -77,7 +77,7 @@ class DeviceRun:
                 for reply in self._ready().ask(request, self._plan.settings.case_timeout_s):
                     assert isinstance(reply, protocol.Result)
                     waiting.pop(0)
-                    self._emit(reply.measurement)
+                    self._emit(self._placed(reply.measurement))
             except ContextLost:
                 self._bury()  # the guilty kernel's own line came before
             except WorkerLost as error:
@@ -87,7 +87,11 @@ class DeviceRun:
 
     def _failed(self, case: Case, kernel: Kernel, reason: str) -> Measurement:
         line = skipped_line(case, self._plan.device, kernel.name, kernel.provider, reason)
-        return replace(line, status="failed")
+        return self._placed(replace(line, status="failed"))
+
+    def _placed(self, line: Measurement) -> Measurement:
+        """The line with its place in the run, which the worker does not know."""
+        return replace(line, process=self._plan.process, concurrent=self._plan.concurrent)
 
     def _bury(self) -> None:
         """Drop the worker, and end the run if that is why it died."""

@@ -38,6 +38,14 @@ if TYPE_CHECKING:
 @click.option(
     "--cache", type=click.Choice(["cold", "hot"]), default="cold", help="Where the weights come from."
 )
+@click.option(
+    "--mode", type=click.Choice(["burst", "sustained"]), default="burst", help="Short, or >= 3 s a case."
+)
+@click.option("--eager", is_flag=True, help="Time calls with their launches, as without CUDA graphs.")
+@click.option(
+    "--processes", type=click.IntRange(1), default=1, help="Repeat everything in this many fresh processes."
+)
+@click.option("--serial", is_flag=True, help="One device after another, where devices share power.")
 @click.option("--seed", type=int, default=0, help="Seed of the data.")
 @click.option(
     "--case-timeout", type=click.FloatRange(1), default=120.0, help="Seconds before a case is killed."
@@ -96,6 +104,10 @@ def _wishes(options: dict[str, Any]) -> Wishes:
         precision=options["precision"],
         seconds_per_case=options["seconds"],
         cache=options["cache"],
+        mode=options["mode"],
+        eager=options["eager"],
+        processes=options["processes"],
+        serial=options["serial"],
         seed=options["seed"],
         case_timeout_s=options["case_timeout"],
         ceilings=not options["no_ceilings"],

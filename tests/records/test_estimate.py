@@ -1,0 +1,53 @@
+"""Which interval a case gets: of processes where there are three, of samples otherwise."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from quantroof.records.estimate import estimate, grouped
+from quantroof.records.lines import Measurement
+from tests.runs import cpu_run
+
+
+def _lines(centres: list[float]) -> list[Measurement]:
+    first = next(m for m in cpu_run().measurements if m.timing is not None)
+    assert first.timing is not None
+    return [
+        replace(
+            first, process=i, timing=replace(first.timing, samples_ns=tuple(c + s for s in (-1, 0, 1) * 4))
+        )
+        for i, c in enumerate(centres)
+    ]
+
+
+def test_three_processes_give_the_interval_of_processes() -> None:
+    """Each process is steady to 1 ns, but they differ by 20: the interval must show the 20."""
+    found = estimate(_lines([100.0, 110.0, 120.0]))
+
+    assert found is not None
+    assert found.basis == "processes"
+    assert (found.interval.median, found.interval.low, found.interval.high) == (110.0, 100.0, 120.0)
+
+
+def test_one_process_gives_the_interval_of_its_samples() -> None:
+    """And says that it is one of samples."""
+    found = estimate(_lines([100.0]))
+
+    assert found is not None
+    assert found.basis == "samples"
+    assert found.interval.high - found.interval.low <= 2.0
+
+
+def test_nothing_timed_gives_nothing() -> None:
+    """Skipped lines have no time."""
+    skipped = [m for m in cpu_run().measurements if m.timing is None]
+
+    assert estimate(skipped) is None
+
+
+def test_lines_group_by_device_case_and_kernel() -> None:
+    """Three processes of one case are one group."""
+    lines = _lines([100.0, 110.0, 120.0])
+
+    assert list(grouped(lines)) == [lines[0].key]
+    assert len(grouped(lines)[lines[0].key]) == 3
