@@ -39,7 +39,7 @@ def markdown(given: Answers) -> str:
 
 def text(value: str) -> str:
     """A value as literal Markdown: nothing in it is markup, a link, HTML or a table border."""
-    flat = " ".join(value.split())
+    flat = units.printable(" ".join(value.split()))
     escaped = "".join(f"\\{c}" if c in "\\`*_{}[]()#+!|~" else c for c in flat)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
 

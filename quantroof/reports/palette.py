@@ -1,47 +1,49 @@
-"""Colours of schemes, searched so that schemes under one roof stay apart for colour-blind readers.
+"""Colours of number formats, searched so that formats under one roof stay apart for colour-blind readers.
 
-`tests/reports/test_palette.py` holds the rule: CIEDE2000 of at least 25 between schemes that share a roof,
+`tests/reports/test_palette.py` holds the rule: CIEDE2000 of at least 25 between formats that share a roof,
 under normal, protan and deutan vision (Machado et al. 2009), on the light and on the dark page.
 """
 
 from __future__ import annotations
 
+import re
+
 from quantroof.kernels.schemes import SCHEMES
 
 LIGHT = {
-    "fp32": "#b11f47",
-    "tf32": "#001363",
-    "fp16": "#6e0237",
+    "fp32": "#a18d65",
+    "tf32": "#bc98f9",
+    "fp16": "#932f11",
     "bf16": "#0072b2",
     "fp8-w8a8": "#000000",
-    "fp8-w8a8-static": "#032ebb",
+    "fp8-w8a8-static": "#90ba9e",
+    "fp8-w8a16": "#54c2be",
     "int8-w8a8": "#e69f00",
-    "int8-w8a8-static": "#b38ccc",
-    "int8-w8a16": "#4bb3a1",
+    "int8-w8a8-static": "#463d7a",
+    "int8-w8a16": "#551302",
     "int4-w4a16": "#d55e00",
+    "nf4-w4a16": "#000134",
 }
-DARK = {
-    "fp32": "#e6b374",
-    "tf32": "#73cbf0",
-    "fp16": "#be346d",
-    "bf16": "#3d9be0",
-    "fp8-w8a8": "#ffffff",
-    "fp8-w8a8-static": "#b54a48",
-    "int8-w8a8": "#eae637",
-    "int8-w8a8-static": "#944abc",
-    "int8-w8a16": "#89e3c1",
-    "int4-w4a16": "#e8702a",
-}
+DARK = dict(LIGHT)
 _OTHERS = (("#8a8a8a", "#a8a8a8"), ("#6b5b00", "#c9b458"), ("#5b2a86", "#c39be0"))
+# One number format with another scale scheme: the same colour, a dot in the mark, a dashed path.
+_VARIANT_OF = {"int4-zp-w4a16": "int4-w4a16", "int4-actorder-w4a16": "int4-w4a16"}
+_GROUP = re.compile(r"-g\d+$")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "star", "triangle-down", "cross", "hexagon")
-"""Marker shapes, one a provider; those that plotly can also draw hollow."""
+"""Marker shapes, one a provider; plotly can draw each hollow and with a dot."""
+
+
+def family(scheme: str) -> str:
+    """The scheme whose colour this one has: group sizes and zero points are variants of a format."""
+    base = _GROUP.sub("", scheme)
+    return _VARIANT_OF.get(base, base)
 
 
 def colours(schemes: list[str]) -> dict[str, tuple[str, str]]:
-    """(light, dark) colour of every scheme; a scheme nobody assigned takes one of a few spare greys."""
-    spare = [name for name in schemes if name not in LIGHT]
+    """(light, dark) colour of every scheme; a family nobody coloured takes one of a few spare ones."""
+    spare = [name for name in dict.fromkeys(map(family, schemes)) if name not in LIGHT]
     given = {name: _OTHERS[rank % len(_OTHERS)] for rank, name in enumerate(spare)}
-    return {name: given.get(name) or (LIGHT[name], DARK[name]) for name in schemes}
+    return {name: given.get(family(name)) or (LIGHT[family(name)], DARK[family(name)]) for name in schemes}
 
 
 def ordered(names: set[str]) -> list[str]:

@@ -36,21 +36,28 @@ class Subject:
 
 
 def subjects(runs: list[Run]) -> list[Subject]:
-    """All devices of the runs, in order; UsageError for a measurement on a device that no header lists."""
+    """All devices of the runs, in order; UsageError for lines that no report can show."""
+    for run in runs:
+        _check(run)
     several = len(runs) > 1
-    found = [
+    return [
         _subject(run, device, f"{run.info.run_id} {device.id}" if several else device.id)
         for run in runs
         for device in run.info.devices
     ]
-    for run in runs:
-        known = {device.id for device in run.info.devices}
-        named = [*(c.device for c in run.ceilings), *(m.device for m in run.measurements)]
-        for device_id in dict.fromkeys(named):
-            if device_id not in known:
-                what = f"a line names device '{device_id}', which the header does not list"
-                raise UsageError(what, where=str(run.path))
-    return found
+
+
+def _check(run: Run) -> None:
+    known = {device.id for device in run.info.devices}
+    named = [*(c.device for c in run.ceilings), *(m.device for m in run.measurements)]
+    for device in dict.fromkeys(named):
+        if device not in known:
+            raise UsageError(
+                f"a line names device '{device}', which the header does not list", where=str(run.path)
+            )
+    for m in run.measurements:
+        if m.flops <= 0 or m.bytes_moved <= 0:
+            raise UsageError(f"a measurement of {m.case} has no operations or no bytes", where=str(run.path))
 
 
 def _subject(run: Run, device: Device, label: str) -> Subject:

@@ -13,6 +13,7 @@ from quantroof.reports.unmeasured import unmeasured
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 _STYLES = {"good": "green", "bad": "red", "unsure": "yellow", "none": "dim"}
 _REASONS = 12
@@ -20,26 +21,24 @@ _REASONS = 12
 
 def show(given: Answers, console: Console, *, failed: bool) -> None:
     """Print a summary, or with `failed` every case that was not measured. Data is never read as markup."""
-    from rich.text import Text
-
     if given.simulated:
-        console.print(Text("SIMULATED: no device was measured", style="bold red"))
+        console.print(_text("SIMULATED: no device was measured", style="bold red"))
     if failed:
         _print_failed(given, console)
         return
     for run in given.runs:
-        console.print(Text(f"{run.info.run_id}  {run.info.started_at}  suite {run.info.suite}"))
+        console.print(_text(f"{run.info.run_id}  {run.info.started_at}  suite {run.info.suite}"))
         if end := header.outcome(run):
-            console.print(Text(f"  {end}", style="yellow"))
+            console.print(_text(f"  {end}", style="yellow"))
     for subject in given.subjects:
         timed, total = len(subject.timed), len(subject.points)
-        console.print(Text(f"{subject.label}  {subject.device.name}  {timed} of {total} cases timed"))
+        console.print(_text(f"{subject.label}  {subject.device.name}  {timed} of {total} cases timed"))
     for card in given.cards:
         console.print(
-            Text(f"\n{card.question} {card.symbol} {card.verdict}", style=f"bold {_STYLES[card.tone]}")
+            _text(f"\n{card.question} {card.symbol} {card.verdict}", style=f"bold {_STYLES[card.tone]}")
         )
         for line in (*card.facts, *([card.advice] if card.advice else [])):
-            console.print(Text(f"  {line}"))
+            console.print(_text(f"  {line}"))
     for subject, choices in zip(given.subjects, given.choices, strict=True):
         if choices:
             console.print()
@@ -50,17 +49,18 @@ def show(given: Answers, console: Console, *, failed: bool) -> None:
 def format_table(label: str, choice: LayerChoice) -> Table:
     """M by format in time, the winner marked * and ties =."""
     from rich.table import Table
-    from rich.text import Text
 
-    table = Table(title=Text(f"{label}, N {choice.n} x K {choice.k} (* winner, = tie)"), title_justify="left")
+    table = Table(
+        title=_text(f"{label}, N {choice.n} x K {choice.k} (* winner, = tie)"), title_justify="left"
+    )
     for name in ("M", *choice.schemes):
-        table.add_column(Text(name), justify="right")
+        table.add_column(_text(name), justify="right")
     for batch in choice.batches:
         cells = []
         for scheme in choice.schemes:
             point = batch.best.get(scheme)
             mark = "*" if scheme == batch.winner else "=" if scheme in batch.ties else " "
-            cells.append(Text(units.time(point.time.median if point and point.time else None) + mark))
+            cells.append(_text(units.time(point.time.median if point and point.time else None) + mark))
         table.add_row(str(batch.m), *cells)
     return table
 
@@ -90,30 +90,33 @@ def summary(given: Answers, *, failed: bool) -> dict[str, Any]:
     }
 
 
+def _text(value: str, style: str = "") -> Text:
+    """Literal text: neither rich's markup nor a terminal's control codes."""
+    from rich.text import Text
+
+    return Text(units.printable(value), style=style)
+
+
 def _untimed(points: tuple[Point, ...]) -> list[Point]:
     return [point for point in points if point.time is None]
 
 
 def _print_failed(given: Answers, console: Console) -> None:
-    from rich.text import Text
-
     groups = unmeasured(given.subjects)
     if not groups:
         console.print("every recorded case was timed and passed its check")
     for group in groups:
-        console.print(Text(f"{group.status}  {group.device}: {group.reason}", style="bold"))
+        console.print(_text(f"{group.status}  {group.device}: {group.reason}", style="bold"))
         for case in group.cases:
-            console.print(Text(f"  {case}"))
+            console.print(_text(f"  {case}"))
 
 
 def _print_reasons(given: Answers, console: Console) -> None:
-    from rich.text import Text
-
     groups = unmeasured(given.subjects)
     if not groups:
         return
     console.print("\nNot measured (--failed lists the cases)")
     for group in groups[:_REASONS]:
-        console.print(Text(f"  {len(group.cases):4d} {group.status}  {group.device}: {group.reason}"))
+        console.print(_text(f"  {len(group.cases):4d} {group.status}  {group.device}: {group.reason}"))
     if len(groups) > _REASONS:
         console.print(f"  and {len(groups) - _REASONS} more reasons")

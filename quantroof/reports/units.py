@@ -38,6 +38,11 @@ def time(nanoseconds: float | None, digits: int = 3) -> str:
     return f"{significant(nanoseconds, digits)} ns"
 
 
+def printable(text: str) -> str:
+    """Text without control characters: a terminal obeys those, and a name in a run file could hold some."""
+    return "".join(c if c.isprintable() else "�" for c in text)
+
+
 def percent(fraction: float | None, digits: int = 0) -> str:
     """A share as a percentage: `71 %`."""
     return NONE if fraction is None else f"{fraction * 100:.{digits}f} %"

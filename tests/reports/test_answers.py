@@ -1,0 +1,114 @@
+"""The three answers: health against floors, the format that wins, and cards that say what to run."""
+
+from __future__ import annotations
+
+import pytest
+
+from quantroof.reports.answers import answers
+from quantroof.reports.choice import crossover, layer_choices, overall
+from quantroof.reports.clock_events import faults, words
+from quantroof.reports.palette import ordered
+from quantroof.reports.subjects import subjects
+from tests.builders import gpu_device, info, measurement, run
+from tests.runs import cpu_run, empty_run, failures_run, gpu_run, node_run, slower
+
+
+def test_slow_gpu_of_a_node_is_named_first() -> None:
+    """One GPU of eight at 92 % of its siblings makes the node unhealthy, with its figures first."""
+    health = answers([node_run(slow=5)]).health
+
+    assert health.verdict == "unhealthy"
+    assert health.findings[0].startswith("cuda:5: ")
+    assert "read -7.9 %" in health.findings[0]
+    assert health.findings[0].endswith("against its siblings' median")
+    assert len(health.findings) == 1
+    assert {row.subject for row in health.rows if row.low} == {"cuda:5"}
+
+
+def test_equal_gpus_are_healthy() -> None:
+    """Without an outlier and with reads at 93 % of the datasheet nothing is found."""
+    health = answers([node_run(slow=None)]).health
+
+    assert (health.verdict, health.findings) == ("healthy", ())
+
+
+def test_hardware_slowdown_is_unhealthy_and_a_power_cap_is_a_remark() -> None:
+    """Bits 0x48 are faults; 0x4 is what a GPU at its limit does."""
+    assert answers([failures_run()]).health.verdict == "unhealthy"
+    assert answers([gpu_run()]).health.remarks == ("power cap (software) in 120 of 300 cases",)
+    assert faults(0x48) == ("hardware slowdown", "thermal slowdown (hardware)")
+    assert words(0x4 | 0x1000) == ("power cap (software)", "unknown reason 0x1000")
+
+
+def test_cpu_alone_is_not_judged_and_says_what_would_judge_it() -> None:
+    """No datasheet and no sibling is no verdict, not a good one."""
+    card = answers([cpu_run()]).cards[0]
+
+    assert (card.verdict, card.tone) == ("not judged", "none")
+    assert card.advice is not None
+    assert "quantroof report RUN RUN" in card.advice
+
+
+def test_cards_hold_at_most_three_facts_and_advise_where_they_have_none() -> None:
+    """Every card of every kind of run keeps to three facts; one without an answer says what to run."""
+    for built in (cpu_run(), gpu_run(), node_run(), failures_run(), empty_run()):
+        for card in answers([built]).cards:
+            assert len(card.facts) <= 3
+            assert card.tone != "none" or (card.advice and "quantroof " in card.advice)
+
+
+def test_crossover_names_only_measured_batches() -> None:
+    """Two spans, three spans, one winner, and none."""
+    assert crossover([(1, "a"), (48, "a"), (64, "b")]) == "a wins to M = 48, b from 64"
+    assert (
+        crossover([(1, "a"), (8, "b"), (16, "b"), (64, "c")]) == "a wins to M = 1, b from 8 to 16, c from 64"
+    )
+    assert crossover([(1, "a"), (8, "a")]) == "a wins from M = 1 to 8"
+    assert crossover([(1, None)]) == "nothing was timed"
+
+
+def test_winner_is_the_quickest_kernel_and_ties_overlap_it() -> None:
+    """Of two kernels of a format the quicker counts; a format whose interval overlaps the winner ties."""
+    device, layer = gpu_device(), (4096, 4096)
+    lines = [
+        measurement(device, "bf16", 8, layer, 13_000, provider="triton"),
+        measurement(device, "bf16", 8, layer, 12_000),
+        measurement(device, "int8-w8a16", 8, layer, 8_000),
+        measurement(device, "fp8-w8a8", 8, layer, 8_010, spread=0.02),
+        measurement(device, "fp8-w8a8-static", 8, layer, 5_000),
+    ]
+    subject = subjects([run(info([device]), lines)])[0]
+    batch = layer_choices(subject, ordered({p.case.scheme for p in subject.points}))[0].batches[0]
+
+    assert batch.best["bf16"].measurement.kernel == "torch.bf16"
+    assert {batch.winner, *batch.ties} == {"int8-w8a16", "fp8-w8a8"}
+    assert batch.speedup("int8-w8a16") == pytest.approx(1.5, rel=0.02)
+
+
+def test_static_formats_are_shown_but_cannot_win() -> None:
+    """Somebody else paid for quantising their activations."""
+    found = answers([gpu_run()]).choices[0][0]
+
+    assert "fp8-w8a8-static" in found.batches[0].best
+    assert not any(batch.winner and "static" in batch.winner for batch in found.batches)
+
+
+def test_overall_counts_only_formats_that_have_every_layer() -> None:
+    """The sum over layers leaves out a format that lacks one."""
+    device = gpu_device()
+    lines = [measurement(device, "bf16", 1, layer, 10_000) for layer in ((4096, 4096), (8192, 4096))]
+    lines.append(measurement(device, "int4-w4a16", 1, (4096, 4096), 4_000))
+    subject = subjects([run(info([device]), lines)])[0]
+    totals = overall(layer_choices(subject, ["bf16", "int4-w4a16"]))
+
+    assert [(m, sorted(times)) for m, times in totals] == [(1, ["bf16"])]
+
+
+def test_change_card_counts_slower_first() -> None:
+    """The worst case leads, with its change."""
+    base = gpu_run()
+    card = answers([slower(base, 1.12, scheme="bf16", provider="torch")], base).cards[2]
+
+    assert (card.verdict, card.tone) == ("15 slower", "bad")
+    assert card.facts[0].startswith("torch.bf16 ")
+    assert card.facts[0].endswith("+12.0 %")

@@ -1,0 +1,248 @@
+"""`quantroof report`, `show` and `export` as a person or a script calls them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quantroof.cli.main import main
+from quantroof.reports.subjects import subjects
+from tests.builders import write
+from tests.reports.conftest import CHROMIUM, Open
+from tests.runs import cpu_run, failures_run, gpu_run, slower
+
+
+@pytest.fixture
+def failures(tmp_path: Path) -> Path:
+    """A stored run with every kind of failure."""
+    return write(failures_run(), tmp_path / "failures")
+
+
+def _call(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def test_report_goes_beside_the_run_and_prints_its_path(
+    failures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without --out the page is report.html in the run's directory."""
+    assert _call("report", failures) == 0
+    assert capsys.readouterr().out.strip() == str(failures / "report.html")
+    assert (failures / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_page_says_simulated_wherever_a_reader_looks(tmp_path: Path) -> None:
+    """HTML, Markdown, terminal data and exports of a simulated run all say so."""
+    folder = write(gpu_run(simulated=True), tmp_path / "sim")
+    for form in ("html", "md"):
+        assert _call("report", folder, "--format", form) == 0
+        assert "SIMULATED" in (folder / f"report.{form}").read_text(encoding="utf-8")
+    for form in ("csv", "json", "pytest-benchmark", "google-benchmark"):
+        assert _call("export", folder, "--to", form, "--out", tmp_path / form) == 0
+        assert "simulated" in (tmp_path / form).read_text(encoding="utf-8")
+
+
+def test_library_beside_is_one_file_and_the_page_still_opens(tmp_path: Path, open_page: Open) -> None:
+    """--plotlyjs beside writes plotly.js once; the page is small and draws without a network."""
+    folder = write(gpu_run(), tmp_path / "gpu")
+    page = tmp_path / "site" / "one.html"
+    assert _call("report", folder, "--out", page, "--plotlyjs", "beside") == 0
+    library = [file for file in page.parent.iterdir() if file.suffix == ".js"]
+
+    assert len(library) == 1
+    assert page.stat().st_size < 200_000
+    seen = open_page(page)
+    assert seen.requests == [library[0].as_uri()]
+    assert seen.complaints == []
+    assert seen.page.locator("#chart .points path").count() == 300
+
+
+def test_readers_get_their_section_first(tmp_path: Path) -> None:
+    """The CI reader meets what got slower first, the others the roofline."""
+    base = write(gpu_run(), tmp_path / "base")
+    later = slower(gpu_run(), 1.12, scheme="bf16", provider="torch")
+    now = write(later, tmp_path / "now")
+    first = {}
+    for reader in ("health", "formats", "ci"):
+        out = tmp_path / f"{reader}.html"
+        assert _call("report", now, "--baseline", base, "--reader", reader, "--out", out) == 0
+        sections = out.read_text(encoding="utf-8").split('<section id="section-')[1:]
+        first[reader] = [section.partition('"')[0] for section in sections[:2]]
+
+    assert first == {
+        "health": ["roofline", "health"], "formats": ["roofline", "formats"], "ci": ["changes", "roofline"],
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_png_is_a_picture_of_the_page(failures: Path) -> None:
+    """--png leaves a PNG of some size beside the page."""
+    assert _call("report", failures, "--png") == 0
+    picture = (failures / "report.png").read_bytes()
+
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 50_000
+
+
+def test_png_without_a_browser_is_one_line(
+    failures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 3, with what to install; the page is there all the same."""
+    monkeypatch.setenv("PATH", "")
+
+    assert _call("report", failures, "--png") == 3
+    assert "needs chromium" in capsys.readouterr().err
+    assert (failures / "report.html").exists()
+
+
+def test_several_runs_stand_in_one_report(tmp_path: Path) -> None:
+    """Devices of two runs are told apart by the run's name."""
+    folders = [write(gpu_run(run_id=name), tmp_path / name) for name in ("node-a", "node-b")]
+    out = tmp_path / "both.html"
+
+    assert _call("report", *folders, "--out", out) == 0
+    page = out.read_text(encoding="utf-8")
+    assert "node-a cuda:0" in page
+    assert "node-b cuda:0" in page
+
+
+def test_markdown_has_the_answers_and_the_slower_cases(tmp_path: Path) -> None:
+    """The summary for a ticket: three answers, a table of what got slower, a format table."""
+    base = write(gpu_run(), tmp_path / "base")
+    now = write(slower(gpu_run(), 1.12, scheme="bf16", provider="torch"), tmp_path / "now")
+    assert _call("report", now, "--baseline", base, "--format", "md", "--out", tmp_path / "s.md") == 0
+    summary = (tmp_path / "s.md").read_text(encoding="utf-8")
+
+    assert "## What got slower? ✗ 15 slower" in summary
+    assert summary.count("**slower**") == 15
+    assert "| M | winner | fp32 | tf32 |" in summary
+
+
+def test_show_prints_answers_and_gaps(failures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The summary names verdicts and every reason; --failed lists the cases."""
+    assert _call("show", failures) == 0
+    told = capsys.readouterr().out
+    assert "Is it healthy? ✗ unhealthy" in told
+    assert "the worker was killed by signal 9" in told
+
+    assert _call("show", failures, "--failed") == 0
+    assert (
+        "torch.int8-w8a8 gemv/int8.channel-int8.token.from_bf16-bf16/m1-n4096-k4096"
+        in capsys.readouterr().out
+    )
+
+
+def test_show_json_is_one_document(failures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every measurement is in it, absent values as null."""
+    assert _call("show", failures, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+
+    assert (document["kind"], document["schema_version"]) == ("show", 1)
+    assert len(document["measurements"]) == 7
+    assert len(document["not_measured"]) == 5
+    assert [a["verdict"] for a in document["answers"]] == [
+        "unhealthy",
+        "int4-w4a16, then bf16",
+        "no baseline",
+    ]
+
+
+def _exported(form: str, folder: Path) -> Any:
+    out = folder / f"out.{form}"
+    assert _call("export", folder, "--to", form, "--out", out) == 0
+    return json.loads(out.read_text(encoding="utf-8"))
+
+
+def test_json_export_keeps_every_sample(tmp_path: Path) -> None:
+    """The records come back whole, with derived values beside them."""
+    run = cpu_run()
+    document = _exported("json", write(run, tmp_path / "run"))
+    first = run.measurements[0]
+    assert first.timing is not None
+
+    assert len(document["measurements"]) == len(run.measurements)
+    assert document["measurements"][0]["record"]["timing"]["samples_ns"] == list(first.timing.samples_ns)
+    assert document["measurements"][0]["derived"]["scheme"] == "fp32"
+
+
+def test_csv_export_has_all_digits(tmp_path: Path) -> None:
+    """The median in the file is the median of the record, not a rounded one."""
+    run = cpu_run()
+    out = tmp_path / "out.csv"
+    assert _call("export", write(run, tmp_path / "run"), "--to", "csv", "--out", out) == 0
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    point = subjects([run])[0].points[0]
+    assert point.time is not None
+
+    assert float(rows[0]["median_ns"]) == point.time.median
+    assert len(rows) == len(run.measurements)
+
+
+def test_pytest_benchmark_reads_our_export(tmp_path: Path) -> None:
+    """pytest-benchmark's own compare prints one table a case from the file."""
+    folder = write(cpu_run(), tmp_path / "run")
+    out = tmp_path / "out.json"
+    assert _call("export", folder, "--to", "pytest-benchmark", "--out", out) == 0
+    command = [sys.executable, "-m", "pytest_benchmark", "compare", str(out), "--columns=median,rounds"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+
+    assert "torch.int4-w4a16[cpu:0/gemv/int4.g128-bf16-bf16/m1-n4096-k4096]" in told.stdout
+
+
+def test_google_benchmark_has_one_entry_a_repetition(tmp_path: Path) -> None:
+    """compare.py needs repetitions with real_time, cpu_time and a unit."""
+    run = cpu_run()
+    document = _exported("google-benchmark", write(run, tmp_path / "run"))
+    samples = [s for m in run.measurements if m.timing for s in m.timing.samples_ns]
+
+    assert [entry["real_time"] for entry in document["benchmarks"]] == samples
+    assert {entry["time_unit"] for entry in document["benchmarks"]} == {"ns"}
+    assert all(entry["repetitions"] == 20 for entry in document["benchmarks"])
+
+
+def test_parquet_holds_the_table(tmp_path: Path) -> None:
+    """Read back by DuckDB, the columns have types and absent values are null."""
+    duckdb = pytest.importorskip("duckdb", reason="the store extra is not installed")
+    out = tmp_path / "out.parquet"
+    assert _call("export", write(failures_run(), tmp_path / "run"), "--to", "parquet", "--out", out) == 0
+    rows = duckdb.sql(f"select count(*), count(median_ns), max(m) from '{out}'").fetchall()
+
+    assert rows == [(7, 3, 4096)]
+
+
+def test_parquet_without_duckdb_is_one_line(
+    failures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 3 with the extra to install."""
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+
+    assert _call("export", failures, "--to", "parquet", "--out", failures / "x.parquet") == 3
+    assert "pip install 'quantroof[store]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("report", "{run}", "--out", "/proc/nowhere/x.html"), 3, "/proc/nowhere/x.html: cannot be written"),
+        (("report", "{run}", "--out", "{run}"), 2, "is a directory"),
+        (("report", "{run}/none"), 2, "no run.jsonl here"),
+        (("export", "{run}", "--to", "csv", "--out", "{run}"), 2, "is a directory"),
+        (("export", "{run}", "--to", "xml", "--out", "x"), 2, "'xml' is not one of"),
+    ],
+)
+def test_wrong_requests_end_in_one_clear_line(
+    arguments: tuple[str, ...], code: int, told: str, failures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What, where, and the exit code of the kind of mistake."""
+    assert _call(*(argument.format(run=failures) for argument in arguments)) == code
+    assert told in capsys.readouterr().err

@@ -1,0 +1,114 @@
+"""Two runs: the verdict rule, its interval, causes, and what must never be compared."""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+import pytest
+
+from quantroof.errors import ExitCode
+from quantroof.records.directory import Run
+from quantroof.records.statistics import Interval, median_interval
+from quantroof.reports.comparison import NotComparable, RunComparison, compare, judge, ratio_interval
+from quantroof.reports.subjects import subjects
+from tests.builders import info, run, samples
+from tests.runs import gpu_run, slower
+
+_MOVED = ("SM clock 1755 -> 1580 MHz", "SM clock 1695 -> 1580 MHz")
+
+
+def _compare(base: Run, now: Run) -> RunComparison:
+    return compare(subjects([base]), subjects([now]))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (1.06, 1.09, "slower"),
+        (1.04, 1.09, "undecided"),
+        (0.97, 1.03, "pass"),
+        (0.90, 1.10, "undecided"),
+        (0.90, 0.94, "faster"),
+        (0.94, 0.99, "undecided"),
+    ],
+)
+def test_verdict_needs_the_whole_interval(low: float, high: float, verdict: str) -> None:
+    """With a floor of 5 % the interval must lie wholly beyond 1.05 or 1/1.05, or wholly between."""
+    assert judge(Interval((low + high) / 2, low, high, 20), 0.05) == verdict
+
+
+def test_ratio_interval_holds_the_truth_about_as_often_as_it_says() -> None:
+    """For log-normal samples the interval covers the true ratio in 93 to 99.5 % of 600 trials."""
+    source = random.Random(7)
+    covered = 0
+    for _ in range(600):
+        base = [100 * source.lognormvariate(0, 0.02) for _ in range(30)]
+        now = [110 * source.lognormvariate(0, 0.02) for _ in range(30)]
+        found = ratio_interval(median_interval(base), median_interval(now))
+        covered += found.low <= 1.1 <= found.high
+
+    assert 0.93 <= covered / 600 <= 0.995
+
+
+def test_planted_slowdown_is_found_with_its_cause_and_nothing_else() -> None:
+    """12 % on one kernel gives its 15 cases `slower` with the changed registers, and 285 passes."""
+    base = gpu_run()
+    found = _compare(base, slower(base, 1.12, scheme="int4-w4a16", provider="triton"))
+
+    assert (found.count("slower"), found.count("pass"), found.count("undecided")) == (15, 285, 0)
+    assert {e.kernel for e in found.entries[:15]} == {"triton.int4-w4a16"}
+    assert found.entries[0].causes == ("registers 168 -> 204", "spill_bytes 0 -> 1132")
+    assert [e.lost_ns for e in found.entries[:15]] == sorted(
+        (e.lost_ns for e in found.entries[:15]), reverse=True
+    )
+
+
+def test_lost_case_is_missing_and_an_added_one_is_new() -> None:
+    """A case that had a time and has none now needs a look; one that was never there is new."""
+    whole = gpu_run()
+    part = run(whole.info, [*whole.ceilings, *whole.measurements[10:]])
+
+    assert _compare(whole, part).count("missing") == 10
+    assert _compare(part, whole).count("new") == 10
+
+
+def test_changed_clock_and_versions_are_named_as_causes() -> None:
+    """A clock that moved 10 % and another torch stand beside the verdict."""
+    base = gpu_run()
+    header = info(base.info.devices, versions={**base.info.versions, "torch": "2.14.0"})
+    lines = [
+        msgspec.structs.replace(
+            m,
+            timing=msgspec.structs.replace(m.timing, samples_ns=samples(m.timing.samples_ns[0] * 1.2)),
+            state=msgspec.structs.replace(m.state, sm_clock_mhz=1580.0),
+        )
+        for m in base.measurements
+        if m.timing is not None and m.state is not None
+    ]
+    found = _compare(base, run(header, lines))
+
+    assert found.differences == ("torch 2.13.0 -> 2.14.0",)
+    assert found.count("slower") == 300
+    assert all(entry.causes[0] in _MOVED for entry in found.entries)
+    assert all("torch 2.13.0 -> 2.14.0" in e.causes for e in found.entries)
+
+
+def test_simulated_never_compares_with_measured() -> None:
+    """The refusal carries the exit code of `not comparable`."""
+    with pytest.raises(NotComparable, match="a simulated run never compares") as caught:
+        _compare(gpu_run(), gpu_run(simulated=True))
+
+    assert caught.value.exit_code is ExitCode.UNDECIDED
+
+
+def test_other_mode_or_model_blocks_every_verdict() -> None:
+    """Burst against sustained, and one GPU model against another, say why they cannot be judged."""
+    base = gpu_run()
+    sustained = run(info(base.info.devices, mode="sustained"), [*base.ceilings, *base.measurements])
+    other = gpu_run(name="NVIDIA H200")
+
+    assert (
+        _compare(base, sustained).blocked == "mode burst against sustained: modes never mix in one comparison"
+    )
+    assert _compare(base, other).blocked == "cuda:0 is NVIDIA H200 now and was NVIDIA H100 80GB HBM3"

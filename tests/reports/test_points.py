@@ -1,0 +1,98 @@
+"""Measurements become points: intervals, rates, shares of roofs by size, flags."""
+
+from __future__ import annotations
+
+import pytest
+
+from quantroof.errors import UsageError
+from quantroof.reports.points import frame, row
+from quantroof.reports.subjects import bandwidth_at, subjects
+from tests.builders import (
+    LAYERS,
+    ceilings,
+    cpu_device,
+    gpu_device,
+    info,
+    measurement,
+    run,
+    state,
+)
+from tests.runs import GPU_BANDWIDTH, GPU_RATES, failures_run, gpu_run
+
+
+def test_rates_follow_from_time_and_counts() -> None:
+    """FLOP/s and B/s are counts over the median; the share is roof time over median."""
+    device = gpu_device()
+    case = measurement(device, "bf16", 1, (4096, 4096), 12_500.0, spread=0.0)
+    point = subjects([run(info([device]), [*ceilings(device, GPU_BANDWIDTH, GPU_RATES), case])])[0].points[0]
+    bytes_moved = 2 * (4096 * 4096 + 4096 + 4096)
+    read = 2**32 / (2**32 / GPU_BANDWIDTH + 1.5e-6)  # the largest read of the ceilings
+
+    assert point.time is not None
+    assert point.time.median == pytest.approx(12_500)
+    assert point.flops_per_s == pytest.approx(2 * 4096 * 4096 / 12.5e-6)
+    assert point.bytes_per_s == pytest.approx(bytes_moved / 12.5e-6)
+    assert point.intensity == pytest.approx(2 * 4096 * 4096 / bytes_moved)
+    assert point.roof_fraction == pytest.approx(bytes_moved / read / 12.5e-6, rel=2e-3)
+    assert point.bound == "memory"
+
+
+def test_roof_at_its_size_is_later_than_the_full_roof() -> None:
+    """A 33 MB case is judged by the read curve at 33 MB, which carries the launch latency."""
+    point = subjects([gpu_run()])[0].points[0]
+
+    assert point.sized_roof_ns is not None
+    assert point.roof_ns is not None
+    assert point.sized_roof_ns - point.roof_ns == pytest.approx(1500, rel=0.2)
+
+
+def test_bandwidth_between_sizes_is_exact_for_latency_plus_rate() -> None:
+    """Interpolating the time reproduces size / (latency + size / rate); outside nothing is claimed."""
+
+    def reached(size: int) -> float:
+        return size / (2e-6 + size / 3e12)
+
+    curve = [(size, reached(size)) for size in (1 << 20, 1 << 24, 1 << 28)]
+
+    assert bandwidth_at(curve, 5_000_000) == pytest.approx(reached(5_000_000))
+    assert bandwidth_at(curve, 1 << 28) == pytest.approx(reached(1 << 28))
+    assert bandwidth_at(curve, 1 << 19) is None
+    assert bandwidth_at(curve[:1], 1 << 20) is None
+
+
+def test_held_roof_scales_the_datasheet_by_the_clock() -> None:
+    """989.4 TFLOP/s at 1830 MHz is 948.8 at the 1755 MHz that was held."""
+    subject = subjects([gpu_run()])[0]
+
+    assert subject.held is not None
+    assert subject.held.matrix["bf16"] == pytest.approx(989.4e12 * 1755 / 1830)
+
+
+def test_point_above_its_roof_is_flagged_and_keeps_its_share() -> None:
+    """The flag says by how much; nothing is clipped."""
+    points = subjects([failures_run()])[0].points
+    above = [p for p in points if any(flag.code == "above_roof" for flag in p.flags)]
+
+    assert len(above) == 1
+    assert above[0].roof_fraction == pytest.approx(2.21, abs=0.02)
+
+
+def test_absent_values_stay_absent_in_the_table() -> None:
+    """A CPU without sensors has empty columns, not zeros; a failed case has no time."""
+    device = cpu_device()
+    built = run(info([device]), [measurement(device, "bf16", 1, LAYERS[0], 1e6)])
+    subject = subjects([built])[0]
+    table = frame([row(p, "r") for p in subject.points])
+
+    assert table.loc[0, ["sm_clock_mhz", "power_w", "roof_fraction", "bound"]].isna().all()
+    assert table.loc[0, "median_ns"] == pytest.approx(1e6, rel=0.02)
+
+
+def test_line_of_an_unlisted_device_is_refused() -> None:
+    """A measurement on a device that the header does not have is named with its file."""
+    built = run(info([cpu_device()]), [measurement(gpu_device(), "bf16", 1, LAYERS[0], 1e4, state=state())])
+
+    with pytest.raises(
+        UsageError, match=r"run.jsonl: a line names device 'cuda:0', which the header does not list"
+    ):
+        subjects([built])
