@@ -1,54 +1,18 @@
-"""The catalog of hardware profiles: TOML data files, one an architecture, checked while they are read."""
+"""The catalog of hardware profiles: which there are, and which one a device has."""
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
-
-import msgspec
 
 from quantroof.errors import UsageError, unknown_name
+from quantroof.hwprofiles.profile_file import read_profiles
+from quantroof.hwprofiles.slices import mig_slice
 from quantroof.hwprofiles.types import Device, HardwareProfile
 
 _VENDOR_PREFIX = re.compile(r"^NVIDIA ", re.IGNORECASE)
-
-
-class _File(msgspec.Struct, forbid_unknown_fields=True):
-    profile: tuple[HardwareProfile, ...]
-
-
-def read_profiles(text: str, where: str) -> tuple[HardwareProfile, ...]:
-    """Parse one data file. UsageError names file, key and reason for anything malformed."""
-    try:
-        data: dict[str, Any] = tomllib.loads(text)
-        found = msgspec.convert(data, _File).profile
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"not TOML: {error}", where=where) from None
-    except msgspec.ValidationError as error:
-        raise UsageError(str(error), where=where) from None
-    for profile in found:
-        _check_rates(profile, where)
-    return found
-
-
-def _check_rates(profile: HardwareProfile, where: str) -> None:
-    place = f"{where}: {profile.id}"
-    if profile.bandwidth_gbps.value <= 0:
-        raise UsageError(f"bandwidth_gbps is {profile.bandwidth_gbps.value}, not positive", where=place)
-    keys = [peak.key for peak in profile.peaks]
-    for peak in profile.peaks:
-        if peak.tflops <= 0:
-            raise UsageError(f"{peak.key}: tflops is {peak.tflops}, not positive", where=place)
-        if not peak.source:
-            raise UsageError(f"{peak.key}: no source", where=place)
-        if peak.sparse_tflops is not None and peak.sparse_tflops > 2.001 * peak.tflops:
-            raise UsageError(f"{peak.key}: sparse is more than twice dense", where=place)
-        if keys.count(peak.key) > 1:
-            raise UsageError(f"{peak.key} stands there twice", where=place)
 
 
 @lru_cache(maxsize=1)
@@ -77,27 +41,43 @@ def profile(profile_id: str) -> HardwareProfile:
 def match(device: Device) -> HardwareProfile | None:
     """The profile of a device by its exact name, told apart by SM count or memory where names are shared.
 
-    A simulated device matches the profile it simulates. None for a device that nobody listed.
+    A MIG slice gets its GPU's profile scaled to the slice; a simulated device the profile it simulates. None
+    for a device that nobody listed, and where the discriminators cannot be read.
     """
     if device.kind == "sim":
         return profiles().get(device.profile_id or "")
-    named = [p for p in profiles().values() if _bare(device.name) in map(_bare, p.device_names)]
-    fitting = [p for p in named if _fits(p, device)]
-    return fitting[0] if len(fitting) == 1 else None
+    named = by_name(device.name.partition(" MIG ")[0])
+    fitting = [p for p in named if device.mig or _fits(p, device)]
+    if len(fitting) != 1:
+        return None
+    return mig_slice(fitting[0], device) if device.mig else fitting[0]
+
+
+def by_name(name: str) -> list[HardwareProfile]:
+    """Every profile of a device name, exact but for case and a leading `NVIDIA`."""
+    return [p for p in profiles().values() if _bare(name) in map(_bare, p.device_names)]
 
 
 def _bare(name: str) -> str:
     """Drivers before R470 left the vendor's name out."""
-    return _VENDOR_PREFIX.sub("", name.strip())
+    return _VENDOR_PREFIX.sub("", name.strip()).lower()
 
 
 def _fits(candidate: HardwareProfile, device: Device) -> bool:
-    if "sm_count" in candidate.discriminators and device.sm_count not in (None, candidate.sm_count):
-        return False
-    if "memory_gb" in candidate.discriminators and device.memory_bytes is not None:
-        # Marketing gigabytes against what is left after ECC and firmware: within an eighth.
-        return abs(device.memory_bytes / 1e9 / candidate.memory_gb - 1) < 0.125
-    return True
+    """True where nothing known contradicts the discriminators and at least one of them is known."""
+    if not candidate.discriminators:
+        return True
+    answers = {
+        "sm_count": None if device.sm_count is None else device.sm_count == candidate.sm_count,
+        "memory_gb": None if device.memory_bytes is None else _same_memory(candidate, device.memory_bytes),
+    }
+    known = [answers[d] for d in candidate.discriminators if answers[d] is not None]
+    return bool(known) and all(known)
+
+
+def _same_memory(candidate: HardwareProfile, memory_bytes: int) -> bool:
+    """Vendors say GB and mean GiB, and ECC and firmware keep some: within 8 %, 10 and 12 are apart."""
+    return any(abs(memory_bytes / (candidate.memory_gb * unit) - 1) < 0.08 for unit in (1e9, 1 << 30))
 
 
 def _check_names(found: Iterable[HardwareProfile]) -> None:
@@ -107,5 +87,6 @@ def _check_names(found: Iterable[HardwareProfile]) -> None:
             other = seen.setdefault(name, candidate)
             if other is not candidate and not (other.discriminators and candidate.discriminators):
                 raise UsageError(
-                    f"{other.id} and {candidate.id} share the name '{name}' without a discriminator"
+                    f"{other.id} and {candidate.id} share the name '{name}' without a discriminator",
+                    hint="give both `discriminators`, such as sm_count",
                 )

@@ -1,4 +1,4 @@
-"""What CUDA itself says of its devices, from libcuda by ctypes: ordinal, SM count, size of the L2, by UUID.
+"""What CUDA itself says of its devices, from libcuda by ctypes: ordinal, SM count, size of the L2, rated clock, by UUID.
 
 NVML has none of these. This is the library that torch asks, so its ordinals are torch's; asking it directly
 keeps torch out of the process, and cuInit makes no context on any GPU.
@@ -10,7 +10,7 @@ import ctypes
 from dataclasses import dataclass
 
 # CUdevice_attribute (cuda.h)
-_SM_COUNT, _L2_BYTES = 16, 38
+_CLOCK_KHZ, _SM_COUNT, _L2_BYTES = 13, 16, 38
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class CudaDevice:
     index: int
     sm_count: int | None
     l2_bytes: int | None
+    rated_clock_mhz: int | None
 
 
 def devices_by_uuid() -> dict[str, CudaDevice]:
@@ -43,12 +44,12 @@ def digits(uuid: str) -> str:
 def _device(cuda: ctypes.CDLL, ordinal: int) -> tuple[str | None, CudaDevice]:
     handle, raw = ctypes.c_int(), (ctypes.c_ubyte * 16)()
     if cuda.cuDeviceGet(ctypes.byref(handle), ordinal):
-        return None, CudaDevice(ordinal, None, None)
+        return None, CudaDevice(ordinal, None, None, None)
     # The second version names a MIG slice; drivers before R470 have the first one only.
     ask_uuid = getattr(cuda, "cuDeviceGetUuid_v2", None) or cuda.cuDeviceGetUuid
     uuid = None if ask_uuid(ctypes.byref(raw), handle) else bytes(raw).hex()
-    sms, l2 = (_attribute(cuda, attribute, handle) for attribute in (_SM_COUNT, _L2_BYTES))
-    return uuid, CudaDevice(ordinal, sms, l2)
+    sms, l2, khz = (_attribute(cuda, a, handle) for a in (_SM_COUNT, _L2_BYTES, _CLOCK_KHZ))
+    return uuid, CudaDevice(ordinal, sms, l2, None if khz is None else round(khz / 1000))
 
 
 def _attribute(cuda: ctypes.CDLL, attribute: int, handle: ctypes.c_int) -> int | None:

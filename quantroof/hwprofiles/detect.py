@@ -63,9 +63,14 @@ def join(devices: Sequence[Device], cuda: Mapping[str, CudaDevice]) -> tuple[Dev
         if found is None:
             joined.append(device)
             continue
-        index = found.index if complete else device.index
-        sms, l2 = found.sm_count or device.sm_count, found.l2_bytes or device.llc_bytes
-        joined.append(replace(device, index=index, sm_count=sms, llc_bytes=l2))
+        told = replace(
+            device,
+            index=found.index if complete else device.index,
+            sm_count=found.sm_count or device.sm_count,
+            llc_bytes=found.l2_bytes or device.llc_bytes,
+            rated_sm_clock_mhz=found.rated_clock_mhz,
+        )
+        joined.append(told)
     return tuple(sorted(joined, key=lambda device: device.index))
 
 

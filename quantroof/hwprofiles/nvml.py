@@ -7,14 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from quantroof.hwprofiles.compute import lanes_per_sm
 from quantroof.hwprofiles.types import Device, PcieLink
 
 # NVML's "value not available": all bits set, in the width of the field.
 _SENTINELS = frozenset({-1, 2**32 - 1, 2**64 - 1})
-# FP32 lanes of an SM by compute capability (CUDA C++ Programming Guide, "Compute Capabilities"): NVML counts
-# lanes, profiles count SMs.
-_LANES_PER_SM = {(7, 0): 64, (7, 2): 64, (7, 5): 64, (8, 0): 64}
-_LANES_FROM_8_6 = 128
 
 Handle = Any
 T = TypeVar("T")
@@ -54,7 +51,7 @@ def session() -> Iterator[Any]:
 def _sentence(library: Any, error: Exception) -> str:
     known = {
         library.NVML_ERROR_LIBRARY_NOT_FOUND: "no NVIDIA driver (libnvidia-ml.so.1 not found)",
-        library.NVML_ERROR_DRIVER_NOT_LOADED: "the NVIDIA driver is installed and not loaded (see nvidia-smi)",
+        library.NVML_ERROR_DRIVER_NOT_LOADED: "the NVIDIA driver is there but not loaded (see nvidia-smi)",
         library.NVML_ERROR_NO_PERMISSION: "no permission to use the NVIDIA driver (/dev/nvidia*)",
         library.NVML_ERROR_LIB_RM_VERSION_MISMATCH: (
             "the NVIDIA driver and its library differ in version (the driver was updated: reboot)"
@@ -97,7 +94,8 @@ def gpus(library: Any) -> tuple[PhysicalGpu, ...]:
 
 
 def _gpu(library: Any, handle: Handle, index: int, driver: str | None) -> PhysicalGpu:
-    capability = ask(library.nvmlDeviceGetCudaComputeCapability, handle)
+    version = ask(library.nvmlDeviceGetCudaComputeCapability, handle)
+    capability = None if version is None else f"{version[0]}.{version[1]}"
     memory = ask(library.nvmlDeviceGetMemoryInfo, handle)
     cores = positive(library.nvmlDeviceGetNumGpuCores, handle)
     ecc = ask(library.nvmlDeviceGetEccMode, handle)
@@ -107,8 +105,8 @@ def _gpu(library: Any, handle: Handle, index: int, driver: str | None) -> Physic
         name=ask(library.nvmlDeviceGetName, handle) or "NVIDIA GPU",
         uuid=ask(library.nvmlDeviceGetUUID, handle),
         nvml_index=index,
-        compute_capability=f"{capability[0]}.{capability[1]}" if capability else None,
-        sm_count=cores // lanes_per_sm(tuple(capability)) if cores and capability else None,
+        compute_capability=capability,
+        sm_count=_sm_count(cores, capability),
         memory_bytes=int(memory.total) if memory else None,
         memory_bus_bits=positive(library.nvmlDeviceGetMemoryBusWidth, handle),
         max_sm_clock_mhz=positive(library.nvmlDeviceGetMaxClockInfo, handle, library.NVML_CLOCK_SM),
@@ -122,9 +120,10 @@ def _gpu(library: Any, handle: Handle, index: int, driver: str | None) -> Physic
     return PhysicalGpu(device, cores, _slices(library, handle, device))
 
 
-def lanes_per_sm(capability: tuple[int, ...]) -> int:
-    """FP32 lanes of one SM."""
-    return _LANES_PER_SM.get((capability[0], capability[1]), _LANES_FROM_8_6)
+def _sm_count(cores: int | None, capability: str | None) -> int | None:
+    """NVML counts fp32 lanes; CUDA's own count replaces this where CUDA answers."""
+    lanes = None if capability is None else lanes_per_sm(capability)
+    return None if cores is None or lanes is None else cores // lanes
 
 
 def _watts(question: Callable[..., int], handle: Handle) -> float | None:

@@ -63,6 +63,9 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     llc_bytes: int | None = None
     memory_bus_bits: int | None = None
     max_sm_clock_mhz: int | None = None
+    """The highest clock that can be set: on GeForce up to 30 % above what the board is rated for."""
+    rated_sm_clock_mhz: int | None = None
+    """The boost clock the vendor rates the board at, as CUDA reports it."""
     max_memory_clock_mhz: int | None = None
     power_limit_w: float | None = None
     default_power_limit_w: float | None = None

@@ -1,0 +1,55 @@
+"""What a compute capability does in one clock of one SM, and its memories: compute.toml, read once."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import lru_cache
+from importlib.resources import files
+
+import msgspec
+
+Rates = dict[str, dict[str, int]]  # element -> accumulator -> dense operations a clock and SM
+
+
+class ComputeCapability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Dense rates at full class (a multiply-add is 2 operations), sizes in KiB an SM, lanes of fp32."""
+
+    architecture: str
+    lanes: int
+    l1_kb: int
+    shared_kb: int
+    vector: Rates
+    matrix: Rates = {}
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    source: str
+    compute: dict[str, ComputeCapability]
+
+
+@lru_cache(maxsize=1)
+def _file() -> _File:
+    text = (files("quantroof.hwprofiles") / "compute.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text), _File)
+
+
+def capabilities() -> dict[str, ComputeCapability]:
+    """Every compute capability with known rates, by its text (`9.0`)."""
+    return _file().compute
+
+
+def source() -> str:
+    """Where the rates come from."""
+    return _file().source
+
+
+def lanes_per_sm(capability: str) -> int | None:
+    """fp32 lanes of one SM, None for a capability nobody listed."""
+    found = capabilities().get(capability)
+    return None if found is None else found.lanes
+
+
+def limits(capability: str) -> dict[str, float]:
+    """L1 and shared memory of one SM as a profile's fields; empty for a capability nobody listed."""
+    found = capabilities().get(capability)
+    return {} if found is None else {"l1_kb": found.l1_kb, "shared_kb": found.shared_kb}

@@ -1,0 +1,44 @@
+"""A MIG slice of a GPU: peaks scale with its SMs, bandwidth with its eighths of the memory."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from quantroof.hwprofiles.types import Device, Figure, HardwareProfile
+
+# A GPU's memory and L2 are cut into eight slices (NVIDIA Multi-Instance GPU User Guide, "Partitioning").
+_MEMORY_SLICES = 8
+
+
+def mig_slice(whole: HardwareProfile, device: Device) -> HardwareProfile | None:
+    """The profile of a slice, marked as scaled; None where NVML did not say how large the slice is."""
+    if device.sm_count is None or device.memory_bytes is None:
+        return None
+    eighths = max(1, round(device.memory_bytes / (whole.memory_gb * 1e9) * _MEMORY_SLICES))
+    share, memory = device.sm_count / whole.sm_count, min(eighths, _MEMORY_SLICES) / _MEMORY_SLICES
+    text = f"{device.sm_count} of {whole.sm_count} SMs, {memory * _MEMORY_SLICES:.0f}/8 of the memory"
+    return replace(
+        whole,
+        id=f"{whole.id}/{device.mig}",
+        origin="mig-slice",
+        assumptions=(f"MIG {device.mig}: {text}; rates scaled by these",),
+        sm_count=device.sm_count,
+        memory_gb=whole.memory_gb * memory,
+        memory_bus_bits=None,
+        l2_mb=None if whole.l2_mb is None else whole.l2_mb * memory,
+        tdp_w=None,
+        bandwidth_gbps=_scaled(whole.bandwidth_gbps, memory),
+        peaks=tuple(
+            replace(
+                peak,
+                tflops=peak.tflops * share,
+                sparse_tflops=None if peak.sparse_tflops is None else peak.sparse_tflops * share,
+                basis="derived",
+            )
+            for peak in whole.peaks
+        ),
+    )
+
+
+def _scaled(figure: Figure, share: float) -> Figure:
+    return replace(figure, value=figure.value * share, basis="derived")
