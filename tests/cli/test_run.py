@@ -1,0 +1,271 @@
+"""`quantroof run` as a user starts it: real processes, real signals, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from quantroof.records.directory import Run, read_run
+
+ROOT = Path(__file__).parent.parent.parent
+FAULTY = ROOT / "tests" / "bench" / "faulty.py"
+SUITE = """
+schema = "quantroof-suite/1"
+name = "tiny"
+[limits]
+precision = 0.5
+min_samples = 3
+seconds_per_case = 0.05
+[[sweep]]
+shapes = [{n = 512, k = 1024}]
+m = [1, 4]
+formats = ["fp32", "bf16", "int4-w4a16"]
+"""
+
+
+def _command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "quantroof", *map(str, arguments)]
+
+
+def _quantroof(*arguments: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(
+        _command(*arguments),
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    """A suite of six cases that takes a second."""
+    file = tmp_path / "tiny.toml"
+    file.write_text(SUITE)
+    return file
+
+
+def _run(suite: Path, out: Path, *more: str | Path) -> subprocess.CompletedProcess[str]:
+    return _quantroof("run", "--suite", suite, "--device", "cpu", "--no-ceilings", "--out", out, *more)
+
+
+def test_a_run_measures_checks_and_prints_its_directory(suite: Path, tmp_path: Path) -> None:
+    """stdout is the directory and nothing else; progress is plain text on stderr."""
+    done = _run(suite, tmp_path / "run")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{tmp_path / 'run'}\n"
+    assert "[6/6] cpu:0 int4-w4a16 4x512x1024 torch.int4pack_cpu" in done.stderr
+    assert "\x1b" not in done.stderr
+    run = read_run(tmp_path / "run")
+    assert run.complete
+    assert [m.status for m in run.measurements] == ["ok"] * 6
+    for m in run.measurements:
+        assert m.accuracy is not None
+        assert m.accuracy.frobenius < m.accuracy.tolerance
+        assert m.timing is not None
+        assert m.timing.cache == "cold"
+        assert m.timing.copies >= 2
+
+
+def test_ceilings_of_the_cpu_are_measured(tmp_path: Path) -> None:
+    """read, write, copy, triad, and a matrix rate for each element with library kernels."""
+    file = tmp_path / "one.toml"
+    file.write_text(SUITE.replace('["fp32", "bf16", "int4-w4a16"]', '["fp32"]').replace("[1, 4]", "[1]"))
+    done = _quantroof(
+        "run", "--suite", file, "--device", "cpu", "--out", tmp_path / "run", "--seconds", "0.01"
+    )
+
+    assert done.returncode == 0, done.stderr
+    ok = {(c.quantity, c.name) for c in read_run(tmp_path / "run").ceilings if c.status == "ok"}
+    assert {("bandwidth", name) for name in ("read", "write", "copy", "triad")} <= ok
+    assert {("matrix", name) for name in ("fp32", "bf16", "fp16", "int8")} <= ok
+
+
+def test_simulated_default_suite_has_all_formats_and_says_so(tmp_path: Path) -> None:
+    """The whole default suite on a simulated H100: quick, every scheme, every line marked."""
+    started = time.monotonic()
+    done = _quantroof(
+        "run", "--device", "sim:h100-sxm5-80gb", "--suite", "default", "--out", tmp_path / "run", "--quiet"
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - started < 30
+    assert "SIMULATED" in done.stderr
+    run = read_run(tmp_path / "run")
+    assert run.info.simulated
+    assert {m.status for m in run.measurements} <= {"simulated", "skipped"}
+    schemes = {m.case.split("/")[1] for m in run.measurements if m.status == "simulated"}
+    assert len(schemes) >= 9
+
+
+def test_processes_repeat_every_case(suite: Path, tmp_path: Path) -> None:
+    """Two fresh processes give two lines a case, told apart."""
+    _run(suite, tmp_path / "run", "--processes", "2", "--format", "fp32")
+    run = read_run(tmp_path / "run")
+
+    assert Counter(m.process for m in run.measurements) == {0: 2, 1: 2}
+    assert len(run.done()) == 4
+
+
+def test_dry_run_prints_the_plan_as_one_json_document(suite: Path) -> None:
+    """stdout is one JSON document with the estimate, and nothing is written."""
+    done = _quantroof("run", "--suite", suite, "--device", "cpu", "--dry-run", "--json")
+    plan = json.loads(done.stdout)
+
+    assert plan["schema_version"] == 1
+    assert plan["estimate_s"] > 0
+    assert [len(d["cases"]) for d in plan["devices"]] == [6]
+
+
+def test_a_wrong_kernel_is_a_finding(suite: Path, tmp_path: Path) -> None:
+    """Exit code 1, the kernel's error in the record, never a time."""
+    done = _run(suite, tmp_path / "run", "--kernel", f"{FAULTY}:WRONG")
+
+    assert done.returncode == 1
+    assert "2 incorrect" in done.stderr
+    wrong = [m for m in read_run(tmp_path / "run").measurements if m.provider == "faulty"]
+    assert [m.timing for m in wrong] == [None, None]
+    assert all(m.accuracy is not None and m.accuracy.frobenius > 0.4 for m in wrong)
+
+
+def test_a_case_that_does_not_fit_is_skipped_with_its_need_in_bytes(suite: Path, tmp_path: Path) -> None:
+    """The rest goes on."""
+    suite.write_text(
+        SUITE.replace("[{n = 512, k = 1024}]", "[{n = 4194304, k = 1048576}, {n = 512, k = 1024}]")
+    )
+    done = _run(suite, tmp_path / "run", "--format", "fp32")
+    lines = read_run(tmp_path / "run").measurements
+
+    assert done.returncode == 0
+    assert Counter(m.status for m in lines) == {"skipped": 2, "ok": 2}
+    assert all("bytes of memory" in (m.reason or "") for m in lines if m.status == "skipped")
+
+
+BAD = [
+    (("--suite", "defalt"), 2, "unknown suite 'defalt' (did you mean default?)"),
+    (("--format", "bf61"), 2, "unknown format 'bf61' (did you mean bf16"),
+    (("--provider", "tritn"), 2, "unknown provider 'tritn' (did you mean triton?)"),
+    (("--device", "gpu"), 2, "no device 'gpu'"),
+    (("--device", "cuda:0"), 3, "no NVIDIA driver"),
+    (("--device", "sim:h1000"), 2, "h1000"),
+    (("--precision", "7"), 2, "--precision"),
+    (("--kernel", "nowhere.py:K"), 2, "no such file"),
+    (("--kernel", "K"), 2, "write PATH.py:NAME"),
+    (("--resume", "/no/such/run"), 2, "no run.jsonl here"),
+    (("--out", "/dev/null/x"), 3, "cannot be written"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"), BAD, ids=lambda v: " ".join(v) if isinstance(v, tuple) else None
+)
+def test_bad_input_gets_one_line_and_its_exit_code(arguments: tuple[str, ...], code: int, words: str) -> None:
+    """What, where, what to do; no traceback."""
+    device = () if "--device" in arguments else ("--device", "cpu")
+    done = _quantroof("run", *device, *arguments, "--quiet")
+
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_second_run_into_one_directory_is_refused(suite: Path, tmp_path: Path) -> None:
+    """The first one's lines stay as they were."""
+    _run(suite, tmp_path / "run", "--format", "fp32")
+    before = (tmp_path / "run" / "run.jsonl").read_bytes()
+    again = _run(suite, tmp_path / "run")
+
+    assert again.returncode == 2
+    assert "--resume" in again.stderr
+    assert (tmp_path / "run" / "run.jsonl").read_bytes() == before
+
+
+def _interrupted(
+    suite: Path, out: Path, number: signal.Signals, after_lines: int, delay_s: float = 0.0
+) -> int:
+    """Start a run, send a signal once some lines are written, and return its exit code."""
+    process = subprocess.Popen(
+        _command("run", "--suite", suite, "--device", "cpu", "--no-ceilings", "--out", out, "--quiet"),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    file, deadline = out / "run.jsonl", time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if file.exists() and file.read_bytes().count(b"\n") > after_lines:
+            break
+        time.sleep(0.005)
+    time.sleep(delay_s)
+    process.send_signal(number)
+    return process.wait(timeout=30)
+
+
+def _resumed(out: Path) -> Run:
+    done = _quantroof("run", "--resume", out, "--quiet")
+    assert done.returncode == 0, done.stderr
+    return read_run(out)
+
+
+def _assert_each_planned_line_once(run: Run) -> None:
+    assert run.complete
+    assert Counter(m.key for m in run.measurements) == Counter(run.info.plan)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_saves_and_resume_finishes_without_repeating(
+    suite: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Exit code 130, a readable run that says interrupted, and a resume that measures the rest only."""
+    suite.write_text(
+        SUITE.replace("seconds_per_case = 0.05", "seconds_per_case = 0.4").replace("0.5", "0.0001")
+    )
+    code = _interrupted(suite, tmp_path / "run", number, after_lines=2)
+    first = read_run(tmp_path / "run")
+
+    assert code == 130
+    assert first.ends[-1].outcome == "interrupted"
+    assert 2 <= len(first.measurements) < 6
+    finished = _resumed(tmp_path / "run")
+    assert finished.measurements[: len(first.measurements)] == first.measurements
+    _assert_each_planned_line_once(finished)
+
+
+def _survives_kills(suite: Path, out: Path, times: int) -> None:
+    rng = random.Random(times)
+    for attempt in range(times):
+        directory = out / str(attempt)
+        code = _interrupted(
+            suite, directory, signal.SIGKILL, after_lines=rng.randrange(6), delay_s=rng.random() * 0.1
+        )
+        assert code in (-signal.SIGKILL, 0)
+        if code == 0:
+            continue  # the run was quicker than the signal
+        before = read_run(directory).measurements
+        finished = _resumed(directory)
+        assert finished.measurements[: len(before)] == before
+        _assert_each_planned_line_once(finished)
+
+
+def test_killed_at_random_moments_a_run_stays_readable_and_resumable(suite: Path, tmp_path: Path) -> None:
+    """SIGKILL at 5 random moments: nothing whole is lost, nothing is measured twice."""
+    _survives_kills(suite, tmp_path, 5)
+
+
+@pytest.mark.slow
+def test_killed_at_fifty_random_moments(suite: Path, tmp_path: Path) -> None:
+    """The same, 50 times."""
+    _survives_kills(suite, tmp_path, 50)
