@@ -82,7 +82,7 @@ class FormatOnGpu(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CurvePoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Latency of a decode step at a batch, in seconds with its band."""
+    """Latency of a decode step, in seconds with its band. `source` is that of its linear layers."""
 
     batch: int
     seconds: float

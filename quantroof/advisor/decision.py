@@ -13,6 +13,7 @@ from quantroof.advisor.linear_time import Timer
 from quantroof.advisor.machine import Machine
 from quantroof.advisor.models import Model
 from quantroof.advisor.options import Weigher
+from quantroof.advisor.step import Step
 from quantroof.advisor.timings import TimingTable
 from quantroof.errors import UsageError
 
@@ -77,22 +78,18 @@ def _refusal(weigher: Weigher, options: list[Option]) -> str:
             return f"no format and GPU count holds {model} on {machine}{reason}"
         tokens, where = (
             weigher.longest_context(longest.format, longest.gpus),
-            f"{longest.format} on {_gpus(longest)}",
+            f"{longest.format} on {weigher.timer.machine.count(longest.gpus)}",
         )
         return (
             f"no option holds one sequence of {weigher.request.context} tokens; {where} would hold {tokens}"
         )
     best = min(timed, key=lambda o: weigher.decode(o.format, o.gpus, 1).total.seconds)
     took = weigher.decode(best.format, best.gpus, 1).total
-    fastest = f"{best.format} on {_gpus(best)}"
+    fastest = f"{best.format} on {weigher.timer.machine.count(best.gpus)}"
     return (
         f"nothing meets the targets with {model} on {machine}; the quickest is {fastest}: "
         f"{took.seconds * 1e3:.2f} ms a token at batch 1 (roof {(took.floor or 0) * 1e3:.2f} ms)"
     )
-
-
-def _gpus(option: Option) -> str:
-    return f"{option.gpus} GPU{'s' if option.gpus > 1 else ''}"
 
 
 def _curves(weigher: Weigher, counts: Iterable[int]) -> Iterable[Curve]:
@@ -102,16 +99,15 @@ def _curves(weigher: Weigher, counts: Iterable[int]) -> Iterable[Curve]:
             option = weigher.weigh(name, gpus)
             if option.decode is None:
                 continue
-            points = []
-            for batch in (b for b in CURVE_BATCHES if b <= option.fit.sequences):
-                time = weigher.decode(name, gpus, batch).total
-                points.append(
-                    CurvePoint(
-                        batch=batch, seconds=time.seconds, low=time.low, high=time.high, source=time.source
-                    )
-                )
+            batches = (batch for batch in CURVE_BATCHES if batch <= option.fit.sequences)
+            points = [_curve_point(weigher.decode(name, gpus, batch), batch) for batch in batches]
             yield Curve(format=name, gpus=gpus, points=tuple(points))
             break
+
+
+def _curve_point(step: Step, batch: int) -> CurvePoint:
+    time, source = step.total, step.linear_source
+    return CurvePoint(batch=batch, seconds=time.seconds, low=time.low, high=time.high, source=source)
 
 
 def _remarks(model: Model, machine: Machine, table: TimingTable, request: Request) -> Iterable[str]:
@@ -123,6 +119,8 @@ def _remarks(model: Model, machine: Machine, table: TimingTable, request: Reques
             f"{request.assumptions.memory_efficiency:.0%} of the bandwidth and "
             f"{request.assumptions.compute_efficiency:.0%} of the matrix rate"
         )
+    else:
+        yield "attention, all-reduces and layers unlike any of the run are modelled at stated efficiencies"
     if not model.verified:
         yield f"the sizes of {model.id} are not from its official config.json: {model.note or model.source}"
     if machine.link is not None and machine.is_gpu:

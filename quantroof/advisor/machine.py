@@ -34,12 +34,14 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     matrix: dict[str, Rate]
     capability: tuple[int, int] | None = None
     link: Link | None = None
+    is_gpu: bool = True
     simulated: bool = False
 
-    @property
-    def is_gpu(self) -> bool:
-        """A CPU has no compute capability."""
-        return self.capability is not None
+    def count(self, number: int) -> str:
+        """How many of it, in words: `1 GPU`, `4 GPUs`; a CPU stands alone."""
+        if not self.is_gpu:
+            return "this CPU"
+        return f"{number} GPU{'s' if number > 1 else ''}"
 
     def compute_name(self, element: str) -> str:
         """What products of an element run in: engines serve in fp16 where there is no bf16 matrix unit."""
@@ -107,6 +109,7 @@ def from_run(run: Run, device: Device) -> Machine:
         },
         capability=device.capability,
         link=link_of(device.profile_id) if device.profile_id else None,
+        is_gpu=device.kind != "cpu",
         simulated=run.info.simulated,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from quantroof.advisor.estimate import Estimate, total
+from quantroof.advisor.estimate import Estimate, Source, total
 from quantroof.advisor.layers import linear_layers
 from quantroof.advisor.linear_time import Timer, wide_scheme
 from quantroof.advisor.memory import kv_bytes
@@ -34,6 +34,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[Part, ...]
     total: Estimate
     joules: float | None = None
+
+    @property
+    def linear_source(self) -> Source:
+        """Where the times of the linear layers come from; attention and all-reduces are always modelled."""
+        return self.part("linear").source
 
     def part(self, name: str) -> Estimate:
         """The sum of the parts whose name starts so."""

@@ -31,7 +31,7 @@ def print_advice(
         click.echo(f"- {line}")
     if shown is not None and explained:
         rows = [(line.what, line.formula, line.result) for line in explain(advice, shown)]
-        click.echo(f"\n{_name(shown)}, step by step")
+        click.echo(f"\n{_name(advice, shown)}, step by step")
         click.echo(table(("what", "formula with its numbers", "result"), rows))
     if shown is not None and emit is not None:
         _print_launch(vllm(advice, shown))
@@ -41,14 +41,15 @@ def _notes(advice: Advice, shown: Option | None) -> Iterator[str]:
     if shown is not None and shown.prefill is not None:
         prompt = shown.prefill.total
         took = f"{prompt.seconds * 1e3:.0f} ms ({prompt.source})"
-        yield f"{_name(shown)}: the first token of a {advice.request.context}-token prompt takes {took}"
+        context = advice.request.context
+        yield f"{_name(advice, shown)}: the first token of a {context}-token prompt takes {took}"
     if shown is not None:
-        yield from (f"{_name(shown)}: {caveat}" for caveat in shown.caveats)
+        yield from (f"{_name(advice, shown)}: {caveat}" for caveat in shown.caveats)
     yield from advice.remarks
 
 
-def _name(option: Option) -> str:
-    return f"{option.format} on {option.gpus} GPU{'s' if option.gpus > 1 else ''}"
+def _name(advice: Advice, option: Option) -> str:
+    return f"{option.format} on {advice.machine.count(option.gpus)}"
 
 
 def _print_launch(launch: Launch) -> None:

@@ -8,7 +8,7 @@ from quantroof.advisor.advice import Advice, FormatOnGpu, Option
 
 NONE = "-"
 OPTION_HEADINGS = (
-    "option", "GPUs", "ms/token", "band", "batch", "source", "sequences", "tok/s per GPU", "$/M tok",
+    "option", "GPUs", "ms/token", "band", "batch", "linear layers", "sequences", "tok/s per GPU", "$/M tok",
     "$/month", "J/tok", "verdict",
 )  # fmt: skip
 FORMAT_HEADINGS = ("format", "bits/weight", "computes in", "rate", "ridge batch", "measured against bf16")
@@ -26,9 +26,9 @@ def headline(advice: Advice) -> str:
     subject = f"{mark}{advice.model.id} on {advice.machine.name}, {', '.join(asked)}"
     if best is None or best.decode is None:
         return f"{subject}: nothing meets the targets."
-    gpus, took = best.total_gpus or best.gpus, best.decode.total
-    count = f"{gpus} GPU{'s' if gpus > 1 else ''}"
-    speed = f"{took.seconds * 1e3:.1f} ms at batch {best.batch} ({took.source})"
+    count = advice.machine.count(best.total_gpus or best.gpus)
+    took = f"{best.decode.total.seconds * 1e3:.1f} ms a token at batch {best.batch}"
+    speed = f"{took} (linear layers {best.decode.linear_source})"
     return f"{subject}: {best.format} on {count}, {speed}."
 
 
@@ -48,7 +48,7 @@ def option_row(option: Option) -> tuple[str, ...]:
         f"{time.seconds * 1e3:.2f}",
         f"{time.low * 1e3:.2f}..{time.high * 1e3:.2f}",
         str(option.batch or 1),
-        time.source,
+        option.decode.linear_source,
         str(option.fit.sequences),
         _cell(speed, ".1f"),
         _cell(option.usd_per_million_tokens, ".2f"),

@@ -39,7 +39,12 @@ def figures(subjects: list[Subject]) -> dict[str, Any]:
         "bandwidth": bandwidth_figure(subjects),
         "state": state_figure(subjects),
     }
-    return {name: json.loads(figure.to_json()) for name, figure in built.items()}
+    return {name: as_json(figure) for name, figure in built.items()}
+
+
+def as_json(figure: go.Figure) -> Any:
+    """A figure as the plain data that plotly.js reads."""
+    return json.loads(figure.to_json())
 
 
 def roofline_figure(subjects: list[Subject]) -> go.Figure:

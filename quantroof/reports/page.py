@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from quantroof.advisor.advice import Advice
+from quantroof.reports import advice as advice_words
 from quantroof.reports import header, methods, units
+from quantroof.reports.advice_section import curves_figure, picture
 from quantroof.reports.answers import Answers
 from quantroof.reports.bundle import Bundle, asset, pack_json, plotly_bundle, sha256
 from quantroof.reports.columns import page_data
-from quantroof.reports.figures import STATES, figures, reported_states
+from quantroof.reports.figures import STATES, as_json, figures, reported_states
 from quantroof.reports.unmeasured import unmeasured
 
 Reader = Literal["health", "formats", "ci"]
@@ -24,24 +27,31 @@ _PRESETS: dict[Reader, dict[str, str]] = {
 }
 SCRIPTS = (
     "unpack.js", "data.js", "state.js", "elements.js", "rows.js", "chart.js", "labels.js", "controls.js",
-    "formats.js", "points.js", "changes.js", "record.js", "panels.js", "main.js",
+    "formats.js", "points.js", "changes.js", "record.js", "panels.js", "advice.js", "main.js",
 )  # fmt: skip
 
 
-def html(given: Answers, *, reader: Reader = "health", beside: bool = False) -> str:
+def html(
+    given: Answers, *, reader: Reader = "health", beside: bool = False, advice: Advice | None = None
+) -> str:
     """The page. With `beside` plotly.js is a file next to it, by the bundle's file name."""
     bundle = plotly_bundle()
     script = f'(() => {{\n"use strict";\n{asset(*SCRIPTS)}}})();\n'
     data = page_data(given.subjects, given.choices, given.comparison)
     data["preset"] = _PRESETS[reader]
     built = figures(given.subjects)
+    if advice is not None:
+        built["advice"] = as_json(curves_figure(advice))
     return str(
         _template().render(
             given=given,
             sections=READERS[reader],
+            advice=advice,
+            advice_words=advice_words,
+            flow=picture(advice) if advice else None,
             title=f"quantroof: {', '.join(run.info.run_id for run in given.runs)}",
             policy=content_policy(script, bundle, beside=beside),
-            style=asset("style.css"),
+            style=asset("style.css", "advice.css"),
             script=script,
             data=pack_json({"data": data, "figures": built}),
             plotly=None if beside else bundle.packed,

@@ -10,6 +10,7 @@ import click
 from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
+    from quantroof.advisor.advice import Advice
     from quantroof.reports.answers import Answers
     from quantroof.reports.page import Reader
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option("--plotlyjs", type=click.Choice(["inside", "beside"]), default="inside",
               help="Beside writes plotly.js as its own file, for folders of many reports.")  # fmt: skip
+@click.option("--model", help="What the serving section is about; default a usual one for the device.")
 @click.option("--png", is_flag=True, help="Also write a picture of the page beside it (needs chromium).")
 def command(
     runs: tuple[Path, ...],
@@ -38,6 +40,7 @@ def command(
     form: str,
     reader: Reader,
     plotlyjs: str,
+    model: str | None,
     png: bool,
 ) -> None:
     """Write one self-contained HTML file that opens from disk without a network, and print its path."""
@@ -54,7 +57,7 @@ def command(
         write_to(target, lambda file: file.write_text(markdown(given), encoding="utf-8"))
         click.echo(str(target))
         return
-    _write_page(given, target, reader, beside=plotlyjs == "beside")
+    _write_page(given, target, reader, beside=plotlyjs == "beside", model=model)
     click.echo(str(target))
     if png:
         from quantroof.reports.picture import picture
@@ -62,13 +65,26 @@ def command(
         click.echo(str(picture(target)))
 
 
-def _write_page(given: Answers, target: Path, reader: Reader, *, beside: bool) -> None:
+def _write_page(given: Answers, target: Path, reader: Reader, *, beside: bool, model: str | None) -> None:
     from quantroof.reports.bundle import plotly_bundle
     from quantroof.reports.files import write_to
     from quantroof.reports.page import html
 
-    page = html(given, reader=reader, beside=beside)
+    page = html(given, reader=reader, beside=beside, advice=_advice(given, model))
     write_to(target, lambda file: file.write_text(page, encoding="utf-8"))
     if beside:
         bundle = plotly_bundle()
         write_to(target.parent / bundle.file_name, lambda file: file.write_bytes(bundle.text))
+
+
+def _advice(given: Answers, model: str | None) -> Advice | None:
+    """The serving section, left out with a remark where the run cannot answer it and nobody asked."""
+    from quantroof.reports.advice_section import advice_for
+
+    try:
+        return advice_for(given.runs[0], model)
+    except UsageError as error:
+        if model is not None:
+            raise
+        click.echo(f"no serving section: {error}", err=True)
+        return None

@@ -17,16 +17,26 @@ function drawControls() {
   if (place) [...document.querySelectorAll(`#${CSS.escape(place)} button`)].find((b) => b.textContent === focused)?.focus();
 }
 
-function drawAll() {
-  drawControls();
+function drawTables() {
   drawFormats();
   drawChanges();
   drawPoints();
-  if (!window.Plotly) return Promise.resolve();
+}
+
+function drawPanels() {
   drawBandwidth();
   drawState();
+  drawAdvice();
+}
+
+function drawAll() {
+  drawControls();
+  drawTables();
+  drawPanels();
   return drawCharts();
 }
+
+const nextFrame = () => new Promise((resolve) => setTimeout(resolve));
 
 function printMode(on) {
   document.documentElement.classList.toggle("print", on);
@@ -37,7 +47,7 @@ function printMode(on) {
 function listen() {
   onState(CHART_KEYS, () => { drawControls(); drawCharts(); });
   onState(["layer", "dev", "cell"], drawFormats);
-  onState(["dev"], () => { drawBandwidth(); drawState(); });
+  onState(["dev"], drawPanels);
   onState(["v"], drawChanges);
   onState(["q", "sort"], drawPoints);
   onState(["rec"], drawRecord);
@@ -63,18 +73,21 @@ function preset() {
 }
 
 async function start() {
+  const library = startPlotly(); // both blocks are unpacked at once
   ({ data, figures } = JSON.parse(await unpack("data")));
   preset();
   fold();
   readHash();
   setUpPoints();
   setUpRecord();
+  drawTables();
+  await library;
   if (timedCount()) {
-    await startPlotly();
-    await drawAll();
+    drawControls();
+    await drawCharts();
+    await nextFrame(); // the roofline is on the screen before the smaller figures are begun
+    drawPanels();
     listen();
-  } else {
-    drawPoints();
   }
   drawRecord();
   document.documentElement.dataset.ready = "yes";

@@ -1,0 +1,10 @@
+// The advisor's curves: latency of a decode step against batch, one line a format.
+
+function drawAdvice() {
+  if (!figures.advice || !byId("advice-curves")) return;
+  const traces = figures.advice.data.map((trace) => {
+    const color = trace.meta.colour[isDark() ? 1 : 0];
+    return { ...trace, line: { ...trace.line, color }, marker: { ...trace.marker, color } };
+  });
+  Plotly.react("advice-curves", traces, sized(figures.advice.layout, 360), PLAIN);
+}
