@@ -43,7 +43,7 @@ class Program:
     function: Any
     grid: tuple[int, int, int]
     arguments: tuple[str, ...]
-    constants: Mapping[str, int | bool | str]
+    constants: Mapping[str, int | float | bool | str]
     num_warps: int
     num_stages: int
     weights_per_iteration: int | None = None

@@ -15,13 +15,13 @@ class Interpreter:
 
     def __init__(self) -> None:
         self._pool = ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=_interpret)
-        self._results: dict[tuple[str, str], Future[dict[str, float]]] = {}
+        self._results: dict[tuple[str, str, str], Future[dict[str, float]]] = {}
 
-    def submit(self, kernel: str, case: str) -> Future[dict[str, float]]:
-        """Start (or find) the computation of a kernel on a case."""
-        key = (kernel, case)
+    def submit(self, kernel: str, case: str, capability: str) -> Future[dict[str, float]]:
+        """Start (or find) the computation of a kernel on a case, configured for a compute capability."""
+        key = (kernel, case, capability)
         if key not in self._results:
-            self._results[key] = self._pool.submit(run_interpreted, kernel, case)
+            self._results[key] = self._pool.submit(run_interpreted, *key)
         return self._results[key]
 
     def close(self) -> None:
@@ -36,7 +36,7 @@ def _interpret() -> None:
     torch.set_num_threads(1)
 
 
-def run_interpreted(kernel: str, case: str) -> dict[str, float]:
+def run_interpreted(kernel: str, case: str, capability: str = "9.0") -> dict[str, float]:
     """Build a kernel on CPU tensors, call it three times, compare with fp64 of the values it was given.
 
     Returns the relative Frobenius error, the tolerance, and how far apart repeated calls were.
@@ -51,7 +51,7 @@ def run_interpreted(kernel: str, case: str) -> dict[str, float]:
 
     parsed = Case.parse(case)
     # Tensors live on the CPU; sm_count makes the formula split K as it would on a small GPU.
-    device = Device(kind="cpu", index=0, name="interpreter", compute_capability="9.0", sm_count=4)
+    device = Device(kind="cpu", index=0, name="interpreter", compute_capability=capability, sm_count=4)
     problem = Problem(parsed, device, seed=7)
     prepared = registry.load().kernels[kernel].build(problem)
     assert not isinstance(prepared, Skip), prepared

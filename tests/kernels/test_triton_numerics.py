@@ -38,11 +38,42 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("kernel", "case"), CASES)
-def test_kernel_matches_float64(kernel: str, case: str, interpreter: Interpreter) -> None:
+_DENSE = {
+    "triton.bf16": "bf16-bf16-bf16",
+    "triton.fp16": "fp16-fp16-fp16",
+    "triton.fp8": "fp8_e4m3.tensor-fp8_e4m3.tensor-bf16",
+    "triton.quant+fp8": "fp8_e4m3.channel-fp8_e4m3.token.from_bf16-bf16",
+    "triton.int8": "int8.channel-int8.token-bf16",
+    "triton.quant+int8": "int8.channel-int8.token.from_bf16-bf16",
+}
+_DENSE_SHAPES = (
+    (1, 128, 1024),
+    (2, 80, 192),
+    (16, 272, 320),
+    (17, 64, 512),
+    (64, 128, 256),
+    (65, 144, 192),
+    (130, 272, 128),
+)
+CASES += [
+    (kernel, f"{'gemv' if m == 1 else 'gemm'}/{formats}/m{m}-n{n}-k{k}")
+    for kernel, formats in _DENSE.items()
+    for m, n, k in _DENSE_SHAPES
+]
+# 9.0 takes wgmma's fragment order and TMA; 8.9 takes mma.sync's order and plain pointers.
+JOBS = [
+    (kernel, case, capability)
+    for kernel, case in CASES
+    for capability in ("9.0", "8.9")
+    if capability == "9.0" or "m1-" in case or "m65-" in case or "m17-" in case
+]
+
+
+@pytest.mark.parametrize(("kernel", "case", "capability"), JOBS)
+def test_kernel_matches_float64(kernel: str, case: str, capability: str, interpreter: Interpreter) -> None:
     """The relative error is within the format's tolerance, and calling again gives the same bits."""
-    for submitted in CASES:
+    for submitted in JOBS:
         interpreter.submit(*submitted)
-    result = interpreter.submit(kernel, case).result(timeout=120)
+    result = interpreter.submit(kernel, case, capability).result(timeout=120)
     assert result["error"] <= result["tolerance"]
     assert result["again"] == 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 from quantroof.kernels.linear.skinny import Tiling, balanced_split, padded_rows
+from quantroof.kernels.linear.workspace import workspace
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.program import MachineCode, Program, Target
 from quantroof.kernels.registry import Kernel, Prepared, Skip
@@ -110,7 +111,7 @@ def _build(problem: Problem) -> Prepared:
     code = program(case, Target.of(problem.device))
     x = problem.arriving
     y = torch.full((case.m, case.n), float("nan"), dtype=torch.bfloat16, device=x.device)
-    partials, counters = workspace(code, x.device)
+    partials, counters = workspace(code, x.device, torch.float32)
 
     def call(packed: Any, scales: Any, zeros: Any, order: Any) -> torch.Tensor:
         code.launch(x, packed, scales, zeros, order, y, partials, counters, case.m, case.n, case.k)
@@ -144,16 +145,6 @@ def _packed(problem: Problem, code: Program) -> tuple[torch.Tensor, ...]:
         zeros,
         order,
     )
-
-
-def workspace(code: Program, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Partial sums and zeroed counters of one Prepared, which serves one stream at a time."""
-    import torch
-
-    tiles_n, split, tiles_m = code.grid
-    size = int(code.constants["BN"]) * int(code.constants["BM"]) * split if split > 1 else 0
-    partials = torch.empty(max(1, tiles_n * tiles_m * size), dtype=torch.float32, device=device)
-    return partials, torch.zeros(tiles_n * tiles_m, dtype=torch.int32, device=device)
 
 
 _EXPECTS = {

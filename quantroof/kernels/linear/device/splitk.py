@@ -17,9 +17,10 @@ _ALL_AT_ONCE = tl.constexpr(16 * 1024)
 
 @triton.jit
 def reduce_parts(acc, partials, counters, tile, part, SPLIT: tl.constexpr):
-    """Give `acc` [rows, cols] fp32 of one part to the workspace; return (the tile's sum, whether I am last).
+    """Give `acc` [rows, cols] of one part to the workspace; return (the tile's sum, whether I am last).
 
-    `partials` holds SPLIT * rows * cols fp32 a tile, `counters` one int32 a tile, zero between launches.
+    `partials` holds SPLIT * rows * cols of acc's type a tile, `counters` one int32 a tile, zero between
+    launches.
     """
     rows: tl.constexpr = acc.shape[0]
     cols: tl.constexpr = acc.shape[1]
@@ -31,7 +32,7 @@ def reduce_parts(acc, partials, counters, tile, part, SPLIT: tl.constexpr):
     arrived = tl.atomic_add(counters + tile, 1, sem="acq_rel", scope="gpu")
     last = arrived == SPLIT - 1
     if last:
-        acc = tl.zeros((rows, cols), tl.float32)
+        acc = tl.zeros((rows, cols), acc.dtype)
         first = partials + (tile * SPLIT).to(tl.int64) * (rows * cols)
         # .cg reads L2, where the other programs' stores are; an L1 line could be stale.
         if rows * cols * SPLIT <= _ALL_AT_ONCE:

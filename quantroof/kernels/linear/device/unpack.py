@@ -9,6 +9,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from quantroof.kernels.device.numerics import INTERPRETED, to_bf16
 from quantroof.kernels.formats import nf4_levels
 from quantroof.kernels.linear.device import assembly
 from quantroof.kernels.linear.device.fragments import (
@@ -21,7 +22,6 @@ from quantroof.kernels.linear.device.fragments import (
     words_4bit,
     words_8bit,
 )
-from quantroof.kernels.linear.device.numerics import INTERPRETED, to_bf16
 
 _INT4 = assembly.INT4
 _INT4_SCALED = assembly.INT4_SCALED

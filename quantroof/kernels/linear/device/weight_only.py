@@ -13,7 +13,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from quantroof.kernels.linear.device.numerics import dot, to_bf16
+from quantroof.kernels.device.numerics import dot, to_bf16
 from quantroof.kernels.linear.device.splitk import reduce_parts
 from quantroof.kernels.linear.device.unpack import unpack, unpack_scaled
 
