@@ -121,6 +121,7 @@ class _Tables:
                     "summary": SCHEMES[name].summary if name in SCHEMES else "",
                     "competes": can_win(name),
                     "compute": computes[name],
+                    "variant": palette.family(name) != name,
                 }
                 for name in self.schemes
             ],

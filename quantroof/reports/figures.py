@@ -61,9 +61,11 @@ def roofline_figure(subjects: list[Subject]) -> go.Figure:
     figure.update_yaxes(**_decades(1e3, 1e18, lambda value: units.si(value, "FLOP/s", 1)))
     for index, subject in enumerate(subjects):
         bases = {"measured": subject.measured, "datasheet": subject.datasheet, "held": subject.held}
+        top = max((rate for roofs in bases.values() if roofs for rate in roofs.matrix.values()), default=None)
         for basis, roofs in bases.items():
             if roofs is not None:
-                _add_roofs(figure, go, index, subject.label, basis, roofs, low, high)
+                given = {"subject": index, "label": subject.label, "basis": basis}
+                _add_roofs(figure, given, roofs, top, low, high)
     return figure
 
 
@@ -184,26 +186,36 @@ def _decades(low: float, high: float, text: Callable[[float], str]) -> dict[str,
 
 
 def _add_roofs(
-    figure: go.Figure, go: Any, subject: int, label: str, basis: str, roofs: Roofs, low: float, high: float
+    figure: go.Figure, given: dict[str, Any], roofs: Roofs, top: float | None, low: float, high: float
 ) -> None:
-    """The memory roof up to the highest ridge, and a flat roof per matrix rate from its own ridge on."""
+    """The memory roof up to the highest ridge, and a flat roof per matrix rate from its own ridge on.
+
+    Where a basis has no matrix rate of its own, `top`, the device's highest, ends its memory roof.
+    """
     bandwidth = roofs.read_bandwidth()
-    top = max(roofs.matrix.values(), default=None)
+    peak = max(roofs.matrix.values(), default=top)
     if bandwidth is not None:
-        end = min(roofline.ridge_point(top, bandwidth), high) if top else high
-        _add_line(figure, go, [low, end], [low * bandwidth, end * bandwidth], {
-            "subject": subject, "label": label, "basis": basis, "quantity": "bandwidth", "name": "read",
-            "rate": bandwidth, "text": units.si(bandwidth, "B/s"),
-        })  # fmt: skip
+        end = min(roofline.ridge_point(peak, bandwidth), high) if peak else high
+        text = units.si(bandwidth, "B/s")
+        meta = {**given, "quantity": "bandwidth", "name": "read", "rate": bandwidth, "text": text}
+        _add_line(figure, (low, end), (low * bandwidth, end * bandwidth), meta)
     for name, reached in sorted(roofs.matrix.items(), key=lambda item: -item[1]):
         start = roofline.ridge_point(reached, bandwidth) if bandwidth else low
-        _add_line(figure, go, [min(start, high), high], [reached, reached], {
-            "subject": subject, "label": label, "basis": basis, "quantity": "matrix", "name": name,
-            "rate": reached, "text": units.si(reached, "FLOP/s"),
-        })  # fmt: skip
+        meta = {
+            **given,
+            "quantity": "matrix",
+            "name": name,
+            "rate": reached,
+            "text": units.si(reached, "FLOP/s"),
+        }
+        _add_line(figure, (min(max(start, low), high), high), (reached, reached), meta)
 
 
-def _add_line(figure: go.Figure, go: Any, x: list[float], y: list[float], meta: dict[str, Any]) -> None:
+def _add_line(
+    figure: go.Figure, x: tuple[float, float], y: tuple[float, float], meta: dict[str, Any]
+) -> None:
+    import plotly.graph_objects as go
+
     what = f"{meta['label']}: {meta['name']} roof, {BASES[meta['basis']]}, {meta['text']}"
     steps = 24  # plotly shows a hover text at vertices only
     figure.add_trace(

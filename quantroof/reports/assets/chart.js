@@ -34,6 +34,9 @@ function groupRows(rows) {
   return [...groups.values()];
 }
 
+// A variant has its format's colour: a dot in the mark and a dashed path tell it apart.
+const symbol = (row, hollow = "") => data.providers[providerOf(row)].symbol + hollow + (data.schemes[schemeOf(row)].variant ? "-dot" : "");
+
 function pointTrace({ scheme, panel, rows }) {
   const path = state.show === "path";
   if (path) rows.sort((a, b) => caseOf("m", a) - caseOf("m", b));
@@ -42,10 +45,10 @@ function pointTrace({ scheme, panel, rows }) {
     type: "scatter", mode: path ? "lines+markers" : "markers", name: data.schemes[scheme].name,
     x: rows.map(intensity), y: rows.map(height), customdata: rows,
     text: rows.map(hoverText), hovertemplate: "%{text}<extra></extra>",
-    line: { color: colour(scheme), width: 1.5 },
+    line: { color: colour(scheme), width: 1.5, dash: data.schemes[scheme].variant ? "dash" : "solid" },
     marker: {
       color: colour(scheme), size: isNarrow() ? 7 : 8, opacity: 0.92,
-      symbol: rows.map((row) => data.providers[providerOf(row)].symbol),
+      symbol: rows.map((row) => symbol(row)),
       line: { color: flagged.map((bad) => ink(bad ? "--bad" : "--ground")), width: flagged.map((bad) => (bad ? 2 : 0.6)) },
     },
     xaxis: axis("x", panel), yaxis: axis("y", panel),
@@ -65,7 +68,7 @@ function baseTraces({ scheme, panel, rows }) {
     },
     {
       ...axes, mode: "markers", x: both.map(intensity), y: both.map(before),
-      marker: { color: colour(scheme), size: 8, symbol: both.map((row) => `${data.providers[providerOf(row)].symbol}-open`) },
+      marker: { color: colour(scheme), size: 8, symbol: both.map((row) => symbol(row, "-open")) },
     },
   ];
 }

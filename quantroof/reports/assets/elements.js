@@ -16,7 +16,7 @@ function chip(text, pressed, onclick, swatch = null, title = null) {
 }
 
 function swatch(scheme) {
-  const mark = element("span", { class: "swatch", "aria-hidden": "true" });
+  const mark = element("span", { class: data.schemes[scheme].variant ? "swatch variant" : "swatch", "aria-hidden": "true" });
   mark.style.background = colour(scheme);
   return mark;
 }

@@ -36,7 +36,7 @@ function drawAll() {
   return drawCharts();
 }
 
-const nextFrame = () => new Promise((resolve) => setTimeout(resolve));
+const nextFrame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
 
 function printMode(on) {
   document.documentElement.classList.toggle("print", on);
