@@ -60,6 +60,6 @@ def main(arguments: list[str] | None = None) -> None:
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:
         # `quantroof show | head`: the reader has what it wanted; keep Python from complaining at exit.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         code = ExitCode.OK
     sys.exit(int(code or 0))

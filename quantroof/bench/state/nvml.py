@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from quantroof.hwprofiles.nvml import ask, number
+
 _PERIOD_S = 0.02
-# NVML's "value not available" sentinels: all bits set in the width of the field.
-_SENTINELS = frozenset({0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF, -1})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,50 +49,37 @@ class Nvml:
         """The device by UUID, else by physical index; None where NVML is missing or refuses."""
         try:
             import pynvml
-        except ImportError:
-            return None
-        try:
+
             pynvml.nvmlInit()
-            if uuid is not None:
-                return cls(pynvml, pynvml.nvmlDeviceGetHandleByUUID(uuid))
-            return None if index is None else cls(pynvml, pynvml.nvmlDeviceGetHandleByIndex(index))
-        except pynvml.NVMLError:
+        except (ImportError, pynvml.NVMLError):
             return None
+        if uuid is not None:
+            handle = ask(pynvml.nvmlDeviceGetHandleByUUID, uuid)
+        else:
+            handle = None if index is None else ask(pynvml.nvmlDeviceGetHandleByIndex, index)
+        return None if handle is None else cls(pynvml, handle)
 
     def reading(self) -> Reading:
         """Clocks, temperature and reasons now."""
         n, h = self._nvml, self._handle
-        reasons = self._ask(lambda: n.nvmlDeviceGetCurrentClocksEventReasons(h))
         return Reading(
             at_ns=time.monotonic_ns(),
-            sm_mhz=self._ask(lambda: n.nvmlDeviceGetClockInfo(h, n.NVML_CLOCK_SM)),
-            memory_mhz=self._ask(lambda: n.nvmlDeviceGetClockInfo(h, n.NVML_CLOCK_MEM)),
-            temperature_c=self._ask(lambda: n.nvmlDeviceGetTemperature(h, n.NVML_TEMPERATURE_GPU)),
-            reasons=None if reasons is None else int(reasons),
+            sm_mhz=number(n.nvmlDeviceGetClockInfo, h, n.NVML_CLOCK_SM),
+            memory_mhz=number(n.nvmlDeviceGetClockInfo, h, n.NVML_CLOCK_MEM),
+            temperature_c=number(n.nvmlDeviceGetTemperature, h, n.NVML_TEMPERATURE_GPU),
+            reasons=number(n.nvmlDeviceGetCurrentClocksEventReasons, h),
         )
 
     def counters(self) -> Counters:
         """Total energy, uncorrected memory errors since the driver was loaded, compute processes."""
         n, h = self._nvml, self._handle
+        processes = ask(n.nvmlDeviceGetComputeRunningProcesses, h)
+        kinds = (n.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, n.NVML_VOLATILE_ECC)
         return Counters(
-            energy_mj=self._ask(lambda: n.nvmlDeviceGetTotalEnergyConsumption(h)),
-            ecc_errors=self._ask(
-                lambda: n.nvmlDeviceGetTotalEccErrors(
-                    h, n.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, n.NVML_VOLATILE_ECC
-                )
-            ),
-            processes=self._ask_int(lambda: len(n.nvmlDeviceGetComputeRunningProcesses(h))),
+            energy_mj=number(n.nvmlDeviceGetTotalEnergyConsumption, h),
+            ecc_errors=number(n.nvmlDeviceGetTotalEccErrors, h, *kinds),
+            processes=None if processes is None else len(processes),
         )
-
-    def _ask(self, question: Callable[[], Any]) -> float | None:
-        with suppress(self._nvml.NVMLError, AttributeError):
-            value = question()
-            return None if value in _SENTINELS else float(value)
-        return None
-
-    def _ask_int(self, question: Callable[[], Any]) -> int | None:
-        answer = self._ask(question)
-        return None if answer is None else int(answer)
 
 
 class Watch:
