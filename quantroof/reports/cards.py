@@ -8,7 +8,7 @@ from typing import Literal
 from quantroof.reports import units
 from quantroof.reports.choice import BASELINE, LayerChoice, can_win, crossover, overall
 from quantroof.reports.comparison import VERDICTS, RunComparison
-from quantroof.reports.health import BANDWIDTH_FLOOR, SIBLING_FLOOR, Health
+from quantroof.reports.health import BANDWIDTH_FLOOR, READ, SIBLING_FLOOR, Health
 
 Tone = Literal["good", "bad", "unsure", "none"]
 _FACTS = 3
@@ -112,9 +112,15 @@ def _rivals(times: dict[str, float]) -> list[str]:
 
 def _ceiling_facts(health: Health) -> list[str]:
     """The read bandwidth in figures: the first thing asked of a memory system."""
-    return [
-        f"{row.subject}: read {units.si(row.measured, 'B/s')}"
-        + (f", {units.percent(row.against_datasheet)} of the datasheet" if row.datasheet else "")
-        for row in health.rows
-        if row.quantity == "bandwidth" and row.name == "read" and not row.low
-    ]
+    reads = [row for row in health.rows if row.quantity == "bandwidth" and row.name == READ]
+    if not reads:
+        return []
+    figures = _span([units.si(rate, "B/s") for rate in sorted(row.measured for row in reads)])
+    shares = sorted(share for row in reads if (share := row.against_datasheet) is not None)
+    where = reads[0].subject if len(reads) == 1 else f"{len(reads)} devices"
+    of_sheet = f", {_span([units.percent(share) for share in shares])} of the datasheet" if shares else ""
+    return [f"{where}: read {figures}{of_sheet}"]
+
+
+def _span(texts: list[str]) -> str:
+    return texts[0] if texts[0] == texts[-1] else f"{texts[0]} to {texts[-1]}"

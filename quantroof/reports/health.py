@@ -109,9 +109,12 @@ def _slow(label: str, rows: list[CeilingRow]) -> str | None:
     low = [row for row in rows if row.subject == label and row.low]
     if not low:
         return None
-    beside = [f"{row.name} {units.change(1 + d)}" for row in low if (d := row.against_siblings) is not None]
-    if beside:
-        return f"{label}: {', '.join(beside)} against its siblings' median"
+    total = sum(row.subject == label for row in rows)
+    worst = [row for row in low if row.against_siblings is not None]
+    if worst:
+        named = dict.fromkeys([*(row for row in worst if row.name == READ), worst[0]])
+        figures = ", ".join(f"{row.name} {units.change(1 + (row.against_siblings or 0))}" for row in named)
+        return f"{label}: {len(low)} of {total} ceilings below its siblings' median ({figures})"
     shares = [f"{row.name} {units.percent(row.against_datasheet)} of the datasheet" for row in low]
     return f"{label}: {', '.join(shares)}"
 

@@ -19,8 +19,7 @@ def test_slow_gpu_of_a_node_is_named_first() -> None:
 
     assert health.verdict == "unhealthy"
     assert health.findings[0].startswith("cuda:5: ")
-    assert "read -7.9 %" in health.findings[0]
-    assert health.findings[0].endswith("against its siblings' median")
+    assert "9 of 9 ceilings below its siblings' median (read -7.9 %, fp8_e4m3 -8.1 %)" in health.findings[0]
     assert len(health.findings) == 1
     assert {row.subject for row in health.rows if row.low} == {"cuda:5"}
 

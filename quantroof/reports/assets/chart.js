@@ -108,10 +108,11 @@ function panels(layout) {
   if (state.dev !== "grid" || count < 2) return layout;
   const across = isNarrow() ? 1 : Math.min(4, Math.ceil(Math.sqrt(count)));
   const down = Math.ceil(count / across);
+  const pad = Math.min(0.3, 88 / (byId("chart").clientWidth / across)); // room for the tick texts of each panel
   const own = { ...layout, annotations: [], height: Math.max(420, down * 230) };
   for (let i = 0; i < count; i++) {
     const [x, y] = [i % across, Math.floor(i / across)];
-    const domains = [[(x + 0.08) / across, (x + 0.98) / across], [1 - (y + 0.88) / down, 1 - (y + 0.1) / down]];
+    const domains = [[(x + pad) / across, (x + 0.98) / across], [1 - (y + 0.88) / down, 1 - (y + 0.1) / down]];
     const follow = i ? { matches: "x", matchesY: "y" } : {};
     own[`xaxis${i ? i + 1 : ""}`] = { ...layout.xaxis, title: null, domain: domains[0], anchor: axis("y", i), matches: follow.matches };
     own[`yaxis${i ? i + 1 : ""}`] = { ...layout.yaxis, title: null, domain: domains[1], anchor: axis("x", i), matches: follow.matchesY, nticks: 5 };
