@@ -82,13 +82,14 @@ class FormatOnGpu(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CurvePoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Latency of a decode step, in seconds with its band. `source` is that of its linear layers."""
+    """Latency of a decode step, in seconds with its band. `source` is that of most linear layers' time."""
 
     batch: int
     seconds: float
     low: float
     high: float
     source: Source
+    sources: str
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):

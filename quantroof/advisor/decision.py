@@ -106,8 +106,14 @@ def _curves(weigher: Weigher, counts: Iterable[int]) -> Iterable[Curve]:
 
 
 def _curve_point(step: Step, batch: int) -> CurvePoint:
-    time, source = step.total, step.linear_source
-    return CurvePoint(batch=batch, seconds=time.seconds, low=time.low, high=time.high, source=source)
+    return CurvePoint(
+        batch=batch,
+        seconds=step.total.seconds,
+        low=step.total.low,
+        high=step.total.high,
+        source=next(iter(step.linear_shares)),
+        sources=step.linear_words,
+    )
 
 
 def _remarks(model: Model, machine: Machine, table: TimingTable, request: Request) -> Iterable[str]:

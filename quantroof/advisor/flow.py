@@ -111,7 +111,7 @@ def _is_the_target_met(advice: Advice, best: Option) -> Question:
     return Question(
         ask=f"Does {best.format} on {advice.machine.count(best.gpus)} {asked}?",
         yes=best.verdict == "meets",
-        evidence=f"{took} (linear layers {best.decode.linear_source}, {kind})",
+        evidence=f"{took} (linear layers {best.decode.linear_words}, {kind})",
         follows="take it" if best.verdict == "meets" else advice.refusal or "; ".join(best.reasons),
     )
 

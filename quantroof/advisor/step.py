@@ -36,9 +36,26 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     joules: float | None = None
 
     @property
-    def linear_source(self) -> Source:
-        """Where the times of the linear layers come from; attention and all-reduces are always modelled."""
-        return self.part("linear").source
+    def linear_shares(self) -> dict[Source, float]:
+        """Share of the linear layers' time by where it comes from, the largest first.
+
+        Attention and all-reduces are always modelled.
+        """
+        found: dict[Source, float] = {}
+        whole = self.part("linear").seconds
+        for part in self.parts:
+            if part.name.startswith("linear"):
+                source = part.estimate.source
+                found[source] = found.get(source, 0.0) + part.estimate.seconds / whole
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+    @property
+    def linear_words(self) -> str:
+        """`measured`, or `91% interpolated, 9% modelled` of the linear layers' time."""
+        shares = self.linear_shares
+        if len(shares) == 1:
+            return next(iter(shares))
+        return ", ".join(f"{share:.0%} {source}" for source, share in shares.items())
 
     def part(self, name: str) -> Estimate:
         """The sum of the parts whose name starts so."""

@@ -28,7 +28,7 @@ def headline(advice: Advice) -> str:
         return f"{subject}: nothing meets the targets."
     count = advice.machine.count(best.total_gpus or best.gpus)
     took = f"{best.decode.total.seconds * 1e3:.1f} ms a token at batch {best.batch}"
-    speed = f"{took} (linear layers {best.decode.linear_source})"
+    speed = f"{took} (linear layers {best.decode.linear_words})"
     return f"{subject}: {best.format} on {count}, {speed}."
 
 
@@ -48,7 +48,7 @@ def option_row(option: Option) -> tuple[str, ...]:
         f"{time.seconds * 1e3:.2f}",
         f"{time.low * 1e3:.2f}..{time.high * 1e3:.2f}",
         str(option.batch or 1),
-        option.decode.linear_source,
+        option.decode.linear_words,
         str(option.fit.sequences),
         _cell(speed, ".1f"),
         _cell(option.usd_per_million_tokens, ".2f"),

@@ -137,7 +137,7 @@ def _trace(label: str, points: tuple[CurvePoint, ...], shade: tuple[str, str]) -
         "marker": {"symbol": [_SYMBOLS[point.source] for point in points], "size": 7},
         "text": [
             f"{label}, batch {p.batch}: {p.seconds * 1e3:.3g} ms "
-            f"({p.low * 1e3:.3g} to {p.high * 1e3:.3g}), {p.source}"
+            f"({p.low * 1e3:.3g} to {p.high * 1e3:.3g}), linear layers {p.sources}"
             for p in points
         ],
         "hovertemplate": "%{text}<extra></extra>",

@@ -1,0 +1,91 @@
+"""The serving section: drawn in a real browser, honest about its sources, safe with any name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from quantroof.errors import UsageError
+from quantroof.reports.advice_section import advice_for, curves_figure, picture
+from quantroof.reports.answers import answers
+from quantroof.reports.page import html
+from tests import builders, runs
+from tests.reports.conftest import Open
+
+
+def test_flow_and_curves_are_drawn(built: Callable[..., Path], open_page: Open) -> None:
+    """One line a format, one box a question, no request and no complaint."""
+    run = runs.gpu_run()
+    advice = advice_for(run)
+
+    seen = open_page(built("advice", [run], advice=advice))
+
+    assert seen.page.locator("#advice-curves .scatterlayer .trace").count() == len(advice.curves) >= 5
+    assert seen.page.locator("svg.flow rect").count() == len(picture(advice).nodes) >= 5
+    assert seen.page.locator("#section-advice tbody tr").count() == len(advice.options)
+    assert seen.requests == []
+    assert seen.complaints == []
+
+
+def test_a_node_is_asked_for_no_more_gpus_than_it_has() -> None:
+    """A run of eight GPUs is answered with up to eight, a run of one with one."""
+    eight, one = advice_for(runs.node_run()), advice_for(runs.gpu_run())
+
+    assert max(option.gpus for option in eight.options) == 8
+    assert {option.gpus for option in one.options} == {1}
+
+
+def test_curves_say_where_their_times_are_from() -> None:
+    """Formats that the run timed are interpolated, the others modelled, and the marker shows it."""
+    figure = curves_figure(advice_for(runs.gpu_run()))
+
+    traces = {trace.name.split(",")[0]: trace for trace in figure.data}
+    assert re.search(
+        r"linear layers \d+% interpolated, \d+% measured, \d+% modelled$", traces["bf16"].text[0]
+    )
+    assert traces["nf4-w4a16"].text[0].endswith("linear layers modelled")
+    assert traces["bf16"].marker.symbol[0] != traces["nf4-w4a16"].marker.symbol[0]
+
+
+def test_simulated_advice_is_marked() -> None:
+    """A simulated run's section starts with the word."""
+    run = runs.gpu_run(simulated=True)
+
+    page = html(answers([run]), advice=advice_for(run))
+
+    assert "<p>SIMULATED. llama-3.1-8b" in page
+
+
+def test_names_are_escaped() -> None:
+    """A device's name is text, whatever is in it."""
+    run = runs.gpu_run(name="<script>alert(1)</script>")
+
+    page = html(answers([run]), advice=advice_for(run))
+
+    assert "<script>alert(1)" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_run_without_bandwidth_has_no_section() -> None:
+    """Neither a ceiling nor a profile: the advisor says what is missing instead of guessing."""
+    run = runs.cpu_run()
+    run.ceilings.clear()
+
+    with pytest.raises(UsageError, match="bandwidth of AMD EPYC 9B14 is neither measured nor known"):
+        advice_for(run)
+
+
+def test_unknown_gpu_without_a_profile_still_gets_advice() -> None:
+    """A device that nobody listed is judged by its own ceilings."""
+    built = runs.gpu_run()
+    device = msgspec.structs.replace(built.info.devices[0], profile_id=None)
+    built.info = msgspec.structs.replace(built.info, devices=(device,), profiles={})
+
+    advice = advice_for(builders.run(built.info, [*built.ceilings, *built.measurements]))
+
+    assert advice.machine.bandwidth.basis == "measured"
+    assert advice.choice is not None
