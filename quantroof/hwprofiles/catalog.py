@@ -26,7 +26,7 @@ def profiles() -> dict[str, HardwareProfile]:
             if profile.id in found:
                 raise UsageError(f"profile {profile.id} stands in the catalog twice", where=entry.name)
             found[profile.id] = profile
-    _check_names(found.values())
+    check_names(found.values())
     return found
 
 
@@ -80,7 +80,8 @@ def _same_memory(candidate: HardwareProfile, memory_bytes: int) -> bool:
     return any(abs(memory_bytes / (candidate.memory_gb * unit) - 1) < 0.08 for unit in (1e9, 1 << 30))
 
 
-def _check_names(found: Iterable[HardwareProfile]) -> None:
+def check_names(found: Iterable[HardwareProfile]) -> None:
+    """Refuse two profiles of one device name that nothing tells apart."""
     seen: dict[str, HardwareProfile] = {}
     for candidate in found:
         for name in map(_bare, candidate.device_names):

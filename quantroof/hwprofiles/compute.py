@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.resources import files
 
 import msgspec
 
+from quantroof.hwprofiles.types import Unit
+
+# e4m3 and e5m2 run at one rate on every unit so far, so data files write fp8.
+_FP8 = ("fp8_e4m3", "fp8_e5m2")
 Rates = dict[str, dict[str, int]]  # element -> accumulator -> dense operations a clock and SM
 
 
@@ -20,6 +25,15 @@ class ComputeCapability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     shared_kb: int
     vector: Rates
     matrix: Rates = {}
+
+    def rates(self) -> Iterator[tuple[Unit, str, str, int]]:
+        """(unit, element, accumulator, operations) of every rate, fp8 as its two element types."""
+        units: tuple[tuple[Unit, Rates], ...] = (("vector", self.vector), ("matrix", self.matrix))
+        for unit, table in units:
+            for element, by_accumulator in table.items():
+                for accumulator, operations in by_accumulator.items():
+                    for name in expanded(element):
+                        yield unit, name, accumulator, operations
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,6 +61,11 @@ def lanes_per_sm(capability: str) -> int | None:
     """fp32 lanes of one SM, None for a capability nobody listed."""
     found = capabilities().get(capability)
     return None if found is None else found.lanes
+
+
+def expanded(element: str) -> tuple[str, ...]:
+    """The element types behind a name in a data file."""
+    return _FP8 if element == "fp8" else (element,)
 
 
 def limits(capability: str) -> dict[str, float]:

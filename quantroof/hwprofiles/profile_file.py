@@ -6,13 +6,14 @@ a source is worth (`basis`) stands with the source. See docs/hardware.md.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from typing import Any
 
 import msgspec
 
 from quantroof.errors import QuantroofError, UsageError, unknown_name
-from quantroof.hwprofiles.compute import limits
+from quantroof.hwprofiles.compute import expanded, limits
 from quantroof.hwprofiles.types import (
     Basis,
     Discriminator,
@@ -23,8 +24,7 @@ from quantroof.hwprofiles.types import (
     Unit,
 )
 
-# Element types a profile may rate. fp8 stands for e4m3 and e5m2, which every unit so far multiplies alike.
-_FP8 = ("fp8_e4m3", "fp8_e5m2")
+# Element types a profile may rate.
 ELEMENTS = ("fp64", "fp32", "tf32", "fp16", "bf16", "fp8", "mxfp8", "fp6", "fp4", "int8", "int4")
 ACCUMULATORS = ("fp64", "fp32", "fp16", "int32")
 _NUMBERS = (
@@ -141,7 +141,7 @@ class _Reader:
                 self._known("accumulator", accumulator, ACCUMULATORS, key)
                 figure = self._figure(key, number)
                 assert figure is not None
-                for name in _FP8 if element == "fp8" else (element,):
+                for name in expanded(element):
                     peak = Peak(
                         element=name,
                         accumulator=accumulator,
@@ -173,7 +173,7 @@ class _Reader:
             return None
         if not isinstance(number, _Number):
             number = _Number(value=number)
-        if not number.value > 0:
+        if not 0 < number.value < math.inf:
             raise self._error(f"{number.value:g} is not a positive number", key)
         name = number.source or self._entry.source
         if not name:
