@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Literal
@@ -9,14 +10,11 @@ from typing import Literal
 from quantroof.hwprofiles import roofline
 from quantroof.hwprofiles.types import HardwareProfile
 from quantroof.kernels.cases import Case
-from quantroof.records.lines import TIMED, Ceiling, Flag, Measurement, parsed_case
+from quantroof.records.lines import TIMED, Ceiling, Measurement, parsed_case
 
 Basis = Literal["measured", "datasheet"]
 
 _READ = "read"
-# Noise of a ceiling and of a case together; a point this little above its roof is within what two
-# processes on one machine differ by.
-ROOF_MARGIN = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +24,8 @@ class Roofs:
     basis: Basis
     bandwidth: dict[str, float] = field(default_factory=dict)
     matrix: dict[str, float] = field(default_factory=dict)
+    raised: dict[str, str] = field(default_factory=dict)
+    """Elements whose matrix ceiling a case of the suite beat: that case and kernel became the ceiling."""
 
     def read_bandwidth(self) -> float | None:
         """The bandwidth a linear layer is judged by: it reads nearly all of its bytes."""
@@ -46,19 +46,38 @@ class Roofs:
         return roofline.bound(case.flops, case.bytes_moved, rate, bandwidth)
 
 
-def measured_roofs(device: str, ceilings: list[Ceiling]) -> Roofs:
-    """Best measured rate of every ceiling of a device."""
+def measured_roofs(
+    device: str, ceilings: Iterable[Ceiling], measurements: Iterable[Measurement] = ()
+) -> Roofs:
+    """Best measured rate of every ceiling of a device.
+
+    A correct measurement above the best library GEMM is a finding: it becomes the matrix ceiling, with its
+    case and kernel as the source. A bandwidth is never raised so: a GEMV above the read ceiling is an error.
+    """
     bandwidth: dict[str, float] = {}
     matrix: dict[str, float] = {}
     for ceiling in ceilings:
-        if ceiling.device != device or ceiling.status not in TIMED or ceiling.timing is None:
+        reached = ceiling_rate(ceiling) if ceiling.device == device else None
+        if reached is not None:
+            table = bandwidth if ceiling.quantity == "bandwidth" else matrix
+            table[ceiling.name] = max(table.get(ceiling.name, 0.0), reached)
+    raised: dict[str, str] = {}
+    for line in measurements:
+        if line.device != device or line.timing is None:
             continue
-        seconds = median(ceiling.timing.samples_ns) / 1e9
-        if ceiling.quantity == "bandwidth" and ceiling.bytes_moved is not None:
-            bandwidth[ceiling.name] = max(bandwidth.get(ceiling.name, 0.0), ceiling.bytes_moved / seconds)
-        elif ceiling.quantity == "matrix" and ceiling.flops is not None:
-            matrix[ceiling.name] = max(matrix.get(ceiling.name, 0.0), ceiling.flops / seconds)
-    return Roofs("measured", bandwidth, matrix)
+        element = parsed_case(line.case).compute.name
+        reached = line.flops / (median(line.timing.samples_ns) / 1e9)
+        if element in matrix and reached > matrix[element]:
+            matrix[element], raised[element] = reached, f"{line.case} {line.kernel}"
+    return Roofs("measured", bandwidth, matrix, raised)
+
+
+def ceiling_rate(ceiling: Ceiling) -> float | None:
+    """Bytes/s or operations/s of one ceiling, None where it was not timed."""
+    amount = ceiling.bytes_moved if ceiling.quantity == "bandwidth" else ceiling.flops
+    if ceiling.status not in TIMED or ceiling.timing is None or amount is None:
+        return None
+    return amount / (median(ceiling.timing.samples_ns) / 1e9)
 
 
 def datasheet_roofs(profile: HardwareProfile) -> Roofs:
@@ -74,18 +93,3 @@ def roof_fraction(measurement: Measurement, roofs: Roofs) -> float | None:
         return None
     attainable = roofs.seconds(parsed_case(measurement.case))
     return None if attainable is None else attainable * 1e9 / median(measurement.timing.samples_ns)
-
-
-def roof_flag(measurement: Measurement, roofs: Roofs) -> Flag | None:
-    """The flag of a measurement above a roof: an error to explain, never clipped."""
-    fraction = roof_fraction(measurement, roofs)
-    if fraction is None or fraction <= 1 + ROOF_MARGIN:
-        return None
-    bound = roofs.bound(parsed_case(measurement.case))
-    cause = (
-        "its bytes came from a cache, or the ceiling was taken in a worse moment"
-        if bound == "memory"
-        else "the ceiling's library kernel is not the best for this shape, or the clock differed"
-    )
-    text = f"{fraction:.0%} of the {roofs.basis} {bound} roof: {cause}"
-    return Flag(code="above_roof", text=text)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from quantroof.hwprofiles import roofline
-from quantroof.records.roofs import Roofs
+from quantroof.records.roofs import Roofs, ceiling_rate
 from quantroof.reports import units
-from quantroof.reports.subjects import Subject, rate
+from quantroof.reports.subjects import Subject
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -95,7 +95,7 @@ def bandwidth_figure(subjects: list[Subject]) -> go.Figure:
         for name in ("read", "write", "copy"):
             best: dict[int, float] = {}
             for ceiling in subject.ceilings:
-                reached = rate(ceiling)
+                reached = ceiling_rate(ceiling)
                 if (
                     ceiling.quantity == "bandwidth"
                     and ceiling.name == name

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+from quantroof.records.guard import ROOF_NOISE
 from quantroof.records.lines import Timing
-from quantroof.records.roofs import ROOF_MARGIN
 from quantroof.reports import units
 from quantroof.reports.columns import TIME_DIGITS
 from quantroof.reports.header import Facts
@@ -16,14 +16,16 @@ _METHODS = {
     "cpu-blocks": "perf_counter around blocks of calls",
     "cuda-graph": "replays of a CUDA graph between device events",
     "cuda-events": "device events behind a spin kernel",
+    "cuda-eager": "wall time of eager calls, launches included",
     "simulated": "SIMULATED: a roofline model with noise, no device was measured",
 }
 FORMULAS: Facts = [
     ("operations", "2 M N K; a multiply-add is two, dequantisation and scaling count none"),
     ("bytes", "compulsory traffic: packed weights, scales, zero points, activations and output, each once"),
     ("roof", "max(operations / matrix rate, bytes / read bandwidth): the shortest time both roofs allow"),
-    ("share of roof", f"roof time / median time; above {units.percent(1 + ROOF_MARGIN)} an error to explain"),
+    ("share of roof", f"roof time / median time; above {units.percent(1 + ROOF_NOISE)} an error to explain"),
     ("interval", "distribution-free 95 % interval of the median, widened for autocorrelated samples"),
+    ("processes", "measured in 3 or more fresh processes: the interval is one of their medians"),
     ("error", "relative Frobenius error against fp64 of the values the kernel was given"),
     ("format error", "the same against the product of the unquantised values: what the format itself costs"),
     ("W8A8", "plain -w8a8 formats quantise the bf16 activations inside the timed call"),

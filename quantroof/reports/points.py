@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from quantroof.hwprofiles import roofline
 from quantroof.kernels.cases import Case
+from quantroof.records.estimate import Basis, estimate
 from quantroof.records.lines import Flag, Measurement, Status, parsed_case
-from quantroof.records.roofs import Roofs, roof_flag
-from quantroof.records.statistics import Interval, median_interval
+from quantroof.records.roofs import Roofs
+from quantroof.records.statistics import Interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One measurement with what follows from it. `time` is in ns, None for a case that was not timed.
+    """One case and kernel with what follows from it. `time` is in ns, None for a case that was not timed;
+    `basis` says whether its interval is one of processes or of one process's samples.
 
     `roof_ns` and `datasheet_ns` are the shortest times that the measured and the vendor's roofs allow;
     `sized_roof_ns` reads the bandwidth off the measured curve at the case's own number of bytes.
@@ -26,6 +29,8 @@ class Point:
     measurement: Measurement
     case: Case
     time: Interval | None
+    basis: Basis | None
+    scheme: str
     bound: roofline.Bound | None
     roof_ns: float | None
     datasheet_ns: float | None
@@ -70,33 +75,56 @@ class Point:
         return self.case.n, self.case.k
 
 
-def point(
-    measurement: Measurement, measured: Roofs, datasheet: Roofs | None, sized_bandwidth: float | None
-) -> Point:
-    """Judge one measurement by the roofs of its device.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the roofs of a device allow one case; the same for every kernel that runs it. Times in ns."""
+
+    scheme: str
+    bound: roofline.Bound | None
+    roof_ns: float | None
+    datasheet_ns: float | None
+    sized_roof_ns: float | None
+
+
+def limits(case: Case, measured: Roofs, datasheet: Roofs | None, sized_bandwidth: float | None) -> Limits:
+    """Limits of a case by the roofs of its device.
 
     `sized_bandwidth` is the read bandwidth in bytes/s at this case's size, None where no curve was measured.
     """
-    case = parsed_case(measurement.case)
-    flag = roof_flag(measurement, measured)
     sized = None
     if sized_bandwidth is not None:
         at_size = replace(measured, bandwidth={**measured.bandwidth, "read": sized_bandwidth})
         sized = _ns(at_size.seconds(case))
-    return Point(
-        measurement=measurement,
-        case=case,
-        time=median_interval(measurement.timing.samples_ns) if measurement.timing else None,
+    return Limits(
+        scheme=case.scheme,
         bound=measured.bound(case) or (datasheet.bound(case) if datasheet else None),
         roof_ns=_ns(measured.seconds(case)),
         datasheet_ns=_ns(datasheet.seconds(case)) if datasheet else None,
         sized_roof_ns=sized,
-        flags=(*measurement.flags, *([flag] if flag and not _carries(measurement, flag) else ())),
     )
 
 
-def _carries(measurement: Measurement, flag: Flag) -> bool:
-    return any(own.code == flag.code for own in measurement.flags)
+def point(lines: Sequence[Measurement], allowed: Limits, guarded: tuple[Flag, ...] = ()) -> Point:
+    """All lines of one case and kernel as one point; `guarded` is what the guard flags."""
+    measurement = next((line for line in lines if line.timing is not None), lines[0])
+    found = estimate(lines)
+    return Point(
+        measurement=measurement,
+        case=parsed_case(measurement.case),
+        time=None if found is None else found.interval,
+        basis=None if found is None else found.basis,
+        scheme=allowed.scheme,
+        bound=allowed.bound,
+        roof_ns=allowed.roof_ns,
+        datasheet_ns=allowed.datasheet_ns,
+        sized_roof_ns=allowed.sized_roof_ns,
+        flags=(*_distinct(lines), *guarded),
+    )
+
+
+def _distinct(lines: Sequence[Measurement]) -> tuple[Flag, ...]:
+    """The flags of all processes, one a code."""
+    return tuple({flag.code: flag for line in lines for flag in line.flags}.values())
 
 
 def _ns(seconds: float | None) -> float | None:
@@ -109,7 +137,7 @@ def row(entry: Point, run: str) -> dict[str, Any]:
     return {
         "run": run,
         "device": m.device,
-        "scheme": entry.case.scheme,
+        "scheme": entry.scheme,
         "kernel": m.kernel,
         "provider": m.provider,
         "operation": entry.case.operation,

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
 
 from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device, HardwareProfile
 from quantroof.records.directory import Run
-from quantroof.records.lines import TIMED, Ceiling
-from quantroof.records.roofs import Roofs, datasheet_roofs, measured_roofs
-from quantroof.reports.points import Point, point
+from quantroof.records.estimate import grouped
+from quantroof.records.guard import guard_flags
+from quantroof.records.lines import Ceiling, parsed_case
+from quantroof.records.roofs import Roofs, ceiling_rate, datasheet_roofs, measured_roofs
+from quantroof.reports.points import Limits, Point, limits, point
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,31 +64,27 @@ def _check(run: Run) -> None:
 def _subject(run: Run, device: Device, label: str) -> Subject:
     profile = run.info.profiles.get(device.id)
     ceilings = tuple(c for c in run.ceilings if c.device == device.id)
-    measured = measured_roofs(device.id, list(ceilings))
+    mine = [m for m in run.measurements if m.device == device.id]
+    measured = measured_roofs(device.id, ceilings, mine)
     datasheet = datasheet_roofs(profile) if profile else None
     curve = read_curve(ceilings)
-    points = tuple(
-        point(m, measured, datasheet, bandwidth_at(curve, m.bytes_moved))
-        for m in run.measurements
-        if m.device == device.id
-    )
+    by_case: dict[str, Limits] = {}
+    points = []
+    for lines in grouped(mine).values():
+        first = lines[0]
+        if first.case not in by_case:
+            sized = bandwidth_at(curve, first.bytes_moved)
+            by_case[first.case] = limits(parsed_case(first.case), measured, datasheet, sized)
+        points.append(point(lines, by_case[first.case], guard_flags(first, measured, device, profile)))
     held = held_roofs(profile, ceilings, measured) if profile else None
-    return Subject(label, run, device, profile, measured, datasheet, held, ceilings, points)
-
-
-def rate(ceiling: Ceiling) -> float | None:
-    """Bytes/s or operations/s of one ceiling, None where it was not timed."""
-    amount = ceiling.bytes_moved if ceiling.quantity == "bandwidth" else ceiling.flops
-    if ceiling.status not in TIMED or ceiling.timing is None or amount is None:
-        return None
-    return amount / median(ceiling.timing.samples_ns) * 1e9
+    return Subject(label, run, device, profile, measured, datasheet, held, ceilings, tuple(points))
 
 
 def read_curve(ceilings: tuple[Ceiling, ...]) -> list[tuple[int, float]]:
     """(bytes, bytes/s) of the best read at every size, by size. Small reads cannot reach the full rate."""
     best: dict[int, float] = {}
     for ceiling in ceilings:
-        reached = rate(ceiling)
+        reached = ceiling_rate(ceiling)
         if ceiling.quantity == "bandwidth" and ceiling.name == "read" and reached and ceiling.bytes_moved:
             best[ceiling.bytes_moved] = max(best.get(ceiling.bytes_moved, 0.0), reached)
     return sorted(best.items())

@@ -1,0 +1,105 @@
+"""The roof guard on hand-made measurements: impossible, above, at the roof, and a raised ceiling."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from quantroof.hwprofiles.types import Device
+from quantroof.records.guard import guard_flags, physical_bandwidth
+from quantroof.records.lines import Cache, DeviceState, Measurement, Timing, parsed_case
+from quantroof.records.roofs import Roofs, measured_roofs
+from tests.builders import H100, ceilings, gpu_device
+
+GEMV = "gemv/bf16-bf16-bf16/m1-n8192-k28672"
+GEMM = "gemm/bf16-bf16-bf16/m4096-n8192-k8192"
+ROOFS = Roofs("measured", {"read": 3.0e12}, {"bf16": 700e12})
+H100_SXM = replace(gpu_device(), memory_bus_bits=5120, max_memory_clock_mhz=2619)
+
+
+def _line(
+    case: str, ns: float, *, cache: Cache = "cold", rotated: int = 1 << 30, mhz: float = 1830.0
+) -> Measurement:
+    parsed = parsed_case(case)
+    timing = Timing(
+        samples_ns=(ns,) * 10,
+        calls_per_sample=8,
+        cache=cache,
+        method="cuda-graph",
+        stopped_by="precision",
+        copies=4,
+        rotated_bytes=rotated,
+    )
+    return Measurement(
+        device="cuda:0",
+        case=case,
+        kernel="triton.any",
+        provider="triton",
+        status="ok",
+        flops=parsed.flops,
+        bytes_moved=parsed.bytes_moved,
+        timing=timing,
+        state=DeviceState(sm_clock_mhz=mhz, sm_clock_source="device"),
+    )
+
+
+def _codes(line: Measurement, roofs: Roofs = ROOFS, device: Device = H100_SXM) -> list[str]:
+    return [flag.code for flag in guard_flags(line, roofs, device, H100)]
+
+
+def test_below_every_roof_there_is_no_flag() -> None:
+    """A GEMV of 470 MB in 170 us reads 2.8 of 3.0 TB/s."""
+    assert _codes(_line(GEMV, 170_000)) == []
+
+
+def test_a_little_above_the_measured_roof_is_at_the_roof() -> None:
+    """2 % above is what a ceiling and a case are known to, and still it is flagged."""
+    assert _codes(_line(GEMV, 153_500)) == ["at_roof"]
+
+
+def test_faster_than_the_memory_bus_is_impossible() -> None:
+    """470 MB in 100 us would be 4.7 TB/s on a 3.35 TB/s bus."""
+    flags = guard_flags(_line(GEMV, 100_000), ROOFS, H100_SXM, H100)
+
+    assert [flag.code for flag in flags] == ["impossible", "above_roof"]
+    assert "miscounted" in flags[0].text
+
+
+@pytest.mark.parametrize(
+    ("cache", "rotated", "words"),
+    [("hot", 1 << 30, "as a hot measurement wants"), ("cold", 1 << 20, "fit in the 52428800 byte cache")],
+)
+def test_the_likely_cause_is_named(cache: Cache, rotated: int, words: str) -> None:
+    """Hot weights and a rotation too short for the cache are told apart."""
+    flags = guard_flags(_line(GEMV, 100_000, cache=cache, rotated=rotated), ROOFS, H100_SXM, H100)
+
+    assert words in flags[0].text
+
+
+def test_the_instruction_peak_scales_with_the_held_clock() -> None:
+    """950 TFLOP/s is possible at 1830 MHz and impossible at 1425."""
+    ns = 2 * 4096 * 8192 * 8192 / 950e12 * 1e9
+    roofs = Roofs("measured", {"read": 3.0e12}, {"bf16": 960e12})
+
+    assert _codes(_line(GEMM, ns, mhz=1830.0), roofs) == []
+    assert _codes(_line(GEMM, ns, mhz=1425.0), roofs) == ["impossible"]
+
+
+def test_a_case_above_the_best_library_gemm_becomes_the_ceiling() -> None:
+    """A finding, with the case as its source; a GEMV never raises the bandwidth."""
+    known = ceilings(gpu_device(), 3.0e12, {"bf16": 700e12})
+    before = measured_roofs("cuda:0", known)
+    fast = _line(GEMM, 2 * 4096 * 8192 * 8192 / (before.matrix["bf16"] * 1.1) * 1e9)
+    after = measured_roofs("cuda:0", known, [fast, _line(GEMV, 50_000)])
+
+    assert after.matrix["bf16"] == pytest.approx(1.1 * before.matrix["bf16"])
+    assert after.raised == {"bf16": f"{GEMM} triton.any"}
+    assert after.bandwidth == before.bandwidth
+    assert "raised_ceiling" in _codes(fast, after)
+
+
+def test_physical_bandwidth_is_the_bus_or_the_datasheet_where_it_is_more() -> None:
+    """2619 MHz x 2 x 5120 bit / 8 = 3352 GB/s on an H100; without a bus the datasheet's."""
+    assert physical_bandwidth(H100_SXM, H100) == pytest.approx(3352.32e9)
+    assert physical_bandwidth(gpu_device(), H100) == 3350e9
+    assert physical_bandwidth(gpu_device(), None) is None
