@@ -34,7 +34,7 @@ class Answers:
 def answers(runs: Sequence[Run], baseline: Run | None = None) -> Answers:
     """Judge the runs. With a baseline, the first run is compared with it."""
     found = subjects(list(runs))
-    order = ordered({p.case.scheme for subject in found for p in subject.points})
+    order = ordered({p.scheme for subject in found for p in subject.points})
     choices = [layer_choices(subject, order) for subject in found]
     comparison = None
     if baseline is not None:

@@ -9,6 +9,7 @@ from quantroof.reports.points import Point
 from quantroof.reports.subjects import Subject
 
 BASELINE = "bf16"
+LAYER_OPERATIONS = ("gemv", "gemm")
 _STATIC = "-static"  # activations arrive quantised: their cost lies outside the call, so it cannot win
 
 
@@ -50,11 +51,12 @@ def layer_choices(subject: Subject, order: Iterable[str]) -> list[LayerChoice]:
     """The choice for every layer of a device, largest weight first; schemes in the given order."""
     ranks = {name: rank for rank, name in enumerate(order)}
     cells: dict[tuple[int, int], dict[int, dict[str, Point]]] = {}
-    for point in subject.timed:
+    products = (point for point in subject.timed if point.case.operation in LAYER_OPERATIONS)
+    for point in products:
         best = cells.setdefault(point.layer, {}).setdefault(point.case.m, {})
-        rival = best.get(point.case.scheme)
+        rival = best.get(point.scheme)
         if rival is None or _median(point) < _median(rival):
-            best[point.case.scheme] = point
+            best[point.scheme] = point
     choices = []
     for (n, k), batches in sorted(cells.items(), key=lambda item: (-item[0][0] * item[0][1], item[0])):
         seen = sorted(

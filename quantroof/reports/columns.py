@@ -80,7 +80,7 @@ class _Tables:
 
     def __init__(self, points: list[Point]) -> None:
         self.points = points
-        self.schemes = palette.ordered({p.case.scheme for p in points})
+        self.schemes = palette.ordered({p.scheme for p in points})
         self.providers = sorted({p.measurement.provider for p in points})
         self.cases, self.kernels, self.texts, self.configs = (_Dictionary() for _ in range(4))
         self._scheme = {name: i for i, name in enumerate(self.schemes)}
@@ -109,7 +109,7 @@ class _Tables:
     def dictionaries(self) -> dict[str, Any]:
         """What the indices in the columns mean."""
         colours = palette.colours(self.schemes)
-        computes = {p.case.scheme: p.case.compute.name for p in self.points}
+        computes = {p.scheme: p.case.compute.name for p in self.points}
         fields = ("id", "scheme", "m", "n", "k", "flops", "bytes")
         states = [p.measurement.state for p in self.points]
         masks = sorted({state.reasons for state in states if state and state.reasons})
@@ -138,7 +138,7 @@ class _Tables:
 
     def _case(self, p: Point) -> int:
         m, case = p.measurement, p.case
-        row = (m.case, self._scheme[case.scheme], case.m, case.n, case.k, m.flops, m.bytes_moved)
+        row = (m.case, self._scheme[p.scheme], case.m, case.n, case.k, m.flops, m.bytes_moved)
         return self.cases.add(row)
 
     def _kernel(self, p: Point) -> int:

@@ -27,14 +27,22 @@ LIGHT = {
 DARK = dict(LIGHT)
 _OTHERS = (("#8a8a8a", "#a8a8a8"), ("#6b5b00", "#c9b458"), ("#5b2a86", "#c39be0"))
 # One number format with another scale scheme: the same colour, a dot in the mark, a dashed path.
-_VARIANT_OF = {"int4-zp-w4a16": "int4-w4a16", "int4-actorder-w4a16": "int4-w4a16"}
+_VARIANT_OF = {
+    "int4-zp-w4a16": "int4-w4a16",
+    "int4-actorder-w4a16": "int4-w4a16",
+    "int4-dequant": "int4-w4a16",
+    "nf4-dequant": "nf4-w4a16",
+    "int8-dequant": "int8-w8a16",
+    "int8-quant": "int8-w8a8",
+    "fp8-quant": "fp8-w8a8",
+}
 _GROUP = re.compile(r"-g\d+$")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "star", "triangle-down", "cross", "hexagon")
 """Marker shapes, one a provider; plotly can draw each hollow and with a dot."""
 
 
 def family(scheme: str) -> str:
-    """The scheme whose colour this one has: group sizes and zero points are variants of a format."""
+    """The scheme whose colour this one has: group sizes, zero points and conversions are variants."""
     base = _GROUP.sub("", scheme)
     return _VARIANT_OF.get(base, base)
 

@@ -77,7 +77,7 @@ def test_winner_is_the_quickest_kernel_and_ties_overlap_it() -> None:
         measurement(device, "fp8-w8a8-static", 8, layer, 5_000),
     ]
     subject = subjects([run(info([device]), lines)])[0]
-    batch = layer_choices(subject, ordered({p.case.scheme for p in subject.points}))[0].batches[0]
+    batch = layer_choices(subject, ordered({p.scheme for p in subject.points}))[0].batches[0]
 
     assert batch.best["bf16"].measurement.kernel == "torch.bf16"
     assert {batch.winner, *batch.ties} == {"int8-w8a16", "fp8-w8a8"}
