@@ -17,7 +17,7 @@ def check(prepared: Prepared, problem: Problem) -> Accuracy:
     """Run the kernel once on its own weights and compare; WrongOutput where no error can be computed."""
     case = problem.case
     _poison(case.m, case.n, problem.torch_device)
-    output = prepared.call(*prepared.weights)
+    output = prepared.values(prepared.call(*prepared.weights))
     if tuple(output.shape) != (case.m, case.n):
         raise WrongOutput(f"output has shape {tuple(output.shape)}, not {(case.m, case.n)}")
     values = output.double()

@@ -15,7 +15,7 @@ _FP32, _FP64 = 4, 8
 
 def need_bytes(case: Case, device: Device) -> int:
     """Peak bytes of a case: fp32 sources, fp64 reference with its dequantised weights, rotated copies."""
-    weights, activations, outputs = case.n * case.k, case.m * case.k, case.m * case.n
+    weights, activations, outputs = case.weight_rows * case.k, case.m * case.k, case.m * case.n
     sources = _FP32 * (weights + activations)
     # Dequantising holds the fp64 codes and their product with the scales at once.
     reference = _FP64 * (2 * weights + 2 * activations + 3 * outputs)

@@ -1,0 +1,126 @@
+"""Nsight Compute as a witness: the command line for one case, and what its CSV says per call."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+
+from quantroof.errors import UsageError
+
+TIME, READ, WRITE = "gpu__time_duration.sum", "dram__bytes_read.sum", "dram__bytes_write.sum"
+RANGE = "quantroof-profiled"
+CALLS = 10
+
+_SCALE = {
+    "ns": 1.0,
+    "us": 1e3,
+    "usecond": 1e3,
+    "nsecond": 1.0,
+    "ms": 1e6,
+    "msecond": 1e6,
+    "byte": 1.0,
+    "Kbyte": 1e3,
+    "Mbyte": 1e6,
+    "Gbyte": 1e9,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One kernel launch as the counters saw it. Time in ns; DRAM traffic in bytes, None where not collected."""
+
+    kernel: str
+    time_ns: float
+    read_bytes: float | None
+    write_bytes: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One call by the counters: medians over the calls of a case. `kernels` are launched per call.
+
+    Counters serialise kernels: with several of them the sum of their times is longer than the call, whose
+    kernels overlap; only a timeline shows first start to last end.
+    """
+
+    time_ns: float
+    dram_bytes: float | None
+    kernels: int
+
+
+def command(case: str, kernel: str, device_index: int, calls: int = CALLS) -> list[str]:
+    """The Nsight Compute line that profiles a case's calls and nothing else, with clocks and caches as they are."""
+    return [
+        "ncu",
+        "--clock-control",
+        "none",
+        "--cache-control",
+        "none",
+        "--nvtx",
+        "--nvtx-include",
+        f"{RANGE}/",
+        "--metrics",
+        ",".join((TIME, READ, WRITE)),
+        "--csv",
+        sys.executable,
+        "-m",
+        "quantroof.bench.crosscheck.single",
+        case,
+        kernel,
+        "--index",
+        str(device_index),
+        "--calls",
+        str(calls),
+    ]
+
+
+def launches(text: str) -> list[Launch]:
+    """Kernel launches from the CSV that ncu prints among its own messages, in launch order."""
+    table = [line for line in text.splitlines() if line.startswith('"')]
+    if not table:
+        raise UsageError("Nsight Compute printed no table", hint=_complaint(text))
+    found: dict[str, dict[str, float]] = {}
+    names: dict[str, str] = {}
+    for row in csv.DictReader(table):
+        names[row["ID"]] = row["Kernel Name"]
+        found.setdefault(row["ID"], {})[row["Metric Name"]] = _number(row["Metric Value"], row["Metric Unit"])
+    return [
+        Launch(names[key], metrics[TIME], metrics.get(READ), metrics.get(WRITE))
+        for key, metrics in found.items()
+        if TIME in metrics
+    ]
+
+
+def per_call(found: list[Launch], calls: int) -> Counted:
+    """Group launches into calls: every call launches the same kernels in the same order."""
+    if not found or len(found) % calls:
+        raise UsageError(f"{len(found)} launches are no {calls} equal calls")
+    size = len(found) // calls
+    groups = [found[i : i + size] for i in range(0, len(found), size)]
+    return Counted(
+        time_ns=median(sum(launch.time_ns for launch in group) for group in groups),
+        dram_bytes=_median_bytes(groups),
+        kernels=size,
+    )
+
+
+def _median_bytes(groups: Iterable[list[Launch]]) -> float | None:
+    sums = []
+    for group in groups:
+        parts = [(launch.read_bytes, launch.write_bytes) for launch in group]
+        if any(read is None for read, _ in parts):
+            return None
+        sums.append(sum((read or 0.0) + (write or 0.0) for read, write in parts))
+    return median(sums)
+
+
+def _number(value: str, unit: str) -> float:
+    return float(value.replace(",", "")) * _SCALE.get(unit, 1.0)
+
+
+def _complaint(text: str) -> str | None:
+    errors = [line.removeprefix("==ERROR== ") for line in text.splitlines() if line.startswith("==ERROR==")]
+    return errors[0] if errors else None

@@ -1,0 +1,83 @@
+"""`quantroof profile`: hardware counters beside our timer, for measured cases of a run."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from quantroof.cli.output import echo_json, json_option
+from quantroof.errors import EnvironmentMissing, UsageError
+
+if TYPE_CHECKING:
+    from quantroof.bench.crosscheck.compare import Agreement
+    from quantroof.records.directory import Run
+    from quantroof.records.lines import Measurement
+
+
+@click.command("profile")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--case", "pattern", default="*", help="Case id, or a shell pattern of ids.")
+@click.option("--kernel", default="*", help="Kernel name, or a shell pattern.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="At most this many cases."
+)
+@click.option("--print-only", is_flag=True, help="Print the Nsight Compute lines and run nothing.")
+@json_option
+def command(run: Path, *, pattern: str, kernel: str, limit: int, print_only: bool, as_json: bool) -> None:
+    """Run Nsight Compute on measured cases of RUN and put its time and DRAM bytes beside ours.
+
+    The lines are printed on stderr first, so that they can be run by hand where counters need permission.
+    """
+    from quantroof.bench.crosscheck import ncu
+    from quantroof.bench.crosscheck.compare import cross_check
+    from quantroof.records.directory import read_run
+
+    found = read_run(run)
+    chosen = _chosen(found, pattern, kernel)[:limit]
+    indices = {device.id: device.index for device in found.info.devices}
+    for line in chosen:
+        text = shlex.join(ncu.command(line.case, line.kernel, indices[line.device]))
+        click.echo(text, err=not print_only)
+    if print_only:
+        return
+    agreements = [cross_check(line, indices[line.device]) for line in chosen]
+    if as_json:
+        echo_json("profile", {"cases": [asdict(a) for a in agreements]})
+    else:
+        click.echo("\n".join(_table(agreements)))
+
+
+def _chosen(run: Run, pattern: str, kernel: str) -> list[Measurement]:
+    if run.info.simulated:
+        raise UsageError("a simulated run has no kernels to profile", where=str(run.path))
+    on_gpu = {device.id for device in run.info.devices if device.kind == "cuda"}
+    if not on_gpu:
+        raise EnvironmentMissing("Nsight Compute profiles GPUs, and this run has none", where=str(run.path))
+    chosen = [
+        m
+        for m in run.measurements
+        if m.device in on_gpu
+        and m.timing is not None
+        and m.process == 0
+        and fnmatchcase(m.case, pattern)
+        and fnmatchcase(m.kernel, kernel)
+    ]
+    if not chosen:
+        raise UsageError(f"no timed case matches '{pattern}' and '{kernel}'", where=str(run.path))
+    return chosen
+
+
+def _table(agreements: list[Agreement]) -> list[str]:
+    rows = ["     ours us  witness us  time diff  bytes diff  kernels  witness   case"]
+    for a in agreements:
+        moved = "         -" if a.bytes_difference is None else f"{a.bytes_difference:+10.2%}"
+        rows.append(
+            f"{a.ours_ns / 1e3:12.2f}{a.witness_ns / 1e3:12.2f}{a.time_difference:+11.2%}  {moved}"
+            f"{a.kernels:9d}  {a.witness:9s} {a.case} {a.kernel}"
+        )
+    return rows
