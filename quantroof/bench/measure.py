@@ -11,6 +11,7 @@ import torch
 from msgspec.structs import replace
 
 from quantroof.bench.correctness import WrongOutput, check
+from quantroof.bench.nvtx import case_range
 from quantroof.bench.settings import Settings
 from quantroof.bench.state.judge import state_flags
 from quantroof.bench.state.monitor import Monitor
@@ -44,7 +45,8 @@ def measure(bench: Bench, problem: Problem, kernel: Kernel) -> Measurement:
         if isinstance(prepared, Skip):
             line = record.line("skipped", prepared.reason)
         else:
-            line = _measured(bench, problem, prepared, record)
+            with case_range(problem.case.id, kernel.name):
+                line = _measured(bench, problem, prepared, record)
     except WrongOutput as error:
         line = record.line("incorrect", str(error))
     except torch.OutOfMemoryError as error:

@@ -1,7 +1,7 @@
 """Nsight Compute's CSV, timelines and the lines to run; the CSV is what one H200 really printed.
 
-tests/data/h200_ncu_*.csv: fp16 GEMV, M = 1, cold, 8 calls; NVIDIA H200, driver 580.159.04, torch 2.11.0+cu130,
-Nsight Compute with --clock-control none, 2026-11-20.
+tests/data/h200_ncu_*.csv: fp16 GEMV, M = 1, cold, 8 calls; NVIDIA H200, driver 580.159.04,
+torch 2.11.0+cu130, Nsight Compute with --clock-control none, 2026-11-20.
 """
 
 from __future__ import annotations

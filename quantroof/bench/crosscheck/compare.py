@@ -84,7 +84,6 @@ def _timeline(line: Measurement, device_index: int) -> float:
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     if done.returncode:
-        raise EnvironmentMissing(
-            f"the timeline failed: {(done.stderr.strip() or 'no message').splitlines()[-1]}"
-        )
+        last = (done.stderr.strip() or "no message").splitlines()[-1]
+        raise EnvironmentMissing(f"the timeline failed: {last}")
     return median(json.loads(done.stdout.splitlines()[-1])["spans_ns"])

@@ -30,7 +30,7 @@ _SCALE = {
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One kernel launch as the counters saw it. Time in ns; DRAM traffic in bytes, None where not collected."""
+    """One kernel launch by the counters. Time in ns; DRAM traffic in bytes, None where not collected."""
 
     kernel: str
     time_ns: float
@@ -52,7 +52,7 @@ class Counted:
 
 
 def command(case: str, kernel: str, device_index: int, calls: int = CALLS) -> list[str]:
-    """The Nsight Compute line that profiles a case's calls and nothing else, with clocks and caches as they are."""
+    """The Nsight Compute line that profiles a case's calls only, with clocks and caches as they are."""
     return [
         "ncu",
         "--clock-control",
@@ -63,7 +63,7 @@ def command(case: str, kernel: str, device_index: int, calls: int = CALLS) -> li
         "--nvtx-include",
         f"{RANGE}/",
         "--metrics",
-        ",".join((TIME, READ, WRITE)),
+        f"{TIME},{READ},{WRITE}",
         "--csv",
         sys.executable,
         "-m",

@@ -45,11 +45,10 @@ def main() -> None:
     if options.timeline:
         print(json.dumps({"spans_ns": _timeline(prepared, sets, options.calls)}))
         return
-    torch.cuda.nvtx.range_push(RANGE)
-    for _ in range(options.calls):
-        prepared.call(*next(sets))
-    torch.cuda.synchronize()
-    torch.cuda.nvtx.range_pop()
+    with torch.cuda.nvtx.range(RANGE):
+        for _ in range(options.calls):
+            prepared.call(*next(sets))
+        torch.cuda.synchronize()
 
 
 def _prepare(device: Device, case_id: str, kernel: str) -> tuple[Prepared, Copies]:
@@ -73,7 +72,7 @@ def _timeline(prepared: Prepared, sets: Any, calls: int) -> list[float]:
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
         graph.replay()
         torch.cuda.synchronize()
-    kernels = [e for e in profile.events() if e.device_type == torch.autograd.DeviceType.CUDA]
+    kernels = [e for e in profile.events() if e.device_type.name == "CUDA"]
     return spans([(e.time_range.start * 1e3, e.time_range.end * 1e3) for e in kernels], calls)
 
 
