@@ -59,6 +59,8 @@ ELEMENTS: dict[str, Element] = {
         Element("int8", 8, 127.0, 1.0, "int"),
         Element("int4", 4, 7.0, 1.0, "int"),
         Element("nf4", 4, 1.0, 0.0, "codebook"),
+        # An operand that an operation does not have, as the weight of activation quantisation.
+        Element("none", 0, 0.0, 0.0, "float"),
     )
 }
 

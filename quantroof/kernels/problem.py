@@ -41,7 +41,7 @@ class Problem:
     @cached_property
     def _source(self) -> tuple[torch.Tensor, torch.Tensor]:
         generator = torch.Generator(self.torch_device).manual_seed(self.seed)
-        shapes = ((self.case.m, self.case.k), (self.case.n, self.case.k))
+        shapes = ((self.case.m, self.case.k), (self.case.weight_rows, self.case.k))
         x, w = (torch.randn(s, generator=generator, device=self.torch_device) for s in shapes)
         return x, w
 
@@ -66,13 +66,19 @@ class Problem:
 
     @cached_property
     def reference(self) -> torch.Tensor:
-        """fp64 product [M, N] of the very values a kernel is given."""
+        """fp64 result [M, N] for the very values a kernel is given."""
+        if self.case.operation == "dequantize":
+            return self.weight.dequantized()
+        if self.case.operation == "act_quant":
+            return quantize(self.arriving.float(), self.case.output).dequantized()
         return self.activation.dequantized() @ self.weight.dequantized().T
 
     @cached_property
     def unquantized(self) -> torch.Tensor:
-        """fp64 product [M, N] of the fp32 values before any rounding."""
+        """fp64 result [M, N] for the fp32 values before any rounding."""
         x, w = self._source
+        if self.case.operation != "gemm" and self.case.operation != "gemv":
+            return (w if self.case.operation == "dequantize" else x).double()
         return x.double() @ w.double().T
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Target = Literal["cpu", "gpu"]
 
-OPERATION_FOLDERS = ("linear",)
+OPERATION_FOLDERS = ("linear", "act_quant", "dequantize")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class Prepared:
     `call(*weights)` returns the output [M, N]. The bench clones `weights` (the packed weight stream with its
     scales) past the last-level cache and passes another set to every call, so `call` must not keep them.
     `hot` names what stays in cache between calls all the same; `config` is recorded with the measurement.
+    `values` turns what `call` returned into the numbers [M, N] that are compared, where that is more than one
+    tensor.
     """
 
     weights: tuple[Any, ...]
@@ -49,6 +51,7 @@ class Prepared:
     config: dict[str, str | int | float | bool] = field(default_factory=dict)
     hot: tuple[str, ...] = ("activations", "output")
     capturable: bool = True
+    values: Callable[[Any], Any] = lambda output: output
 
 
 def is_gpu(device: Device) -> bool:

@@ -8,6 +8,7 @@ bf16 activations inside the timed call, because a serving engine must; `-static`
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from quantroof.errors import unknown_name
 from quantroof.kernels.formats import Element, Format
@@ -15,13 +16,18 @@ from quantroof.kernels.formats import Element, Format
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """One choice of formats for a linear layer, with the name that suites and reports use."""
+    """One choice of formats for a linear layer, with the name that suites and reports use.
+
+    The two other operations are what such a choice brings with it: quantising activations before a W8A8
+    product, and writing weights out in bf16 before a plain one.
+    """
 
     name: str
     weight: Format
     activation: Format
     output: Format
     summary: str
+    operation: Literal["linear", "act_quant", "dequantize"] = "linear"
 
     @property
     def compute(self) -> Element:
@@ -62,22 +68,45 @@ _TABLE = (
     ("nf4-w4a16", "nf4.g64", "bf16", "bf16", "NF4 weights in blocks of 64, bf16 products"),
 )
 
+# The same for the other operations: what they read, and what they write.
+_QUANTISING = (
+    ("int8-quant", "bf16", "int8.token", "activations to int8, a scale a token"),
+    ("fp8-quant", "bf16", "fp8_e4m3.token", "activations to fp8, a scale a token"),
+)
+_DEQUANTISING = (
+    ("int8-dequant", "int8.channel", "bf16", "int8 weights written out in bf16"),
+    ("int4-dequant", "int4.g128", "bf16", "int4 weights written out in bf16"),
+    ("nf4-dequant", "nf4.g64", "bf16", "NF4 weights written out in bf16"),
+)
+_NONE = Format.parse("none")
+
 SCHEMES: dict[str, Scheme] = {
     name: Scheme(name, Format.parse(weight), Format.parse(activation), Format.parse(output), summary)
     for name, weight, activation, output, summary in _TABLE
+}
+OTHER_OPERATIONS: dict[str, Scheme] = {
+    **{
+        name: Scheme(name, _NONE, Format.parse(given), Format.parse(made), summary, "act_quant")
+        for name, given, made, summary in _QUANTISING
+    },
+    **{
+        name: Scheme(name, Format.parse(given), _NONE, Format.parse(made), summary, "dequantize")
+        for name, given, made, summary in _DEQUANTISING
+    },
 }
 
 
 def scheme(name: str, where: str | None = None) -> Scheme:
     """Look a scheme up by name; the error names `where` (a file and key) and the nearest names."""
-    if name not in SCHEMES:
-        raise unknown_name("format", name, list(SCHEMES), where)
-    return SCHEMES[name]
+    known = {**SCHEMES, **OTHER_OPERATIONS}
+    if name not in known:
+        raise unknown_name("format", name, list(known), where)
+    return known[name]
 
 
 def scheme_of(weight: Format, activation: Format, output: Format) -> Scheme | None:
     """The scheme that formats belong to, whatever its group size; None for a triple nobody named."""
-    for candidate in SCHEMES.values():
+    for candidate in (*SCHEMES.values(), *OTHER_OPERATIONS.values()):
         sized = candidate if weight.group is None else candidate.with_group(weight.group)
         if (sized.weight, sized.activation, sized.output) == (weight, activation, output):
             return sized

@@ -60,6 +60,17 @@ CASES += [
     for kernel, formats in _DENSE.items()
     for m, n, k in _DENSE_SHAPES
 ]
+CASES += [
+    *(("triton.act_quant", f"act_quant/none-bf16-{fmt}.token/m5-n272-k272") for fmt in ("int8", "fp8_e4m3")),
+    *(
+        ("triton.dequantize", f"dequantize/{fmt}-none-bf16/m{rows}-n256-k256")
+        for fmt, rows in (("int4.g128", 128), ("nf4.g64", 64), ("int8.channel", 192))
+    ),
+    *(
+        ("triton.dequant+linear", f"gemm/{fmt}-bf16-bf16/m17-n64-k256")
+        for fmt in ("int4.g128", "int4.g32.zp", "int4.g128.actorder", "nf4.g64", "fp8_e4m3.channel")
+    ),
+]
 # 9.0 takes wgmma's fragment order and TMA; 8.9 takes mma.sync's order and plain pointers.
 JOBS = [
     (kernel, case, capability)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from quantroof.kernels.formats import Element
 from quantroof.kernels.program import Program
+
+if TYPE_CHECKING:
+    import torch
 
 _POINTERS = {"int8": "*i8", "fp8_e4m3": "*fp8e4nv"}
 
@@ -22,3 +27,9 @@ def quantize_rows_program(element: Element, rows: int, k: int) -> Program:
         num_warps=min(16, max(1, block // 512)),
         num_stages=1,
     )
+
+
+def dequantized_rows(output: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """fp64 values [rows, k] of (codes [rows, k], scales [rows])."""
+    codes, scales = output
+    return codes.double() * scales.double()[:, None]

@@ -22,7 +22,7 @@ _MAX_PACKED_BYTES = 2**31  # offsets into the packed weight are 32-bit
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class Kind:
     """How one weight format is unpacked: the device code's KIND, bits a weight, columns a step."""
 
     kind: str
@@ -36,30 +36,32 @@ class _Kind:
         return self.bits == 4
 
 
-def _kind_of(case: Case) -> _Kind:
+def kind_of(case: Case) -> Kind:
+    """How the weight of a case is unpacked."""
     fmt = case.weight
     name = "int4_zeros" if fmt.zero_point else {"fp8_e4m3": "fp8"}.get(fmt.element.name, fmt.element.name)
     if fmt.element.bits == 8:
-        return _Kind(name, 8, 128, "*fp32")
-    return _Kind(name, 4, 128, "*fp32" if name == "nf4" else "*bf16")
+        return Kind(name, 8, 128, "*fp32")
+    return Kind(name, 4, 128, "*fp32" if name == "nf4" else "*bf16")
 
 
-def _check(case: Case, device: Device) -> Skip | None:
-    kind = _kind_of(case)
+def check_weight(case: Case, device: Device) -> Skip | None:
+    """Why a weight cannot be packed in fragment order, or None."""
+    kind = kind_of(case)
     if kind.grouped and case.weight.group not in _GROUPS:
         return Skip(f"triton's weight-only kernels take groups of 32, 64 or 128, not {case.weight.group}")
-    if case.n * case.k * kind.bits // 8 >= _MAX_PACKED_BYTES:
+    if case.weight_rows * case.k * kind.bits // 8 >= _MAX_PACKED_BYTES:
         return Skip("triton's weight-only kernels address at most 2 GiB of packed weights")
     return (
         needs_capability(device, (8, 0), "bf16 matrix instructions")
-        or needs_multiple(case.n, 64, "N", "the fragment order")
+        or needs_multiple(case.weight_rows, 64, "N", "the fragment order")
         or needs_multiple(case.k, 128, "K", "the fragment order")
     )
 
 
 def tiling(case: Case, target: Target) -> Tiling:
     """The formula: memory-bound cases fill the machine by splitting K, wide ones take large tiles."""
-    kind = _kind_of(case)
+    kind = kind_of(case)
     bn = 128 if case.n % 128 == 0 else 64
     bm = padded_rows(case.m, 128 if target.has_wide_matrix_instructions else 64)
     warps = bn // 16 if bm >= 64 else 4
@@ -75,7 +77,7 @@ def program(case: Case, target: Target) -> Program:
     """The device code for a case."""
     from quantroof.kernels.linear.device.weight_only import weight_only_linear
 
-    kind, tile = _kind_of(case), tiling(case, target)
+    kind, tile = kind_of(case), tiling(case, target)
     group = case.weight.group or case.k
     scaled = "end"
     if kind.grouped:
@@ -118,17 +120,17 @@ def _build(problem: Problem) -> Prepared:
         return y
 
     hot = ("activations", "output", "workspace") if code.grid[1] > 1 else ("activations", "output")
-    return Prepared(_packed(problem, code), call, code.config(), hot)
+    return Prepared(packed_weight(problem, wide=bool(code.constants["WIDE"])), call, code.config(), hot)
 
 
-def _packed(problem: Problem, code: Program) -> tuple[torch.Tensor, ...]:
+def packed_weight(problem: Problem, *, wide: bool) -> tuple[torch.Tensor, ...]:
     """(packed weights, scales, zero points, column order); what a format lacks is an empty tensor."""
     import torch
 
     from quantroof.kernels.linear.device.fragments import pack_4bit, pack_8bit
     from quantroof.kernels.packing import pack_nibbles
 
-    weight, kind, wide = problem.weight, _kind_of(problem.case), bool(code.constants["WIDE"])
+    weight, kind = problem.weight, kind_of(problem.case)
     zeros = torch.empty(0, dtype=torch.int16, device=weight.codes.device)
     order = torch.empty(0, dtype=torch.int32, device=weight.codes.device)
     if kind.bits == 8:
@@ -170,7 +172,7 @@ def _kernel(name: str, scheme: str, summary: str, machine_code: MachineCode) -> 
         "triton",
         (scheme,),
         _build,
-        _check,
+        check_weight,
         targets=("gpu",),
         summary=summary,
         machine_code=machine_code,

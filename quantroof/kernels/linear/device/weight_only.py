@@ -19,7 +19,7 @@ from quantroof.kernels.linear.device.unpack import unpack, unpack_scaled
 
 
 @triton.jit
-def _scales_of(scales, step, n, N, BK: tl.constexpr, GROUP: tl.constexpr, KIND: tl.constexpr):
+def scales_of(scales, step, n, N, BK: tl.constexpr, GROUP: tl.constexpr, KIND: tl.constexpr):
     """Scales [BN, BK / GROUP] of a step, out of [K / GROUP, N]."""
     GROUPS: tl.constexpr = BK // GROUP
     group = step * GROUPS + tl.arange(0, GROUPS)
@@ -32,7 +32,7 @@ def _scales_of(scales, step, n, N, BK: tl.constexpr, GROUP: tl.constexpr, KIND: 
 
 
 @triton.jit
-def _zeros_of(
+def zeros_of(
     zeros, step, tile_n, N, BN: tl.constexpr, BK: tl.constexpr, GROUP: tl.constexpr, KIND: tl.constexpr
 ):
     """Zero points int16 [BN, BK / GROUP] of a step, four nibbles a load, out of [K / GROUP, N / 4]; else 0.
@@ -87,13 +87,13 @@ def weight_only_linear(
         if SCALED == "end":
             acc = dot(unpack(words, 0, BN, BK, KIND, WIDE), activations, acc)
         elif SCALED == "accumulator":
-            zero = _zeros_of(zeros, step, tile_n, N, BN, BK, GROUP, KIND)
+            zero = zeros_of(zeros, step, tile_n, N, BN, BK, GROUP, KIND)
             scale = tl.load(scales + step * N + n).to(tl.float32)
             weights = unpack(words, zero, BN, BK, KIND, WIDE)
             acc += dot(weights, activations, tl.zeros((BN, BM), tl.float32)) * scale[:, None]
         else:
-            zero = _zeros_of(zeros, step, tile_n, N, BN, BK, GROUP, KIND)
-            scale = _scales_of(scales, step, n, N, BK, GROUP, KIND)
+            zero = zeros_of(zeros, step, tile_n, N, BN, BK, GROUP, KIND)
+            scale = scales_of(scales, step, n, N, BK, GROUP, KIND)
             acc = dot(unpack_scaled(words, zero, scale, BN, BK, KIND, WIDE), activations, acc)
         weight_at += BK * BYTES
         column += BK
