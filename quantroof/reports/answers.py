@@ -41,6 +41,7 @@ def answers(runs: Sequence[Run], baseline: Run | None = None) -> Answers:
         now = [subject for subject in found if subject.run is runs[0]]
         comparison = compare(subjects([baseline]), now)
     health = judge_health(found)
-    first = next((own for own in choices if own), [])
-    cards = (health_card(health), format_card(first), change_card(comparison))
+    layers, label = next(((own, s.label) for own, s in zip(choices, found, strict=True) if own), ([], None))
+    by_format = format_card(layers, label if len(found) > 1 else None)
+    cards = (health_card(health), by_format, change_card(comparison))
     return Answers(list(runs), found, health, choices, comparison, cards)

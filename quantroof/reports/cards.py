@@ -54,9 +54,14 @@ def health_card(health: Health) -> Card:
     )
 
 
-def format_card(choices: list[LayerChoice]) -> Card:
-    """Which format? Judged by the summed time of all layers, which every token passes through."""
+def format_card(choices: list[LayerChoice], device: str | None = None) -> Card:
+    """Which format? Judged by the summed time of all layers, which every token passes through.
+
+    `device` names the one that the answer is for, where there are several.
+    """
     floor = "quickest sum of medians over all layers; W8A8 includes quantising the activations"
+    if device:
+        floor = f"{floor}; on {device}"
     totals = overall(choices)
     winners = [(m, min(_rivals(times), key=lambda name: times[name], default=None)) for m, times in totals]
     named = [(m, name) for m, name in winners if name is not None]

@@ -163,6 +163,7 @@ _PLAIN: dict[str, Callable[[Point], Any]] = {
     "median": lambda p: _rounded(p.time.median, TIME_DIGITS) if p.time else None,
     "low": lambda p: _rounded(p.time.low, TIME_DIGITS) if p.time else None,
     "high": lambda p: _rounded(p.time.high, TIME_DIGITS) if p.time else None,
+    "basis": lambda p: p.basis,
     "samples": lambda p: p.time.samples if p.time else None,
     "roof": lambda p: _rounded(p.roof_ns, 5),
     "sheet": lambda p: _rounded(p.datasheet_ns, 5),

@@ -77,7 +77,8 @@ def ceiling_rows(subjects: list[Subject]) -> list[CeilingRow]:
     rows = []
     for subject in subjects:
         siblings = [
-            other for other in subjects if other is not subject and other.device.name == subject.device.name
+            other for other in subjects if _identity(other) != _identity(subject)
+            and other.device.name == subject.device.name
             and other.run.info.simulated == subject.run.info.simulated
         ]  # fmt: skip
         sheet = subject.datasheet
@@ -91,6 +92,12 @@ def ceiling_rows(subjects: list[Subject]) -> list[CeilingRow]:
                     )
                 )
     return rows
+
+
+def _identity(subject: Subject) -> tuple[object, ...]:
+    """What makes a physical device itself, so that two runs on one GPU do not count as siblings."""
+    device = subject.device
+    return (device.uuid,) if device.uuid else (subject.run.info.host.get("node"), device.id)
 
 
 def _rate(subject: Subject, quantity: str, name: str, *, datasheet: bool = False) -> float | None:

@@ -24,7 +24,20 @@ LIGHT = {
     "int4-w4a16": "#d55e00",
     "nf4-w4a16": "#000134",
 }
-DARK = dict(LIGHT)
+DARK = {
+    "fp32": "#abd4f2",
+    "tf32": "#d2a09c",
+    "fp16": "#7058d2",
+    "bf16": "#3d9be0",
+    "fp8-w8a8": "#ffffff",
+    "fp8-w8a8-static": "#538b91",
+    "fp8-w8a16": "#932b2c",
+    "int8-w8a8": "#cfef54",
+    "int8-w8a8-static": "#3f6e5d",
+    "int8-w8a16": "#e9f5c8",
+    "int4-w4a16": "#e8702a",
+    "nf4-w4a16": "#604c6e",
+}
 _OTHERS = (("#8a8a8a", "#a8a8a8"), ("#6b5b00", "#c9b458"), ("#5b2a86", "#c39be0"))
 # One number format with another scale scheme: the same colour, a dot in the mark, a dashed path.
 _VARIANT_OF = {

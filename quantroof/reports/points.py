@@ -149,6 +149,7 @@ def row(entry: Point, run: str) -> dict[str, Any]:
         "low_ns": time and time.low,
         "high_ns": time and time.high,
         "samples": time and time.samples,
+        "interval_of": entry.basis,
         "flops": m.flops,
         "bytes": m.bytes_moved,
         "flops_per_byte": entry.intensity,

@@ -9,8 +9,8 @@ from quantroof.reports.choice import crossover, layer_choices, overall
 from quantroof.reports.clock_events import faults, words
 from quantroof.reports.palette import ordered
 from quantroof.reports.subjects import subjects
-from tests.builders import gpu_device, info, measurement, run
-from tests.runs import cpu_run, empty_run, failures_run, gpu_run, node_run, slower
+from tests.builders import ceilings, gpu_device, info, measurement, run
+from tests.runs import GPU_BANDWIDTH, GPU_RATES, cpu_run, empty_run, failures_run, gpu_run, node_run, slower
 
 
 def test_slow_gpu_of_a_node_is_named_first() -> None:
@@ -22,6 +22,16 @@ def test_slow_gpu_of_a_node_is_named_first() -> None:
     assert "9 of 9 ceilings below its siblings' median (read -7.9 %, fp8_e4m3 -8.1 %)" in health.findings[0]
     assert len(health.findings) == 1
     assert {row.subject for row in health.rows if row.low} == {"cuda:5"}
+
+
+def test_two_runs_of_one_gpu_are_no_siblings() -> None:
+    """A GPU beside itself says nothing about its model; another of the same name does."""
+    first, again = gpu_run(run_id="a"), gpu_run(run_id="b")
+    device = gpu_device(index=1)
+    other = run(info([device], run_id="c"), ceilings(device, GPU_BANDWIDTH, GPU_RATES))
+
+    assert {row.siblings for row in answers([first, again]).health.rows} == {None}
+    assert all(row.siblings for row in answers([first, other]).health.rows)
 
 
 def test_equal_gpus_are_healthy() -> None:

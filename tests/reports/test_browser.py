@@ -14,6 +14,7 @@ import pytest
 from quantroof.records.directory import Run
 from quantroof.reports.exports.table import table
 from quantroof.reports.subjects import subjects
+from tests.builders import gpu_device, info, measurement, run
 from tests.reports.anchors import h200_run
 from tests.reports.conftest import Open, Seen
 from tests.runs import cpu_run, empty_run, failures_run, gpu_run, node_run, slower
@@ -234,6 +235,29 @@ def test_slower_cases_come_first_and_verdict_chips_filter(built: Build, open_pag
     assert seen.page.locator("#chart .js-line").count() > 0
     seen.page.get_by_role("button", name="pass 285").click()
     assert rows.count() == 40
+
+
+def test_badge_stands_only_where_a_record_says_how(built: Build, open_page: Open) -> None:
+    """Of two formats the one whose record names its instruction path carries it; the other shows none."""
+    device = gpu_device()
+    lines = [
+        measurement(device, "bf16", 8, (4096, 4096), 12_000),
+        measurement(device, "fp8-w8a8", 8, (4096, 4096), 9_000, config={"path": "emulated"}),
+    ]
+    seen = open_page(built("badges", [run(info([device]), lines)]))
+    cells = seen.page.locator("#formats-table tbody td small")
+
+    assert cells.all_inner_texts() == ["memory", "memory, emulated"]
+
+
+def test_record_says_what_its_interval_is_made_of(built: Build, open_page: Open) -> None:
+    """Three processes of one case are one point whose interval is one of processes."""
+    device = gpu_device()
+    lines = [measurement(device, "bf16", 8, (4096, 4096), 12_000 + 100 * i, seed=i) for i in range(3)]
+    seen = open_page(built("processes", [run(info([device]), lines)]), fragment="#rec=0")
+
+    assert seen.page.locator("#shown").inner_text() == "1 of 1 points shown"
+    assert "of 3 processes" in seen.page.locator("#record").inner_text()
 
 
 def test_page_is_readable_without_javascript(gpu: Path, open_page: Open) -> None:

@@ -64,6 +64,12 @@ def test_any_two_formats_differ(theme: str) -> None:
     assert least >= 10
 
 
+@pytest.mark.parametrize(("theme", "ground"), [("light", "#ffffff"), ("dark", "#14171c")])
+def test_marks_stand_out_from_the_page(theme: str, ground: str) -> None:
+    """The faintest mark has a contrast of 2:1 with its ground; shape and outline carry the rest."""
+    assert min(contrast(colour, ground) for colour in THEMES[theme].values()) >= 2
+
+
 def _distance(one: str, other: str, vision: str) -> float:
     return float(ciede2000(lab(seen_by(one, vision)), lab(seen_by(other, vision))))
 

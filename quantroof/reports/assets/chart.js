@@ -10,7 +10,7 @@ function hoverText(row) {
   const lines = [
     `<b>${escaped(schemeName(row))}</b> ${escaped(kernelName(row))}`,
     `M ${caseOf("m", row)}, N ${caseOf("n", row)}, K ${caseOf("k", row)} on ${escaped(deviceLabel(row))}`,
-    `${timeText(column("median", row))} ± ${shareText(halfWidth(row))}, ${rateText(flopsPerSecond(row), "FLOP/s")}, ${rateText(bytesPerSecond(row), "B/s")}`,
+    `${timeText(column("median", row))} ± ${widthText(halfWidth(row))}, ${rateText(flopsPerSecond(row), "FLOP/s")}, ${rateText(bytesPerSecond(row), "B/s")}`,
     `${shareText(roofShare(row))} of the measured roof, bound by ${column("bound", row) ?? "an unknown roof"}`,
   ];
   if (column("error", row) !== null) lines.push(`error ${errorText(column("error", row))}, format ${errorText(column("loss", row))}`);

@@ -48,6 +48,7 @@ const rateText = (value, unit) => (value === null ? NONE : scaled(value, SI, "")
 const timeText = (value) => scaled(value, TIMES, "ns");
 const shareText = (value) => (value === null ? NONE : `${(value * 100).toFixed(0)} %`);
 const changeText = (ratio) => (ratio === null ? NONE : `${ratio >= 1 ? "+" : "−"}${Math.abs((ratio - 1) * 100).toFixed(1)} %`);
+const widthText = (value) => (value === null ? NONE : `${(value * 100).toFixed(1)} %`);
 const errorText = (value) => (value === null ? NONE : value.toExponential(1));
 
 // Every row flat and in base units: what the table filters, sorts and hands out as CSV or JSON.
@@ -64,6 +65,7 @@ const FIELDS = {
   low_ns: (row) => column("low", row),
   high_ns: (row) => column("high", row),
   samples: (row) => column("samples", row),
+  interval_of: (row) => column("basis", row),
   flops: (row) => caseOf("flops", row),
   bytes: (row) => caseOf("bytes", row),
   bound: (row) => column("bound", row),

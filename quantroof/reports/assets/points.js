@@ -12,7 +12,7 @@ const POINT_COLUMNS = [
   ["n", "N", (row) => caseOf("n", row), String],
   ["k", "K", (row) => caseOf("k", row), String],
   ["median", "time", (row) => column("median", row), timeText],
-  ["half", "± 95 %", halfWidth, (value) => (value === null ? NONE : `${(value * 100).toFixed(1)} %`)],
+  ["half", "± 95 %", halfWidth, widthText],
   ["rate", "FLOP/s", (row) => flopsPerSecond(row), (value) => rateText(value, "")],
   ["bytes", "B/s", bytesPerSecond, (value) => rateText(value, "")],
   ["share", "of roof", (row) => roofShare(row), shareText],

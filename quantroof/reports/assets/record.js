@@ -11,7 +11,7 @@ function recordFacts(row) {
   return [
     ["case", caseOf("id", row)], ["device", deviceLabel(row)], ["kernel", kernelName(row)], ["status", column("status", row)],
     ["reason", reasonText(row)],
-    ["median", column("median", row) === null ? null : `${timeText(column("median", row))}, 95 % interval ${timeText(column("low", row))} to ${timeText(column("high", row))}, ${column("samples", row)} samples`],
+    ["median", column("median", row) === null ? null : `${timeText(column("median", row))}, 95 % interval ${timeText(column("low", row))} to ${timeText(column("high", row))}, of ${column("samples", row)} ${column("basis", row)}`],
     ["rate", isTimed(row) ? `${rateText(flopsPerSecond(row), "FLOP/s")}, ${rateText(bytesPerSecond(row), "B/s")}` : null],
     ["measured roof", roofShare(row) === null ? null : `${shareText(roofShare(row))}, bound by ${column("bound", row)}, at best ${timeText(column("roof", row))}`],
     ["datasheet roof", column("sheet", row) === null ? null : `at best ${timeText(column("sheet", row))}`],
