@@ -45,6 +45,7 @@ extern "C" __global__ void mma_rate(const unsigned *__restrict__ seed, unsigned 
   for (int i = 0; i < 4; i++) a[i] = seed[(lane * 4 + i) & 4095];
   for (int i = 0; i < 2; i++) b[i] = seed[(lane * 2 + i + 7) & 4095];
   Acc d[CHAINS][ACC_REGISTERS] = {};
+#pragma unroll 1
   for (int n = 0; n < iterations; n++) {
 #pragma unroll
     for (int chain = 0; chain < CHAINS; chain++) multiply(d[chain], a, b);

@@ -1,0 +1,76 @@
+"""Which formats an architecture multiplies natively: the table that reading its machine code gave.
+
+`native_formats.toml` is written by `scripts/native_formats` and held by a test that assembles every
+instruction again. Reading it needs no compiler.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import lru_cache
+from importlib.resources import files
+from typing import Literal
+
+import msgspec
+
+Verdict = Literal["native", "emulated", "refused"]
+
+# Architecture whose machine code runs on a compute capability. 8.7 and 12.1 have their own, not compiled here.
+_ARCH_OF = {
+    "8.0": "sm_80",
+    "8.6": "sm_86",
+    "8.9": "sm_89",
+    "9.0": "sm_90a",
+    "10.0": "sm_100a",
+    "12.0": "sm_120a",
+}
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """One format through one path on one architecture. `evidence` is the opcodes, or why nothing assembled."""
+
+    arch: str
+    element: str
+    accumulator: str
+    path: str
+    verdict: Verdict
+    evidence: str
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    compiler: str
+    cell: tuple[Cell, ...]
+
+
+@lru_cache(maxsize=1)
+def _file() -> _File:
+    text = (files("quantroof.hwprofiles") / "native_formats.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text), _File)
+
+
+def cells() -> tuple[Cell, ...]:
+    """The whole table."""
+    return _file().cell
+
+
+def compiler() -> str:
+    """What the machine code was made with."""
+    return _file().compiler
+
+
+def architecture_of(compute_capability: str) -> str | None:
+    """The architecture in the table that a compute capability runs, or None."""
+    return _ARCH_OF.get(compute_capability)
+
+
+def paths_of(element: str, compute_capability: str) -> tuple[Cell, ...]:
+    """Every path of a format on a compute capability; empty where the table does not cover it."""
+    arch = architecture_of(compute_capability)
+    return tuple(cell for cell in cells() if cell.arch == arch and cell.element == element)
+
+
+def overall(element: str, compute_capability: str) -> Verdict | None:
+    """Native if any path is, emulated if one at least assembles, refused if none does; None if not covered."""
+    verdicts = {cell.verdict for cell in paths_of(element, compute_capability)}
+    order: tuple[Verdict, ...] = ("native", "emulated", "refused")
+    return next((verdict for verdict in order if verdict in verdicts), None)
