@@ -86,4 +86,5 @@ def _timeline(line: Measurement, device_index: int) -> float:
     if done.returncode:
         last = (done.stderr.strip() or "no message").splitlines()[-1]
         raise EnvironmentMissing(f"the timeline failed: {last}")
-    return median(json.loads(done.stdout.splitlines()[-1])["spans_ns"])
+    spans_ns: list[float] = json.loads(done.stdout.splitlines()[-1])["spans_ns"]
+    return median(spans_ns)

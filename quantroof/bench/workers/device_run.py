@@ -9,14 +9,16 @@ from msgspec.structs import replace
 
 from quantroof.bench.plan import DevicePlan, PlannedCase, skipped_line
 from quantroof.bench.workers import protocol
+from quantroof.bench.workers.compiler import CompilerPool
 from quantroof.bench.workers.handle import ContextLost, Worker, WorkerLost
 from quantroof.kernels.cases import Case
 from quantroof.kernels.registry import Kernel
-from quantroof.records.lines import Ceiling, Measurement
+from quantroof.records.lines import Anchor, Ceiling, Measurement, Moment
 
-Emit = Callable[[Ceiling | Measurement], None]
+Emit = Callable[[Ceiling | Anchor | Measurement], None]
 
 _CEILING_TIMEOUT_S = 120.0
+_ANCHOR_TIMEOUT_S = 60.0
 
 
 class Stopped(Exception):
@@ -32,15 +34,22 @@ class DeviceRun:
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        """Ceilings first, then every case. Raises Stopped when `stop` is called from another thread."""
+        """Ceilings first, then every case between the anchors. Raises Stopped when `stop` is called from another thread.
+
+        Kernels are compiled ahead meanwhile, by processes of their own.
+        """
+        compilers = CompilerPool(self._plan)
         try:
             if self._plan.ceilings:
                 self._ceilings()
+            self._anchors("start")
             for planned in self._plan.cases:
                 for line in planned.skipped:
                     self._emit(line)
                 self._case(planned)
+            self._anchors("end")
         finally:
+            compilers.stop()
             self._bury()
 
     def stop(self) -> None:
@@ -66,6 +75,17 @@ class DeviceRun:
                     reason=str(error),
                 )
             )
+
+    def _anchors(self, moment: Moment) -> None:
+        """Time the anchors where the plan wants them; without their lines a gate gives no verdict."""
+        if not self._plan.anchors:
+            return
+        try:
+            for reply in self._ready().ask(protocol.MeasureAnchors(moment=moment), _ANCHOR_TIMEOUT_S):
+                assert isinstance(reply, protocol.Anchored)
+                self._emit(replace(reply.anchor, process=self._plan.process))
+        except WorkerLost:
+            self._bury()
 
     def _case(self, planned: PlannedCase) -> None:
         """Measure a case's kernels; one that brings the worker down costs itself only."""

@@ -48,7 +48,7 @@ class Worker:
         self._connection.send_bytes(protocol.encode(protocol.Setup(device=device, settings=settings)))
         self._await_hello()
 
-    def ask(self, request: protocol.Request, timeout_s: float) -> Iterator[protocol.Result | protocol.Found]:
+    def ask(self, request: protocol.Request, timeout_s: float) -> Iterator[protocol.Answer]:
         """Send a request and yield its replies; `timeout_s` bounds the wait for each of them.
 
         Raises WorkerLost when the process dies, hangs past the time limit, speaks garbage, or says that its

@@ -6,7 +6,7 @@ import msgspec
 
 from quantroof.bench.settings import Settings
 from quantroof.hwprofiles.types import Device
-from quantroof.records.lines import Ceiling, Measurement
+from quantroof.records.lines import Anchor, Ceiling, Measurement, Moment
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="message"):
@@ -30,6 +30,12 @@ class MeasureCeilings(Message, frozen=True, kw_only=True, tag="ceilings"):
     quick: bool
 
 
+class MeasureAnchors(Message, frozen=True, kw_only=True, tag="anchors"):
+    """Time the anchors now, one Anchored each, then Done."""
+
+    moment: Moment
+
+
 class Setup(Message, frozen=True, kw_only=True, tag="setup"):
     """The first message to a worker."""
 
@@ -49,14 +55,21 @@ class Found(Message, frozen=True, kw_only=True, tag="found"):
     ceiling: Ceiling
 
 
+class Anchored(Message, frozen=True, kw_only=True, tag="anchored"):
+    """One anchor."""
+
+    anchor: Anchor
+
+
 class Done(Message, frozen=True, kw_only=True, tag="done"):
     """The request is answered. `poisoned` says why this process must not be used again, if so."""
 
     poisoned: str | None = None
 
 
-Request = Setup | MeasureCase | MeasureCeilings
-Reply = Hello | Result | Found | Done
+Request = Setup | MeasureCase | MeasureCeilings | MeasureAnchors
+Answer = Result | Found | Anchored
+Reply = Hello | Answer | Done
 
 _ENCODER = msgspec.json.Encoder()
 _REQUESTS: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)

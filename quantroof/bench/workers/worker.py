@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from quantroof.bench.anchors import measure_anchors
 from quantroof.bench.ceilings import measure_ceilings
 from quantroof.bench.measure import Bench, measure
 from quantroof.bench.memory import available_bytes
@@ -57,6 +58,9 @@ def _answer(connection: Connection, bench: Bench, request: protocol.Request) -> 
         case protocol.MeasureCeilings():
             for ceiling in measure_ceilings(bench, quick=request.quick):
                 connection.send_bytes(protocol.encode(protocol.Found(ceiling=ceiling)))
+        case protocol.MeasureAnchors():
+            for anchor in measure_anchors(bench, request.moment):
+                connection.send_bytes(protocol.encode(protocol.Anchored(anchor=anchor)))
         case protocol.Setup():
             raise ValueError("a worker is set up once")
     connection.send_bytes(protocol.encode(protocol.Done(poisoned=poisoned)))
