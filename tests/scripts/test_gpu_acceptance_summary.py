@@ -1,0 +1,62 @@
+"""The one-page summary of an acceptance run, from a directory as the script leaves it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.builders import write
+from tests.runs import gpu_run
+
+ROOT = Path(__file__).parent.parent.parent
+CASES = [
+    {
+        "kernels": 1,
+        "ours_ns": 30_900,
+        "witness_ns": 30_700,
+        "counted_bytes": 117_440_512,
+        "dram_bytes": 117.5e6,
+    },
+    {
+        "kernels": 1,
+        "ours_ns": 12_800,
+        "witness_ns": 12_200,
+        "counted_bytes": 33_554_432,
+        "dram_bytes": 40.0e6,
+    },
+    {"kernels": 2, "ours_ns": 115_200, "witness_ns": 114_000, "counted_bytes": 470e6, "dram_bytes": None},
+]
+
+
+def _summary(directory: Path) -> str:
+    script = ROOT / "scripts" / "gpu_acceptance_summary.py"
+    command = [sys.executable, str(script), str(directory)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT)}, timeout=60
+    )
+    return done.stdout
+
+
+def test_every_promise_of_the_contract_gets_its_line(tmp_path: Path) -> None:
+    """Long and short kernels, several kernels, bytes, repeatability, ceilings; what fails says so."""
+    write(gpu_run(), tmp_path / "first")
+    write(gpu_run(), tmp_path / "second")
+    (tmp_path / "counters.json").write_text(json.dumps({"cases": CASES}))
+    text = _summary(tmp_path)
+
+    assert "- 1 of >= 20 us: median 0.65%, worst 0.65%: holds" in text
+    assert "- 1 of 5-20 us: worst 0.60 us: holds" in text
+    assert "against the timeline: worst 1.05%" in text
+    assert "worst 16.11%: DOES NOT HOLD" in text
+    assert "100% of" in text
+    assert "GB/s" in text
+
+
+def test_without_counters_it_says_not_measured(tmp_path: Path) -> None:
+    """No permission for counters is no result, and no invented one."""
+    write(gpu_run(), tmp_path / "first")
+    write(gpu_run(), tmp_path / "second")
+
+    assert "not measured: there were no counters here" in _summary(tmp_path)
