@@ -21,6 +21,7 @@ NO_KERNEL = "none"
 _FIXED_S = {"cpu": 0.15, "gpu": 0.15}
 _PER_WEIGHT_S = {"cpu": 2.0e-8, "gpu": 2.0e-10}
 _CEILINGS_S = {"cpu": 25.0, "gpu": 40.0}
+_ANCHORS_S = 4.0  # a process: two of them, twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class DevicePlan:
     settings: Settings
     cases: tuple[PlannedCase, ...]
     ceilings: bool
+    anchors: bool = False
     process: int = 0
     concurrent: int = 1
 
@@ -63,14 +65,20 @@ class DevicePlan:
         target = "gpu" if is_gpu(self.device) else "cpu"
         each = self.settings.seconds_per_case + _FIXED_S[target]
         setup = sum(p.case.n * p.case.k * len(p.kernels) for p in self.cases) * _PER_WEIGHT_S[target]
-        return self.timed * each + setup + (_CEILINGS_S[target] if self.ceilings else 0.0)
+        return self.timed * each + setup + self._extra_s(target)
+
+    def _extra_s(self, target: str) -> float:
+        return (_CEILINGS_S[target] if self.ceilings else 0.0) + (_ANCHORS_S if self.anchors else 0.0)
 
     def without(self, done: set[tuple[str, str, str, int]], *, ceilings_done: bool) -> DevicePlan:
         """What is left of the plan once some lines are written."""
         here = {key[:3] for key in done if key[3] == self.process}
         left = (_without(planned, self.device.id, here) for planned in self.cases)
         cases = tuple(planned for planned in left if planned.kernels or planned.skipped)
-        return replace(self, cases=cases, ceilings=self.ceilings and not ceilings_done)
+        todo = any(planned.kernels for planned in cases)
+        return replace(
+            self, cases=cases, ceilings=self.ceilings and not ceilings_done, anchors=self.anchors and todo
+        )
 
     def repeated(self, processes: int) -> list[DevicePlan]:
         """One plan a fresh process: ceilings in the first, refusals once, every kernel in each."""
@@ -89,7 +97,8 @@ def make_plan(suite: Suite, device: Device, wishes: Wishes, where: str) -> Devic
     if not cases:
         raise UsageError(f"no case of {where} has the wanted formats", hint=f"it has {_formats_of(variant)}")
     planned = tuple(_plan_case(case, device, kernels) for case in cases)
-    return DevicePlan(device, Settings.resolve(variant.limits, wishes), planned, wishes.ceilings)
+    settings = Settings.resolve(variant.limits, wishes)
+    return DevicePlan(device, settings, planned, wishes.ceilings, wishes.anchors)
 
 
 def skipped_line(case: Case, device: Device, kernel: str, provider: str, reason: str) -> Measurement:

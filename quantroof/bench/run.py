@@ -19,8 +19,10 @@ from quantroof.bench.workers.device_run import DeviceRun, Stopped
 from quantroof.errors import QuantroofError, UsageError
 from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.types import Device
+from quantroof.kernels.registry import Kernel
+from quantroof.kernels.sources import kernel_sources
 from quantroof.records.directory import Run, RunWriter, read_run
-from quantroof.records.lines import SCHEMA, Ceiling, Measurement, Outcome, RunEnd, RunInfo
+from quantroof.records.lines import SCHEMA, Anchor, Ceiling, Measurement, Outcome, RunEnd, RunInfo
 
 
 class Observer(Protocol):
@@ -73,6 +75,7 @@ def new_job(wishes: Wishes, devices: tuple[Device, ...], command: tuple[str, ...
         simulated=any(d.kind == "sim" for d in devices),
         plan=tuple(key for plan in plans if plan.process == 0 for key in plan.keys),
         processes=wishes.processes,
+        kernel_sources=kernel_sources(_kernels(plans)),
     )
     return Job(info, plans, wishes.serial)
 
@@ -119,6 +122,11 @@ def open_again(directory: Path, detected: tuple[Device, ...]) -> tuple[Job, RunW
     """Continue a run directory: what is left of it, and its file open for appending."""
     job = resumed_job(read_run(directory), detected)
     return job, RunWriter.reopen(directory)
+
+
+def _kernels(plans: tuple[DevicePlan, ...]) -> list[Kernel]:
+    found = {kernel.name: kernel for plan in plans for planned in plan.cases for kernel in planned.kernels}
+    return list(found.values())
 
 
 def _plans(suite: Suite, devices: tuple[Device, ...], wishes: Wishes, where: str) -> tuple[DevicePlan, ...]:
@@ -171,9 +179,10 @@ class _Team:
         except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
             self._errors.append(error)
 
-    def _emit(self, line: Ceiling | Measurement) -> None:
+    def _emit(self, line: Ceiling | Anchor | Measurement) -> None:
         with self._lock:
             if self._closed:
                 raise Stopped
             self._writer.write(line)
-            self._observer.line(line)
+            if not isinstance(line, Anchor):
+                self._observer.line(line)

@@ -67,5 +67,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     case_timeout_s: float = 120.0
     ceilings: bool = True
+    anchors: bool = False
+    """Time the anchors at the start and the end of every process, as a gate wants."""
     kernels: tuple[str, ...] = ()
     """External kernels as `path.py:NAME`."""

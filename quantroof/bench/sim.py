@@ -20,7 +20,7 @@ from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.roofline import attainable_seconds
 from quantroof.hwprofiles.types import HardwareProfile
 from quantroof.kernels.cases import Case
-from quantroof.records.lines import Ceiling, DeviceState, Measurement, Timing
+from quantroof.records.lines import Anchor, AnchorName, Ceiling, DeviceState, Measurement, Moment, Timing
 
 _SAMPLES = 24
 _LAUNCH_NS = 2_000.0
@@ -66,7 +66,7 @@ class SimulatedRun:
     def __init__(
         self,
         plan: DevicePlan,
-        emit: Callable[[Ceiling | Measurement], None],
+        emit: Callable[[Ceiling | Anchor | Measurement], None],
         noise: NoiseModel | None = None,
         efficiency: Efficiency | None = None,
     ) -> None:
@@ -76,10 +76,11 @@ class SimulatedRun:
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        """Emit ceilings and measurements."""
+        """Emit ceilings, anchors and measurements."""
         if self._plan.ceilings:
             for ceiling in self._ceilings():
                 self._emit(ceiling)
+        self._anchors("start")
         for planned in self._plan.cases:
             for line in planned.skipped:
                 self._emit(line)
@@ -87,10 +88,41 @@ class SimulatedRun:
                 if self._stopping.is_set():
                     return
                 self._emit(self._measurement(planned.case, kernel.name, kernel.provider))
+        self._anchors("end")
 
     def stop(self) -> None:
         """End the run from another thread."""
         self._stopping.set()
+
+    def _anchors(self, moment: Moment) -> None:
+        if not self._plan.anchors:
+            return
+        peak = self._profile.peak("bf16") or self._profile.peaks[0]
+        flops, bytes_moved = 2 * 8192**3, 1 << 31
+        seconds = flops / (peak.flops_per_s * 0.8)
+        self._emit(self._anchor("gemm", moment, seconds, flops=flops))
+        seconds = bytes_moved / (self._profile.bandwidth_bytes_per_s * 0.89)
+        self._emit(self._anchor("copy", moment, seconds, bytes_moved=bytes_moved))
+
+    def _anchor(
+        self,
+        name: AnchorName,
+        moment: Moment,
+        seconds: float,
+        *,
+        flops: int | None = None,
+        bytes_moved: int | None = None,
+    ) -> Anchor:
+        return Anchor(
+            device=self._plan.device.id,
+            name=name,
+            moment=moment,
+            process=self._plan.process,
+            status="simulated",
+            flops=flops,
+            bytes_moved=bytes_moved,
+            timing=self._timing(seconds * 1e9, f"anchor/{name}/{moment}"),
+        )
 
     def _ceilings(self) -> list[Ceiling]:
         bandwidth = self._profile.bandwidth_bytes_per_s

@@ -13,6 +13,7 @@ import msgspec
 from quantroof.errors import EnvironmentMissing, UsageError
 from quantroof.records.lines import (
     SCHEMA,
+    Anchor,
     AnyLine,
     Ceiling,
     Measurement,
@@ -22,7 +23,7 @@ from quantroof.records.lines import (
 )
 
 FILE_NAME = "run.jsonl"
-_KNOWN = ("run", "ceiling", "measurement", "end")  # the tags in records.lines
+_KNOWN = ("run", "ceiling", "anchor", "measurement", "end")  # the tags in records.lines
 _LINE: msgspec.json.Decoder[AnyLine] = msgspec.json.Decoder(AnyLine)
 _ENCODER = msgspec.json.Encoder()
 _FAMILY, _, _VERSION = SCHEMA.partition("/")
@@ -35,6 +36,7 @@ class Run:
     path: Path
     info: RunInfo
     ceilings: list[Ceiling] = field(default_factory=list)
+    anchors: list[Anchor] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
     ends: list[RunEnd] = field(default_factory=list)
     unknown: list[Unknown] = field(default_factory=list)
@@ -119,6 +121,8 @@ def _add(run: Run, line: bytes, file: Path, number: int) -> None:
     match _decode(line, file, number):
         case Ceiling() as ceiling:
             run.ceilings.append(ceiling)
+        case Anchor() as anchor:
+            run.anchors.append(anchor)
         case Measurement() as measurement:
             run.measurements.append(measurement)
         case RunEnd() as end:

@@ -25,6 +25,8 @@ Mode = Literal["burst", "sustained"]
 Method = Literal["cpu-blocks", "cuda-graph", "cuda-events", "cuda-eager", "simulated"]
 StoppedBy = Literal["precision", "wall", "max_samples"]
 Outcome = Literal["complete", "interrupted", "failed"]
+AnchorName = Literal["gemm", "copy"]
+Moment = Literal["start", "end"]
 Config = dict[str, str | int | float | bool]
 
 
@@ -114,6 +116,8 @@ class RunInfo(Line, frozen=True, kw_only=True, tag="run"):
     """(device id, case id, kernel name), in the order of the run."""
     processes: int = 1
     """In how many fresh processes every planned line is measured."""
+    kernel_sources: dict[str, str] = {}
+    """Hash of every planned kernel's source by its name (`kernels.sources`)."""
 
 
 class Ceiling(Line, frozen=True, kw_only=True, tag="ceiling"):
@@ -133,6 +137,25 @@ class Ceiling(Line, frozen=True, kw_only=True, tag="ceiling"):
     shape: tuple[int, ...] | None = None
     timing: Timing | None = None
     state: DeviceState | None = None
+
+    def __post_init__(self) -> None:
+        _require_timing_iff_timed(self.status, self.timing, self.reason)
+
+
+class Anchor(Line, frozen=True, kw_only=True, tag="anchor"):
+    """A library GEMM (has flops) or a large copy (has bytes), timed at the start and end of a process."""
+
+    device: str
+    name: AnchorName
+    moment: Moment
+    process: int = 0
+    status: Status
+    reason: str | None = None
+    bytes_moved: int | None = None
+    flops: int | None = None
+    timing: Timing | None = None
+    state: DeviceState | None = None
+    flags: tuple[Flag, ...] = ()
 
     def __post_init__(self) -> None:
         _require_timing_iff_timed(self.status, self.timing, self.reason)
@@ -196,7 +219,7 @@ class Unknown(msgspec.Struct, frozen=True):
     data: dict[str, Any]
 
 
-AnyLine = RunInfo | Ceiling | Measurement | RunEnd
+AnyLine = RunInfo | Ceiling | Anchor | Measurement | RunEnd
 
 
 @lru_cache(maxsize=65536)

@@ -34,7 +34,7 @@ class DeviceRun:
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        """Ceilings first, then every case between the anchors. Raises Stopped when `stop` is called from another thread.
+        """Ceilings, then every case between the anchors. Raises Stopped when another thread calls `stop`.
 
         Kernels are compiled ahead meanwhile, by processes of their own.
         """

@@ -1,0 +1,70 @@
+"""Anchors: a library GEMM and a large copy, timed at the start and the end of every process of a gated run.
+
+No kernel of this project is in them, so what they do is the machine's doing: a gate divides a case's time by
+the anchor of its own bottleneck, and a run whose anchors moved is no ground for a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from quantroof.bench.measure import Bench, time_prepared
+from quantroof.errors import QuantroofError
+from quantroof.kernels.cases import Case
+from quantroof.kernels.problem import Problem
+from quantroof.kernels.registry import Prepared, is_gpu, load
+from quantroof.kernels.schemes import SCHEMES
+from quantroof.kernels.stream.torch_stream import stream_kernels
+from quantroof.records.lines import Anchor, AnchorName, Moment
+
+_LIBRARY = "torch.linear"
+_PRECISION = 0.002
+_SECONDS = 0.5
+# Half a second of work at most. A CPU without bf16 instructions multiplies bf16 in software: fp32 there.
+_GPU_GEMM = Case.linear(SCHEMES["bf16"], 8192, 8192, 8192)
+_CPU_GEMM = Case.linear(SCHEMES["fp32"], 256, 2048, 2048)
+
+
+def measure_anchors(bench: Bench, moment: Moment) -> Iterator[Anchor]:
+    """Time both anchors now; one that cannot be timed says why."""
+    settings = msgspec.structs.replace(
+        bench.settings, precision=_PRECISION, seconds_per_case=_SECONDS, mode="burst", cache="cold"
+    )
+    quick = replace(bench, settings=settings)
+    yield _anchor(quick, "gemm", moment, _gemm)
+    yield _anchor(quick, "copy", moment, _copy)
+
+
+def _anchor(bench: Bench, name: AnchorName, moment: Moment, build: Any) -> Anchor:
+    try:
+        amount, prepared = build(bench)
+        timing, state, flags = time_prepared(bench, prepared)
+    except (RuntimeError, QuantroofError) as error:
+        reason = str(error).splitlines()[0]
+        return Anchor(device=bench.device.id, name=name, moment=moment, status="failed", reason=reason)
+    return Anchor(
+        device=bench.device.id,
+        name=name,
+        moment=moment,
+        status="ok",
+        timing=timing,
+        state=state,
+        flags=flags,
+        **amount,
+    )
+
+
+def _gemm(bench: Bench) -> tuple[dict[str, int], Prepared]:
+    case = _GPU_GEMM if is_gpu(bench.device) else _CPU_GEMM
+    prepared = load().kernels[_LIBRARY].build(Problem(case, bench.device, bench.settings.seed))
+    assert isinstance(prepared, Prepared)
+    return {"flops": case.flops}, prepared
+
+
+def _copy(bench: Bench) -> tuple[dict[str, int], Prepared]:
+    stream = next(kernel for kernel in stream_kernels(bench.device) if kernel.name == "copy")
+    return {"bytes_moved": stream.bytes_moved(bench.device)}, stream.build(bench.device)

@@ -1,0 +1,107 @@
+"""What source a kernel is made of, as a hash: the module that declares it and the device code it imports.
+
+Read as text, so it works without torch and for a checkout of any revision. Comments and formatting do not
+count: the hash is taken over the syntax tree.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from quantroof.kernels.registry import Kernel
+
+PACKAGE = Path(__file__).resolve().parent.parent
+_ROOM = "quantroof.kernels"
+_SHARED = f"{_ROOM}.device"
+_DEVICE_SUFFIXES = (".cu", ".cuh")
+_DIGITS = 16
+
+
+def kernel_sources(
+    kernels: Iterable[Kernel], package: Path = PACKAGE, moved: Mapping[Path, Path] | None = None
+) -> dict[str, str]:
+    """Hash of every kernel by name, read below the folder `package` (the one that is called `quantroof`).
+
+    A kernel whose files are not there is left out. `moved` gives the folder that stands for another one, for
+    kernels from outside the package.
+    """
+    found: dict[str, str] = {}
+    for kernel in kernels:
+        files = _files(kernel, package, moved or {})
+        if files:
+            found[kernel.name] = _digest(files)
+    return dict(sorted(found.items()))
+
+
+def relocated(path: Path, moved: Mapping[Path, Path]) -> Path:
+    """The path below the folder that stands for the one it is in, or the path itself."""
+    for old, new in moved.items():
+        if path.is_relative_to(old):
+            return new / path.relative_to(old)
+    return path
+
+
+def _files(kernel: Kernel, package: Path, moved: Mapping[Path, Path]) -> list[Path]:
+    module = _function(kernel.build).__module__
+    if not module.startswith(f"{_ROOM}."):
+        name = getattr(sys.modules.get(module), "__file__", None)
+        outside = None if name is None else relocated(Path(name).resolve(), moved)
+        return [outside] if outside is not None and outside.is_file() else []
+    folder = module.rpartition(".")[0]
+    modules = sorted(_closure(module, package, (f"{folder}.", f"{_SHARED}.")))
+    native = (package.parent / folder.replace(".", "/")).rglob("*")
+    device = sorted(path for path in native if path.suffix in _DEVICE_SUFFIXES)
+    return [_path(name, package) for name in modules] + (device if modules else [])
+
+
+def _function(build: Any) -> Any:
+    while isinstance(build, functools.partial):
+        build = build.func
+    return build
+
+
+def _path(module: str, package: Path) -> Path:
+    return package.parent / f"{module.replace('.', '/')}.py"
+
+
+def _closure(module: str, package: Path, within: tuple[str, ...]) -> set[str]:
+    """The module and everything it imports within some packages, imports inside functions included."""
+    seen: set[str] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in seen or not name.startswith(within) or not _path(name, package).is_file():
+            continue
+        seen.add(name)
+        waiting += _imports(_path(name, package))
+    return seen
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _tree(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return ast.Module(body=[ast.Expr(ast.Constant(path.read_bytes()))], type_ignores=[])
+
+
+def _digest(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        content = path.read_bytes() if path.suffix in _DEVICE_SUFFIXES else ast.dump(_tree(path)).encode()
+        digest.update(f"{path.name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:_DIGITS]
