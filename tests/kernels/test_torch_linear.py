@@ -12,6 +12,7 @@ from quantroof.kernels.cases import Case
 from quantroof.kernels.problem import Problem, tolerance
 from quantroof.kernels.registry import Kernel, Prepared, Skip
 from quantroof.kernels.schemes import SCHEMES
+from quantroof.kernels.schemes import scheme as scheme_named
 
 CPU = Device(kind="cpu", index=0, name="test CPU")
 H100 = Device(kind="sim", index=0, name="NVIDIA H100 80GB HBM3", compute_capability="9.0")
@@ -30,7 +31,7 @@ CPU_PAIRS = [
 @pytest.mark.parametrize(("kernel", "scheme", "m"), CPU_PAIRS, ids=lambda v: getattr(v, "name", str(v)))
 def test_cpu_kernel_is_right(kernel: Kernel, scheme: str, m: int) -> None:
     """Every torch kernel of the CPU is within its format's tolerance at M = 1, 3 and 17."""
-    case = Case.linear(SCHEMES[scheme], m, 96, 256)
+    case = Case.linear(scheme_named(scheme), m, 96, 256)
     problem = Problem(case, CPU, seed=m)
     prepared = kernel.build(problem)
     assert isinstance(prepared, Prepared)
