@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from quantroof.hwprofiles import roofline
-from quantroof.records.roofs import Roofs, ceiling_rate
+from quantroof.records.roofs import Roofs
 from quantroof.reports import units
-from quantroof.reports.subjects import Subject
+from quantroof.reports.subjects import Subject, bandwidth_curve
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -93,27 +94,17 @@ def bandwidth_figure(subjects: list[Subject]) -> go.Figure:
     )
     for index, subject in enumerate(subjects):
         for name in ("read", "write", "copy"):
-            best: dict[int, float] = {}
-            for ceiling in subject.ceilings:
-                reached = ceiling_rate(ceiling)
-                if (
-                    ceiling.quantity == "bandwidth"
-                    and ceiling.name == name
-                    and reached
-                    and ceiling.bytes_moved
-                ):
-                    best[ceiling.bytes_moved] = max(best.get(ceiling.bytes_moved, 0.0), reached)
-            if best:
-                text = [
-                    f"{subject.label} {name} of {units.size(b)}: {units.si(r, 'B/s')}"
-                    for b, r in best.items()
-                ]
-                figure.add_trace(
-                    go.Scatter(
-                        x=list(best), y=list(best.values()), mode="lines+markers", name=name, text=text,
-                        hovertemplate="%{text}<extra></extra>", meta={"subject": index, "name": name},
-                    )
-                )  # fmt: skip
+            curve = bandwidth_curve(subject.ceilings, name)
+            if len(curve) < 2:  # one size is no curve
+                continue
+            what = f"{escape(subject.label, quote=False)} {name}"
+            figure.add_trace(
+                go.Scatter(
+                    x=[size for size, _ in curve], y=[reached for _, reached in curve], mode="lines+markers",
+                    text=[f"{what} of {units.size(size)}: {units.si(rate, 'B/s')}" for size, rate in curve],
+                    hovertemplate="%{text}<extra></extra>", meta={"subject": index, "name": name},
+                )
+            )  # fmt: skip
     return figure
 
 
@@ -216,7 +207,9 @@ def _add_line(
 ) -> None:
     import plotly.graph_objects as go
 
-    what = f"{meta['label']}: {meta['name']} roof, {BASES[meta['basis']]}, {meta['text']}"
+    what = (
+        f"{escape(meta['label'], quote=False)}: {meta['name']} roof, {BASES[meta['basis']]}, {meta['text']}"
+    )
     steps = 24  # plotly shows a hover text at vertices only
     figure.add_trace(
         go.Scatter(

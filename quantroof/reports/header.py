@@ -16,7 +16,8 @@ Facts = list[tuple[str, str]]
 def run_facts(run: Run) -> Facts:
     """Identity, settings and versions of a run."""
     info = run.info
-    settings = ", ".join(f"{name} {value}" for name, value in info.settings.items())
+    chosen = {name: value for name, value in info.settings.items() if value not in (None, [], {}, "")}
+    settings = ", ".join(f"{name.replace('_', ' ')} {_plain(value)}" for name, value in chosen.items())
     return [
         ("run", info.run_id),
         ("started", info.started_at),
@@ -51,6 +52,12 @@ def outcome(run: Run) -> str | None:
     if last is None:
         return "The run has no end: it is still going on, or its writer was killed."
     return f"The run was {last.outcome}" + (f": {last.reason}." if last.reason else ".")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _records(run: Run) -> str:

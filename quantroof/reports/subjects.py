@@ -67,7 +67,7 @@ def _subject(run: Run, device: Device, label: str) -> Subject:
     mine = [m for m in run.measurements if m.device == device.id]
     measured = measured_roofs(device.id, ceilings, mine)
     datasheet = datasheet_roofs(profile) if profile else None
-    curve = read_curve(ceilings)
+    curve = bandwidth_curve(ceilings, "read")
     by_case: dict[str, Limits] = {}
     points = []
     for lines in grouped(mine).values():
@@ -80,13 +80,13 @@ def _subject(run: Run, device: Device, label: str) -> Subject:
     return Subject(label, run, device, profile, measured, datasheet, held, ceilings, tuple(points))
 
 
-def read_curve(ceilings: tuple[Ceiling, ...]) -> list[tuple[int, float]]:
-    """(bytes, bytes/s) of the best read at every size, by size. Small reads cannot reach the full rate."""
+def bandwidth_curve(ceilings: tuple[Ceiling, ...], name: str) -> list[tuple[int, float]]:
+    """(bytes, bytes/s) of the best read, write or copy at every size, by size; small ones are slower."""
     best: dict[int, float] = {}
     for ceiling in ceilings:
-        reached = ceiling_rate(ceiling)
-        if ceiling.quantity == "bandwidth" and ceiling.name == "read" and reached and ceiling.bytes_moved:
-            best[ceiling.bytes_moved] = max(best.get(ceiling.bytes_moved, 0.0), reached)
+        reached, size = ceiling_rate(ceiling), ceiling.bytes_moved
+        if ceiling.quantity == "bandwidth" and ceiling.name == name and reached and size:
+            best[size] = max(best.get(size, 0.0), reached)
     return sorted(best.items())
 
 

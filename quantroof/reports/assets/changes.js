@@ -19,17 +19,16 @@ function changeRow(row) {
   const gone = subjectOf(row) < 0;
   const open = element("button", { type: "button", class: "plain link", onclick: () => setState({ rec: String(row) }) }, `${kernelName(row)} M ${caseOf("m", row)} ${layerKey(row)}`);
   return element("tr", {},
-    cell(open), cell(deviceLabel(row)), cell(verdictOf(row), { class: `verdict ${verdictOf(row)}` }),
+    cell(open), cell(verdictOf(row), { class: verdictOf(row) }), cell(changeText(column("ratio", row)), { class: "number" }),
     cell(timeText(gone ? column("median", row) : column("base", row)), { class: "number" }),
     cell(gone ? NONE : timeText(column("median", row)), { class: "number" }),
-    cell(changeText(column("ratio", row)), { class: "number" }), cell(interval, { class: "number" }),
-    cell(causeTexts(row).join("; ") || NONE));
+    cell(interval, { class: "number" }), cell(deviceLabel(row)), cell(causeTexts(row).join("; ") || NONE));
 }
 
 function drawChanges() {
   if (!byId("changes-table") || !data.points.verdict) return;
   const rows = changedRows();
-  const head = ["case", "device", "verdict", "base", "now", "change", "95 % interval", "what else changed"].map((text) => element("th", { scope: "col" }, text));
+  const head = ["case", "verdict", "change", "base", "now", "95 % interval", "device", "what else changed"].map((text) => element("th", { scope: "col" }, text));
   const body = rows.slice(0, changeLimit).map(changeRow);
   const empty = element("p", { class: "quiet" }, "No case has these verdicts.");
   const table = element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));

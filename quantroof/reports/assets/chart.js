@@ -135,10 +135,9 @@ function drawChart() {
     ...groups.map(pointTrace),
   ];
   const narrow = isNarrow();
-  const right = state.y === "rate" && labelled() ? (state.roofs === "measured" ? 150 : 230) : 16;
   const layout = panels(themed({
     ...figures[state.y].layout, height: printing() ? 360 : narrow ? 380 : 520, width: printing() ? 690 : null,
-    margin: { ...figures.rate.layout.margin, r: right }, uirevision: `${state.y} ${state.dev}`,
+    margin: { ...figures.rate.layout.margin, r: labelMargin() }, uirevision: `${state.y} ${state.dev}`,
   }));
   layout.autosize = !printing();
   const thin = chartRows.length < rows.length ? `; ${chartRows.length} drawn, the rest lie under them` : "";

@@ -48,9 +48,20 @@ function drawLabels() {
   });
 }
 
-function roofLabel(roof, y, side, offset, room) {
+function roofText(roof) {
   const name = roof.quantity === "bandwidth" ? "DRAM read" : roof.names.join(" = ");
-  const text = `${name} ${roof.text}${roof.basis === "measured" ? "" : `, ${roof.basis}`}`;
+  return `${name} ${roof.text}${roof.basis === "measured" ? "" : `, ${roof.basis}`}`;
+}
+
+// Room right of the plot for the longest name, at about 6.3 px a character.
+function labelMargin() {
+  if (state.y !== "rate" || !labelled()) return 16;
+  const flat = merged(boundingRoofs().map(({ meta }) => meta)).filter(({ quantity }) => quantity === "matrix");
+  return Math.min(300, 16 + 6.3 * Math.max(0, ...flat.map((roof) => roofText(roof).length)));
+}
+
+function roofLabel(roof, y, side, offset, room) {
+  const text = roofText(roof);
   const label = element("span", { class: `roof ${roof.basis}` }, text);
   Object.assign(label.style, { top: `${y}px`, [side]: `${offset}px`, maxWidth: `${room}px` });
   return label;
@@ -71,5 +82,7 @@ function listRoofs() {
     const span = low === high ? high : `${low} to ${high} on ${roof.rates.length} devices`;
     return element("li", { class: roof.basis }, `${roof.name} ${span}`, element("small", {}, ` ${BASIS_TEXT[roof.basis]}`));
   });
-  byId("roofs").replaceChildren(...(items.length ? items : [element("li", {}, "no roof is shown")]));
+  const text = state.y === "share" ? "100 % is each case's own measured roof" : "no roof is shown";
+  const plain = element("li", { class: "plain" }, text);
+  byId("roofs").replaceChildren(...(items.length && state.y === "rate" ? items : [plain]));
 }
