@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from quantroof.bench import provenance
 from quantroof.bench.plan import DevicePlan, make_plan
 from quantroof.bench.settings import Wishes
-from quantroof.bench.sim import SimulatedRun
 from quantroof.bench.suite import Suite, load, parse
-from quantroof.bench.workers.device_run import DeviceRun, Stopped
+from quantroof.bench.team import Lane, Observer, Team
 from quantroof.errors import QuantroofError, UsageError
 from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.registry import Kernel
 from quantroof.kernels.sources import kernel_sources
 from quantroof.records.directory import Run, RunWriter, read_run
-from quantroof.records.lines import SCHEMA, Anchor, Ceiling, Measurement, Outcome, RunEnd, RunInfo
-
-
-class Observer(Protocol):
-    """Is told what happens, for a progress display."""
-
-    def line(self, line: Ceiling | Measurement) -> None:
-        """A line was written."""
+from quantroof.records.lines import SCHEMA, RunInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +29,25 @@ class Job:
     plans: tuple[DevicePlan, ...]
     serial: bool = False
 
-    def lanes(self) -> list[list[DevicePlan]]:
-        """Plans that run one after another; lanes run side by side, one a device unless serial."""
+    def waves(self) -> list[list[Lane]]:
+        """Lanes that run side by side, wave after wave.
+
+        GPUs do not disturb each other's memory, so each is a lane of the first wave; the CPU comes alone
+        after them, because their launches would disturb it and it them. Serial puts everything in one lane.
+        """
         if self.serial:
-            return [list(self.plans)]
-        devices = dict.fromkeys(plan.device.id for plan in self.plans)
-        return [[plan for plan in self.plans if plan.device.id == device] for device in devices]
+            return [[list(self.plans)]]
+        waves = []
+        for on_cpu in (False, True):
+            plans = [plan for plan in self.plans if (plan.device.kind == "cpu") is on_cpu]
+            devices = dict.fromkeys(plan.device.id for plan in plans)
+            lanes = [[plan for plan in plans if plan.device.id == device] for device in devices]
+            waves += [lanes] if lanes else []
+        return waves
 
     def estimate_s(self) -> float:
         """Expected wall time in seconds."""
-        return max((sum(p.estimate_s() for p in lane) for lane in self.lanes()), default=0.0)
+        return sum(max(sum(plan.estimate_s() for plan in lane) for lane in wave) for wave in self.waves())
 
 
 def new_job(wishes: Wishes, devices: tuple[Device, ...], command: tuple[str, ...]) -> Job:
@@ -105,9 +103,10 @@ def execute(job: Job, writer: RunWriter, observer: Observer) -> None:
     KeyboardInterrupt stops the workers and ends the file as interrupted before it goes on; an error ends it
     as failed. Nothing that was measured is lost either way.
     """
-    team = _Team(job, writer, observer)
+    team = Team(writer, observer)
     try:
-        team.run()
+        for wave in job.waves():
+            team.run(wave)
     except KeyboardInterrupt:
         team.stop()
         team.finish("interrupted")
@@ -131,58 +130,10 @@ def _kernels(plans: tuple[DevicePlan, ...]) -> list[Kernel]:
 
 def _plans(suite: Suite, devices: tuple[Device, ...], wishes: Wishes, where: str) -> tuple[DevicePlan, ...]:
     """Every device's plan once a process: all devices in a first process, then all in a second, and so on."""
-    concurrent = 1 if wishes.serial else len(devices)
-    made = [replace(make_plan(suite, device, wishes, where), concurrent=concurrent) for device in devices]
+    gpus = sum(device.kind != "cpu" for device in devices)
+    made = []
+    for device in devices:
+        alone = wishes.serial or device.kind == "cpu"
+        made.append(replace(make_plan(suite, device, wishes, where), concurrent=1 if alone else gpus))
     repeats = [plan.repeated(wishes.processes) for plan in made]
     return tuple(plan for round_of_plans in zip(*repeats, strict=True) for plan in round_of_plans)
-
-
-class _Team:
-    """One thread a lane; lines are written under a lock. A lane that fails does not end the others."""
-
-    def __init__(self, job: Job, writer: RunWriter, observer: Observer) -> None:
-        self._writer, self._observer = writer, observer
-        self._lock = threading.Lock()
-        self._closed = False
-        self._errors: list[BaseException] = []
-        self._lanes = [[self._run_of(plan) for plan in lane] for lane in job.lanes()]
-
-    def run(self) -> None:
-        threads = [threading.Thread(target=self._guarded, args=(lane,), daemon=True) for lane in self._lanes]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(0.2)  # in slices, so that Ctrl-C is heard
-        if self._errors:
-            raise self._errors[0]
-
-    def stop(self) -> None:
-        for run in chain.from_iterable(self._lanes):
-            run.stop()
-
-    def finish(self, outcome: Outcome, reason: str | None = None) -> None:
-        with self._lock:
-            self._closed = True
-            self._writer.write(RunEnd(finished_at=provenance.now(), outcome=outcome, reason=reason))
-
-    def _run_of(self, plan: DevicePlan) -> DeviceRun | SimulatedRun:
-        kind = SimulatedRun if plan.device.kind == "sim" else DeviceRun
-        return kind(plan, self._emit)
-
-    def _guarded(self, lane: list[DeviceRun | SimulatedRun]) -> None:
-        try:
-            for run in lane:
-                run.run()
-        except Stopped:
-            return
-        except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
-            self._errors.append(error)
-
-    def _emit(self, line: Ceiling | Anchor | Measurement) -> None:
-        with self._lock:
-            if self._closed:
-                raise Stopped
-            self._writer.write(line)
-            if not isinstance(line, Anchor):
-                self._observer.line(line)

@@ -11,14 +11,14 @@ import pytest
 
 from quantroof.bench.workers.device_run import DeviceRun
 from quantroof.hwprofiles.types import Device
-from quantroof.records.lines import Ceiling, Measurement
+from quantroof.records.lines import Anchor, Ceiling, Measurement
 from tests.bench.conftest import tiny_plan
 
 OTHERS = 4  # 2 batches x (torch in fp32, torch in int4)
 
 
 def _run(device: Device, *faulty: str, timeout_s: float = 30.0) -> list[Measurement]:
-    lines: list[Ceiling | Measurement] = []
+    lines: list[Anchor | Ceiling | Measurement] = []
     DeviceRun(tiny_plan(device, *faulty, timeout_s=timeout_s), lines.append).run()
     return [line for line in lines if isinstance(line, Measurement)]
 

@@ -1,0 +1,80 @@
+"""A team of threads that work through device plans side by side and write into one run file."""
+
+from __future__ import annotations
+
+import threading
+from itertools import chain
+from typing import Protocol
+
+from quantroof.bench import provenance
+from quantroof.bench.plan import DevicePlan
+from quantroof.bench.sim import SimulatedRun
+from quantroof.bench.workers.device_run import DeviceRun, Stopped
+from quantroof.records.directory import RunWriter
+from quantroof.records.lines import Anchor, Ceiling, Measurement, Outcome, RunEnd
+
+Lane = list[DevicePlan]
+"""Plans that run one after another."""
+
+
+class Observer(Protocol):
+    """Is told what happens, for a progress display."""
+
+    def line(self, line: Ceiling | Measurement) -> None:
+        """A line was written."""
+
+
+class Team:
+    """Runs lanes side by side and writes their lines under a lock; one that fails does not end the others."""
+
+    def __init__(self, writer: RunWriter, observer: Observer) -> None:
+        self._writer, self._observer = writer, observer
+        self._lock = threading.Lock()
+        self._closed = False
+        self._errors: list[BaseException] = []
+        self._running: list[DeviceRun | SimulatedRun] = []
+
+    def run(self, lanes: list[Lane]) -> None:
+        """Run every lane to its end, then raise the first error of any of them."""
+        made = [[self._run_of(plan) for plan in lane] for lane in lanes]
+        self._running = list(chain.from_iterable(made))
+        threads = [threading.Thread(target=self._guarded, args=(lane,), daemon=True) for lane in made]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(0.2)  # in slices, so that Ctrl-C is heard
+        if self._errors:
+            raise self._errors[0]
+
+    def stop(self) -> None:
+        """End what is running; what is being measured is lost."""
+        for run in self._running:
+            run.stop()
+
+    def finish(self, outcome: Outcome, reason: str | None = None) -> None:
+        """Write the end of the run; lines that come later are dropped."""
+        with self._lock:
+            self._closed = True
+            self._writer.write(RunEnd(finished_at=provenance.now(), outcome=outcome, reason=reason))
+
+    def _run_of(self, plan: DevicePlan) -> DeviceRun | SimulatedRun:
+        kind = SimulatedRun if plan.device.kind == "sim" else DeviceRun
+        return kind(plan, self._emit)
+
+    def _guarded(self, lane: list[DeviceRun | SimulatedRun]) -> None:
+        try:
+            for run in lane:
+                run.run()
+        except Stopped:
+            return
+        except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
+            self._errors.append(error)
+
+    def _emit(self, line: Ceiling | Anchor | Measurement) -> None:
+        with self._lock:
+            if self._closed:
+                raise Stopped
+            self._writer.write(line)
+            if not isinstance(line, Anchor):
+                self._observer.line(line)
