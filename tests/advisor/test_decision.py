@@ -55,6 +55,15 @@ def test_more_traffic_needs_replicas_and_then_the_ranking_changes() -> None:
     assert totals[0] > 1
 
 
+def test_among_equal_counts_the_widest_weights_come_first() -> None:
+    """Where one GPU carries the load in every format, nobody has to lose quality: bf16 is first, 4 bits last."""
+    advice = _ask(H100, "llama-3.1-8b", tokens_per_day=1e6, gpu_counts=(1,))
+
+    names = [option.format for option in advice.options if option.total_gpus == 1]
+    assert names[0] == "bf16"
+    assert set(names[-2:]) == {"int4-w4a16", "nf4-w4a16"}
+
+
 def test_without_a_load_the_most_tokens_a_gpu_comes_first() -> None:
     """Asked for a latency alone, options are ranked by throughput per GPU."""
     speeds = [o.tokens_per_s / o.gpus for o in _ask(latency_s=0.050).options if o.tokens_per_s is not None]

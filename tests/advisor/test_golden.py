@@ -9,7 +9,7 @@ import pytest
 
 from quantroof.advisor.choices import choice, kv_format
 from quantroof.advisor.linear_time import Assumptions
-from quantroof.advisor.memory import kv_bytes, weight_bytes
+from quantroof.advisor.memory import Reserve, fit, kv_bytes, weight_bytes
 from quantroof.advisor.models import model
 from quantroof.advisor.step import decode_step, prefill
 from tests.advisor.machines import A100, H200, timer
@@ -202,3 +202,32 @@ def test_stated_efficiency_divides_each_roof() -> None:
 
     assert step.total.floor is not None
     assert step.total.seconds == pytest.approx(step.total.floor / 0.8)
+
+
+def test_more_gpus_than_heads_replicate_the_cache() -> None:
+    """Qwen3-30B-A3B has 4 KV heads: 8 GPUs hold one whole head each, no half ones."""
+    found = model("qwen3-30b-a3b")
+
+    assert kv_bytes(found, KV16, 100, ways=4) == 2 * 128 * 2 * 100 * 48
+    assert kv_bytes(found, KV16, 100, ways=8) == kv_bytes(found, KV16, 100, ways=4)
+
+
+def test_cache_is_counted_in_whole_pages() -> None:
+    """A sequence of 17 tokens takes two pages of 16."""
+    found, scheme = model("llama-3.1-8b"), choice("bf16")
+
+    one, two = (fit(found, scheme, KV16, tokens, 80e9, 1, Reserve()) for tokens in (16, 17))
+
+    assert two.kv_per_sequence == 2 * one.kv_per_sequence == 32 * 131_072
+
+
+@pytest.mark.parametrize(("name", "band"), [("bf16", 1.2), ("fp8-w8a8", 1.76), ("int4-w4a16", 1.76)])
+def test_modelled_band_reaches_what_kernels_were_seen_to_take(name: str, band: float) -> None:
+    """At 80 % of the bandwidth: up to 1.5 times the roof in 16 bit, 2.2 times in 8 bit and less."""
+    at = timer(H200, Assumptions(memory_efficiency=0.8))
+
+    step = decode_step(model("llama-3.1-8b"), choice(name), KV16, batch=1, context=1, ways=1, timer=at)
+
+    qkv = step.part("linear qkv")
+    assert qkv.high == pytest.approx(band * qkv.seconds)
+    assert qkv.low == qkv.floor
