@@ -18,3 +18,10 @@ def pack_nibbles(codes: torch.Tensor) -> torch.Tensor:
 def unpack_nibbles(packed: torch.Tensor) -> torch.Tensor:
     """uint8 [rows, K / 2] -> codes [rows, K] of 0..15."""
     return torch.stack((packed & 15, packed >> 4), dim=-1).flatten(-2)
+
+
+def gptq_words(codes: torch.Tensor) -> torch.Tensor:
+    """Codes [N, K] of 0..15 as GPTQ stores them: int32 [K / 8, N], row 8 i + j of K in nibble j."""
+    columns = codes.T.to(torch.int32).reshape(codes.shape[1] // 8, 8, codes.shape[0])
+    shifts = torch.arange(0, 32, 4, dtype=torch.int32, device=codes.device)[None, :, None]
+    return (columns << shifts).sum(dim=1, dtype=torch.int32)

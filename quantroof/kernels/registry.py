@@ -11,6 +11,7 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 Target = Literal["cpu", "gpu"]
 
+ENTRY_POINTS = "quantroof.kernels"
 OPERATION_FOLDERS = ("linear", "act_quant", "dequantize")
 
 
@@ -109,7 +111,11 @@ class Registry:
 
 @lru_cache(maxsize=8)
 def load(external: tuple[str, ...] = ()) -> Registry:
-    """Import every kernel module below the operation folders, and the external `path.py:NAME` kernels."""
+    """Import every kernel module below the operation folders, and kernels from outside.
+
+    From outside come `path.py:NAME` references and installed packages with an entry point in the group
+    `quantroof.kernels` that names a module with KERNELS.
+    """
     from quantroof.kernels.external import load_file
 
     found: list[tuple[str, Kernel]] = []
@@ -124,6 +130,11 @@ def load(external: tuple[str, ...] = ()) -> Registry:
                 broken[name] = str(error)
                 continue
             found += [(name, kernel) for kernel in declared]
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            found += [(point.value, kernel) for kernel in point.load().KERNELS]
+        except (ImportError, AttributeError) as error:
+            broken[point.value] = str(error)
     found += [(reference, load_file(reference)) for reference in external]
     kernels: dict[str, Kernel] = {}
     for source, kernel in found:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.registry import Skip
 
@@ -18,3 +20,9 @@ def needs_capability(device: Device, minimum: tuple[int, int], what: str) -> Ski
 def needs_multiple(value: int, of: int, name: str, what: str) -> Skip | None:
     """Skip a dimension that is not a multiple."""
     return Skip(f"{what} needs {name} to be a multiple of {of}, not {value}") if value % of else None
+
+
+def needs_package(module: str, distribution: str | None = None) -> None:
+    """Raise ImportError where a package is missing; the registry keeps it as the module's reason."""
+    if find_spec(module) is None:
+        raise ImportError(f"{module} is not installed (pip install {distribution or module})")

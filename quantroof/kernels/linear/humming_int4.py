@@ -1,0 +1,63 @@
+"""Humming: int4 weight-only, CUDA C++ compiled on first use. There where the package is."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from quantroof.hwprofiles.types import Device
+from quantroof.kernels.cases import Case
+from quantroof.kernels.problem import Problem
+from quantroof.kernels.registry import Kernel, Prepared, Skip
+from quantroof.kernels.requirements import needs_capability, needs_multiple, needs_package
+
+if TYPE_CHECKING:
+    import torch
+
+needs_package("humming", distribution="humming-kernels")
+
+
+def _check(case: Case, device: Device) -> Skip | None:
+    return (
+        needs_capability(device, (8, 0), "bf16 kernels")
+        or needs_multiple(case.k, 64, "K", "Humming")
+        or needs_multiple(case.n, 64, "N", "Humming")
+    )
+
+
+def _build(problem: Problem) -> Prepared:
+    import torch
+
+    from quantroof.kernels.packing import gptq_words
+
+    humming = import_module("humming.layer")
+    case, weight, x = problem.case, problem.weight, problem.arriving
+    layer = humming.HummingLayer(
+        shape_n=case.n,
+        shape_k=case.k,
+        weight_config={"quant_method": "gptq", "bits": 4, "group_size": case.weight.group},
+        torch_dtype=torch.bfloat16,
+    ).to(x.device)
+    scales = weight.scale.T.bfloat16().contiguous()
+    layer.load_from_tensors({"qweight": gptq_words(weight.codes + 8), "scales": scales})
+    layer.transform()
+    names, parameters = zip(*layer.named_parameters(), strict=True)
+
+    def call(*tensors: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = torch.func.functional_call(layer, dict(zip(names, tensors, strict=True)), (x,))
+        return out
+
+    return Prepared(tuple(p.detach() for p in parameters), call)
+
+
+KERNELS = (
+    Kernel(
+        "humming.int4",
+        "humming",
+        ("int4-w4a16",),
+        _build,
+        _check,
+        targets=("gpu",),
+        summary="stream-K CUDA C++ with Humming's own tuning tables",
+    ),
+)

@@ -1,0 +1,99 @@
+"""Kernels from other packages: there when installed, a recorded reason when not, and found by entry point."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+
+from quantroof.bench.correctness import check
+from quantroof.hwprofiles.types import Device
+from quantroof.kernels import registry
+from quantroof.kernels.cases import Case
+from quantroof.kernels.packing import gptq_words
+from quantroof.kernels.problem import Problem
+from quantroof.kernels.registry import Prepared
+
+_CPU = Device(kind="cpu", index=0, name="cpu")
+_ADAPTERS = {"bitsandbytes": "bitsandbytes_kernels", "gemlite": "gemlite_int4", "humming": "humming_int4"}
+
+
+@pytest.fixture
+def _fresh_registry() -> Iterator[None]:
+    """The registry read anew for this test, and again after it."""
+    registry.load.cache_clear()
+    yield
+    registry.load.cache_clear()
+
+
+@pytest.mark.parametrize(("package", "module"), _ADAPTERS.items())
+def test_an_adapter_is_there_or_says_what_to_install(package: str, module: str) -> None:
+    """Installed: its provider has kernels. Missing: the registry holds a reason with the command."""
+    found = registry.load()
+    if find_spec(package):
+        assert package in found.providers
+    else:
+        assert "pip install" in found.broken[f"quantroof.kernels.linear.{module}"]
+        assert package not in found.providers
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
+@pytest.mark.parametrize("m", [1, 5])
+def test_bitsandbytes_reads_our_nf4(m: int) -> None:
+    """Our codes and scales in its layout give the product of the same values."""
+    operation = "gemv" if m == 1 else "gemm"
+    problem = Problem(Case.parse(f"{operation}/nf4.g64-bf16-bf16/m{m}-n96-k256"), _CPU)
+    prepared = registry.load().kernels["bitsandbytes.nf4"].build(problem)
+    assert isinstance(prepared, Prepared)
+    accuracy = check(prepared, problem)
+    assert accuracy.frobenius <= accuracy.tolerance
+
+
+_THIRD_PARTY = """
+import torch
+from quantroof.kernels.registry import Kernel, Prepared
+
+def build(problem):
+    x = problem.arriving
+    return Prepared((problem.weight.codes,), lambda w: x @ w.T)
+
+KERNELS = (Kernel("acme.matmul", "acme", ("bf16",), build),)
+"""
+
+
+@pytest.mark.usefixtures("_fresh_registry")
+@pytest.mark.parametrize("works", [True, False])
+def test_an_installed_package_registers_by_entry_point(
+    works: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package with the entry point gives kernels; one that cannot be imported gives a reason."""
+    name = "acme_kernels" if works else "acme_missing"
+    (tmp_path / "acme_kernels.py").write_text(_THIRD_PARTY)
+    info = tmp_path / "acme-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[quantroof.kernels]\nacme = {name}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = registry.load()
+    if not works:
+        assert "acme_missing" in found.broken["acme_missing"]
+        return
+    problem = Problem(Case.parse("gemm/bf16-bf16-bf16/m3-n32-k64"), _CPU)
+    prepared = found.kernels["acme.matmul"].build(problem)
+    assert isinstance(prepared, Prepared)
+    assert check(prepared, problem).frobenius < 8e-3
+    sys.modules.pop("acme_kernels")
+
+
+def test_gptq_words_hold_eight_rows_of_k() -> None:
+    """Nibble j of word i of a column is the code at K = 8 i + j."""
+    codes = torch.randint(0, 16, (3, 32), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    packed = gptq_words(codes)
+    assert packed.shape == (4, 3)
+    for n in range(3):
+        for k in range(32):
+            assert int(packed[k // 8, n]) >> (4 * (k % 8)) & 15 == int(codes[n, k])
