@@ -47,7 +47,7 @@ function pointTrace({ scheme, panel, rows }) {
     text: rows.map(hoverText), hovertemplate: "%{text}<extra></extra>",
     line: { color: colour(scheme), width: 1.5, dash: data.schemes[scheme].variant ? "dash" : "solid" },
     marker: {
-      color: colour(scheme), size: isNarrow() ? 7 : 8, opacity: 0.92,
+      color: colour(scheme), size: isNarrow() || printing() ? 7 : 8, opacity: 0.92,
       symbol: rows.map((row) => symbol(row)),
       line: { color: flagged.map((bad) => ink(bad ? "--bad" : "--ground")), width: flagged.map((bad) => (bad ? 2 : 0.6)) },
     },
@@ -94,7 +94,7 @@ function ceilingTraces() {
 
 function themed(layout) {
   const lines = { gridcolor: ink("--grid"), linecolor: ink("--muted"), zerolinecolor: ink("--grid"), tickfont: { color: ink("--ink") } };
-  const own = { ...layout, font: { family: "system-ui, sans-serif", size: isNarrow() ? 11 : 12, color: ink("--ink") } };
+  const own = { ...layout, font: { family: "system-ui, sans-serif", size: printing() ? 10 : isNarrow() ? 11 : 12, color: ink("--ink") } };
   for (const name of Object.keys(own)) if (/^[xy]axis/.test(name)) own[name] = { ...own[name], ...lines };
   own.shapes = (own.shapes ?? []).map((shape) => ({ ...shape, line: { ...shape.line, color: ink("--ink") } }));
   own.modebar = { bgcolor: "rgba(0,0,0,0)", color: ink("--muted"), activecolor: ink("--ink") };

@@ -1,6 +1,6 @@
 // Names of the roofs: in the right margin where there is room, and always as a list below the chart.
 
-const LABEL_HEIGHT = 15;
+const labelHeight = () => (printing() ? 12 : 15);
 
 const labelled = () => !isNarrow() && state.dev !== "grid" && shownSubjects().length === 1;
 
@@ -19,9 +19,9 @@ function merged(roofs) {
 function spread(labels, top, bottom) {
   labels.sort((a, b) => a.y - b.y);
   let free = top;
-  for (const label of labels) free = (label.y = Math.max(label.y, free)) + LABEL_HEIGHT;
+  for (const label of labels) free = (label.y = Math.max(label.y, free)) + labelHeight();
   free = bottom;
-  for (const label of labels.toReversed()) free = (label.y = Math.min(label.y, free - LABEL_HEIGHT));
+  for (const label of labels.toReversed()) free = (label.y = Math.min(label.y, free - labelHeight()));
 }
 
 function drawLabels() {
@@ -31,10 +31,10 @@ function drawLabels() {
   if (state.y !== "rate" || !labelled() || !yaxis) return;
   const groups = merged(boundingRoofs().map(({ meta }) => meta)).map((roof) => {
     const flat = roof.quantity === "matrix";
-    return { ...roof, y: yaxis._offset + yaxis.l2p(Math.log10(roof.rate)) - LABEL_HEIGHT / 2 };
+    return { ...roof, y: yaxis._offset + yaxis.l2p(Math.log10(roof.rate)) - labelHeight() / 2 };
   });
   const [top, bottom] = [yaxis._offset, yaxis._offset + yaxis._length];
-  const flat = groups.filter(({ quantity, y }) => quantity === "matrix" && y > top - LABEL_HEIGHT && y < bottom);
+  const flat = groups.filter(({ quantity, y }) => quantity === "matrix" && y > top - labelHeight() && y < bottom);
   spread(flat, top, bottom);
   const right = xaxis._offset + xaxis._length + 5;
   for (const roof of flat) box.append(roofLabel(roof, roof.y, "left", right, box.clientWidth - right));
@@ -42,8 +42,8 @@ function drawLabels() {
   const crossing = (roof, y) => xaxis._offset + xaxis.l2p(yaxis.p2l(y - yaxis._offset) - Math.log10(roof.rate));
   // Above the memory roof nothing can lie, so its names stand there, each ending at its own height.
   slopes.forEach((roof, i) => {
-    const y = top + yaxis._length * 0.45 + i * LABEL_HEIGHT;
-    const end = Math.min(...slopes.map((other) => crossing(other, y + LABEL_HEIGHT))) - 8;
+    const y = top + yaxis._length * 0.45 + i * labelHeight();
+    const end = Math.min(...slopes.map((other) => crossing(other, y + labelHeight()))) - 8;
     if (end > xaxis._offset + 180) box.append(roofLabel(roof, y, "right", box.clientWidth - end, end - xaxis._offset));
   });
 }
@@ -53,11 +53,11 @@ function roofText(roof) {
   return `${name} ${roof.text}${roof.basis === "measured" ? "" : `, ${roof.basis}`}`;
 }
 
-// Room right of the plot for the longest name, at about 6.3 px a character.
+// Room right of the plot for the longest name, by the width of a character.
 function labelMargin() {
   if (state.y !== "rate" || !labelled()) return 16;
   const flat = merged(boundingRoofs().map(({ meta }) => meta)).filter(({ quantity }) => quantity === "matrix");
-  return Math.min(300, 16 + 6.3 * Math.max(0, ...flat.map((roof) => roofText(roof).length)));
+  return Math.min(300, 16 + (printing() ? 5.3 : 6.3) * Math.max(0, ...flat.map((roof) => roofText(roof).length)));
 }
 
 function roofLabel(roof, y, side, offset, room) {
