@@ -67,11 +67,12 @@ def test_a_run_measures_checks_and_prints_its_directory(suite: Path, tmp_path: P
 
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{tmp_path / 'run'}\n"
-    assert "[6/6] cpu:0 int4-w4a16 4x512x1024 torch.int4pack_cpu" in done.stderr
+    assert "cpu:0 int4-w4a16 4x512x1024 torch.int4pack_cpu" in done.stderr
     assert "\x1b" not in done.stderr
     run = read_run(tmp_path / "run")
     assert run.complete
-    assert [m.status for m in run.measurements] == ["ok"] * 6
+    assert {m.status for m in run.measurements} == {"ok"}
+    assert [m.key for m in run.measurements] == list(run.info.plan)
     for m in run.measurements:
         assert m.accuracy is not None
         assert m.accuracy.frobenius < m.accuracy.tolerance
@@ -238,7 +239,7 @@ def test_interrupt_saves_and_resume_finishes_without_repeating(
 
     assert code == 130
     assert first.ends[-1].outcome == "interrupted"
-    assert 2 <= len(first.measurements) < 6
+    assert 2 <= len(first.measurements) < len(first.info.plan)
     finished = _resumed(tmp_path / "run")
     assert finished.measurements[: len(first.measurements)] == first.measurements
     _assert_each_planned_line_once(finished)
