@@ -8,6 +8,7 @@ import msgspec
 
 from quantroof.advisor.advice import Advice, Option
 from quantroof.advisor.choices import choice, fitted, kv_format
+from quantroof.advisor.crossover import case_bound
 from quantroof.advisor.layers import (
     Linear,
     embedding_parameters,
@@ -113,7 +114,11 @@ def _roof(advice: Advice, option: Option, layer: Linear, shape: tuple[int, int],
     flops = "unknown" if rate is None else f"{rate.value / 1e12:.4g} T/s"
     moved, work = case.bytes_moved * layer.count / 1e9, case.flops * layer.count / 1e12
     bandwidth = machine.bandwidth.value / 1e9
-    return f"roof max({moved:.3f} GB / {bandwidth:.0f} GB/s, {work:.3f} TFLOP / {flops})"
+    roofs = f"roof max({moved:.3f} GB / {bandwidth:.0f} GB/s, {work:.3f} TFLOP / {flops})"
+    roof, bound = machine.roof_seconds(case.flops, case.bytes_moved, case.compute.name), machine.bound(case)
+    if roof is None or bound is None:
+        return roofs
+    return f"{roofs}, {case_bound(bound, roof, advice.request.assumptions.launch_s)} bound"
 
 
 def _rest(advice: Advice, option: Option) -> Iterator[Line]:

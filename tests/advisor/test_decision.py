@@ -56,7 +56,7 @@ def test_more_traffic_needs_replicas_and_then_the_ranking_changes() -> None:
 
 
 def test_among_equal_counts_the_widest_weights_come_first() -> None:
-    """Where one GPU carries the load in every format, nobody has to lose quality: bf16 is first, 4 bits last."""
+    """Where one GPU carries the load in every format, bf16 is first and 4 bits are last."""
     advice = _ask(H100, "llama-3.1-8b", tokens_per_day=1e6, gpu_counts=(1,))
 
     names = [option.format for option in advice.options if option.total_gpus == 1]
@@ -261,3 +261,19 @@ def test_explanation_adds_up() -> None:
     assert lines["decode step"].result.startswith(f"{best.decode.total.seconds * 1e3:.2f} ms")
     assert sum(p.estimate.seconds for p in best.decode.parts) == pytest.approx(best.decode.total.seconds)
     assert any(part.name == "launches" for part in best.decode.parts)
+
+
+def test_launches_can_bind() -> None:
+    """A small layer whose roof is shorter than a launch is launch bound, and the explanation says so."""
+
+    def ask(launch_s: float) -> Advice:
+        assumed = Assumptions(launch_s=launch_s)
+        return _ask(
+            H100, "llama-3.2-1b", formats=("bf16",), gpu_counts=(1,), max_batch=1, assumptions=assumed
+        )
+
+    def line(advice: Advice) -> str:
+        return next(x.formula for x in explain(advice, advice.options[0]) if x.what.startswith("o ["))
+
+    assert line(ask(5e-6)).endswith("launch bound")
+    assert line(ask(0.0)).endswith("memory bound")

@@ -90,44 +90,47 @@ def test_dense_prefill(ways: int, context: int) -> None:
     assert step.total.seconds == pytest.approx(32 * layers + head + attention + reduces, rel=1e-9)
 
 
-def test_mixture_of_experts_decode_reads_the_experts_that_are_hit() -> None:
+@pytest.mark.parametrize("t", [1, 2])
+def test_mixture_of_experts_decode_reads_the_experts_that_are_hit(t: int) -> None:
     """Mixtral-8x7B, bf16, batch 4: 8 (1 - (6/8)^4) = 5.47 experts are read, 2 of 8 work for a token."""
     hit = 8 * (1 - 0.75**4)
     rows = 4 * 2
-    attention = _linear(4, 6144, 4096) + _linear(4, 4096, 4096)
+    attention = _linear(4, 6144 // t, 4096) + _linear(4, 4096, 4096 // t)
     router = _linear(4, 8, 4096)
-    gate_up = (hit * 2 * 14336 * 4096 * 2 + 2 * rows * (4096 + 28672)) / BW
-    down = (hit * 14336 * 4096 * 2 + 2 * rows * (14336 + 4096)) / BW
-    head = _linear(4, 32000, 4096)
-    cache = 4 * 2 * 8 * 128 * 2 * 1000 * 32 / BW
+    down = (hit * 14336 / t * 4096 * 2 + 2 * rows * (14336 // t + 4096)) / BW
+    gate_up = (hit * (28672 // t * 4096 * 2) + 2 * rows * (4096 + 28672 // t)) / BW
+    head = _linear(4, 32000 // t, 4096)
+    cache = 4 * 2 * 8 // t * 128 * 2 * 1000 * 32 / BW
+    reduces = 0.0 if t == 1 else 64 * (10e-6 + 2 * 0.5 * 4 * 4096 * 2 / 300e9)
 
     step = decode_step(
-        model("mixtral-8x7b-v0.1"), choice("bf16"), KV16, batch=4, context=1000, ways=1, timer=timer(H200)
+        model("mixtral-8x7b-v0.1"), choice("bf16"), KV16, batch=4, context=1000, ways=t, timer=timer(H200)
     )
 
-    expected = 32 * (attention + router + gate_up + down) + head + cache
+    expected = 32 * (attention + router + gate_up + down) + head + cache + reduces
     assert step.total.seconds == pytest.approx(expected, rel=1e-9)
 
 
-def test_mixture_of_experts_prefill_on_two_gpus() -> None:
-    """Mixtral-8x7B, 1000 tokens: all experts are hit, each GPU computes half of every expert's width."""
+@pytest.mark.parametrize("t", [1, 2])
+def test_mixture_of_experts_prefill(t: int) -> None:
+    """Mixtral-8x7B, 1000 tokens: all experts are hit, each GPU computes its part of every expert's width."""
     m, rows = 1000, 2000
     hit = 8 * (1 - 0.75**1000)
-    attention = _linear(m, 3072, 4096) + _linear(m, 4096, 2048)
+    attention = _linear(m, 6144 // t, 4096) + _linear(m, 4096, 4096 // t)
 
     def experts(n: int, k: int) -> float:
         return max((hit * n * k * 2 + 2 * rows * (n + k)) / BW, 2 * rows * n * k / BF16)
 
-    moe = _linear(m, 8, 4096) + experts(14336, 4096) + experts(4096, 7168)
-    scores = 2 * 4096 * m**2 * 32 / 2 / BF16
-    cache = 2 * 4 * 128 * 2 * m * 32 / BW
-    reduces = 64 * (10e-6 + 2 * 0.5 * m * 4096 * 2 / 300e9)
+    moe = _linear(m, 8, 4096) + experts(28672 // t, 4096) + experts(4096, 14336 // t)
+    scores = 2 * 4096 * m**2 * 32 / t / BF16
+    cache = 2 * 8 // t * 128 * 2 * m * 32 / BW
+    reduces = 0.0 if t == 1 else 64 * (10e-6 + 2 * 0.5 * m * 4096 * 2 / 300e9)
 
     step = prefill(
-        model("mixtral-8x7b-v0.1"), choice("bf16"), KV16, batch=1, context=m, ways=2, timer=timer(H200)
+        model("mixtral-8x7b-v0.1"), choice("bf16"), KV16, batch=1, context=m, ways=t, timer=timer(H200)
     )
 
-    expected = 32 * (attention + moe) + _linear(1, 16000, 4096) + max(scores, cache) + reduces
+    expected = 32 * (attention + moe) + _linear(1, 32000 // t, 4096) + max(scores, cache) + reduces
     assert step.total.seconds == pytest.approx(expected, rel=1e-9)
 
 
@@ -169,16 +172,33 @@ def test_latent_attention_decode(ways: int) -> None:
     assert step.total.seconds == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("ways", [1, 2])
-def test_latent_attention_prefill_scores(ways: int) -> None:
-    """DeepSeek-V3, 4096 tokens: heads are 192 wide in q and k, 128 in v: S^2 (192 + 128) 128 a layer."""
-    expected = 4096**2 * (192 + 128) * 128 * 61 / ways / BF16
+@pytest.mark.parametrize("t", [1, 2])
+def test_latent_attention_prefill(t: int) -> None:
+    """DeepSeek-V3, bf16, 4096 tokens: all 256 experts are hit; heads are 192 wide in q and k, 128 in v."""
+    m, rows = 4096, 8 * 4096
+    hit = 256 * (1 - (1 - 8 / 256) ** m)
 
-    step = prefill(
-        model("deepseek-v3"), choice("bf16"), KV16, batch=1, context=4096, ways=ways, timer=timer(H200)
-    )
+    def one(n: int, k: int) -> float:
+        return _linear(m, n, k)
 
-    assert step.part("attention").seconds == pytest.approx(expected, rel=1e-9)
+    def experts(n: int, k: int) -> float:
+        return max((hit * n * k * 2 + 2 * rows * (n + k)) / BW, 2 * rows * n * k / BF16)
+
+    attention = (
+        one(1536, 7168) + one(24576 // t, 1536) + one(576, 7168)
+        + one(32768 // t, 512) + one(7168, 16384 // t)
+    )  # fmt: skip
+    dense = one(36864 // t, 7168) + one(7168, 18432 // t)
+    shared = one(4096 // t, 7168) + one(7168, 2048 // t)
+    moe = one(256, 7168) + experts(4096 // t, 7168) + experts(7168, 2048 // t) + shared
+    scores = m**2 * (192 + 128) * 128 * 61 / t / BF16
+    head = _linear(1, 129280 // t, 7168)
+    reduces = 0.0 if t == 1 else 122 * (10e-6 + 2 * 0.5 * m * 7168 * 2 / 300e9)
+
+    step = prefill(model("deepseek-v3"), choice("bf16"), KV16, batch=1, context=m, ways=t, timer=timer(H200))
+
+    expected = 61 * attention + 3 * dense + 58 * moe + scores + head + reduces
+    assert step.total.seconds == pytest.approx(expected, rel=1e-9)
 
 
 def test_sliding_layers_keep_their_window() -> None:
