@@ -61,7 +61,9 @@ class DevicePlan:
         return sum(len(planned.kernels) for planned in self.cases)
 
     def estimate_s(self) -> float:
-        """Expected wall time in seconds: sampling to the limit plus set-up."""
+        """Longest expected wall time in seconds: sampling to the limit plus set-up; a simulation takes none."""
+        if self.device.kind == "sim":
+            return 0.0
         target = "gpu" if is_gpu(self.device) else "cpu"
         each = self.settings.seconds_per_case + _FIXED_S[target]
         setup = sum(p.case.n * p.case.k * len(p.kernels) for p in self.cases) * _PER_WEIGHT_S[target]
