@@ -17,7 +17,10 @@ Rates = dict[str, dict[str, int]]  # element -> accumulator -> dense operations 
 
 
 class ComputeCapability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Dense rates at full class (a multiply-add is 2 operations), sizes in KiB an SM, lanes of fp32."""
+    """Dense rates at full class (a multiply-add is 2 operations), sizes in KiB an SM, lanes of fp32.
+
+    A gap means that there is no such unit, unless the table is not `complete`.
+    """
 
     architecture: str
     lanes: int
@@ -25,6 +28,7 @@ class ComputeCapability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     shared_kb: int
     vector: Rates
     matrix: Rates = {}
+    complete: bool = True
 
     def rates(self) -> Iterator[tuple[Unit, str, str, int]]:
         """(unit, element, accumulator, operations) of every rate, fp8 as its two element types."""

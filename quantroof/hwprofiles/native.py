@@ -15,7 +15,7 @@ import msgspec
 
 Verdict = Literal["native", "emulated", "refused"]
 
-# Architecture whose machine code runs on a compute capability. 8.7 and 12.1 have their own, not compiled here.
+# The architecture a compute capability runs. 8.7 and 12.1 have their own, which are not compiled here.
 _ARCH_OF = {
     "8.0": "sm_80",
     "8.6": "sm_86",
@@ -24,10 +24,11 @@ _ARCH_OF = {
     "10.0": "sm_100a",
     "12.0": "sm_120a",
 }
+_ALIASES = {"fp4": "nvfp4"}  # a vendor's "FP4" is its block-scaled rate
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """One format through one path on one architecture. `evidence` is the opcodes, or why nothing assembled."""
+    """One format, path and architecture. `evidence` is the opcodes, or why nothing assembled."""
 
     arch: str
     element: str
@@ -65,12 +66,12 @@ def architecture_of(compute_capability: str) -> str | None:
 
 def paths_of(element: str, compute_capability: str) -> tuple[Cell, ...]:
     """Every path of a format on a compute capability; empty where the table does not cover it."""
-    arch = architecture_of(compute_capability)
-    return tuple(cell for cell in cells() if cell.arch == arch and cell.element == element)
+    arch, name = architecture_of(compute_capability), _ALIASES.get(element, element)
+    return tuple(cell for cell in cells() if cell.arch == arch and cell.element == name)
 
 
 def overall(element: str, compute_capability: str) -> Verdict | None:
-    """Native if any path is, emulated if one at least assembles, refused if none does; None if not covered."""
+    """Native if any path is, emulated if one at least assembles, else refused; None if not covered."""
     verdicts = {cell.verdict for cell in paths_of(element, compute_capability)}
     order: tuple[Verdict, ...] = ("native", "emulated", "refused")
     return next((verdict for verdict in order if verdict in verdicts), None)

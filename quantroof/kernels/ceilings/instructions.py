@@ -1,4 +1,4 @@
-"""The matrix instructions of NVIDIA GPUs, by format and path: what to assemble, and what native code looks like.
+"""The matrix instructions of NVIDIA GPUs by format and path: what to assemble, what native code looks like.
 
 Three paths: mma.sync (a warp, every architecture), wgmma (a warpgroup, sm_90a only) and tcgen05 (tensor
 memory, sm_100a). A format is native if any of them multiplies it as it is. Source: PTX ISA 9.1, "Warp Level
@@ -94,6 +94,7 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
     _mma("fp8_e4m3", "fp32", "e4m3", 32, "QMMA.16832.F32.E4M3"),
     _mma("fp8_e4m3", "fp16", "e4m3", 32, "QMMA.16832.F16.E4M3"),
     _mma("fp8_e5m2", "fp32", "e5m2", 32, "QMMA.16832.F32.E5M2"),
+    _mma("fp8_e5m2", "fp16", "e5m2", 32, "QMMA.16832.F16.E5M2"),
     _mma("int8", "int32", "s8", 32, "IMMA.16832.S8.S8"),
     _mma("int4", "int32", "s4", 64, "IMMA.16864.S4.S4"),
     _mma("fp6", "fp32", "e3m2", 32, "QMMA.16832.F32.E3M2", kind=".kind::f8f6f4"),
@@ -107,6 +108,7 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
     _wgmma("fp8_e4m3", "fp32", "e4m3", 32, "QGMMA"),
     _wgmma("fp8_e4m3", "fp16", "e4m3", 32, "QGMMA"),
     _wgmma("fp8_e5m2", "fp32", "e5m2", 32, "QGMMA"),
+    _wgmma("fp8_e5m2", "fp16", "e5m2", 32, "QGMMA"),
     _wgmma("int8", "int32", "s8", 32, "IGMMA"),
     _wgmma("int4", "int32", "s4", 64, "IGMMA.64x8x64.S4"),
     _tcgen05("fp16", "fp32", "f16", "UTCHMMA"),

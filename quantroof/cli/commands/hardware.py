@@ -1,0 +1,275 @@
+"""`quantroof hardware`: the catalog, derivation, and the audit of what others claim."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from quantroof.cli.output import echo_json, json_option, stdout
+from quantroof.errors import ExitCode, UsageError
+from quantroof.hwprofiles.types import RateClass
+
+if TYPE_CHECKING:
+    from quantroof.hwprofiles.claims.model import Claim, Judgement
+    from quantroof.hwprofiles.types import Device, HardwareProfile
+    from quantroof.records.directory import Run
+
+_CLASSES = [c for c in get_args(RateClass) if c in ("full", "half", "geforce")]
+_run_option = click.option(
+    "--run",
+    "run_path",
+    type=click.Path(path_type=Path),
+    help="A run whose measured ceilings are shown beside.",
+)
+
+
+@click.group(short_help="Datasheet peaks with their sources; derive and audit.")
+def command() -> None:
+    """What GPUs can do by their vendors, where each number comes from, and whether claims about it hold."""
+
+
+@command.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List every profile of the catalog."""
+    import msgspec
+
+    from quantroof.hwprofiles import catalog
+
+    found = list(catalog.profiles().values())
+    if as_json:
+        echo_json("hardware-list", {"profiles": msgspec.to_builtins(found)})
+        return
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table(box=SIMPLE, pad_edge=False)
+    for name in ("profile", "device name", "cc", "SMs", "memory", "GB/s", "bf16 TFLOP/s", "class"):
+        table.add_column(name, overflow="fold")
+    for p in found:
+        bf16 = p.peak("bf16")
+        memory = f"{p.memory_gb:g} GB {p.memory_type}"
+        rate = "" if bf16 is None else f"{bf16.tflops:g}"
+        bandwidth = f"{p.bandwidth_gbps.value:g}"
+        table.add_row(
+            p.id,
+            p.device_names[0],
+            p.compute_capability,
+            str(p.sm_count),
+            memory,
+            bandwidth,
+            rate,
+            p.rate_class,
+        )
+    stdout().print(table)
+
+
+@command.command()
+@click.argument("name")
+@_run_option
+@json_option
+def show(name: str, run_path: Path | None, as_json: bool) -> None:
+    """Show one profile by id, device name or device (cuda:0), beside what a run measured.
+
+    A shared name shows every card that has it; a device is matched as a run would match it.
+    """
+    found = _resolve(name)
+    run = _read(run_path)
+    if as_json:
+        import msgspec
+
+        shown = [{"profile": msgspec.to_builtins(p), "ridge_points": _ridges(p)} for p in found]
+        for entry, p in zip(shown, found, strict=True):
+            entry["measured"] = _measured_data(run, p)
+        echo_json("hardware-show", {"profiles": shown})
+        return
+    for p in found:
+        _print_profile(p, run)
+
+
+@command.command()
+@click.option("--device", "device_text", help="Derive for a detected GPU, such as cuda:0.")
+@click.option("--compute-capability", help="Such as 8.9.")
+@click.option("--sms", type=click.IntRange(1), help="Number of SMs.")
+@click.option("--clock-mhz", type=click.FloatRange(0, min_open=True), help="Rated boost clock.")
+@click.option("--tensor-clock-mhz", type=click.FloatRange(0, min_open=True), help="If rated apart.")
+@click.option("--memory-gbps-per-pin", type=click.FloatRange(0, min_open=True), help="Data rate, Gbit/s.")
+@click.option("--bus-bits", type=click.IntRange(1), help="Width of the memory bus.")
+@click.option("--rate-class", type=click.Choice(_CLASSES), help="How matrix rates are cut.  [default: full]")
+@json_option
+def derive(device_text: str | None, rate_class: RateClass | None, as_json: bool, **given: Any) -> None:
+    """Derive peaks and bandwidth by formula, for a GPU that the catalog does not list."""
+    import msgspec
+
+    if device_text is not None:
+        from quantroof.hwprofiles.derive import profile
+
+        derived = profile(_device(device_text), rate_class)
+        if as_json:
+            echo_json("hardware-derive", {"profile": msgspec.to_builtins(derived)})
+        else:
+            _print_profile(derived, None)
+        return
+    from quantroof.cli.profile_text import rate_unit
+
+    rows, bandwidth = _by_numbers(rate_class or "full", given)
+    if as_json:
+        echo_json("hardware-derive", {"peaks": rows, "bandwidth_gbps": bandwidth})
+        return
+    for row in rows:
+        rate = f"{row['tflops']:.4g} {rate_unit(row['element'])}"
+        text = f"{row['unit']} {row['element']}, {row['accumulator']}: {rate}"
+        click.echo(f"{text}  derived: {row['source']}")
+    if bandwidth is not None:
+        click.echo(f"bandwidth: {bandwidth:.4g} GB/s  derived: data rate x bus / 8")
+
+
+@command.command()
+@click.argument("claims", required=False, type=click.Path(path_type=Path))
+@_run_option
+@json_option
+def audit(claims: Path | None, run_path: Path | None, as_json: bool) -> int:
+    """Hold claims about hardware against the catalog, machine code and measurements.
+
+    Without a file the lesson's claims that this project was made from. Exit code 1 says that one is wrong.
+    """
+    from importlib.resources import as_file, files
+
+    import msgspec
+
+    from quantroof.hwprofiles.claims.hardware import evaluators
+    from quantroof.hwprofiles.claims.model import judge_all, read_claims
+
+    if claims is None:
+        with as_file(files("quantroof.hwprofiles") / "claims" / "lesson.toml") as shipped:
+            read = read_claims(shipped)
+    else:
+        read = read_claims(claims)
+    judged = judge_all(read, evaluators(_rates_by_profile(_read(run_path))))
+    if as_json:
+        echo_json("hardware-audit", {"judgements": msgspec.to_builtins(judged), **_tally(judged)})
+    else:
+        _print_audit(read, judged)
+    return ExitCode.FINDING if any(j.outcome == "wrong" for j in judged) else ExitCode.OK
+
+
+def _resolve(name: str) -> list[HardwareProfile]:
+    from quantroof.hwprofiles import catalog
+
+    if name.startswith("cuda"):
+        device = _device(name)
+        return [_known(device)]
+    return catalog.by_name(name) or [catalog.profile(name)]
+
+
+def _device(text: str) -> Device:
+    from quantroof.hwprofiles.detect import detect
+    from quantroof.hwprofiles.select import select
+
+    return select(detect(), (text,))[0]
+
+
+def _known(device: Device) -> HardwareProfile:
+    from quantroof.hwprofiles import catalog
+    from quantroof.hwprofiles.derive import profile
+
+    return catalog.match(device) or profile(device)
+
+
+def _read(path: Path | None) -> Run | None:
+    from quantroof.records.directory import read_run
+
+    return None if path is None else read_run(path)
+
+
+def _measured_data(run: Run | None, profile: HardwareProfile) -> dict[str, Any] | None:
+    from quantroof.records.roofs import measured_roofs
+
+    device = _device_of(run, profile)
+    if run is None or device is None:
+        return None
+    roofs = measured_roofs(device.id, run.ceilings)
+    return {"device": device.id, "bandwidth": dict(roofs.bandwidth), "matrix": dict(roofs.matrix)}
+
+
+def _device_of(run: Run | None, profile: HardwareProfile) -> Device | None:
+    """The first device of a run that has this profile."""
+    if run is None:
+        return None
+    return next((d for d in run.info.devices if d.profile_id == profile.id), None)
+
+
+def _rates_by_profile(run: Run | None) -> dict[str, dict[str, float]]:
+    """Matrix rates of a run's devices by their profile; simulated devices witness nothing."""
+    from quantroof.records.roofs import measured_roofs
+
+    if run is None:
+        return {}
+    real = [d for d in run.info.devices if d.kind == "cuda" and d.profile_id is not None]
+    return {d.profile_id or "": dict(measured_roofs(d.id, run.ceilings).matrix) for d in real}
+
+
+def _ridges(profile: HardwareProfile) -> dict[str, float]:
+    from quantroof.hwprofiles.roofline import ridge_point
+
+    bandwidth = profile.bandwidth_bytes_per_s
+    return {peak.key: ridge_point(peak.flops_per_s, bandwidth) for peak in profile.peaks}
+
+
+def _print_profile(profile: HardwareProfile, run: Run | None) -> None:
+    from quantroof.cli.profile_text import Sources, identity, numbers, rates
+    from quantroof.records.roofs import measured_roofs
+
+    console, device = stdout(), _device_of(run, profile)
+    roofs = measured_roofs(device.id, run.ceilings) if run is not None and device is not None else None
+    for line in identity(profile):
+        console.print(line, markup=False)
+    sources = Sources()
+    console.print(numbers(profile, sources))
+    console.print(rates(profile, roofs, sources))
+    for line in sources.lines():
+        console.print(line, markup=False, soft_wrap=True)
+    if roofs is None:
+        console.print("measured: nothing here (give a run with --run)")
+        return
+    for name, rate in sorted(roofs.bandwidth.items()):
+        share = rate / profile.bandwidth_bytes_per_s
+        console.print(f"measured {name}: {rate / 1e9:.0f} GB/s ({share:.0%} of the datasheet)")
+
+
+def _by_numbers(rate_class: RateClass, given: dict[str, Any]) -> tuple[list[dict[str, Any]], float | None]:
+    import msgspec
+
+    from quantroof.hwprofiles.derive import bandwidth_gbps, peaks
+
+    needed = ("compute_capability", "sms", "clock_mhz")
+    if missing := [name for name in needed if given[name] is None]:
+        options = " and ".join(f"--{name.replace('_', '-')}" for name in missing)
+        raise UsageError(f"{options} missing", hint="or --device cuda:0 for a GPU that is here")
+    clock = given["clock_mhz"]
+    tensor = given["tensor_clock_mhz"] or clock
+    found = peaks(given["compute_capability"], given["sms"], clock, tensor, rate_class)
+    per_pin, bus = given["memory_gbps_per_pin"], given["bus_bits"]
+    bandwidth = None if per_pin is None or bus is None else bandwidth_gbps(per_pin, bus)
+    return msgspec.to_builtins(found), bandwidth
+
+
+def _tally(judged: list[Judgement]) -> dict[str, int]:
+    from collections import Counter
+
+    counts = Counter(j.outcome for j in judged)
+    return {"holds": counts["holds"], "wrong": counts["wrong"], "cannot_tell": counts["cannot tell here"]}
+
+
+def _print_audit(claims: tuple[Claim, ...], judged: list[Judgement]) -> None:
+    console = stdout()
+    styles = {"holds": "green", "wrong": "red", "cannot tell here": "yellow"}
+    for judgement in judged:
+        console.print(f"[{styles[judgement.outcome]}]{judgement.outcome:16}[/]  ", end="")
+        console.print(judgement.claim.text, markup=False)
+        for evidence in judgement.evidence:
+            console.print(f"{'':18}{evidence}", markup=False, soft_wrap=True)
+    tally = _tally(judged)
+    console.print(f"{len(claims)} claims: {tally['wrong']} wrong, {tally['cannot_tell']} cannot be told here")
