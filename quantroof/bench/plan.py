@@ -61,7 +61,7 @@ class DevicePlan:
         return sum(len(planned.kernels) for planned in self.cases)
 
     def estimate_s(self) -> float:
-        """Longest expected wall time in seconds: sampling to the limit plus set-up; a simulation takes none."""
+        """Longest expected wall time in seconds: sampling to the limit, set-up. A simulation takes none."""
         if self.device.kind == "sim":
             return 0.0
         target = "gpu" if is_gpu(self.device) else "cpu"

@@ -68,7 +68,8 @@ class DeviceState(msgspec.Struct, frozen=True, kw_only=True):
     `held_mhz` is the SM clock of every timed batch by the device's own counters. `reasons` are NVML's
     clock-event reason bits, or-ed over the case, with `age_ms` of the oldest reading. `power_w` and
     `energy_j` come from the total-energy counter over at least a second. `ecc_errors` are uncorrected memory
-    errors that came meanwhile. `other_load_cores` is how many of a CPU's cores others kept busy.
+    errors and `xid` the driver's critical error codes that came meanwhile. `other_load_cores` is how many of
+    a CPU's cores others kept busy.
     """
 
     sm_clock_mhz: float | None = None
@@ -81,6 +82,7 @@ class DeviceState(msgspec.Struct, frozen=True, kw_only=True):
     reasons: int | None = None
     age_ms: float | None = None
     ecc_errors: float | None = None
+    xid: tuple[int, ...] = ()
     foreign_processes: int | None = None
     other_load_cores: float | None = None
 

@@ -115,6 +115,7 @@ class FakeLibrary:
 
     NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU = 1, 2, 0
     NVML_MEMORY_ERROR_TYPE_UNCORRECTED, NVML_VOLATILE_ECC = 1, 0
+    nvmlEventTypeXidCriticalError = 8  # noqa: N815 - NVML's name
 
     def __getattr__(self, name: str) -> Any:
         """Whatever is not below is not supported."""
@@ -143,6 +144,36 @@ def test_nvml_refusals_and_sentinels_are_not_reported() -> None:
     assert (reading.sm_mhz, reading.memory_mhz, reading.reasons) == (None, None, None)
     assert reading.temperature_c == 41
     assert counters == Counters(energy_mj=None, ecc_errors=None, processes=None)
+
+
+class FakeEvents(FakeLibrary):
+    """An NVML whose driver reports two critical errors, then nothing."""
+
+    def __init__(self) -> None:
+        self.waiting = [79, 48]
+
+    def nvmlEventSetCreate(self) -> str:  # noqa: N802
+        """A set of events."""
+        return "set"
+
+    def nvmlDeviceRegisterEvents(self, _handle: object, _kind: int, _set: str) -> None:  # noqa: N802
+        """Accepted."""
+
+    def nvmlEventSetWait_v2(self, _set: str, _timeout_ms: int) -> Any:  # noqa: N802
+        """The next code, or a time-out."""
+        if not self.waiting:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_TIMEOUT)
+        return type("Event", (), {"eventData": self.waiting.pop(0)})
+
+
+def test_xids_are_read_once_and_flagged() -> None:
+    """A GPU that fell off the bus (79) is named with its code; the next case starts clean."""
+    nvml = Nvml(FakeEvents(), object())
+    codes = nvml.xids()
+
+    assert (codes, nvml.xids()) == ((79, 48), ())
+    (flag,) = state_flags(DeviceState(xid=codes), "burst")
+    assert "XID 79, 48" in flag.text
 
 
 def test_settling_runs_the_case_until_the_time_is_up() -> None:

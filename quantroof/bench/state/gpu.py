@@ -6,6 +6,8 @@ import time
 from statistics import median
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from quantroof.bench.state.nvml import Counters, Nvml, Reading, Watch, middle
 from quantroof.bench.timing.timer import Probe
 from quantroof.hwprofiles.types import Device
@@ -34,6 +36,7 @@ class GpuMonitor:
             self._clock.start()
         if self._nvml is not None and self._watch is not None:
             self._before = self._nvml.counters()
+            self._nvml.xids()  # what came before this case is not its own
             self._watch.start()
         self._started_s = time.perf_counter()
 
@@ -58,7 +61,8 @@ class GpuMonitor:
         held = [] if self._clock is None else self._clock.held_mhz()
         readings = [] if self._watch is None else self._watch.stop()
         after = None if self._nvml is None else self._nvml.counters()
-        return summarise(held, readings, self._before, after, elapsed_s)
+        state = summarise(held, readings, self._before, after, elapsed_s)
+        return state if self._nvml is None else replace(state, xid=self._nvml.xids())
 
 
 def summarise(

@@ -14,7 +14,13 @@ _FOREIGN_CORES = 0.15
 
 def state_flags(state: DeviceState, mode: Mode) -> tuple[Flag, ...]:
     """Every flag a state deserves under a mode."""
-    found = (_clock(state.held_mhz, mode), _ecc(state), _foreign_processes(state), _foreign_load(state))
+    found = (
+        _clock(state.held_mhz, mode),
+        _ecc(state),
+        _xid(state),
+        _foreign_processes(state),
+        _foreign_load(state),
+    )
     return tuple(flag for flag in found if flag is not None)
 
 
@@ -52,6 +58,14 @@ def _ecc(state: DeviceState) -> Flag | None:
         return None
     text = f"{state.ecc_errors:.0f} uncorrected memory errors came meanwhile: take the GPU out of service"
     return Flag(code="ecc_errors", text=text)
+
+
+def _xid(state: DeviceState) -> Flag | None:
+    if not state.xid:
+        return None
+    codes = ", ".join(map(str, state.xid))
+    text = f"the driver reported XID {codes} meanwhile: look it up before trusting this GPU"
+    return Flag(code="xid", text=text)
 
 
 def _foreign_processes(state: DeviceState) -> Flag | None:

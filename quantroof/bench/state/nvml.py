@@ -16,6 +16,7 @@ from typing import Any
 from quantroof.hwprofiles.nvml import ask, number
 
 _PERIOD_S = 0.02
+_MAX_XIDS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,20 @@ class Nvml:
 
     def __init__(self, library: Any, handle: Any) -> None:
         self._nvml, self._handle = library, handle
+        self._events = ask(library.nvmlEventSetCreate)
+        if self._events is not None:
+            kind = library.nvmlEventTypeXidCriticalError
+            ask(library.nvmlDeviceRegisterEvents, handle, kind, self._events)
+
+    def xids(self) -> tuple[int, ...]:
+        """Critical error codes (XIDs) that the driver reported since the last question."""
+        codes = []
+        while self._events is not None:
+            event = ask(self._nvml.nvmlEventSetWait_v2, self._events, 0)  # 0 ms: a time-out is "none"
+            if event is None or len(codes) >= _MAX_XIDS:
+                break
+            codes.append(int(event.eventData))
+        return tuple(codes)
 
     @classmethod
     def open(cls, index: int | None, uuid: str | None = None) -> Nvml | None:

@@ -1,0 +1,121 @@
+"""CUDA timers on a fake device whose clock advances with the work queued on it."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+import torch
+
+from quantroof.bench.timing import cuda_graph
+from quantroof.bench.timing.cuda_graph import GraphReplays, SustainedReplays, replay_calls
+from quantroof.bench.timing.rotation import Copies
+
+CALL_NS = 10_000.0
+COPIES = Copies([(i,) for i in range(4)], 1 << 30, short=False)
+
+
+class FakeDevice:
+    """Keeps a device clock and a log of what was queued and what was waited for."""
+
+    def __init__(self) -> None:
+        self.now_ns = 0.0
+        self.log: list[str] = []
+
+    def begin(self) -> None:
+        """The probe's hooks go into the log."""
+        self.log.append("begin")
+
+    def busy(self) -> None:
+        """Read while the batch runs."""
+        self.log.append("busy")
+
+    def end(self) -> None:
+        """The last call was queued."""
+        self.log.append("end")
+
+
+class FakeEvent:
+    """Takes the device's time when it is recorded."""
+
+    def __init__(self, device: FakeDevice) -> None:
+        self._device, self._at_ns = device, 0.0
+
+    def record(self) -> None:
+        """Queued: the fake device works at once."""
+        self._at_ns = self._device.now_ns
+
+    def synchronize(self) -> None:
+        """The host waits."""
+        self._device.log.append("wait")
+
+    def elapsed_time(self, later: FakeEvent) -> float:
+        """Milliseconds, as CUDA gives them."""
+        return (later._at_ns - self._at_ns) / 1e6
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
+    """A device without CUDA: a replay takes CALL_NS for each of its calls."""
+    fake = FakeDevice()
+
+    class Graph:
+        def __init__(self, calls: int) -> None:
+            self.calls = calls
+
+        def replay(self) -> None:
+            fake.log.append("replay")
+            fake.now_ns += self.calls * CALL_NS
+
+    def capture(_call: Any, _copies: Any, calls: int, _stream: Any) -> Graph:
+        return Graph(calls)
+
+    for name, value in {
+        "new_stream": lambda: None,
+        "new_event": lambda: FakeEvent(fake),
+        "spin": lambda: fake.log.append("spin"),
+        "warm_up": lambda *_: CALL_NS,
+        "capture": capture,
+    }.items():
+        monkeypatch.setattr(cuda_graph, name, value)
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    return fake
+
+
+@pytest.mark.parametrize(
+    ("estimate_ns", "sets", "calls"),
+    [
+        (10_000.0, 4, 100),  # 25 turns of 4 calls of 10 us are the first whole turns of a millisecond
+        (2_000_000.0, 2, 2),  # a long call still uses both sets
+        (100.0, 7, 4095),  # never more than 4096, and always whole turns
+    ],
+)
+def test_a_graph_holds_whole_turns_of_at_least_a_millisecond(
+    estimate_ns: float, sets: int, calls: int
+) -> None:
+    """Every set is read equally often in every sample."""
+    assert replay_calls(estimate_ns, sets) == calls
+
+
+def test_burst_queues_a_batch_behind_a_spin_and_reads_clocks_while_it_runs(device: FakeDevice) -> None:
+    """The host waits only after everything is queued, so no launch gap lies between two events."""
+    timer = GraphReplays(lambda *_: None, COPIES, device)
+    device.log.clear()
+    samples = timer.samples()
+
+    assert device.log == ["spin", "begin", *["replay"] * 8, "end", "busy", "wait"]
+    assert samples == pytest.approx([CALL_NS] * 8)
+
+
+def test_sustained_never_lets_the_device_rest(device: FakeDevice) -> None:
+    """The next batch is queued before the last one is waited for, and only the first is behind a spin."""
+    timer = SustainedReplays(lambda *_: None, COPIES, device)
+    device.log.clear()
+    first = timer.samples()
+    second = timer.samples()
+
+    assert device.log.count("spin") == 0
+    assert device.log.index("wait") > 8  # eight replays of the next batch came before it
+    assert first + second == pytest.approx([CALL_NS] * 16)
