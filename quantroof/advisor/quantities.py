@@ -8,6 +8,7 @@ from quantroof.errors import UsageError
 
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 _COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
+_LENGTHS = {"": 1.0, "k": 1024.0, "m": 1024.0**2}
 _WRITTEN = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-zA-Z]*)\s*")
 
 
@@ -18,7 +19,12 @@ def seconds(text: str, option: str) -> float:
 
 def count(text: str, option: str) -> float:
     """A positive number with an optional k, M or B."""
-    return _read(text, option, _COUNTS, "a positive number like 4096, 10M or 1.5B")
+    return _read(text, option, _COUNTS, "a positive number like 500k, 10M or 1.5B")
+
+
+def tokens(text: str, option: str) -> int:
+    """A length in tokens, where k is 1024 as in the names of models: 4096, 8k, 128k."""
+    return int(_read(text, option, _LENGTHS, "a positive length like 4096 or 8k"))
 
 
 def counts(text: str, option: str) -> tuple[int, ...]:

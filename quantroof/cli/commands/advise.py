@@ -89,7 +89,7 @@ def _request(given: dict[str, Any]) -> Request:
     from quantroof.advisor.choices import DEFAULT, choice, kv_format
     from quantroof.advisor.linear_time import Assumptions
     from quantroof.advisor.memory import Reserve
-    from quantroof.advisor.quantities import count, counts, seconds
+    from quantroof.advisor.quantities import count, counts, seconds, tokens
 
     formats = (
         tuple(choice(n.strip()).name for n in given["formats"].split(",")) if given["formats"] else DEFAULT
@@ -97,7 +97,7 @@ def _request(given: dict[str, Any]) -> Request:
     kv_format(given["kv"])
     reserve, assumed = Reserve(), Assumptions()
     return Request(
-        context=int(count(given["context"], "--context")),
+        context=tokens(given["context"], "--context"),
         latency_s=seconds(given["latency"], "--latency") if given["latency"] else None,
         first_token_s=seconds(given["first_token"], "--first-token") if given["first_token"] else None,
         tokens_per_day=count(given["tokens_per_day"], "--tokens-per-day")
