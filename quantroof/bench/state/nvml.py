@@ -51,7 +51,7 @@ class Nvml:
 
     def xids(self) -> tuple[int, ...]:
         """Critical error codes (XIDs) that the driver reported since the last question."""
-        codes = []
+        codes: list[int] = []
         while self._events is not None:
             event = ask(self._nvml.nvmlEventSetWait_v2, self._events, 0)  # 0 ms: a time-out is "none"
             if event is None or len(codes) >= _MAX_XIDS:
