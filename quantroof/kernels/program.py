@@ -15,15 +15,16 @@ from quantroof.kernels.cases import Case
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a configuration is chosen for: compute capability and number of multiprocessors."""
+    """What a configuration is chosen for: compute capability, multiprocessors, the device's name."""
 
     capability: tuple[int, int]
     sm_count: int
+    device: str | None = None
 
     @classmethod
     def of(cls, device: Device) -> Target:
         """The target of a detected GPU. A device that reports nothing is taken for an H100 in size."""
-        return cls(device.capability or (8, 0), device.sm_count or 132)
+        return cls(device.capability or (8, 0), device.sm_count or 132, device.name)
 
     @property
     def has_wide_matrix_instructions(self) -> bool:
@@ -66,12 +67,14 @@ class MachineCode:
     `cases` are the ids it is compiled for, `expects` the instruction class an architecture (a key like
     `sm_90a`); an architecture that the kernel's own check skips needs no entry. `budget` limits the SASS
     instructions a weight of (case, architecture) where they decide whether memory bandwidth can be reached.
+    `tuning` names the family whose tilings are shared, and lists the tilings worth timing for a case.
     """
 
     cases: tuple[str, ...]
     program: Callable[[Case, Target], Program]
     expects: Mapping[str, str]
     budget: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    tuning: tuple[str, Callable[[Case, Target], list[Any]]] | None = None
 
     def budget_of(self, case: str, arch: str) -> float | None:
         """The most instructions a weight may take here, or None where it is only recorded."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
+from typing import Any
 
 
 class Interpreter:
@@ -23,6 +24,10 @@ class Interpreter:
         if key not in self._results:
             self._results[key] = self._pool.submit(run_interpreted, *key)
         return self._results[key]
+
+    def tune(self, kernel: str, case: str) -> dict[str, Any]:
+        """Tune a kernel for a case on the interpreter."""
+        return self._pool.submit(tune_interpreted, kernel, case).result(timeout=120)
 
     def close(self) -> None:
         """Stop the workers."""
@@ -64,3 +69,37 @@ def run_interpreted(kernel: str, case: str, capability: str = "9.0") -> dict[str
     again = max(float((result() - first).abs().max()) for _ in range(2))
     error = torch.linalg.norm(first - problem.reference) / torch.linalg.norm(problem.reference)
     return {"error": float(error), "tolerance": tolerance(parsed), "again": again}
+
+
+def tune_interpreted(kernel: str, case: str) -> dict[str, Any]:
+    """Run the tuner with short limits; returns what it tried, timed and kept."""
+    import torch
+
+    from quantroof.bench.measure import Bench
+    from quantroof.bench.settings import Settings
+    from quantroof.bench.state.monitor import monitor_for
+    from quantroof.bench.timing.rotation import Arena
+    from quantroof.bench.tune import tune
+    from quantroof.hwprofiles.types import Device
+    from quantroof.kernels import registry
+    from quantroof.kernels.cases import Case
+
+    device = Device(kind="cpu", index=0, name="interpreter", compute_capability="9.0", sm_count=1)
+    settings = Settings(precision=0.5, min_samples=3, max_samples=3, seconds_per_case=0.05)
+    arena = Arena(torch.device("cpu"), 0, 1 << 28)
+    bench = Bench(device, settings, arena, monitor_for(device))
+    medians: list[float | None] = []
+    outcome = tune(
+        bench,
+        registry.load().kernels[kernel],
+        Case.parse(case),
+        lambda _tiling, median_ns, _remark: medians.append(median_ns),
+    )
+    assert outcome.entry is not None
+    timed = [m for m in medians if m is not None]
+    return {
+        "tried": outcome.tried,
+        "timed": len(timed),
+        "medians": timed,
+        "best_ns": outcome.entry.median_ns,
+    }

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
-from quantroof.kernels.linear.skinny import Tiling, balanced_split, padded_rows
+from quantroof.kernels.linear.tiling import Tiling, balanced_split, padded_rows, useful_splits
+from quantroof.kernels.linear.tuned import choose
 from quantroof.kernels.linear.workspace import workspace
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.program import MachineCode, Program, Target
@@ -17,6 +18,7 @@ from quantroof.kernels.requirements import needs_capability, needs_multiple
 if TYPE_CHECKING:
     import torch
 
+FAMILY = "weight_only"
 _GROUPS = (32, 64, 128)
 _MAX_PACKED_BYTES = 2**31  # offsets into the packed weight are 32-bit
 
@@ -59,25 +61,45 @@ def check_weight(case: Case, device: Device) -> Skip | None:
     )
 
 
-def tiling(case: Case, target: Target) -> Tiling:
-    """The formula: memory-bound cases fill the machine by splitting K, wide ones take large tiles."""
+def formula(case: Case, target: Target) -> Tiling:
+    """Memory-bound cases fill the machine by splitting K, wide ones take large tiles."""
     kind = kind_of(case)
     bn = 128 if case.n % 128 == 0 else 64
     bm = padded_rows(case.m, 128 if target.has_wide_matrix_instructions else 64)
     warps = bn // 16 if bm >= 64 else 4
     stages = 4 if bm < 64 else 3
     if case.m > 64:
-        return Tiling(bn, bm, kind.step if kind.bits == 4 else 64, 1, warps, stages)
+        step = kind.step if kind.bits == 4 else 64
+        return Tiling(bn=bn, bm=bm, bk=step, num_warps=warps, num_stages=stages)
     tiles = (case.n // bn) * -(-case.m // bm)
     split = balanced_split(tiles, case.k // kind.step, target)
-    return Tiling(bn, bm, kind.step, split, warps, stages)
+    return Tiling(bn=bn, bm=bm, bk=kind.step, split=split, num_warps=warps, num_stages=stages)
+
+
+def space(case: Case, target: Target) -> list[Tiling]:
+    """Tilings worth timing for a case."""
+    kind, start = kind_of(case), formula(case, target)
+    found = [
+        Tiling(bn=bn, bm=bm, bk=start.bk, split=split, num_warps=warps, num_stages=stages)
+        for bn in (64, 128)
+        if case.n % bn == 0
+        for bm in ((start.bm,) if case.m <= 64 else (64, 128))
+        for split in (
+            useful_splits(case.n // bn * -(-case.m // bm), case.k // start.bk, target)
+            if case.m <= 64
+            else (1, 2)
+        )
+        for warps in ((4,) if bn == 64 or bm < 64 else (4, 8))
+        for stages in (3, 4, 5)
+    ]
+    return [tiling for tiling in found if tiling.fits(target, kind.bits, case.activation.element.bits)]
 
 
 def program(case: Case, target: Target) -> Program:
     """The device code for a case."""
     from quantroof.kernels.linear.device.weight_only import weight_only_linear
 
-    kind, tile = kind_of(case), tiling(case, target)
+    kind, tile = kind_of(case), choose(FAMILY, case, target, formula)
     group = case.weight.group or case.k
     scaled = "end"
     if kind.grouped:
@@ -163,7 +185,8 @@ def _machine_code(weight: str, budget: float | None = None, *more: str) -> Machi
     """M = 1 and 256 of a format at N = K = 4096, and further cases by their formats and shapes."""
     gemv = f"gemv/{weight}-bf16-bf16/m1-n4096-k4096"
     gemm = f"gemm/{weight}-bf16-bf16/m256-n4096-k4096"
-    return MachineCode((gemv, gemm, *more), program, _EXPECTS, {(gemv, "sm_90a"): budget} if budget else {})
+    budgets = {(gemv, "sm_90a"): budget} if budget else {}
+    return MachineCode((gemv, gemm, *more), program, _EXPECTS, budgets, (FAMILY, space))
 
 
 def _kernel(name: str, scheme: str, summary: str, machine_code: MachineCode) -> Kernel:

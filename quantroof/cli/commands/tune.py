@@ -1,0 +1,90 @@
+"""`quantroof tune`: find the best tilings for this GPU and remember them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from quantroof.cli.output import echo_json, json_option, stderr
+from quantroof.errors import EnvironmentMissing, ExitCode, unknown_name
+
+if TYPE_CHECKING:
+    from quantroof.bench.tune import Outcome
+    from quantroof.hwprofiles.types import Device
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--suite", default="default", help="The suite whose cases are tuned.")
+@click.option("--kernel", "kernels", multiple=True, help="Only this kernel, as triton.int4. Repeatable.")
+@click.option("--seconds", default=0.2, type=click.FloatRange(0, min_open=True), help="Limit per tiling.")
+@click.option("--workers", default=os.cpu_count() or 2, type=click.IntRange(1), help="Compile in parallel.")
+@json_option
+def command(suite: str, kernels: tuple[str, ...], seconds: float, workers: int, as_json: bool) -> int:
+    """Time the tilings of our kernels on the first GPU, cold, and keep the best in the user's cache.
+
+    A run uses what was kept, as long as neither the device nor the device code changed.
+    """
+    from quantroof.hwprofiles.detect import detect
+    from quantroof.kernels.registry import load
+
+    known = {k.name: k for k in load().kernels.values() if k.machine_code and k.machine_code.tuning}
+    for name in kernels:
+        if name not in known:
+            raise unknown_name("kernel", name, list(known), "--kernel")
+    gpus = detect().gpus
+    if not gpus:
+        raise EnvironmentMissing("no NVIDIA GPU to tune for", hint="quantroof doctor says why")
+    outcomes = _tune(gpus[0], suite, kernels or tuple(known), seconds, workers)
+    if as_json:
+        import msgspec
+
+        rows = [msgspec.to_builtins(o.entry) | {"formula_ns": o.formula_ns} for o in outcomes if o.entry]
+        echo_json("tuning", {"rows": rows})
+    return ExitCode.OK if all(o.entry for o in outcomes) else ExitCode.FINDING
+
+
+def _tune(device: Device, suite: str, names: tuple[str, ...], seconds: float, workers: int) -> list[Outcome]:
+    import torch
+
+    from quantroof.bench.measure import Bench
+    from quantroof.bench.memory import available_bytes
+    from quantroof.bench.settings import Settings, Wishes
+    from quantroof.bench.state.monitor import monitor_for
+    from quantroof.bench.suite import expand, load
+    from quantroof.bench.timing.rotation import Arena
+    from quantroof.bench.tune import compile_tilings, tune
+    from quantroof.kernels import registry
+    from quantroof.kernels.linear.tuned import cache_file, remember
+    from quantroof.kernels.program import Target
+
+    loaded, _ = load(suite)
+    wishes = Wishes(precision=0.01, seconds_per_case=seconds)
+    settings = Settings.resolve(loaded.variant(device).limits, wishes)
+    limit = (available_bytes(device) or 1 << 33) // 2
+    arena = Arena(torch.device("cuda", device.index), device.llc_bytes or 0, limit)
+    bench = Bench(device, settings, arena, monitor_for(device))
+    console = stderr()
+    outcomes = []
+    for name in names:
+        kernel = registry.load().kernels[name]
+        cases = [
+            c for c in expand(loaded, device) if kernel.made_for(c, device) and not kernel.check(c, device)
+        ]
+        compile_tilings(kernel, cases, Target.of(device), workers)
+        for case in cases:
+            outcome = tune(bench, kernel, case)
+            outcomes.append(outcome)
+            if outcome.entry:
+                remember([outcome.entry], cache_file())
+            console.print(_line(name, case.id, outcome))
+    console.print(f"kept in {cache_file()}")
+    return outcomes
+
+
+def _line(name: str, case: str, outcome: Outcome) -> str:
+    if outcome.entry is None:
+        return f"{name} {case}: none of {outcome.tried} tilings ran"
+    formula = "" if outcome.formula_ns is None else f", the formula's {outcome.formula_ns / 1e3:.1f} us"
+    return f"{name} {case}: {outcome.entry.median_ns / 1e3:.1f} us{formula} ({outcome.tried} tried)"
