@@ -122,14 +122,20 @@ class RunInfo(Line, frozen=True, kw_only=True, tag="run"):
     """Hash of every planned kernel's source by its name (`kernels.sources`)."""
 
 
-class Ceiling(Line, frozen=True, kw_only=True, tag="ceiling"):
-    """What this very device was measured to do. A bandwidth has bytes, a matrix rate has flops.
+Quantity = Literal["bandwidth", "matrix", "cache", "instruction", "link"]
+_HAVE_BYTES: tuple[Quantity, ...] = ("bandwidth", "cache", "link")
 
-    `name` is read, write, copy or triad for a bandwidth, and the element type for a matrix rate.
+
+class Ceiling(Line, frozen=True, kw_only=True, tag="ceiling"):
+    """What this very device was measured to do. Bandwidths have bytes, rates have flops.
+
+    Two quantities are roofs: `bandwidth` of the DRAM (name read, write, copy or triad) and `matrix`, the best
+    library kernel of an element type (its name). The others are evidence and never a roof: `cache` (l2_read,
+    shared_read), `instruction` (fma/fp32, mma.sync/int4/int32) and `link` (peer_copy/cuda:1, all_reduce/2).
     """
 
     device: str
-    quantity: Literal["bandwidth", "matrix"]
+    quantity: Quantity
     name: str
     kernel: str
     status: Status
@@ -142,6 +148,11 @@ class Ceiling(Line, frozen=True, kw_only=True, tag="ceiling"):
 
     def __post_init__(self) -> None:
         _require_timing_iff_timed(self.status, self.timing, self.reason)
+
+    @property
+    def amount(self) -> int | None:
+        """What the rate counts: bytes or operations of one call."""
+        return self.bytes_moved if self.quantity in _HAVE_BYTES else self.flops
 
 
 class Anchor(Line, frozen=True, kw_only=True, tag="anchor"):

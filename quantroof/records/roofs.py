@@ -57,9 +57,9 @@ def measured_roofs(
     bandwidth: dict[str, float] = {}
     matrix: dict[str, float] = {}
     for ceiling in ceilings:
+        table = {"bandwidth": bandwidth, "matrix": matrix}.get(ceiling.quantity)
         reached = ceiling_rate(ceiling) if ceiling.device == device else None
-        if reached is not None:
-            table = bandwidth if ceiling.quantity == "bandwidth" else matrix
+        if reached is not None and table is not None:
             table[ceiling.name] = max(table.get(ceiling.name, 0.0), reached)
     raised: dict[str, str] = {}
     for line in measurements:
@@ -74,10 +74,9 @@ def measured_roofs(
 
 def ceiling_rate(ceiling: Ceiling) -> float | None:
     """Bytes/s or operations/s of one ceiling, None where it was not timed."""
-    amount = ceiling.bytes_moved if ceiling.quantity == "bandwidth" else ceiling.flops
-    if ceiling.status not in TIMED or ceiling.timing is None or amount is None:
+    if ceiling.status not in TIMED or ceiling.timing is None or ceiling.amount is None:
         return None
-    return amount / (median(ceiling.timing.samples_ns) / 1e9)
+    return ceiling.amount / (median(ceiling.timing.samples_ns) / 1e9)
 
 
 def datasheet_roofs(profile: HardwareProfile) -> Roofs:
