@@ -1,0 +1,143 @@
+"""Baseline files: what every case took, and how surely that is known, under a contract.
+
+JSON with one case a line, sorted, so that a review shows what moved. It is checked when it is read: a wrong
+schema, a missing field or a number that is none is an error with the file's name.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.gate.contract import Contract
+from quantroof.gate.times import Key
+from quantroof.records.lines import AnchorName
+
+SCHEMA = "quantroof-baseline/1"
+MIN_RUNS = 5
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Follows = Literal["gemm", "copy", "both"]
+_SEPARATOR = " "  # between case and kernel: neither contains a blank
+
+
+class CaseBand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One case. `ns` is the centre of its run statistic with the anchors at their own centres.
+
+    `scale` is the spread of a run and `process` that of a process, both relative; `detectable` the smallest
+    slowdown seen with 80 % power; `follows` the anchor that is divided out.
+    """
+
+    ns: Positive
+    scale: Positive
+    process: Positive
+    detectable: Positive
+    runs: Annotated[int, msgspec.Meta(ge=MIN_RUNS)]
+    follows: Follows
+
+    @property
+    def weights(self) -> dict[AnchorName, float]:
+        """The weight of each anchor."""
+        if self.follows == "both":
+            return {"gemm": 0.5, "copy": 0.5}
+        return {self.follows: 1.0}
+
+
+class AnchorBand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An anchor's centre, its spread from run to run, and how far it may move within a process."""
+
+    ns: Positive
+    scale: Positive
+    may_move: Positive
+
+
+class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole baseline file. `kernels` holds source hashes, `cases` bands by `case kernel`."""
+
+    schema: str
+    contract: Contract
+    simulated: bool
+    runs: tuple[str, ...]
+    anchors: dict[AnchorName, AnchorBand]
+    kernels: dict[str, str]
+    cases: dict[str, CaseBand]
+
+    def __post_init__(self) -> None:
+        if set(self.anchors) != {"gemm", "copy"}:
+            raise ValueError("anchors must be gemm and copy")
+        if not self.cases:
+            raise ValueError("there is no case in it")
+        if any(len(name.split(_SEPARATOR)) != 2 for name in self.cases):
+            raise ValueError("a case is not named `case kernel`")
+
+    def bands(self) -> dict[Key, CaseBand]:
+        """The cases by case id and kernel name."""
+        return {split_name(name): band for name, band in self.cases.items()}
+
+
+_DECODER = msgspec.json.Decoder(Baseline)
+
+
+def join_name(key: Key) -> str:
+    """`case kernel`."""
+    return _SEPARATOR.join(key)
+
+
+def split_name(name: str) -> Key:
+    """Case id and kernel name."""
+    case, kernel = name.split(_SEPARATOR)
+    return case, kernel
+
+
+def parse(data: bytes, where: str) -> Baseline:
+    """Read the bytes of a baseline file; UsageError for anything that is none."""
+    try:
+        head = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"not a baseline: {error}", where=where) from None
+    schema = head.get("schema") if isinstance(head, dict) else None
+    if schema != SCHEMA:
+        hint = "make it again with `quantroof gate baseline update`"
+        raise UsageError(f"its schema is {schema!r}, this version reads '{SCHEMA}'", where=where, hint=hint)
+    try:
+        return _DECODER.decode(data)
+    except msgspec.DecodeError as error:
+        raise UsageError(f"not a sound baseline: {error}", where=where) from None
+
+
+def read(path: Path) -> Baseline:
+    """Read a baseline file."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        hint = "make one with `quantroof gate baseline update`"
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(path), hint=hint) from None
+    return parse(data, str(path))
+
+
+def text_of(baseline: Baseline) -> str:
+    """The file's text: one line a kernel and a case."""
+    data: dict[str, Any] = msgspec.to_builtins(baseline)
+    parts = [f' "{name}": {_block(name, value)}' for name, value in data.items()]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def write(baseline: Baseline, path: Path) -> None:
+    """Write the file, its folder made where needed; EnvironmentMissing where that cannot be done."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text_of(baseline), encoding="utf-8")
+    except OSError as error:
+        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(path)) from None
+
+
+def _block(name: str, value: Any) -> str:
+    if name not in ("anchors", "kernels", "cases", "contract"):
+        return json.dumps(value)
+    names = value if name == "contract" else sorted(value)
+    lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value[key])}" for key in names)
+    return "{\n" + lines + "\n }" if lines else "{}"

@@ -1,0 +1,106 @@
+"""Both stages of the procedure as arithmetic: the screen against the band, and the A/B that confirms.
+
+The screen is cheap and wrong about once a run; only what it suspects is measured again, base and candidate
+in alternating fresh processes. A regression is confirmed when two different tests agree under
+false-discovery control and the estimate clears the policy's threshold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantroof.gate.band import CONFIRM_MARGIN, PRIOR_FREEDOM, Bands, robust_spread
+from quantroof.gate.distributions import Array, benjamini_hochberg, signed_rank_tail, t_quantile, t_tail
+
+Mask = NDArray[np.bool_]
+
+SCREEN_P = 0.01
+SCREEN_EFFECT = 0.01
+REMEASURE_P = 0.005
+REMEASURE_EFFECT = 0.015
+FALSE_DISCOVERY_RATE = 0.05
+_HODGES_LEHMANN_LOSS = 1.05  # its standard error over the mean's, for normal differences
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Log change of every case with its 95 % interval, and the one-sided p of slower and of faster."""
+
+    change: Array
+    low: Array
+    high: Array
+    slower_p: Array
+    faster_p: Array
+
+
+def screen(statistic: Array, bands: Bands) -> Change:
+    """A run's statistic (`band.run_statistic`) of every case against the bands."""
+    change = statistic - bands.centre
+    t = change / bands.prediction
+    half = t_quantile(0.025, bands.freedom) * bands.prediction
+    return Change(change, change - half, change + half, t_tail(t, bands.freedom), t_tail(-t, bands.freedom))
+
+
+def suspects(found: Change, absolute: Array) -> tuple[Mask, Mask]:
+    """Which cases look slower and which faster; `absolute` is the smallest log change that counts."""
+    floor = np.maximum(np.log1p(SCREEN_EFFECT), absolute)
+    return (
+        (found.slower_p < SCREEN_P) & (found.change > floor),
+        (found.faster_p < SCREEN_P) & (-found.change > floor),
+    )
+
+
+def paired(differences: Array, process: Array) -> Change:
+    """Log candidate / base of every pair [cases, pairs], where a process alone spreads by `process`.
+
+    The estimate is Hodges and Lehmann's; its spread is the pairs' own, moderated by what the history says
+    of this case. Each p is the larger of the signed rank's and t's, against the margin.
+    """
+    pairs = differences.shape[1]
+    freedom = pairs - 1 + PRIOR_FREEDOM
+    centre = hodges_lehmann(differences)
+    own = robust_spread(differences, axis=1) ** 2
+    spread = np.sqrt((PRIOR_FREEDOM * 2 * process**2 + (pairs - 1) * own) / freedom)
+    error = np.maximum(_HODGES_LEHMANN_LOSS * spread / np.sqrt(pairs), 1e-9)
+    half = t_quantile(0.025, freedom) * error
+    slower, faster = (
+        np.maximum(
+            signed_rank_tail(sign * differences - CONFIRM_MARGIN),
+            t_tail((sign * centre - CONFIRM_MARGIN) / error, freedom),
+        )
+        for sign in (1, -1)
+    )
+    return Change(centre, centre - half, centre + half, slower, faster)
+
+
+def confirmed(found: Change, threshold: Array, slow: Mask, fast: Mask) -> tuple[Mask, Mask]:
+    """Which suspects are slower and which faster for certain, beyond the policy's log threshold.
+
+    `slow` and `fast` are what the screen suspected of each: two families of tests.
+    """
+    slower = _discovered(found.slower_p, slow) & (found.change >= threshold)
+    faster = _discovered(found.faster_p, fast) & (-found.change >= threshold)
+    return slower, faster
+
+
+def remeasured(found: Change, threshold: Array) -> tuple[Mask, Mask]:
+    """The same where no base build exists: suspects measured again, against the band once more."""
+    floor = np.maximum(np.log1p(REMEASURE_EFFECT), threshold)
+    slower = (found.slower_p < REMEASURE_P) & (found.change >= floor)
+    faster = (found.faster_p < REMEASURE_P) & (-found.change >= floor)
+    return slower, faster
+
+
+def _discovered(p: Array, family: Mask) -> Mask:
+    found = np.zeros(len(p), dtype=bool)
+    found[family] = benjamini_hochberg(p[family], FALSE_DISCOVERY_RATE)
+    return found
+
+
+def hodges_lehmann(values: Array) -> Array:
+    """Median of all pairwise means of each row, each value with itself included."""
+    first, second = np.triu_indices(values.shape[1])
+    return np.asarray(np.median((values[:, first] + values[:, second]) / 2, axis=1))

@@ -1,0 +1,139 @@
+"""From runs of unchanged code to a baseline: bands of every case and of the anchors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import median
+
+import numpy as np
+
+from quantroof.errors import UsageError
+from quantroof.gate import baseline as files
+from quantroof.gate.band import learn, moderated, process_spread, run_statistic
+from quantroof.gate.baseline import MIN_RUNS, AnchorBand, Baseline, CaseBand, Follows
+from quantroof.gate.contract import contract_of, machine_breaches, require_same_method
+from quantroof.gate.distributions import Array
+from quantroof.gate.mix import Mixer, Weights
+from quantroof.gate.times import ANCHORS, MIN_PROCESSES, Key, RunTimes
+from quantroof.records.lines import AnchorName
+
+MAX_RUNS = 20
+# The least that an anchor may move within a process: below it lies what clocks and timers do on any machine.
+MAY_MOVE = 0.01
+_MOVE_SPREADS = 4.0
+_SIGNIFICANT = 6
+
+
+def learn_baseline(runs: Sequence[RunTimes], pairs: int) -> Baseline:
+    """Learn from the latest runs, 20 at most. UsageError for too few, unanchored or unlike ones.
+
+    `pairs` is how many pairs of processes an A/B will have: it decides what is detectable.
+    """
+    if len(runs) < MIN_RUNS:
+        raise UsageError(
+            f"{len(runs)} runs: a baseline needs {MIN_RUNS} or more", hint="collect with quantroof gate run"
+        )
+    ordered = sorted(runs, key=lambda times: times.run.info.started_at)[-MAX_RUNS:]
+    _require_alike(ordered)
+    latest = ordered[-1]
+    origin = _origin(ordered)
+    return Baseline(
+        schema=files.SCHEMA,
+        contract=contract_of(latest),
+        simulated=latest.run.info.simulated,
+        runs=tuple(times.run.info.run_id for times in ordered),
+        anchors={name: _anchor_band(name, ordered, origin[name]) for name in ANCHORS},
+        kernels=dict(latest.run.info.kernel_sources),
+        cases=_cases(ordered, origin, pairs),
+    )
+
+
+def anchor_limit(moved: Sequence[float]) -> float:
+    """How far an anchor may move within a process, from how far it did: four spreads, one percent at least.
+
+    The spread is taken from the median move, which a few disturbed processes do not change: the median of
+    the absolute value of a normal variable is 0.6745 standard deviations.
+    """
+    return max(MAY_MOVE, _MOVE_SPREADS * median(moved) / 0.6745)
+
+
+def rounded(value: float) -> float:
+    """Six significant digits: what a reviewer can read."""
+    return float(f"{value:.{_SIGNIFICANT}g}")
+
+
+def _require_alike(runs: Sequence[RunTimes]) -> None:
+    if len({times.run.info.run_id for times in runs}) < len(runs):
+        raise UsageError("a run is named twice: it must not count as two")
+    agreed = contract_of(runs[0])
+    for times in runs:
+        where = str(times.run.path)
+        if not times.anchored:
+            hint = "collect with quantroof gate run"
+            raise UsageError("it has no anchors in some process", where=where, hint=hint)
+        if times.processes < MIN_PROCESSES:
+            what = f"it measured in {times.processes} processes, a gate needs {MIN_PROCESSES} or more"
+            raise UsageError(what, where=where, hint="collect with quantroof gate run")
+        require_same_method(agreed, contract_of(times), where)
+        if breaches := machine_breaches(agreed, contract_of(times)):
+            raise UsageError(f"unlike the first run: {'; '.join(breaches)}", where=where)
+
+
+def _origin(runs: Sequence[RunTimes]) -> dict[AnchorName, float]:
+    return {name: median(times.anchor_level()[name] for times in runs) for name in ANCHORS}
+
+
+def _anchor_band(name: AnchorName, runs: Sequence[RunTimes], origin: float) -> AnchorBand:
+    levels = np.array([[times.anchor_level()[name]] for times in runs])
+    moves = [moved[name] for times in runs for moved in times.anchoring.moved.values()]
+    scale = float(moderated(levels)[0])
+    return AnchorBand(
+        ns=rounded(math.exp(origin)), scale=rounded(scale), may_move=rounded(anchor_limit(moves))
+    )
+
+
+def _cases(runs: Sequence[RunTimes], origin: dict[AnchorName, float], pairs: int) -> dict[str, CaseBand]:
+    """Bands of the cases that enough runs have; cases of the same runs are learned together."""
+    mixer = Mixer(runs[-1])
+    groups: dict[tuple[int, ...], list[Key]] = {}
+    for key in sorted({key for times in runs for key in times.log_ns}):
+        have = tuple(i for i, times in enumerate(runs) if len(times.log_ns.get(key, {})) >= MIN_PROCESSES)
+        if len(have) >= MIN_RUNS:
+            groups.setdefault(have, []).append(key)
+    if not groups:
+        raise UsageError(f"no case was measured in {MIN_RUNS} of the runs")
+    found: dict[str, CaseBand] = {}
+    for have, keys in groups.items():
+        chosen = [runs[i] for i in have]
+        found |= _group(keys, chosen, origin, {key: mixer.weights(key[0]) for key in keys}, pairs)
+    return found
+
+
+def _group(
+    keys: list[Key],
+    runs: Sequence[RunTimes],
+    origin: dict[AnchorName, float],
+    weights: dict[Key, Weights],
+    pairs: int,
+) -> dict[str, CaseBand]:
+    values = {key: [times.values(key, weights[key], origin)[None, :] for times in runs] for key in keys}
+    history: Array = np.array([[run_statistic(values[key][i])[0] for key in keys] for i in range(len(runs))])
+    process = np.array([process_spread(values[key])[0] for key in keys])
+    bands = learn(history, process)
+    detectable = np.expm1(bands.minimum_detectable(pairs))
+    return {
+        files.join_name(key): CaseBand(
+            ns=rounded(math.exp(bands.centre[i])),
+            scale=rounded(float(bands.scale[i])),
+            process=rounded(float(bands.process[i])),
+            detectable=rounded(float(detectable[i])),
+            runs=len(runs),
+            follows=_follows(weights[key]),
+        )
+        for i, key in enumerate(keys)
+    }
+
+
+def _follows(weights: Weights) -> Follows:
+    return "both" if len(weights) == 2 else next(iter(weights))

@@ -1,0 +1,118 @@
+"""A gate's policy: thresholds by glob, waivers with reason and expiry, floors under the roof. TOML.
+
+A waiver that has expired or matches nothing is an error, so that exceptions cannot outlive their reason.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from quantroof.errors import UsageError
+from quantroof.gate.baseline import join_name
+from quantroof.gate.environment import Tolerance
+from quantroof.gate.times import Key
+
+SCHEMA = "quantroof-gate/1"
+
+Fraction = Annotated[float, msgspec.Meta(gt=0, le=1)]
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+Duration = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Threshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What counts as a regression for the cases that `case` (a glob over `case kernel`) matches."""
+
+    case: Text
+    relative: Fraction | None = None
+    absolute_ns: Duration | None = None
+
+
+class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A known slowdown up to `allow` that does not fail until it expires, and why."""
+
+    case: Text
+    allow: Fraction
+    reason: Text
+    expires: date
+    issue: str | None = None
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything a repository may decide about its gate. The last matching threshold wins."""
+
+    schema: str = SCHEMA
+    relative: Fraction = 0.01
+    absolute_ns: Duration = 20.0
+    threshold: tuple[Threshold, ...] = ()
+    waiver: tuple[Waiver, ...] = ()
+    min_roof: dict[str, Fraction] = {}
+    environment: Tolerance = Tolerance()
+
+    def limits(self, key: Key) -> tuple[float, float]:
+        """(relative, absolute in ns) of a case."""
+        relative, absolute = self.relative, self.absolute_ns
+        for rule in self.threshold:
+            if matches(rule.case, key):
+                relative = relative if rule.relative is None else rule.relative
+                absolute = absolute if rule.absolute_ns is None else rule.absolute_ns
+        return relative, absolute
+
+    def waiver_for(self, key: Key) -> Waiver | None:
+        """The waiver that a case falls under."""
+        return next((waiver for waiver in self.waiver if matches(waiver.case, key)), None)
+
+    def require_current(self, keys: Iterable[Key], today: date, where: str) -> None:
+        """UsageError for a waiver that has expired or that no case falls under, and for such a threshold."""
+        known = list(keys)
+        for waiver in self.waiver:
+            if waiver.expires < today:
+                hint = f"mend the case, or renew the waiver; its reason was: {waiver.reason}"
+                raise UsageError(
+                    f"waiver '{waiver.case}' expired on {waiver.expires}", where=where, hint=hint
+                )
+        for kind, rules in (("waiver", self.waiver), ("threshold", self.threshold)):
+            for rule in rules:
+                if not any(matches(rule.case, key) for key in known):
+                    hint = "remove it, or mend its glob over `case kernel`"
+                    raise UsageError(f"{kind} '{rule.case}' matches no case", where=where, hint=hint)
+
+
+def matches(glob: str, key: Key) -> bool:
+    """Whether a glob matches `case kernel`, or the case alone."""
+    return fnmatchcase(join_name(key), glob) or fnmatchcase(key[0], glob)
+
+
+def read_policy(path: Path) -> Policy:
+    """Read a policy file; UsageError with file and key for anything that is not understood."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"not TOML: {error}", where=str(path)) from None
+    if data.get("schema") != SCHEMA:
+        what = f"its schema is {data.get('schema')!r}, this version reads '{SCHEMA}'"
+        raise UsageError(what, where=str(path))
+    try:
+        return msgspec.convert(data, Policy)
+    except msgspec.ValidationError as error:
+        raise UsageError(str(error), where=str(path)) from None
+
+
+def parse_floor(text: str) -> tuple[str, float]:
+    """`int4-w4a16:0.6` as a scheme glob and a fraction of the roof."""
+    name, colon, fraction = text.rpartition(":")
+    try:
+        value = float(fraction)
+    except ValueError:
+        value = 0.0
+    if not colon or not name or not 0 < value <= 1:
+        raise UsageError(f"'{text}' is no floor", hint="write FORMAT:FRACTION, such as int4-w4a16:0.6")
+    return name, value

@@ -1,0 +1,128 @@
+"""What a gate reads out of a run: the median of every process, and the anchors taken beside it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean, median
+
+import numpy as np
+
+from quantroof.errors import UsageError
+from quantroof.gate.distributions import Array
+from quantroof.hwprofiles.types import Device
+from quantroof.records.directory import Run
+from quantroof.records.lines import Anchor, AnchorName, Measurement
+
+ANCHORS: tuple[AnchorName, ...] = ("gemm", "copy")
+MIN_PROCESSES = 3
+CLOCK_FLAGS = ("clock_moved", "clock_trend")
+
+Key = tuple[str, str]
+"""Case id and kernel name: what a case of a gate is. The device is one for the whole gate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anchoring:
+    """Log anchors by process, each the mean of its start and its end, and how far the two lay apart."""
+
+    level: dict[int, dict[AnchorName, float]]
+    moved: dict[int, dict[AnchorName, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunTimes:
+    """One device of one run. `log_ns` holds log process medians by case and process."""
+
+    run: Run
+    device: Device
+    log_ns: dict[Key, dict[int, float]]
+    anchoring: Anchoring
+    unmeasured: dict[Key, Measurement]
+    """Lines without a time, of cases that no process timed."""
+    clock_moved: Counter[Key]
+    """In how many processes of a case the clock moved."""
+
+    @property
+    def processes(self) -> int:
+        """In how many processes the run measured."""
+        return max((len(by_process) for by_process in self.log_ns.values()), default=0)
+
+    @property
+    def anchored(self) -> bool:
+        """Whether every process has both anchors."""
+        used = {process for by_process in self.log_ns.values() for process in by_process}
+        return bool(used) and all(set(self.anchoring.level.get(p, {})) == set(ANCHORS) for p in used)
+
+    def anchor_level(self) -> dict[AnchorName, float]:
+        """Median log anchor of the run, by name."""
+        return {name: median(level[name] for level in self.anchoring.level.values()) for name in ANCHORS}
+
+    def values(
+        self, key: Key, weights: Mapping[AnchorName, float], origin: Mapping[AnchorName, float]
+    ) -> Array:
+        """Log ns of every process, as they would be were the anchors where `origin` puts them."""
+        return np.array(
+            [
+                value - math.fsum(w * (self.anchoring.level[p][a] - origin[a]) for a, w in weights.items())
+                for p, value in sorted(self.log_ns[key].items())
+            ]
+        )
+
+
+def run_times(run: Run, device_id: str | None = None) -> RunTimes:
+    """Read one device of a run. UsageError for an empty run, and for a device unnamed or absent."""
+    device = _device(run, device_id)
+    lines = [line for line in run.measurements if line.device == device.id]
+    log_ns: dict[Key, dict[int, float]] = {}
+    for line in lines:
+        if line.timing is not None:
+            by_process = log_ns.setdefault((line.case, line.kernel), {})
+            by_process[line.process] = math.log(median(line.timing.samples_ns))
+    if not log_ns:
+        raise UsageError(
+            f"no measurement of {device.id} has a time: there is nothing to judge", where=str(run.path)
+        )
+    rest = {(x.case, x.kernel): x for x in lines if x.timing is None and (x.case, x.kernel) not in log_ns}
+    moved = Counter(
+        (x.case, x.kernel) for x in lines if any(flag.code in CLOCK_FLAGS for flag in x.flags) and x.timing
+    )
+    return RunTimes(run, device, log_ns, _anchoring(run, device), rest, moved)
+
+
+def _device(run: Run, wanted: str | None) -> Device:
+    devices = {device.id: device for device in run.info.devices}
+    known = ", ".join(devices)
+    if wanted is not None and wanted not in devices:
+        raise UsageError(f"it has no device '{wanted}'", where=str(run.path), hint=f"it has {known}")
+    if wanted is None and len(devices) != 1:
+        what = f"it has {len(devices)} devices, and a gate judges one"
+        raise UsageError(what, where=str(run.path), hint=f"say --device with one of {known}")
+    return devices[wanted] if wanted is not None else next(iter(devices.values()))
+
+
+def _anchoring(run: Run, device: Device) -> Anchoring:
+    seen: dict[int, dict[AnchorName, list[float]]] = {}
+    for line in run.anchors:
+        if line.device == device.id and line.timing is not None:
+            by_name = seen.setdefault(line.process, {})
+            by_name.setdefault(line.name, []).append(math.log(median(line.timing.samples_ns)))
+    level = {p: {name: fmean(values) for name, values in by_name.items()} for p, by_name in seen.items()}
+    moved = {
+        p: {
+            name: max((abs(b - a) for a, b in pairwise(values)), default=0.0)
+            for name, values in names.items()
+        }
+        for p, names in seen.items()
+    }
+    return Anchoring(level, moved)
+
+
+def flag_counts(times: RunTimes) -> Counter[str]:
+    """How many lines and anchors of the device carry each flag."""
+    device = times.device.id
+    lines: list[Measurement | Anchor] = [*times.run.measurements, *times.run.anchors]
+    return Counter(flag.code for line in lines if line.device == device for flag in line.flags)

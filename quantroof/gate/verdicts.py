@@ -1,0 +1,90 @@
+"""Verdicts: their names, the rule by which an interval gives one, and what they add up to."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+import msgspec
+
+from quantroof.errors import ExitCode
+from quantroof.records.statistics import Interval
+
+Verdict = Literal["slower", "missing", "undecided", "incomparable", "waived", "faster", "new", "pass"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+"""Worst first: the order of every list."""
+FAILING: tuple[Verdict, ...] = ("slower", "missing")
+OPEN: tuple[Verdict, ...] = ("undecided", "incomparable")
+
+Stage = Literal["screen", "A/B", "re-measured", "none"]
+
+
+class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+    """One case with its verdict and why. Changes are relative (0.03 is 3 % slower) with their 95 % interval.
+
+    `threshold` is what the policy calls a regression, `detectable` the smallest slowdown that is seen with
+    80 % power. Times are the anchored ones. None where the case was not measured on that side.
+    """
+
+    case: str
+    kernel: str
+    verdict: Verdict
+    reason: str
+    stage: Stage = "none"
+    change: float | None = None
+    low: float | None = None
+    high: float | None = None
+    threshold: float | None = None
+    detectable: float | None = None
+    base_ns: float | None = None
+    now_ns: float | None = None
+
+
+def by_interval(ratio: Interval, floor: float) -> Verdict:
+    """The verdict on a ratio of times: an equivalence test with a relative floor.
+
+    `slower` where the whole 95 % interval lies above 1 + floor, `faster` where below 1 / (1 + floor), `pass`
+    where within, else `undecided`.
+    """
+    if ratio.low > 1 + floor:
+        return "slower"
+    if ratio.high < 1 / (1 + floor):
+        return "faster"
+    inside = ratio.low >= 1 / (1 + floor) and ratio.high <= 1 + floor
+    return "pass" if inside else "undecided"
+
+
+def ratio_interval(base: Interval, now: Interval) -> Interval:
+    """95 % interval of now / base by the method of variance estimates recovery on logarithms.
+
+    Zou & Donner, Statistics in Medicine 27(10), 2008: the distances to the two limits add in squares.
+    """
+    centre = now.median / base.median
+    down = math.hypot(math.log(now.median / now.low), math.log(base.high / base.median))
+    up = math.hypot(math.log(now.high / now.median), math.log(base.median / base.low))
+    return Interval(centre, centre * math.exp(-down), centre * math.exp(up), min(base.samples, now.samples))
+
+
+def counts(judgements: Iterable[Judgement]) -> dict[Verdict, int]:
+    """How many cases have each verdict, worst first, without those that none has."""
+    seen = Counter(judgement.verdict for judgement in judgements)
+    return {verdict: seen[verdict] for verdict in VERDICTS if seen[verdict]}
+
+
+def exit_code(judgements: Iterable[Judgement], *, allow_undecided: bool) -> ExitCode:
+    """0 pass, 1 a regression or a missing case, 4 nothing failed but something could not be decided."""
+    seen = counts(judgements)
+    if any(verdict in seen for verdict in FAILING):
+        return ExitCode.FINDING
+    if not allow_undecided and any(verdict in seen for verdict in OPEN):
+        return ExitCode.UNDECIDED
+    return ExitCode.OK
+
+
+def worst_first(judgements: Iterable[Judgement]) -> tuple[Judgement, ...]:
+    """By verdict, then by the size of the slowdown, then by name."""
+    return tuple(
+        sorted(judgements, key=lambda j: (VERDICTS.index(j.verdict), -(j.change or 0.0), j.case, j.kernel))
+    )
