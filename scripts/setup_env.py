@@ -28,6 +28,10 @@ STAMP = "quantroof-setup.txt"
 # The driver branch that first ran CUDA 13 (CUDA 13.0 release notes, table 3).
 CUDA_13_DRIVER = 580
 ENVIRONMENT_ERROR = 3
+_CUDA_PROBE = (
+    "import sys, torch; ok = torch.cuda.is_available(); "
+    "ok or print(f'torch {torch.__version__}, CUDA {torch.version.cuda}'); sys.exit(not ok)"
+)
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,7 @@ def ensure(venv: Path, plan: Plan) -> Path:
         create(venv, plan)
         stamp.write_text(base)
     install(python, venv, plan)
+    warn_unusable_gpu(python, plan)
     stamp.write_text(finished)
     return python
 
@@ -161,6 +166,19 @@ def install(python: Path, venv: Path, plan: Plan) -> None:
         if code:
             fail("pip could not install it, see above (no network? --no-install uses what this Python has)")
         say(f"... {time.monotonic() - started:.0f} s")
+
+
+def warn_unusable_gpu(python: Path, plan: Plan) -> None:
+    """Say so where a GPU was to be measured and the torch that is now there cannot use it."""
+    if not plan.on_top and not any(extra.startswith("gpu") for extra in plan.extras):
+        return
+    asked = subprocess.run([str(python), "-c", _CUDA_PROBE], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        why = asked.stdout.strip() or asked.stderr.strip().splitlines()[-1]
+        say(f"warning: torch cannot use a GPU here, so only the CPU will be measured ({why})")
+        say(
+            "         install the torch build for this driver in a Python of your own, and name it with --python"
+        )
 
 
 def check_present(project: dict[str, list[str]], *, tests: bool) -> None:

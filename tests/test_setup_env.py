@@ -136,3 +136,42 @@ def test_a_foreign_venv_is_left_alone(setup_env: ModuleType, tmp_path: Path) -> 
 
     assert ended.value.code == 3
     assert (tmp_path / ".venv" / "precious").exists()
+
+
+def _fake_distribution(folder: Path, name: str, version: str) -> Path:
+    """Sources of a package that looks like torch to pip and to setup_env, and weighs nothing."""
+    package = folder / name / "src" / name
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("from . import version\n__version__ = version.__version__\n")
+    (package / "version.py").write_text(f"__version__ = {version!r}\ncuda = '13.0'\n")
+    (folder / name / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["setuptools>=77"]\nbuild-backend = "setuptools.build_meta"\n'
+        f'[project]\nname = "{name}"\nversion = "{version}"\n'
+        '[tool.setuptools.packages.find]\nwhere = ["src"]\n'
+    )
+    return folder / name
+
+
+@pytest.mark.slow
+def test_a_real_environment_goes_on_top_of_a_parents_torch(tmp_path: Path) -> None:
+    """Installed for real on top of a virtual environment with a CUDA torch: that torch and triton stay."""
+    parent, venv = tmp_path / "parent", tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", str(parent)], check=True)
+    sources = [
+        str(_fake_distribution(tmp_path, name, version))
+        for name, version in (("torch", "2.11.0+cu130"), ("triton", "3.6.0"))
+    ]
+    subprocess.run([str(parent / "bin" / "pip"), "install", "--quiet", *sources], check=True)
+
+    command = [str(parent / "bin" / "python"), str(ROOT / "scripts" / "setup_env.py"), "--venv", str(venv)]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert made.returncode == 0, made.stderr
+    assert "on top of the torch 2.11.0+cu130 (CUDA 13.0)" in made.stderr
+    code = "import torch, triton, quantroof; print(torch.__file__, torch.__version__, triton.__version__)"
+    told = subprocess.run([made.stdout.strip(), "-c", code], capture_output=True, text=True, check=True)
+    file, *versions = told.stdout.split()
+    assert Path(file).is_relative_to(parent)
+    assert versions == ["2.11.0+cu130", "3.6.0"]
+    assert "up to date" in again.stderr

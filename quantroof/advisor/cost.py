@@ -14,6 +14,7 @@ from quantroof.errors import UsageError
 HOURS_PER_MONTH = 730.0
 DAYS_PER_MONTH = HOURS_PER_MONTH / 24
 EXAMPLES = "examples"
+SCHEMA = "quantroof-prices/1"
 
 Dollars = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -44,6 +45,8 @@ def read_prices(name: str) -> dict[str, Price]:
         raise UsageError(f"cannot be read: {error.strerror}", where=name) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise UsageError(f"is no price file: {error}", where=name) from None
+    if found.schema != SCHEMA:
+        raise UsageError(f"has the schema '{found.schema}', not '{SCHEMA}'", where=name)
     return {price.gpu: price for price in found.price}
 
 

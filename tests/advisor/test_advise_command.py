@@ -131,6 +131,7 @@ ROW = '[[price]]\ngpu = "x"\nsource = "s"\ndate = "d"\n'
         (f"{HEAD}{ROW}usd_per_gpu_hour = -2", ">= 0"),
         (f"{HEAD}{ROW}", "usd_per_gpu_hour"),
         ("price = ", "is no price file"),
+        ('schema = "mine/2"\nprice = []', "has the schema 'mine/2'"),
         (f"{HEAD}price = []", "has no price for a100-sxm4-80gb"),
     ],
 )
