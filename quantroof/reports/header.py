@@ -27,7 +27,7 @@ def run_facts(run: Run) -> Facts:
         ("versions", ", ".join(f"{name} {version}" for name, version in info.versions.items()) or UNKNOWN),
         ("git", info.git or UNKNOWN),
         ("schema", info.schema),
-        ("command", " ".join(info.command)),
+        ("command", " ".join(info.command) or UNKNOWN),
         ("records", _records(run)),
     ]
 
