@@ -169,6 +169,7 @@ def test_a_real_environment_goes_on_top_of_a_parents_torch(tmp_path: Path) -> No
 
     assert made.returncode == 0, made.stderr
     assert "on top of the torch 2.11.0+cu130 (CUDA 13.0)" in made.stderr
+    assert "warning: torch cannot use a GPU here" in made.stderr
     code = "import torch, triton, quantroof; print(torch.__file__, torch.__version__, triton.__version__)"
     told = subprocess.run([made.stdout.strip(), "-c", code], capture_output=True, text=True, check=True)
     file, *versions = told.stdout.split()
