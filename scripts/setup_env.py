@@ -176,11 +176,7 @@ def warn_unusable_gpu(python: Path, plan: Plan) -> None:
     if asked.returncode:
         why = asked.stdout.strip() or asked.stderr.strip().splitlines()[-1]
         say(f"warning: torch cannot use a GPU here, so only the CPU will be measured ({why})")
-        say(
-            say(
-                "         put a torch built for this driver in a Python of your own, and name it with --python"
-            )
-        )
+        say("  put a torch built for this driver in a Python of your own, and name it with --python")
 
 
 def check_present(project: dict[str, list[str]], *, tests: bool) -> None:
