@@ -1,0 +1,39 @@
+"""The pages for readers name only what is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+# What a reader's own project would hold, or a run writes.
+EXAMPLES = {"path/to/config.json", "kernels/linear/mylib_int8.py", "quantroof/kernels/linear/mylib_int8.py"}
+ROOMS = ("advisor", "bench", "cli", "fleet", "gate", "hwprofiles", "kernels", "quality", "records", "reports")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link and picture of a page is a file here."""
+    links = re.findall(r"\]\(([^)#\s]+)", page.read_text())
+    broken = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_named_files_exist(page: Path) -> None:
+    """A file named in backticks, by its path from the root or from the package, exists."""
+    starts = "|".join(("quantroof", "scripts", "tests", "docs", *ROOMS))
+    named = set(
+        re.findall(rf"`((?:{starts})/[\w./-]+\.(?:py|toml|md|js|html|txt|jsonl|json))`", page.read_text())
+    )
+    missing = [
+        name
+        for name in named - EXAMPLES
+        if not (ROOT / name).exists() and not (ROOT / "quantroof" / name).exists()
+    ]
+
+    assert missing == []
