@@ -1,0 +1,68 @@
+"""What this room needs beyond the base installation: imported when asked for, or a line on how to get it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from importlib import import_module
+from types import ModuleType
+
+from quantroof.errors import EnvironmentMissing
+
+# What a package is needed for, and the extra that brings it.
+_NEEDS = {
+    "torch": ("tensors", "cpu"),
+    "safetensors": ("reading checkpoints", "llm"),
+    "tokenizers": ("making a tokenizer", "llm"),
+    "transformers": ("loading language models", "llm"),
+    "accelerate": ("counting parameters without loading them", "llm"),
+    "bitsandbytes": ("LLM.int8(), NF4 and FP4", "llm"),
+    "llmcompressor": ("GPTQ, AWQ, SmoothQuant, INT8, FP8 and FP4", "llm"),
+    "compressed_tensors": ("quantized checkpoints", "llm"),
+    "lm_eval": ("evaluation tasks", "lm-eval"),
+}
+# Their progress bars and advice would drown ours.
+_TALKATIVE = ("transformers", "llmcompressor", "bitsandbytes", "compressed_tensors")
+
+
+def load(module: str) -> ModuleType:
+    """Import a module of an optional package, kept off the network and quiet.
+
+    Raises EnvironmentMissing where the package is not installed, with the extra that brings it.
+    """
+    _forbid_downloads()
+    package = module.partition(".")[0]
+    purpose, extra = _NEEDS[package]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = import_module(module)
+    except ImportError as error:
+        missing = "is not installed" if error.name == package else f"cannot be imported: {error}"
+        hint = f"pip install 'quantroof[{extra}]'"
+        raise EnvironmentMissing(f"{package} {missing}, needed for {purpose}", hint=hint) from None
+    if package in _TALKATIVE:
+        _hush(package)
+    return found
+
+
+def _forbid_downloads() -> None:
+    """Keep the Hugging Face libraries off the network; they read this once, when they are imported.
+
+    A study measures what is on this machine. A model that must be fetched is fetched by its owner first.
+    """
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["HF_DATASETS_OFFLINE"] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ.setdefault("TQDM_DISABLE", "1")
+
+
+def _hush(package: str) -> None:
+    logging.getLogger(package).setLevel(logging.ERROR)
+    if package == "transformers":
+        logs = import_module("transformers.utils.logging")
+        logs.set_verbosity_error()
+        logs.disable_progress_bar()
+    if package == "llmcompressor":
+        import_module("loguru").logger.remove()  # it logs to stderr and to a file in the working directory
