@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+
+import msgspec
 
 from quantroof.bench.measure import Bench, time_prepared
 from quantroof.errors import QuantroofError
@@ -12,6 +15,7 @@ from quantroof.kernels.registry import Skip, is_gpu, load
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.kernels.stream.torch_stream import StreamKernel, stream_kernels
 from quantroof.records.lines import Ceiling
+from quantroof.records.roofs import ceiling_rate
 
 # Scheme whose library GEMM stands for the matrix rate of an element, and the shapes tried (M, N, K). The
 # largest power-of-two squares are not always the fastest, so a few are measured and the best one counts.
@@ -23,21 +27,43 @@ _MATRIX_SCHEMES = {
     "int8": "int8-w8a8-static",
     "fp8_e4m3": "fp8-w8a8-static",
 }
-_GPU_SHAPES = ((4096, 4096, 4096), (8192, 8192, 8192), (8192, 8192, 4096), (2048, 8192, 4096))
+_GPU_SHAPES = (
+    (4096, 4096, 4096),
+    (1024, 4096, 13312),  # the best of mamf-finder's bf16 shapes on an H200
+    (8192, 8192, 8192),
+    (8192, 8192, 4096),
+    (2048, 8192, 4096),
+)
 _CPU_SHAPES = ((512, 2048, 2048), (1024, 4096, 4096), (256, 4096, 4096))
 _EMULATED_ON_CPU = ("fp8_e4m3",)  # torch multiplies fp8 on a CPU in software: no rate of any hardware
 
 
 def measure_ceilings(bench: Bench, *, quick: bool) -> Iterator[Ceiling]:
-    """DRAM bandwidths past the last-level cache, then the library's matrix rate per element."""
+    """DRAM bandwidths past the last-level cache, then the library's matrix rate per element.
+
+    On a GPU also what CUDA C++ kernels reach, and read, copy and the matrix rates sustained (not if quick).
+    """
     for stream in stream_kernels(bench.device):
         yield _bandwidth(bench, stream)
+    if is_gpu(bench.device):
+        from quantroof.bench.ceilings_cuda import cuda_ceilings
+
+        yield from cuda_ceilings(bench, quick=quick)
     shapes = _GPU_SHAPES if is_gpu(bench.device) else _CPU_SHAPES
     for element, scheme in _MATRIX_SCHEMES.items():
         if element in _EMULATED_ON_CPU and not is_gpu(bench.device):
             continue
+        best = (0.0, shapes[0])
         for shape in shapes[: 1 if quick else None]:
-            yield from _matrix(bench, element, scheme, shape)
+            for ceiling in _matrix(bench, element, scheme, shape):
+                best = max(best, (ceiling_rate(ceiling) or 0.0, shape))
+                yield ceiling
+        if is_gpu(bench.device) and not quick and best[0]:
+            yield from _matrix(_sustained(bench), element, scheme, best[1])
+
+
+def _sustained(bench: Bench) -> Bench:
+    return replace(bench, settings=msgspec.structs.replace(bench.settings, mode="sustained"))
 
 
 def _bandwidth(bench: Bench, stream: StreamKernel) -> Ceiling:

@@ -202,13 +202,19 @@ def _device_of(run: Run | None, profile: HardwareProfile) -> Device | None:
 
 
 def _rates_by_profile(run: Run | None) -> dict[str, dict[str, float]]:
-    """Matrix rates of a run's devices by their profile; simulated devices witness nothing."""
-    from quantroof.records.roofs import measured_roofs
+    """Best rate of every element on a run's real GPUs, by any path: library kernels and single instructions."""
+    from quantroof.records.roofs import ceiling_rate
 
-    if run is None:
-        return {}
-    real = [d for d in run.info.devices if d.kind == "cuda" and d.profile_id is not None]
-    return {d.profile_id or "": dict(measured_roofs(d.id, run.ceilings).matrix) for d in real}
+    found: dict[str, dict[str, float]] = {}
+    devices = {d.id: d.profile_id for d in run.info.devices if d.kind == "cuda"} if run is not None else {}
+    for ceiling in run.ceilings if run is not None else ():
+        profile_id, rate = devices.get(ceiling.device), ceiling_rate(ceiling)
+        if profile_id is None or rate is None or ceiling.quantity not in ("matrix", "instruction"):
+            continue
+        element = ceiling.name.removeprefix("mma.sync/").partition("/")[0]
+        rates = found.setdefault(profile_id, {})
+        rates[element] = max(rates.get(element, 0.0), rate)
+    return found
 
 
 def _ridges(profile: HardwareProfile) -> dict[str, float]:

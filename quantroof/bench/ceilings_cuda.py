@@ -1,0 +1,100 @@
+"""Ceilings of a GPU by CUDA C++ kernels, with the contract's own timer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import msgspec
+
+from quantroof.bench.measure import Bench, time_prepared
+from quantroof.errors import QuantroofError
+from quantroof.kernels.ceilings.launch import unavailable
+from quantroof.kernels.ceilings.rates import (
+    LARGE,
+    QUICK,
+    SHAPES,
+    SIZES,
+    STREAMS,
+    Rate,
+    matrix_instructions,
+    on_chip,
+    stream,
+)
+from quantroof.kernels.sass.nvrtc import Refusal
+from quantroof.records.lines import Cache, Ceiling, Mode, Quantity, Status
+from quantroof.records.roofs import ceiling_rate
+
+_SUSTAINED = ("read", "copy")
+_ARRAYS_IN_MEMORY = 3  # the values and two copies that rotate; they may take half of the memory
+
+
+def cuda_ceilings(bench: Bench, *, quick: bool) -> Iterator[Ceiling]:
+    """DRAM streams over sizes, then caches and instructions as evidence; if quick, streams of one size."""
+    if (skip := unavailable()) is not None:
+        yield _untimed(bench, "bandwidth", "read", "cuda.stream_read", "skipped", skip.reason)
+        return
+    for operation in STREAMS:
+        yield from _streams(bench, operation, quick=quick)
+    if quick:
+        return
+    for rate in on_chip(bench.device):
+        yield timed(bench, rate)
+    for _, rate in matrix_instructions(bench.device):
+        yield timed(bench, rate)
+
+
+def _streams(bench: Bench, operation: str, *, quick: bool) -> Iterator[Ceiling]:
+    """All launch shapes at the largest size, the best of them at the others, and sustained."""
+    reference = min(QUICK if quick else LARGE, _largest(bench))
+    tried = []
+    for shape in SHAPES[: 1 if quick else None]:
+        ceiling = timed(bench, stream(bench.device, operation, reference, shape))
+        tried.append((ceiling_rate(ceiling) or 0.0, shape))
+        yield ceiling
+    if quick:
+        return
+    _, best = max(tried)
+    for size in SIZES:
+        if size != reference and size <= _largest(bench):
+            yield timed(bench, stream(bench.device, operation, size, best))
+    if operation in _SUSTAINED:
+        yield timed(bench, stream(bench.device, operation, reference, best), mode="sustained")
+
+
+def timed(bench: Bench, rate: Rate, mode: Mode = "burst") -> Ceiling:
+    """One ceiling; what cannot run or assemble becomes a line with its reason."""
+    cache: Cache = "cold" if rate.cold else "hot"
+    settings = msgspec.structs.replace(bench.settings, cache=cache, mode=mode)
+    try:
+        timing, state, _ = time_prepared(replace(bench, settings=settings), rate.build())
+    except Refusal as refusal:
+        return _untimed(bench, rate.quantity, rate.name, rate.kernel, "skipped", refusal.what)
+    except (RuntimeError, QuantroofError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return _untimed(bench, rate.quantity, rate.name, rate.kernel, "failed", reason)
+    operations = rate.quantity == "instruction"
+    return Ceiling(
+        device=bench.device.id,
+        quantity=rate.quantity,
+        name=rate.name,
+        kernel=rate.kernel,
+        status="ok",
+        bytes_moved=None if operations else rate.amount,
+        flops=rate.amount if operations else None,
+        timing=timing,
+        state=state,
+    )
+
+
+def _largest(bench: Bench) -> int:
+    memory = bench.device.memory_bytes
+    return QUICK if memory is None else memory // (_ARRAYS_IN_MEMORY * 2)
+
+
+def _untimed(
+    bench: Bench, quantity: Quantity, name: str, kernel: str, status: Status, reason: str
+) -> Ceiling:
+    return Ceiling(
+        device=bench.device.id, quantity=quantity, name=name, kernel=kernel, status=status, reason=reason
+    )

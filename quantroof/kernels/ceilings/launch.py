@@ -1,0 +1,75 @@
+"""CUDA C++ kernels on torch's tensors and streams: compiled by NVRTC, loaded and launched by cupy.
+
+What runs is the very machine code that can be disassembled without a GPU: the same library, options and
+architecture. cupy and torch share the device's primary context, so pointers and streams pass between them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
+
+from quantroof.errors import QuantroofError
+from quantroof.hwprofiles.types import Device
+from quantroof.kernels.registry import Skip
+from quantroof.kernels.sass.native import read_source
+from quantroof.kernels.sass.nvrtc import compile_cuda, nvrtc_version
+
+# Generations whose own instructions (wgmma, tcgen05, block scales) need the architecture-specific target.
+_SPECIFIC_FROM = (9, 0)
+
+
+def unavailable() -> Skip | None:
+    """Why no CUDA C++ kernel can run in this environment, or None."""
+    if find_spec("cupy") is None:
+        return Skip("cupy is not installed (pip install 'quantroof[gpu]')")
+    try:
+        nvrtc_version()
+    except QuantroofError as error:
+        return Skip(str(error))
+    return None
+
+
+def arch_of(device: Device) -> str:
+    """The target of a device: `sm_89`, `sm_90a`."""
+    assert device.capability is not None, "a CUDA device has a compute capability"
+    major, minor = device.capability
+    return f"sm_{major}{minor}{'a' if (major, minor) >= _SPECIFIC_FROM else ''}"
+
+
+class CudaKernel:
+    """One kernel of a source, loaded on a device."""
+
+    def __init__(self, device: Device, source: str, name: str, options: tuple[str, ...] = ()) -> None:
+        self._function = _module(device.index, arch_of(device), source, options).get_function(name)
+
+    def __call__(self, grid: int, block: int, *arguments: Any) -> None:
+        """Launch on torch's current stream. Tensors pass as pointers, numpy scalars by value."""
+        import cupy
+        import torch
+
+        passed = tuple(_argument(argument) for argument in arguments)
+        with cupy.cuda.ExternalStream(torch.cuda.current_stream().cuda_stream):
+            self._function((grid,), (block,), passed)
+
+
+@lru_cache(maxsize=64)
+def _module(index: int, arch: str, source: str, options: tuple[str, ...]) -> Any:
+    import cupy
+
+    cubin = compile_cuda(read_source(source), arch, name=source, options=options)
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file, cupy.cuda.Device(index):
+        file.write(cubin)
+        file.flush()
+        module = cupy.RawModule(path=file.name)
+        module.compile()  # loads it; the file may go
+        return module
+
+
+def _argument(value: Any) -> Any:
+    import numpy as np
+    import torch
+
+    return np.uint64(value.data_ptr()) if isinstance(value, torch.Tensor) else value
