@@ -68,7 +68,7 @@ def format_card(choices: list[LayerChoice], device: str | None = None) -> Card:
     if not named:
         advice = "no format was timed on all layers: quantroof run --suite default"
         return Card("formats", "Which format?", "no data", "none", (), floor, advice)
-    facts = [crossover(list(winners))]
+    facts = [crossover([(m, (name,)) for m, name in named])]
     for m, name in dict.fromkeys((named[0], named[-1])):
         times = dict(totals)[m]
         if name != BASELINE and BASELINE in times:

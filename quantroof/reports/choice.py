@@ -25,12 +25,10 @@ class Batch:
     winner: str | None
     ties: frozenset[str]
 
-    def speedup(self, scheme: str) -> float | None:
-        """Time of the baseline over the time of a scheme, both at this M."""
-        base, own = self.best.get(BASELINE), self.best.get(scheme)
-        if base is None or own is None or base.time is None or own.time is None:
-            return None
-        return base.time.median / own.time.median
+    @property
+    def leaders(self) -> tuple[str, ...]:
+        """The winner and those that tie with it; nobody where nothing can win."""
+        return () if self.winner is None else (self.winner, *sorted(self.ties))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class LayerChoice:
 
     def sentence(self) -> str:
         """Who wins from which M: `int4-w4a16 to M = 48, fp8-w8a8 from 64`."""
-        return crossover([(batch.m, batch.winner) for batch in self.batches])
+        return crossover([(batch.m, batch.leaders) for batch in self.batches])
 
 
 def layer_choices(subject: Subject, order: Iterable[str]) -> list[LayerChoice]:
@@ -88,24 +86,31 @@ def overall(choices: list[LayerChoice]) -> list[tuple[int, dict[str, float]]]:
     return totals
 
 
-def crossover(winners: list[tuple[int, str | None]]) -> str:
-    """Runs of one winner in words; M is a measured batch, nothing is interpolated."""
+def crossover(leaders: list[tuple[int, tuple[str, ...]]]) -> str:
+    """Who leads from which M, in words; M is a measured batch, nothing is interpolated.
+
+    `leaders` holds, by M, the winner and those that tie with it. Among these the one is named that leads
+    longest from there, so that a tie does not read as a change.
+    """
+    known = [(m, names) for m, names in leaders if names]
     spans: list[tuple[str, int, int]] = []
-    for m, name in winners:
-        if name is None:
-            continue
-        if spans and spans[-1][0] == name:
-            spans[-1] = (name, spans[-1][1], m)
-        else:
-            spans.append((name, m, m))
+    while known:
+        length, name = max(((_lead(known, name), name) for name in known[0][1]), key=lambda pair: pair[0])
+        spans.append((name, known[0][0], known[length - 1][0]))
+        known = known[length:]
     if not spans:
         return "nothing was timed"
     if len(spans) == 1:
         name, first, last = spans[0]
         return f"{name} wins at M = {first}" if first == last else f"{name} wins from M = {first} to {last}"
     (first_name, _, to), *between, (last_name, since, _) = spans
-    middle = [f"{name} from {first} to {last}" for name, first, last in between]
+    middle = [f"{name} at {a}" if a == b else f"{name} from {a} to {b}" for name, a, b in between]
     return ", ".join([f"{first_name} wins to M = {to}", *middle, f"{last_name} from {since}"])
+
+
+def _lead(leaders: list[tuple[int, tuple[str, ...]]], name: str) -> int:
+    """For how many batches from the first on a name leads."""
+    return next((i for i, (_, names) in enumerate(leaders) if name not in names), len(leaders))
 
 
 def _batch(m: int, best: dict[str, Point]) -> Batch:

@@ -65,7 +65,7 @@ def roofline_figure(subjects: list[Subject]) -> go.Figure:
         top = max((rate for roofs in bases.values() if roofs for rate in roofs.matrix.values()), default=None)
         for basis, roofs in bases.items():
             if roofs is not None:
-                given = {"subject": index, "label": subject.label, "basis": basis}
+                given = {"subject": index, "label": subject.label, "basis": basis, "source": BASES[basis]}
                 _add_roofs(figure, given, roofs, top, low, high)
     return figure
 
@@ -207,9 +207,7 @@ def _add_line(
 ) -> None:
     import plotly.graph_objects as go
 
-    what = (
-        f"{escape(meta['label'], quote=False)}: {meta['name']} roof, {BASES[meta['basis']]}, {meta['text']}"
-    )
+    what = f"{escape(meta['label'], quote=False)}: {meta['name']} roof, {meta['source']}, {meta['text']}"
     steps = 24  # plotly shows a hover text at vertices only
     figure.add_trace(
         go.Scatter(

@@ -34,8 +34,9 @@ def show(given: Answers, console: Console, *, failed: bool) -> None:
         timed, total = len(subject.timed), len(subject.points)
         console.print(_text(f"{subject.label}  {subject.device.name}  {timed} of {total} cases timed"))
     for card in given.cards:
+        console.print()
         console.print(
-            _text(f"\n{card.question} {card.symbol} {card.verdict}", style=f"bold {_STYLES[card.tone]}")
+            _text(f"{card.question} {card.symbol} {card.verdict}", style=f"bold {_STYLES[card.tone]}")
         )
         for line in (*card.facts, *([card.advice] if card.advice else [])):
             console.print(_text(f"  {line}"))

@@ -131,7 +131,7 @@ def test_show_prints_answers_and_gaps(failures: Path, capsys: pytest.CaptureFixt
     """The summary names verdicts and every reason; --failed lists the cases."""
     assert _call("show", failures) == 0
     told = capsys.readouterr().out
-    assert "Is it healthy? ✗ unhealthy" in told
+    assert "\nIs it healthy? ✗ unhealthy\n" in told
     assert "the worker was killed by signal 9" in told
 
     assert _call("show", failures, "--failed") == 0

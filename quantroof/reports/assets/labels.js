@@ -67,8 +67,6 @@ function roofLabel(roof, y, side, offset, room) {
   return label;
 }
 
-const BASIS_TEXT = { measured: "measured here", datasheet: "datasheet", held: "datasheet at the held clock" };
-
 function listRoofs() {
   const ranges = new Map();
   for (const { meta: roof } of boundingRoofs()) {
@@ -80,7 +78,7 @@ function listRoofs() {
     const unit = roof.quantity === "bandwidth" ? "B/s" : "FLOP/s";
     const [low, high] = [Math.min(...roof.rates), Math.max(...roof.rates)].map((rate) => rateText(rate, unit));
     const span = low === high ? high : `${low} to ${high} on ${roof.rates.length} devices`;
-    return element("li", { class: roof.basis }, `${roof.name} ${span}`, element("small", {}, ` ${BASIS_TEXT[roof.basis]}`));
+    return element("li", { class: roof.basis }, `${roof.name} ${span}`, element("small", {}, ` ${roof.source}`));
   });
   const text = state.y === "share" ? "100 % is each case's own measured roof" : "no roof is shown";
   const plain = element("li", { class: "plain" }, text);
