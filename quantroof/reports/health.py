@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
+from quantroof.hwprofiles.checks import cross_check
 from quantroof.reports import units
 from quantroof.reports.clock_events import faults, words
 from quantroof.reports.subjects import Subject
@@ -67,6 +68,7 @@ def judge_health(subjects: list[Subject]) -> Health:
     findings = [text for text in (_slow(label, rows) for label in _labels(rows)) if text]
     faulty, mild = _events(subjects)
     findings += faulty
+    mild += _contradictions(subjects)
     judged = any(row.siblings is not None or (row.datasheet is not None and row.name == READ) for row in rows)
     verdict: Word = "unhealthy" if findings else "healthy" if judged else "not judged"
     return Health(verdict, tuple(findings), tuple(mild), tuple(rows))
@@ -124,6 +126,18 @@ def _slow(label: str, rows: list[CeilingRow]) -> str | None:
         return f"{label}: {len(low)} of {total} ceilings below its siblings' median ({figures})"
     shares = [f"{row.name} {units.percent(row.against_datasheet)} of the datasheet" for row in low]
     return f"{label}: {', '.join(shares)}"
+
+
+def _contradictions(subjects: list[Subject]) -> list[str]:
+    """What a device reports against its catalog entry or itself, with both numbers, once a device."""
+    real = [s for s in subjects if s.device.kind == "cuda" and not s.run.info.simulated]
+    texts = (
+        f"{subject.label}: {check.text}"
+        for subject in real
+        for check in cross_check(subject.device, subject.profile)
+        if check.level == "warn"
+    )
+    return list(dict.fromkeys(texts))
 
 
 def _events(subjects: list[Subject]) -> tuple[list[str], list[str]]:
