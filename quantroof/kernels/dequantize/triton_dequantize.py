@@ -25,7 +25,7 @@ def program(case: Case, target: Target) -> Program:
     return Program(
         function=dequantize_weight,
         grid=(case.weight_rows // _BN, case.k // _BK, 1),
-        arguments=("*u8", kind.scale_type, "*i16", "*i32", "*bf16", "i32:16", "i32:16"),
+        arguments=("*u8", kind.scale_type, "*i32", "*i32", "*bf16", "i32:16", "i32:16"),
         constants={
             "BN": _BN,
             "BK": _BK,

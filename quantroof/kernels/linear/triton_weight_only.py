@@ -108,7 +108,7 @@ def program(case: Case, target: Target) -> Program:
         function=weight_only_linear,
         grid=(case.n // tile.bn, tile.split, -(-case.m // tile.bm)),
         arguments=(
-            *("*bf16", "*u8", kind.scale_type, "*i16", "*i32", "*bf16", "*fp32", "*i32"),
+            *("*bf16", "*u8", kind.scale_type, "*i32", "*i32", "*bf16", "*fp32", "*i32"),
             *("i32", "i32:16", "i32:16"),
         ),
         constants={
@@ -121,6 +121,7 @@ def program(case: Case, target: Target) -> Program:
             "SCALED": scaled,
             "ORDERED": case.weight.act_order,
             "WIDE": not target.has_wide_matrix_instructions,
+            "STAGES": tile.num_stages,
         },
         num_warps=tile.num_warps,
         num_stages=tile.num_stages,
@@ -153,7 +154,7 @@ def packed_weight(problem: Problem, *, wide: bool) -> tuple[torch.Tensor, ...]:
     from quantroof.kernels.packing import pack_nibbles
 
     weight, kind = problem.weight, kind_of(problem.case)
-    zeros = torch.empty(0, dtype=torch.int16, device=weight.codes.device)
+    zeros = torch.empty(0, dtype=torch.int32, device=weight.codes.device)
     order = torch.empty(0, dtype=torch.int32, device=weight.codes.device)
     if kind.bits == 8:
         return pack_8bit(weight.codes, wide=wide), weight.scale.flatten().contiguous(), zeros, order
@@ -161,14 +162,24 @@ def packed_weight(problem: Problem, *, wide: bool) -> tuple[torch.Tensor, ...]:
     if weight.order is not None:
         codes, order = codes[:, weight.order], weight.order.to(torch.int32)
     if weight.zeros is not None:
-        zeros = pack_nibbles(weight.zeros.T.contiguous()).view(torch.int16)
-    scales = weight.scale.T.contiguous()
+        zeros = pack_nibbles(weight.zeros.T.contiguous()).view(torch.int32)
     return (
         pack_4bit(codes, wide=wide, pairs=kind.kind == "nf4"),
-        scales if kind.scale_type == "*fp32" else scales.bfloat16(),
+        _packed_scales(weight.scale, kind, problem.case.weight.group or problem.case.k),
         zeros,
         order,
     )
+
+
+def _packed_scales(scales: torch.Tensor, kind: Kind, group: int) -> torch.Tensor:
+    """Scales [N, K / group] as the device code's scales_of reads them."""
+    by_group = scales.T.contiguous()
+    if kind.scale_type == "*fp32":
+        return by_group
+    if group < kind.step:
+        groups, n = by_group.shape
+        by_group = by_group.view(groups // 2, 2, n).transpose(1, 2).contiguous()
+    return by_group.bfloat16()
 
 
 _EXPECTS = {

@@ -29,7 +29,7 @@ def dequantize_weight(
         values = to_bf16(unpack(words, 0, BN, BK, KIND, WIDE).to(tl.float32) * scale[:, None])
     else:
         zero = zeros_of(zeros, step, tile_n, N, BN, BK, GROUP, KIND)
-        scale = scales_of(scales, step, n, N, BK, GROUP, KIND)
+        scale = to_bf16(scales_of(scales, step, tile_n, N, BN, BK, GROUP, KIND))
         values = unpack_scaled(words, zero, scale, BN, BK, KIND, WIDE)
     column = step * BK + tl.arange(0, BK)
     if ORDERED:

@@ -19,34 +19,48 @@ from quantroof.kernels.linear.device.unpack import unpack, unpack_scaled
 
 
 @triton.jit
-def scales_of(scales, step, n, N, BK: tl.constexpr, GROUP: tl.constexpr, KIND: tl.constexpr):
-    """Scales [BN, BK / GROUP] of a step, out of [K / GROUP, N]."""
+def scales_of(
+    scales, step, tile_n, N, BN: tl.constexpr, BK: tl.constexpr, GROUP: tl.constexpr, KIND: tl.constexpr
+):
+    """Scales fp32 [BN, BK / GROUP] of a step, out of [K / GROUP, N] in fp32 for NF4, else pairs of bf16.
+
+    cp.async, and so Triton's pipelining, needs 4 bytes a thread, and a load that is not pipelined costs a
+    trip to DRAM in every step. With one group a step the pairs are neighbours in N; with more they are
+    neighbours along K, [K / GROUP / 2, N, 2], because a transposition would change the layout of the tile of
+    weights.
+    """
     GROUPS: tl.constexpr = BK // GROUP
-    group = step * GROUPS + tl.arange(0, GROUPS)
-    if KIND == "int4_zeros":  # in the shape in which the zeros come, or one of the two is converted
-        fours = n.reshape(n.shape[0] // 4, 4)
-        found = tl.load(scales + group[None, None, :] * N + fours[:, :, None]).reshape(n.shape[0], GROUPS)
+    if KIND == "nf4":
+        group = step * GROUPS + tl.arange(0, GROUPS)
+        found = tl.load(scales + group[None, :] * N + tile_n * BN + tl.arange(0, BN)[:, None])
     else:
-        found = tl.load(scales + group[None, :] * N + n[:, None])
-    return to_bf16(found.to(tl.float32))
+        words = scales.to(tl.pointer_type(tl.int32))
+        if GROUPS == 1:
+            two = tl.load(words + step * (N // 2) + tile_n * (BN // 2) + tl.arange(0, BN // 2))
+        else:
+            pair = step * (GROUPS // 2) + tl.arange(0, GROUPS // 2)
+            two = tl.load(words + pair[None, :] * N + tile_n * BN + tl.arange(0, BN)[:, None])
+        low, high = (two << 16).to(tl.float32, bitcast=True), (two & -65536).to(tl.float32, bitcast=True)
+        found = tl.join(low, high).reshape(BN, GROUPS)
+    return found
 
 
 @triton.jit
 def zeros_of(
     zeros, step, tile_n, N, BN: tl.constexpr, BK: tl.constexpr, GROUP: tl.constexpr, KIND: tl.constexpr
 ):
-    """Zero points int16 [BN, BK / GROUP] of a step, four nibbles a load, out of [K / GROUP, N / 4]; else 0.
+    """Zero points int16 [BN, BK / GROUP] of a step, eight nibbles a load, out of [K / GROUP, N / 8]; else 0.
 
-    Spreading each load over four rows keeps Triton from giving the zeros' layout to the whole tile of
+    Spreading each load over eight rows also keeps Triton from giving the zeros' layout to the tile of
     weights.
     """
     if KIND == "int4_zeros":
         GROUPS: tl.constexpr = BK // GROUP
         group = step * GROUPS + tl.arange(0, GROUPS)
-        four_rows = tile_n * (BN // 4) + tl.arange(0, BN // 4)
-        four = tl.load(zeros + group[None, :] * (N // 4) + four_rows[:, None])
-        shifts = (tl.arange(0, 4) * 4).to(tl.int16)
-        found = ((four[:, None, :] >> shifts[None, :, None]) & 15).reshape(BN, GROUPS)
+        rows = tile_n * (BN // 8) + tl.arange(0, BN // 8)
+        eight = tl.load(zeros + group[None, :] * (N // 8) + rows[:, None])
+        nibbles = (eight[:, None, :] >> (tl.arange(0, 8) * 4)[None, :, None]) & 15
+        found = nibbles.to(tl.int16).reshape(BN, GROUPS)
     else:
         found = 0
     return found
@@ -56,7 +70,7 @@ def zeros_of(
 def weight_only_linear(
     x, packed, scales, zeros, order, y, partials, counters, M, N, K,
     BN: tl.constexpr, BM: tl.constexpr, BK: tl.constexpr, GROUP: tl.constexpr, SPLIT: tl.constexpr,
-    KIND: tl.constexpr, SCALED: tl.constexpr, ORDERED: tl.constexpr, WIDE: tl.constexpr,
+    KIND: tl.constexpr, SCALED: tl.constexpr, ORDERED: tl.constexpr, WIDE: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     """x bf16 [M, K]; packed as in fragments; y bf16 [M, N]. Grid: (N / BN, SPLIT, ceil(M / BM)).
 
@@ -80,7 +94,8 @@ def weight_only_linear(
     x_row = x + m[None, :].to(tl.int64) * K
     column = start * BK + tl.arange(0, BK)
     acc = tl.zeros((BN, BM), tl.float32)
-    for step in range(start, stop):
+    # Named here, the stages hold for loads that do not feed the dot too: scales on the accumulator.
+    for step in tl.range(start, stop, num_stages=STAGES):
         words = tl.load(weight_at, eviction_policy="evict_first")
         taken = tl.load(order + column) if ORDERED else column
         activations = tl.load(x_row + taken[:, None], mask=inside, other=0.0)
@@ -88,12 +103,12 @@ def weight_only_linear(
             acc = dot(unpack(words, 0, BN, BK, KIND, WIDE), activations, acc)
         elif SCALED == "accumulator":
             zero = zeros_of(zeros, step, tile_n, N, BN, BK, GROUP, KIND)
-            scale = tl.load(scales + step * N + n).to(tl.float32)
+            scale = scales_of(scales, step, tile_n, N, BN, BK, GROUP, KIND)
             weights = unpack(words, zero, BN, BK, KIND, WIDE)
-            acc += dot(weights, activations, tl.zeros((BN, BM), tl.float32)) * scale[:, None]
+            acc += dot(weights, activations, tl.zeros((BN, BM), tl.float32)) * scale
         else:
             zero = zeros_of(zeros, step, tile_n, N, BN, BK, GROUP, KIND)
-            scale = scales_of(scales, step, n, N, BK, GROUP, KIND)
+            scale = to_bf16(scales_of(scales, step, tile_n, N, BN, BK, GROUP, KIND))
             acc = dot(unpack_scaled(words, zero, scale, BN, BK, KIND, WIDE), activations, acc)
         weight_at += BK * BYTES
         column += BK
