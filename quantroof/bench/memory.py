@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import psutil
 
-from quantroof.bench.timing.rotation import CACHE_MULTIPLE
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 
+CACHE_MULTIPLE = 3  # an LRU cache keeps nothing of a cycle this long, even where replacement is imperfect
 # Of what is free now, the share one case may take: the host needs room for the library's own workspaces.
 _SHARE = 0.8
 _FP32, _FP64 = 4, 8

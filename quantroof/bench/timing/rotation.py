@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from quantroof.bench.memory import CACHE_MULTIPLE
 from quantroof.errors import QuantroofError
 
-CACHE_MULTIPLE = 3  # an LRU cache keeps nothing of a cycle this long, even where replacement is imperfect
 _ALIGN_BYTES = 512  # cudaMalloc aligns to 256; kernels that load 16 bytes a lane must find no worse here
 _MIN_COPIES = 2
 
