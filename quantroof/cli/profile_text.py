@@ -79,8 +79,8 @@ def _source(figure: Figure | Peak) -> str:
 
 
 def rates(profile: HardwareProfile, measured: Roofs | None, sources: Sources) -> Table:
-    """Dense peaks with clock, ridge point, nativeness and source; beside what a run measured, if given."""
-    table = _table("dense peak", "accumulates in", "rate", "at", "ridge", "machine code", "source")
+    """Dense peaks with clock, ridge point and source; beside what a run measured, if given."""
+    table = _table("dense peak", "accumulates in", "rate", "at", "ridge", "source")
     if measured is not None:
         table.add_column("measured")
     for peak in profile.peaks:
@@ -92,7 +92,6 @@ def rates(profile: HardwareProfile, measured: Roofs | None, sources: Sources) ->
             f"{peak.tflops:g} {rate_unit(peak.element)}",
             clock,
             f"{ridge:.0f} op/byte",
-            _native_text(profile, peak),
             sources.mark(_source(peak)),
         ]
         if measured is not None:
@@ -108,15 +107,20 @@ def _measured_text(profile: HardwareProfile, peak: Peak, measured: Roofs) -> str
     return f"{rate / 1e12:.4g} {rate_unit(peak.element)} ({rate / peak.flops_per_s:.0%})"
 
 
-def _native_text(profile: HardwareProfile, peak: Peak) -> str:
-    """Which path is native, by the table of machine code."""
-    if peak.unit == "vector":
-        return ""
-    paths = native.paths_of(peak.element, profile.compute_capability)
-    mine = [cell for cell in paths if cell.accumulator == peak.accumulator]
-    if not mine:
-        return "not compiled"
-    return ", ".join(cell.path for cell in mine if cell.verdict == "native") or "not native"
+def machine_code(profile: HardwareProfile) -> Table | None:
+    """What each format becomes by every path, from the table of machine code; None where it has no column."""
+    cells = native.on(profile.compute_capability)
+    if not cells:
+        return None
+    by_format: dict[tuple[str, str], dict[str, str]] = {}
+    for cell in cells:
+        shown = "does not assemble" if cell.verdict == "refused" else f"{cell.verdict}: {cell.evidence}"
+        by_format.setdefault((cell.element, cell.accumulator), {})[cell.path] = shown
+    paths = list(dict.fromkeys(cell.path for cell in cells))
+    table = _table(f"on {cells[0].arch}", "accumulates in", *paths)
+    for (element, accumulator), verdicts in by_format.items():
+        table.add_row(element, accumulator, *(verdicts.get(path, "") for path in paths))
+    return table
 
 
 def _table(*columns: str) -> Table:

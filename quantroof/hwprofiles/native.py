@@ -64,10 +64,16 @@ def architecture_of(compute_capability: str) -> str | None:
     return _ARCH_OF.get(compute_capability)
 
 
+def on(compute_capability: str) -> tuple[Cell, ...]:
+    """Every cell of a compute capability; empty where the table does not cover it."""
+    arch = architecture_of(compute_capability)
+    return tuple(cell for cell in cells() if cell.arch == arch)
+
+
 def paths_of(element: str, compute_capability: str) -> tuple[Cell, ...]:
     """Every path of a format on a compute capability; empty where the table does not cover it."""
-    arch, name = architecture_of(compute_capability), _ALIASES.get(element, element)
-    return tuple(cell for cell in cells() if cell.arch == arch and cell.element == name)
+    name = _ALIASES.get(element, element)
+    return tuple(cell for cell in on(compute_capability) if cell.element == name)
 
 
 def overall(element: str, compute_capability: str) -> Verdict | None:

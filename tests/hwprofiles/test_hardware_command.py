@@ -31,12 +31,48 @@ def test_show_says_what_an_h100_can_do_and_where_it_comes_from(capsys: pytest.Ca
     """989.4 TFLOP/s bf16 at 1830 MHz, 3350 GB/s, the ridge point, and numbered sources."""
     code, out, _ = run(capsys, "show", "NVIDIA H100 80GB HBM3")
     assert code == 0
-    (line,) = [text for text in out.splitlines() if text.strip().startswith("bf16")]
-    for part in ("989.4 TFLOP/s", "1830 MHz", "295 op/byte", "wgmma"):
+    (line,) = [text for text in out.splitlines() if text.strip().startswith("bf16 matrix")]
+    for part in ("989.4 TFLOP/s", "1830 MHz", "295 op/byte"):
         assert part in line
     assert "3350 GB/s" in out
     (number,) = re.findall(r"\[(\d+)\]", line)
     assert re.search(rf"^\[{number}\] .*whitepaper", out, re.MULTILINE)
+
+
+def test_show_tells_what_every_path_makes_of_a_format(capsys: pytest.CaptureFixture[str]) -> None:
+    """One column a path: fp8 on Hopper is native by wgmma, int4 by none, tcgen05 does not assemble."""
+    _, out, _ = run(capsys, "show", "h200-sxm")
+    (fp8, int4) = [
+        text.split("  ")
+        for text in out.splitlines()
+        if re.match(r"\s*(fp8_e4m3 +fp32|int4) +.*(native|emulated): ", text)
+    ]
+    cells = [[cell.strip() for cell in row if cell.strip()] for row in (fp8, int4)]
+    assert cells[0][2:] == [
+        "emulated: HMMA.16816.F32",
+        "native: QGMMA.64x8x32.F32.E4M3.E4M3",
+        "does not assemble",
+    ]
+    assert cells[1][2:] == ["emulated: IMMA.16832.S8.S8", "does not assemble", "does not assemble"]
+
+
+def test_measured_rates_are_a_witness(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A run's ceilings stand beside the profile, and in the audit beside catalog and machine code."""
+    from msgspec.structs import replace
+
+    from quantroof.records.directory import RunWriter
+    from tests.runs import gpu_run
+
+    built = gpu_run()
+    devices = tuple(replace(d, profile_id="h100-sxm5-80gb") for d in built.info.devices)
+    with RunWriter.create(tmp_path / "run", replace(built.info, devices=devices)) as writer:
+        for line in built.ceilings:
+            writer.write(line)
+    shown = document(capsys, "show", "h100-sxm5-80gb", "--run", str(tmp_path / "run"))["profiles"][0]
+    assert shown["measured"]["device"] == "cuda:0"
+    judged = document(capsys, "audit", "--run", str(tmp_path / "run"))["judgements"]
+    (fp8,) = [j for j in judged if j["claim"]["id"] == "support/fp8_e4m3/h100-sxm5-80gb"]
+    assert any(text.startswith("measured: ") and text.endswith("x fp16") for text in fp8["evidence"])
 
 
 @pytest.mark.parametrize(

@@ -80,9 +80,12 @@ def show(name: str, run_path: Path | None, as_json: bool) -> None:
     if as_json:
         import msgspec
 
+        from quantroof.hwprofiles import native
+
         shown = [{"profile": msgspec.to_builtins(p), "ridge_points": _ridges(p)} for p in found]
         for entry, p in zip(shown, found, strict=True):
             entry["measured"] = _measured_data(run, p)
+            entry["machine_code"] = msgspec.to_builtins(native.on(p.compute_capability))
         echo_json("hardware-show", {"profiles": shown})
         return
     for p in found:
@@ -202,7 +205,7 @@ def _device_of(run: Run | None, profile: HardwareProfile) -> Device | None:
 
 
 def _rates_by_profile(run: Run | None) -> dict[str, dict[str, float]]:
-    """Best rate of every element on a run's real GPUs, by any path: library kernels and single instructions."""
+    """Best rate of every element on a run's real GPUs: by library kernels or single instructions."""
     from quantroof.records.roofs import ceiling_rate
 
     found: dict[str, dict[str, float]] = {}
@@ -225,7 +228,7 @@ def _ridges(profile: HardwareProfile) -> dict[str, float]:
 
 
 def _print_profile(profile: HardwareProfile, run: Run | None) -> None:
-    from quantroof.cli.profile_text import Sources, identity, numbers, rates
+    from quantroof.cli.profile_text import Sources, identity, machine_code, numbers, rates
     from quantroof.records.roofs import measured_roofs
 
     console, device = stdout(), _device_of(run, profile)
@@ -235,6 +238,8 @@ def _print_profile(profile: HardwareProfile, run: Run | None) -> None:
     sources = Sources()
     console.print(numbers(profile, sources))
     console.print(rates(profile, roofs, sources))
+    if (by_path := machine_code(profile)) is not None:
+        console.print(by_path)
     for line in sources.lines():
         console.print(line, markup=False, soft_wrap=True)
     if roofs is None:
