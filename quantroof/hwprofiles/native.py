@@ -76,6 +76,7 @@ def paths_of(element: str, compute_capability: str) -> tuple[Cell, ...]:
     return tuple(cell for cell in on(compute_capability) if cell.element == name)
 
 
+@lru_cache(maxsize=256)
 def overall(element: str, compute_capability: str) -> Verdict | None:
     """Native if any path is, emulated if one at least assembles, else refused; None if not covered."""
     verdicts = {cell.verdict for cell in paths_of(element, compute_capability)}

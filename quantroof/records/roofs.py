@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median
@@ -33,17 +34,23 @@ class Roofs:
 
     def seconds(self, case: Case) -> float | None:
         """Shortest time these roofs allow for a case, or None where one of them is unknown."""
-        bandwidth, rate = self.read_bandwidth(), self.matrix.get(case.compute.name)
+        bandwidth, rate = self.read_bandwidth(), self._rate(case)
         if bandwidth is None or rate is None:
             return None
         return roofline.attainable_seconds(case.flops, case.bytes_moved, rate, bandwidth)
 
     def bound(self, case: Case) -> roofline.Bound | None:
         """Which of these roofs the case meets first."""
-        bandwidth, rate = self.read_bandwidth(), self.matrix.get(case.compute.name)
+        bandwidth, rate = self.read_bandwidth(), self._rate(case)
         if bandwidth is None or rate is None:
             return None
         return roofline.bound(case.flops, case.bytes_moved, rate, bandwidth)
+
+    def _rate(self, case: Case) -> float | None:
+        """The matrix rate over a case; conversions multiply nothing and are bound by memory alone."""
+        if case.operation in ("act_quant", "dequantize"):
+            return math.inf
+        return self.matrix.get(case.compute.name)
 
 
 def measured_roofs(

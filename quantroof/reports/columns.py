@@ -160,6 +160,7 @@ def _rounded(value: float | None, digits: int) -> float | int | None:
 _PLAIN: dict[str, Callable[[Point], Any]] = {
     "status": lambda p: p.status,
     "bound": lambda p: p.bound,
+    "arithmetic": lambda p: p.arithmetic,
     "median": lambda p: _rounded(p.time.median, TIME_DIGITS) if p.time else None,
     "low": lambda p: _rounded(p.time.low, TIME_DIGITS) if p.time else None,
     "high": lambda p: _rounded(p.time.high, TIME_DIGITS) if p.time else None,

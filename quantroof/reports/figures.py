@@ -65,7 +65,8 @@ def roofline_figure(subjects: list[Subject]) -> go.Figure:
         top = max((rate for roofs in bases.values() if roofs for rate in roofs.matrix.values()), default=None)
         for basis, roofs in bases.items():
             if roofs is not None:
-                given = {"subject": index, "label": subject.label, "basis": basis, "source": BASES[basis]}
+                source = "simulated" if basis == "measured" and subject.run.info.simulated else BASES[basis]
+                given = {"subject": index, "label": subject.label, "basis": basis, "source": source}
                 _add_roofs(figure, given, roofs, top, low, high)
     return figure
 

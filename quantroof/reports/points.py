@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from quantroof.hwprofiles import roofline
+from quantroof.hwprofiles.native import overall
 from quantroof.kernels.cases import Case
 from quantroof.records.estimate import Basis, estimate
 from quantroof.records.lines import Flag, Measurement, Status, parsed_case
 from quantroof.records.roofs import Roofs
 from quantroof.records.statistics import Interval
+
+Arithmetic = Literal["native", "emulated", "unpack"]
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +35,7 @@ class Point:
     basis: Basis | None
     scheme: str
     bound: roofline.Bound | None
+    arithmetic: Arithmetic | None
     roof_ns: float | None
     datasheet_ns: float | None
     sized_roof_ns: float | None
@@ -81,12 +85,32 @@ class Limits:
 
     scheme: str
     bound: roofline.Bound | None
+    arithmetic: Arithmetic | None
     roof_ns: float | None
     datasheet_ns: float | None
     sized_roof_ns: float | None
 
 
-def limits(case: Case, measured: Roofs, datasheet: Roofs | None, sized_bandwidth: float | None) -> Limits:
+def arithmetic(case: Case, compute_capability: str | None) -> Arithmetic | None:
+    """How a product is computed there, by the machine code of its architecture; None where nobody knows.
+
+    Weights of another element than the multiplier's are unpacked first, whatever the instruction is.
+    """
+    if case.operation not in ("gemv", "gemm"):
+        return None
+    if case.weight.element is not case.compute:
+        return "unpack"
+    verdict = overall(case.compute.name, compute_capability) if compute_capability else None
+    return verdict if verdict in ("native", "emulated") else None
+
+
+def limits(
+    case: Case,
+    measured: Roofs,
+    datasheet: Roofs | None,
+    sized_bandwidth: float | None,
+    compute_capability: str | None = None,
+) -> Limits:
     """Limits of a case by the roofs of its device.
 
     `sized_bandwidth` is the read bandwidth in bytes/s at this case's size, None where no curve was measured.
@@ -98,6 +122,7 @@ def limits(case: Case, measured: Roofs, datasheet: Roofs | None, sized_bandwidth
     return Limits(
         scheme=case.scheme,
         bound=measured.bound(case) or (datasheet.bound(case) if datasheet else None),
+        arithmetic=arithmetic(case, compute_capability),
         roof_ns=_ns(measured.seconds(case)),
         datasheet_ns=_ns(datasheet.seconds(case)) if datasheet else None,
         sized_roof_ns=sized,
@@ -115,6 +140,7 @@ def point(lines: Sequence[Measurement], allowed: Limits, guarded: tuple[Flag, ..
         basis=None if found is None else found.basis,
         scheme=allowed.scheme,
         bound=allowed.bound,
+        arithmetic=allowed.arithmetic,
         roof_ns=allowed.roof_ns,
         datasheet_ns=allowed.datasheet_ns,
         sized_roof_ns=allowed.sized_roof_ns,

@@ -74,7 +74,9 @@ def _subject(run: Run, device: Device, label: str) -> Subject:
         first = lines[0]
         if first.case not in by_case:
             sized = bandwidth_at(curve, first.bytes_moved)
-            by_case[first.case] = limits(parsed_case(first.case), measured, datasheet, sized)
+            by_case[first.case] = limits(
+                parsed_case(first.case), measured, datasheet, sized, device.compute_capability
+            )
         points.append(point(lines, by_case[first.case], guard_flags(first, measured, device, profile)))
     held = held_roofs(profile, ceilings, measured) if profile else None
     return Subject(label, run, device, profile, measured, datasheet, held, ceilings, tuple(points))

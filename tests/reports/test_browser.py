@@ -237,17 +237,15 @@ def test_slower_cases_come_first_and_verdict_chips_filter(built: Build, open_pag
     assert rows.count() == 40
 
 
-def test_badge_stands_only_where_a_record_says_how(built: Build, open_page: Open) -> None:
-    """Of two formats the one whose record names its instruction path carries it; the other shows none."""
+def test_badge_says_how_a_format_is_computed_there(built: Build, open_page: Open) -> None:
+    """Hopper multiplies fp8 natively (wgmma), int4 weights are unpacked, fp32 has no matrix path to name."""
     device = gpu_device()
-    lines = [
-        measurement(device, "bf16", 8, (4096, 4096), 12_000),
-        measurement(device, "fp8-w8a8", 8, (4096, 4096), 9_000, config={"path": "emulated"}),
-    ]
+    timed = (("fp32", 40_000), ("fp8-w8a8", 9_000), ("int4-w4a16", 6_000))
+    lines = [measurement(device, scheme, 8, (4096, 4096), ns) for scheme, ns in timed]
     seen = open_page(built("badges", [run(info([device]), lines)]))
     cells = seen.page.locator("#formats-table tbody td small")
 
-    assert cells.all_inner_texts() == ["memory", "memory, emulated"]
+    assert [text.rpartition(", ")[2] for text in cells.all_inner_texts()] == ["memory", "native", "unpack"]
 
 
 def test_record_says_what_its_interval_is_made_of(built: Build, open_page: Open) -> None:

@@ -6,7 +6,6 @@ const CELLS = {
   share: ["% of roof", (row) => shareText(roofShare(row))],
   error: ["error", (row) => errorText(column("loss", row) ?? column("error", row))],
 };
-const BADGES = ["native", "emulated", "unpack"]; // how the arithmetic is done, where the record says so
 const WINNER = 3;
 const TIE = 2;
 
@@ -28,8 +27,7 @@ function formatCell(row, baseline) {
   const rank = column("rank", row);
   const role = rank === WINNER ? "winner" : rank === TIE ? "tie" : "";
   const value = CELLS[state.cell][1](row, baseline);
-  const { path } = data.configs[column("config", row)] ?? {};
-  const small = [column("bound", row) ?? "?", rank === TIE && "ties", BADGES.includes(path) && path].filter(Boolean).join(", ");
+  const small = [column("bound", row) ?? "?", rank === TIE && "ties", column("arithmetic", row)].filter(Boolean).join(", ");
   const inner = element("button", { type: "button", class: "plain", title: hoverTitle(row), onclick: () => setState({ rec: String(row) }) }, value, element("small", {}, small));
   return element("td", { class: role }, inner);
 }

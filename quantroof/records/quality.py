@@ -1,0 +1,151 @@
+"""Records of the quality room: what a model lost by being quantized, window by window.
+
+A file is JSON lines like a run: a header first, then one line per model measured. Losses are kept for every
+window; means, differences and intervals are derived by the reader.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Literal
+
+import msgspec
+
+from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.records.lines import Line
+from quantroof.records.paired import Difference, paired_difference
+
+SCHEMA = "quantroof-quality/1"
+BASELINE = "none"
+"""Name of the method that leaves the model as it is."""
+
+
+class TextUsed(msgspec.Struct, frozen=True, kw_only=True):
+    """Text as a model saw it: where it is from, hash of its token ids, and how it was cut."""
+
+    source: str
+    digest: str
+    windows: int
+    window_tokens: int
+
+
+class QualityHeader(Line, frozen=True, kw_only=True, tag="quality-header"):
+    """What was studied: the model by its weights' hash, the evaluation text, the versions that did it."""
+
+    schema: str = SCHEMA
+    purpose: Literal["study", "sensitivity"]
+    started_at: str
+    command: tuple[str, ...]
+    model: str
+    weights: str
+    evaluation: TextUsed
+    calibration: TextUsed | None
+    seed: int
+    versions: dict[str, str]
+    host: dict[str, str | int | None]
+
+
+class QualityResult(Line, frozen=True, kw_only=True, tag="quality-result"):
+    """One model measured. Losses are mean negative log-likelihoods in nats a token, one a window.
+
+    `variant` is the model before quantizing: `base`, or `outliers` after function-preserving induction.
+    `part` is the layer that was quantized where it was one, else None. `scheme` is the scheme of
+    `kernels.schemes` whose speed belongs to this error. `stored_bytes` counts weights with their scales.
+    """
+
+    variant: str
+    method: str
+    weights: str
+    status: Literal["ok", "skipped", "failed"]
+    reason: str | None = None
+    part: str | None = None
+    library: str | None = None
+    scheme: str | None = None
+    window_losses: tuple[float, ...] = ()
+    calibration: str | None = None
+    quantize_s: float | None = None
+    quantize_peak_bytes: int | None = None
+    stored_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.status == "ok") != bool(self.window_losses):
+            raise ValueError(f"status '{self.status}' and {len(self.window_losses)} windows do not agree")
+        if self.status != "ok" and not self.reason:
+            raise ValueError(f"status '{self.status}' needs a reason")
+
+    @property
+    def key(self) -> tuple[str, str, str | None]:
+        """What a study measures once."""
+        return self.variant, self.method, self.part
+
+    @property
+    def loss(self) -> float | None:
+        """Mean loss in nats a token."""
+        return fmean(self.window_losses) if self.window_losses else None
+
+
+@dataclass(slots=True)
+class QualityStudy:
+    """A header and its results, in the order they came."""
+
+    header: QualityHeader
+    results: list[QualityResult] = field(default_factory=list)
+
+    def difference(self, result: QualityResult) -> Difference | None:
+        """Loss of a result over the same variant left as it is; None where either was not measured."""
+        base = next((r for r in self.results if r.key == (result.variant, BASELINE, None)), None)
+        if base is None or not base.window_losses or not result.window_losses:
+            return None
+        return paired_difference(base.window_losses, result.window_losses)
+
+
+_DECODER: msgspec.json.Decoder[QualityHeader | QualityResult] = msgspec.json.Decoder(
+    QualityHeader | QualityResult
+)
+_ENCODER = msgspec.json.Encoder()
+
+
+def read_study(file: Path) -> QualityStudy:
+    """Read a file; a half last line of a killed writer is left out. UsageError for anything else."""
+    try:
+        lines = file.read_bytes().split(b"\n")[:-1]
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(file)) from None
+    decoded = [_decode(line, file, number) for number, line in enumerate(lines, start=1)]
+    header = decoded[0] if decoded else None
+    if not isinstance(header, QualityHeader) or header.schema != SCHEMA:
+        raise UsageError(f"is no quality study of schema {SCHEMA}", where=str(file))
+    return QualityStudy(header, [line for line in decoded if isinstance(line, QualityResult)])
+
+
+def start_file(file: Path, header: QualityHeader) -> None:
+    """Write the header of a new file; UsageError where there is one, EnvironmentMissing on a bad disk."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("xb") as handle:
+            handle.write(_ENCODER.encode(header) + b"\n")
+    except FileExistsError:
+        raise UsageError("there is a study here already", where=str(file), hint="--resume it") from None
+    except OSError as error:
+        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(file)) from None
+
+
+def append(file: Path, result: QualityResult) -> None:
+    """Append one line, after dropping a half one that a killed writer left."""
+    try:
+        with file.open("r+b") as handle:
+            whole = handle.read().rfind(b"\n") + 1
+            handle.truncate(whole)
+            handle.seek(whole)
+            handle.write(_ENCODER.encode(result) + b"\n")
+    except OSError as error:
+        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(file)) from None
+
+
+def _decode(line: bytes, file: Path, number: int) -> QualityHeader | QualityResult:
+    try:
+        return _DECODER.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"line {number} is broken: {error}", where=str(file)) from None
