@@ -9,9 +9,11 @@ from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.detect import Detection
 from quantroof.hwprofiles.types import Device, HardwareProfile
 
+_MOST_SIMULATED = 64
+
 
 def select(detection: Detection, texts: Sequence[str]) -> tuple[Device, ...]:
-    """Devices named by `cpu`, `cuda`, `cuda:1`, a UUID or its beginning, `all`, or `sim:PROFILE`.
+    """Devices named by `cpu`, `cuda`, `cuda:1`, a UUID or its beginning, `all`, or `sim:PROFILE[*COUNT]`.
 
     Without any, every GPU, or the CPU where there is none. `cuda` is every GPU. Raises UsageError for what
     does not exist, with what does, and EnvironmentMissing where a GPU is asked for and none is here.
@@ -22,11 +24,11 @@ def select(detection: Detection, texts: Sequence[str]) -> tuple[Device, ...]:
     return tuple({device.id: device for device in chosen}.values())
 
 
-def simulated(profile: HardwareProfile) -> Device:
-    """A device that only exists as its profile."""
+def simulated(profile: HardwareProfile, index: int = 0) -> Device:
+    """A device that only exists as its profile; `index` tells the GPUs of a simulated node apart."""
     return Device(
         kind="sim",
-        index=0,
+        index=index,
         name=f"SIMULATED {profile.device_names[0]}",
         compute_capability=profile.compute_capability if profile.vendor == "NVIDIA" else None,
         sm_count=profile.sm_count,
@@ -42,7 +44,7 @@ def simulated(profile: HardwareProfile) -> Device:
 
 def _named(detection: Detection, text: str) -> tuple[Device, ...]:
     if text.startswith("sim:"):
-        return (simulated(catalog.profile(text.removeprefix("sim:"))),)
+        return _simulated(text.removeprefix("sim:"))
     if text == "all":
         return detection.devices
     if text in {"cpu", "cpu:0"}:
@@ -50,6 +52,15 @@ def _named(detection: Detection, text: str) -> tuple[Device, ...]:
     if text == "cuda" or text.startswith("cuda:"):
         return _cuda(detection, text)
     return (_by_uuid(detection, text),)
+
+
+def _simulated(text: str) -> tuple[Device, ...]:
+    name, _, count = text.partition("*")
+    profile = catalog.profile(name)
+    if count and not (count.isdecimal() and 1 <= int(count) <= _MOST_SIMULATED):
+        hint = f"sim:PROFILE*N with N from 1 to {_MOST_SIMULATED}"
+        raise UsageError(f"'{count}' is no number of simulated devices", where="--device", hint=hint)
+    return tuple(simulated(profile, index) for index in range(int(count or 1)))
 
 
 def _cpus(detection: Detection) -> tuple[Device, ...]:

@@ -81,8 +81,10 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """Stable text for one device of a run: `cuda:0`, `cpu:0`, `sim:h100-sxm5-80gb`."""
-        return f"sim:{self.profile_id}" if self.kind == "sim" else f"{self.kind}:{self.index}"
+        """Stable text for one device of a run: `cuda:0`, `cpu:0`, `sim:h100-sxm5-80gb`, `sim:l40s#3`."""
+        if self.kind != "sim":
+            return f"{self.kind}:{self.index}"
+        return f"sim:{self.profile_id}" + (f"#{self.index}" if self.index else "")
 
     @property
     def capability(self) -> tuple[int, int] | None:

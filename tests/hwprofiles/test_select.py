@@ -69,3 +69,14 @@ def test_a_simulated_device_says_so_in_its_name() -> None:
     assert device.name == "SIMULATED NVIDIA H200"
     assert device.capability == (9, 0)
     assert device.llc_bytes == 60 << 20
+
+
+def test_a_simulated_node_has_devices_of_its_own() -> None:
+    """`sim:PROFILE*8` is eight devices that a run can tell apart; nonsense is refused."""
+    devices = select(NONE, ["sim:h200-sxm*8"])
+
+    assert [d.index for d in devices] == list(range(8))
+    assert len({d.id for d in devices}) == 8
+    assert devices[0].id == "sim:h200-sxm"
+    with pytest.raises(UsageError, match="no number of simulated devices"):
+        select(NONE, ["sim:h200-sxm*many"])
