@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 @click.command("run", context_settings={"show_default": True})
 @click.option("--suite", default="default", help="quick, default, full, or a suite file of your own.")
-@click.option("--device", "devices", multiple=True, help="cpu, cuda, cuda:1, a UUID, all, or sim:PROFILE.")
+@click.option(
+    "--device", "devices", multiple=True, help="cpu, cuda, cuda:1, a UUID, all, or sim:PROFILE[*COUNT]."
+)
 @click.option("--format", "formats", multiple=True, help="Only these formats, such as bf16 or int4-w4a16.")
 @click.option("--provider", "providers", multiple=True, help="Only kernels of these providers.")
 @click.option("--kernel", "kernels", multiple=True, help="A kernel of your own, as PATH.py:NAME.")
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 @click.option(
     "--case-timeout", type=click.FloatRange(1), default=120.0, help="Seconds before a case is killed."
 )
+@click.option("--anchors", is_flag=True, help="Time a library GEMM and a copy in every process: for a gate.")
 @click.option("--no-ceilings", is_flag=True, help="Do not measure the device's own ceilings first.")
 @click.option("--dry-run", is_flag=True, help="Print what would run and how long, and stop.")
 @click.option(
@@ -111,6 +114,7 @@ def _wishes(options: dict[str, Any]) -> Wishes:
         seed=options["seed"],
         case_timeout_s=options["case_timeout"],
         ceilings=not options["no_ceilings"],
+        anchors=options["anchors"],
         kernels=tuple(_absolute(reference) for reference in options["kernels"]),
     )
 
