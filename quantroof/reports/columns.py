@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from quantroof.hwprofiles.clock_events import words
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.reports import palette
 from quantroof.reports.choice import LayerChoice, can_win
-from quantroof.reports.clock_events import words
 from quantroof.reports.comparison import VERDICTS, Comparison, RunComparison
 from quantroof.reports.points import Point
 from quantroof.reports.subjects import Subject

@@ -8,8 +8,8 @@ from statistics import median
 from typing import Literal
 
 from quantroof.hwprofiles.checks import cross_check
+from quantroof.hwprofiles.clock_events import faults, words
 from quantroof.reports import units
-from quantroof.reports.clock_events import faults, words
 from quantroof.reports.subjects import Subject
 
 SIBLING_FLOOR = 0.05

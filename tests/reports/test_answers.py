@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from quantroof.hwprofiles.clock_events import faults, words
 from quantroof.reports.answers import answers
 from quantroof.reports.choice import crossover, layer_choices, overall
-from quantroof.reports.clock_events import faults, words
 from quantroof.reports.palette import ordered
 from quantroof.reports.subjects import subjects
 from tests.builders import ceilings, gpu_device, info, measurement, run

@@ -46,8 +46,8 @@ def command(as_json: bool) -> int:
 def _examined(device: Device) -> tuple[Health | None, list[Check]]:
     from quantroof.hwprofiles.catalog import match
     from quantroof.hwprofiles.checks import Check, cross_check
+    from quantroof.hwprofiles.clock_events import faults
     from quantroof.hwprofiles.health import judge, read_health
-    from quantroof.reports.clock_events import faults
 
     if device.kind != "cuda":
         return None, []
