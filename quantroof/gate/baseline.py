@@ -15,7 +15,7 @@ import msgspec
 from quantroof.errors import EnvironmentMissing, UsageError
 from quantroof.gate.contract import Contract
 from quantroof.gate.times import Key
-from quantroof.records.lines import AnchorName
+from quantroof.records.lines import AnchorName, parsed_case
 
 SCHEMA = "quantroof-baseline/1"
 MIN_RUNS = 5
@@ -71,8 +71,8 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("anchors must be gemm and copy")
         if not self.cases:
             raise ValueError("there is no case in it")
-        if any(len(name.split(_SEPARATOR)) != 2 for name in self.cases):
-            raise ValueError("a case is not named `case kernel`")
+        for name in self.cases:
+            _require_case(name)
 
     def bands(self) -> dict[Key, CaseBand]:
         """The cases by case id and kernel name."""
@@ -80,6 +80,16 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 _DECODER = msgspec.json.Decoder(Baseline)
+
+
+def _require_case(name: str) -> None:
+    case, blank, kernel = name.partition(_SEPARATOR)
+    if not blank or not kernel or _SEPARATOR in kernel:
+        raise ValueError(f"'{name}' is not `case kernel`")
+    try:
+        parsed_case(case)
+    except UsageError as error:
+        raise ValueError(str(error)) from None  # msgspec turns it into a ValidationError with the path
 
 
 def join_name(key: Key) -> str:

@@ -7,7 +7,7 @@ measures what `suspects` names and hands the result to `after_ab` or `after_reme
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 import msgspec
@@ -44,14 +44,14 @@ class Judge:
         """Cases that need a second measurement before anything is said of them."""
         return sorted(self._slow)
 
-    def after_ab(self, pairs: Mapping[Key, Array]) -> None:
+    def after_ab(self, asked: Sequence[Key], pairs: Mapping[Key, Array]) -> None:
         """Give suspects their verdict from log candidate / base of pairs of fresh processes, by case."""
-        whole = max((len(differences) for differences in pairs.values()), default=0)
-        keys = [key for key in self.suspects if key in pairs and len(pairs[key]) == whole]
-        for key in set(self.suspects) - set(keys):
+        keys = [key for key in asked if key in pairs]
+        for key in set(asked) - set(keys):
             self._settle(key, "undecided", "one side could not measure it in every process", "A/B")
         if not keys:
             return
+        whole = len(pairs[keys[0]])
         process = np.array([self._bands[key].process for key in keys])
         found = paired(np.array([pairs[key] for key in keys]), process)
         slow = np.array([self._slow[key] for key in keys])
@@ -59,23 +59,25 @@ class Judge:
         masks = confirmed(found, threshold, slow, ~slow)
         self._second(keys, found, masks, "A/B", f"base and candidate in {whole} pairs of fresh processes")
 
-    def after_remeasuring(self, again: RunTimes, *, same_source: frozenset[str] = frozenset()) -> None:
+    def after_remeasuring(
+        self, asked: Sequence[Key], again: RunTimes, *, same_source: frozenset[Key] = frozenset()
+    ) -> None:
         """Give suspects their verdict from a second run of the same code.
 
-        A kernel of `same_source` is known to be the base's own: its change is the machine's doing and never
-        fails.
+        A case of `same_source` is known to run the base's own code: its change is the machine's doing and
+        never fails.
         """
-        for runs, keys in self._by_runs([key for key in self.suspects if key in again.log_ns]).items():
+        for runs, keys in self._by_runs([key for key in asked if key in again.log_ns]).items():
             found = screen(self._statistics(again, keys), self._arrays(keys, runs))
             slow = np.array([self._slow[key] for key in keys])
             slower, faster = remeasured(found, self._thresholds(keys))
             how = f"measured again in {again.processes} fresh processes"
             self._second(keys, found, (slower & slow, faster & ~slow), "re-measured", how)
             for key in keys:
-                if key[1] in same_source and self.verdicts[key].verdict in ("slower", "faster"):
+                if key in same_source and self.verdicts[key].verdict in ("slower", "faster"):
                     reason = f"{how}, it is {self.verdicts[key].verdict}, but its source is the base's own"
                     self._settle(key, "undecided", f"{reason}: look at the machine", "re-measured")
-        for key in self.suspects:
+        for key in asked:
             if key not in again.log_ns:
                 self._settle(key, "undecided", "it could not be measured again", "re-measured")
 

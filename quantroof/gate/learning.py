@@ -23,6 +23,7 @@ MAX_RUNS = 20
 MAY_MOVE = 0.01
 _MOVE_SPREADS = 4.0
 _SIGNIFICANT = 6
+COLLECT = "collect with quantroof run --processes 5 --anchors"
 
 
 def learn_baseline(runs: Sequence[RunTimes], pairs: int) -> Baseline:
@@ -31,9 +32,7 @@ def learn_baseline(runs: Sequence[RunTimes], pairs: int) -> Baseline:
     `pairs` is how many pairs of processes an A/B will have: it decides what is detectable.
     """
     if len(runs) < MIN_RUNS:
-        raise UsageError(
-            f"{len(runs)} runs: a baseline needs {MIN_RUNS} or more", hint="collect with quantroof gate run"
-        )
+        raise UsageError(f"{len(runs)} runs: a baseline needs {MIN_RUNS} or more", hint=COLLECT)
     ordered = sorted(runs, key=lambda times: times.run.info.started_at)[-MAX_RUNS:]
     _require_alike(ordered)
     latest = ordered[-1]
@@ -66,15 +65,17 @@ def rounded(value: float) -> float:
 def _require_alike(runs: Sequence[RunTimes]) -> None:
     if len({times.run.info.run_id for times in runs}) < len(runs):
         raise UsageError("a run is named twice: it must not count as two")
+    seeds = {times.run.info.settings.get("seed") for times in runs if times.run.info.simulated}
+    if seeds and len(seeds) < len(runs):
+        raise UsageError("simulated runs of one seed are copies of each other", hint="vary --seed")
     agreed = contract_of(runs[0])
     for times in runs:
         where = str(times.run.path)
         if not times.anchored:
-            hint = "collect with quantroof gate run"
-            raise UsageError("it has no anchors in some process", where=where, hint=hint)
+            raise UsageError("it has no anchors in some process", where=where, hint=COLLECT)
         if times.processes < MIN_PROCESSES:
             what = f"it measured in {times.processes} processes, a gate needs {MIN_PROCESSES} or more"
-            raise UsageError(what, where=where, hint="collect with quantroof gate run")
+            raise UsageError(what, where=where, hint=COLLECT)
         require_same_method(agreed, contract_of(times), where)
         if breaches := machine_breaches(agreed, contract_of(times)):
             raise UsageError(f"unlike the first run: {'; '.join(breaches)}", where=where)

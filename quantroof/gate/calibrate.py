@@ -1,0 +1,46 @@
+"""Calibration: runs of one and the same code on this machine, and what a gate could see here."""
+
+from __future__ import annotations
+
+import msgspec
+
+from quantroof.errors import EnvironmentMissing
+from quantroof.gate.baseline import MIN_RUNS, Baseline
+from quantroof.gate.environment import Finding, Tolerance, findings, moved_anchors
+from quantroof.gate.learning import anchor_limit, learn_baseline
+from quantroof.gate.times import ANCHORS, RunTimes
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """A baseline of this machine, and the runs that were left out with their reasons."""
+
+    baseline: Baseline
+    invalid: dict[str, tuple[Finding, ...]]
+
+    @property
+    def smallest_for_all(self) -> float:
+        """The slowdown that the gate sees in every case with 80 % power, as a share."""
+        return max(band.detectable for band in self.baseline.cases.values())
+
+
+def calibrate(runs: list[RunTimes], pairs: int, tolerance: Tolerance) -> Calibration:
+    """Learn this machine's noise from A/A runs; runs whose anchors moved beyond it are listed and left out.
+
+    EnvironmentMissing where fewer than five valid runs are left.
+    """
+    limits = {
+        name: anchor_limit([moved[name] for times in runs for moved in times.anchoring.moved.values()])
+        for name in ANCHORS
+        if any(times.anchoring.moved for times in runs)
+    }
+    invalid: dict[str, tuple[Finding, ...]] = {}
+    for times in runs:
+        found = (*findings(times, None, tolerance), *moved_anchors(times, limits))
+        if found:
+            invalid[times.run.info.run_id] = found
+    valid = [times for times in runs if times.run.info.run_id not in invalid]
+    if len(valid) < MIN_RUNS:
+        reasons = "; ".join(sorted({f.text for found in invalid.values() for f in found}))
+        what = f"{len(valid)} of {len(runs)} runs are valid, {MIN_RUNS} are needed: {reasons}"
+        raise EnvironmentMissing(what, hint="calibrate on a quiet machine, or with more --runs")
+    return Calibration(baseline=learn_baseline(valid, pairs), invalid=invalid)

@@ -1,0 +1,122 @@
+"""Second measurements: suspects in fresh processes, both sides in turn (A B B A), or one side once more."""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from quantroof.errors import EnvironmentMissing, ExitCode
+from quantroof.gate.distributions import Array
+from quantroof.gate.environment import Tolerance, findings
+from quantroof.gate.sides import Side
+from quantroof.gate.suspect_suite import suspect_suite
+from quantroof.gate.times import Key, RunTimes, run_times
+from quantroof.records.directory import read_run
+
+Say = Callable[[str], None]
+
+
+def turns(pairs: int) -> Iterator[tuple[int, bool]]:
+    """(pair, is candidate) of every process in order: A B, B A, A B... so that a drift meets both alike."""
+    for pair in range(pairs):
+        for candidate in (False, True) if pair % 2 == 0 else (True, False):
+            yield pair, candidate
+
+
+class Rounds:
+    """Measures suspects of a run again, each time by `quantroof run` in fresh processes, into a folder.
+
+    It speaks to the other side by its command line and its run file alone, so the base may be any version.
+    """
+
+    def __init__(self, times: RunTimes, folder: Path, say: Say) -> None:
+        self._times, self._folder, self._say = times, folder.resolve(), say
+        self._disturbed: list[str] = []
+
+    def ab(self, base: Side, candidate: Side, keys: list[Key], pairs: int) -> dict[Key, Array]:
+        """Log candidate / base of every pair, for the cases that both sides measured."""
+        suite = self._suite(keys)
+        seen: dict[bool, dict[int, dict[Key, float]]] = {False: {}, True: {}}
+        for step, (pair, is_candidate) in enumerate(turns(pairs)):
+            side = candidate if is_candidate else base
+            self._say(f"[{step + 1}/{2 * pairs}] {side.name}, {len(keys)} suspects")
+            found = self._measure(side, suite, keys, f"ab-{step:03d}", 1, step, anchors=False)
+            seen[is_candidate][pair] = _medians(found)
+            self._disturbed += [finding.code for finding in findings(found, None, Tolerance())]
+        return {
+            key: np.array([after[pair][key] - before[pair][key] for pair in range(pairs)])
+            for before, after in [(seen[False], seen[True])]
+            for key in keys
+            if all(key in before[pair] and key in after[pair] for pair in range(pairs))
+        }
+
+    def again(self, side: Side, keys: list[Key], processes: int) -> RunTimes:
+        """One more run of the suspects with anchors, in as many fresh processes."""
+        self._say(f"measuring {len(keys)} suspects again in {processes} fresh processes")
+        return self._measure(side, self._suite(keys), keys, "again", processes, processes, anchors=True)
+
+    def disturbances(self) -> list[str]:
+        """Remarks on what disturbed processes of an A/B: both sides alike, so that verdicts stand."""
+        return [f"{n} processes of the A/B: {text}" for text, n in Counter(self._disturbed).items()]
+
+    def _suite(self, keys: list[Key]) -> Path:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / "suspects.toml"
+        path.write_text(suspect_suite(keys, self._times), encoding="utf-8")
+        return path
+
+    def _measure(
+        self, side: Side, suite: Path, keys: list[Key], name: str, processes: int, step: int, *, anchors: bool
+    ) -> RunTimes:
+        out = self._folder / name
+        options = ["--suite", str(suite), "--out", str(out), "--processes", str(processes), "--quiet"]
+        options += self._options(side, keys, step)
+        command = ["run", "--no-ceilings", *(["--anchors"] if anchors else [])]
+        done = subprocess.run(
+            [side.python, "-m", "quantroof", *command, *options],
+            cwd=side.root if side.root.is_dir() else self._folder,
+            env=side.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode not in (ExitCode.OK, ExitCode.FINDING):
+            message = done.stderr.strip().splitlines()
+            what = (
+                f"the second measurement failed: {message[-1] if message else f'exit code {done.returncode}'}"
+            )
+            raise EnvironmentMissing(what, where=side.name)
+        return run_times(read_run(out), self._times.device.id)
+
+    def _options(self, side: Side, keys: list[Key], step: int) -> list[str]:
+        """As the judged run was measured; every process draws data of its own."""
+        settings: dict[str, Any] = self._times.run.info.settings
+        options = ["--device", self._times.device.id, "--seed", str(int(settings.get("seed", 0)) + 1 + step)]
+        for name in ("precision", "cache", "mode"):
+            if settings.get(name) is not None:
+                options += [f"--{name}", str(settings[name])]
+        if settings.get("seconds_per_case") is not None:
+            options += ["--seconds", str(settings["seconds_per_case"])]
+        if settings.get("eager"):
+            options.append("--eager")
+        for provider in sorted(
+            {line.provider for line in self._times.run.measurements if _is_of(line, keys)}
+        ):
+            options += ["--provider", provider]
+        for reference in side.kernels:
+            options += ["--kernel", reference]
+        return options
+
+
+def _is_of(line: Any, keys: list[Key]) -> bool:
+    return (line.case, line.kernel) in keys
+
+
+def _medians(times: RunTimes) -> dict[Key, float]:
+    return {key: median(by_process.values()) for key, by_process in times.log_ns.items()}

@@ -1,0 +1,41 @@
+"""A suite file with just the suspects, so that any version of `quantroof run` can measure them again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import msgspec
+
+from quantroof.bench.suite import SCHEMA, Limits, parse
+from quantroof.errors import QuantroofError
+from quantroof.gate.times import Key, RunTimes
+from quantroof.kernels.cases import Case
+from quantroof.kernels.schemes import SCHEMES, scheme_of
+from quantroof.records.lines import parsed_case
+
+
+def suspect_suite(keys: Iterable[Key], times: RunTimes) -> str:
+    """TOML of a suite that expands to the cases of `keys`, with the limits they were first measured under."""
+    info = times.run.info
+    try:
+        limits = parse(info.suite_source, info.suite).variant(times.device).limits
+    except QuantroofError:
+        limits = Limits()
+    lines = [f'schema = "{SCHEMA}"', 'name = "suspects"', "[limits]"]
+    lines += [f"{name} = {value}" for name, value in msgspec.structs.asdict(limits).items()]
+    for case_id in dict.fromkeys(case for case, _ in keys):
+        lines += _sweep(parsed_case(case_id))
+    return "\n".join(lines) + "\n"
+
+
+def _sweep(case: Case) -> list[str]:
+    """One case as a sweep of one; `Case.linear` turns it back into the case."""
+    named = scheme_of(case.weight, case.activation, case.output)
+    assert named is not None, "a planned case comes from a scheme"
+    m, n = (1, case.m) if case.operation == "dequantize" else (case.m, case.n)
+    lines = ["[[sweep]]", f"shapes = [{{n = {n}, k = {case.k}}}]", f"m = [{m}]"]
+    lines.append(f"formats = [{json.dumps(named.name)}]")
+    if case.weight.group is not None and case.weight.group != SCHEMES[named.name].weight.group:
+        lines.append(f"groups = [{case.weight.group}]")
+    return lines

@@ -1,0 +1,51 @@
+"""What every surface says in the same words: the outcome, the counts, a change with its interval."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from quantroof.errors import ExitCode
+from quantroof.gate.check import Report
+from quantroof.gate.verdicts import Judgement, counts
+
+_OUTCOMES = {
+    ExitCode.OK: "PASS",
+    ExitCode.FINDING: "REGRESSION",
+    ExitCode.ENVIRONMENT: "ENVIRONMENT INVALID",
+    ExitCode.UNDECIDED: "UNDECIDED",
+}
+
+
+def outcome(report: Report) -> str:
+    """The whole check in a word or two."""
+    return _OUTCOMES[report.exit_code]
+
+
+def headline(report: Report) -> str:
+    """`PASS: 198 pass, 2 waived`, marked where the device was simulated."""
+    seen = ", ".join(f"{n} {verdict}" for verdict, n in counts(report.judgements).items())
+    mark = "SIMULATED, " if report.simulated else ""
+    return f"{mark}{outcome(report)}: {seen or 'no verdict was given'}"
+
+
+def sensitivity(report: Report) -> str | None:
+    """What a pass is worth: the slowdowns that this gate sees, None where nothing was judged."""
+    seen = [j.detectable for j in report.judgements if j.detectable is not None]
+    if not seen:
+        return None
+    return (
+        f"this gate sees slowdowns from {min(seen):.1%} (best case) through {median(seen):.1%} (median) to"
+        f" {max(seen):.1%} (noisiest), each with 80 % power"
+    )
+
+
+def change_text(judgement: Judgement) -> str:
+    """`+3.1 % (+2.6 to +3.7)`, or a dash where nothing was measured."""
+    if judgement.change is None or judgement.low is None or judgement.high is None:
+        return "-"
+    return f"{judgement.change:+.1%} ({judgement.low:+.1%} to {judgement.high:+.1%})"
+
+
+def share_text(value: float | None) -> str:
+    """A share as a percentage, or a dash."""
+    return "-" if value is None else f"{value:.1%}"

@@ -1,0 +1,231 @@
+"""Verdicts case by case: the screen, the second measurement, what is missing, waived or not comparable."""
+
+from __future__ import annotations
+
+import time
+from datetime import date
+
+import msgspec
+import numpy as np
+import pytest
+
+from quantroof.errors import ExitCode, UsageError
+from quantroof.gate import baseline as files
+from quantroof.gate.baseline import Baseline
+from quantroof.gate.floors import hold_floors
+from quantroof.gate.judge import Judge
+from quantroof.gate.policy import Policy, Threshold, Waiver
+from quantroof.gate.verdicts import VERDICTS, counts, exit_code, worst_first
+from quantroof.records.directory import Run
+from quantroof.records.lines import Flag, Measurement
+from tests.gate import made
+
+_KEY = ("gemm/bf16-bf16-bf16/m16-n4096-k4096", "torch.linear")
+_TODAY = date(2026, 11, 21)
+
+
+def _is(line: Measurement, key: tuple[str, str] = _KEY) -> bool:
+    return (line.case, line.kernel) == key
+
+
+def _slowed(run: Run, share: float) -> Run:
+    return made.changed(run, lambda line: made.slower(line, share) if _is(line) else line)
+
+
+def _judge(baseline: Baseline, run: Run, policy: Policy | None = None) -> Judge:
+    return Judge(baseline, made.times(run), policy or Policy())
+
+
+def _pairs(change: float, spread: float = 0.004, pairs: int = 10) -> np.ndarray:
+    """Differences with a centre and a spread, the same in every run of the test."""
+    return change + spread * np.linspace(-1.5, 1.5, pairs)
+
+
+def test_unchanged_code_passes_and_says_what_it_could_have_seen(baseline: Baseline, now: Run) -> None:
+    """Every case passes, with its change inside its interval and the smallest slowdown it would show."""
+    judge = _judge(baseline, now)
+
+    assert counts(judge.verdicts.values()) == {"pass": 18}
+    for found in judge.verdicts.values():
+        assert found.low is not None
+        assert found.change is not None
+        assert found.high is not None
+        assert found.low < found.change < found.high
+        assert 0.005 < (found.detectable or 0) < 0.03
+
+
+def test_a_slow_case_is_only_suspected_by_the_screen(baseline: Baseline, now: Run) -> None:
+    """5 % on one case makes it the one suspect, and no verdict yet fails."""
+    judge = _judge(baseline, _slowed(now, 0.05))
+
+    assert judge.suspects == [_KEY]
+    judge.without_second_measurement()
+    assert judge.verdicts[_KEY].verdict == "undecided"
+    assert exit_code(judge.verdicts.values(), allow_undecided=False) is ExitCode.UNDECIDED
+    assert exit_code(judge.verdicts.values(), allow_undecided=True) is ExitCode.OK
+
+
+@pytest.mark.parametrize(
+    ("change", "spread", "verdict"),
+    [(0.05, 0.004, "slower"), (0.0, 0.004, "pass"), (0.02, 0.05, "undecided"), (0.006, 0.004, "pass")],
+)
+def test_the_pairs_decide(baseline: Baseline, now: Run, change: float, spread: float, verdict: str) -> None:
+    """Clear pairs confirm, pairs about zero acquit, wide ones leave it open; 0.6 % is below the threshold."""
+    judge = _judge(baseline, _slowed(now, 0.05))
+    judge.after_ab([_KEY], {_KEY: _pairs(change, spread)})
+
+    assert judge.verdicts[_KEY].verdict == verdict
+    assert judge.verdicts[_KEY].stage == "A/B"
+
+
+def test_a_faster_case_is_confirmed_and_does_not_fail(baseline: Baseline, now: Run) -> None:
+    """An improvement is measured again like a slowdown, reported, and exits 0."""
+    judge = _judge(baseline, _slowed(now, -0.05))
+    judge.after_ab(judge.suspects, {_KEY: _pairs(-0.05)})
+
+    assert judge.verdicts[_KEY].verdict == "faster"
+    assert exit_code(judge.verdicts.values(), allow_undecided=False) is ExitCode.OK
+
+
+def test_a_side_that_could_not_measure_leaves_it_open(baseline: Baseline, now: Run) -> None:
+    """A suspect without pairs is undecided, never a pass."""
+    judge = _judge(baseline, _slowed(now, 0.05))
+    judge.after_ab([_KEY], {})
+
+    assert judge.verdicts[_KEY].verdict == "undecided"
+
+
+def test_a_second_run_of_the_same_code_confirms_without_a_base(baseline: Baseline, now: Run) -> None:
+    """Measured again as slow it fails, measured again as before it passes."""
+    slow = _slowed(now, 0.05)
+    confirmed, acquitted = _judge(baseline, slow), _judge(baseline, slow)
+    confirmed.after_remeasuring([_KEY], made.times(slow))
+    acquitted.after_remeasuring([_KEY], made.times(now))
+
+    assert confirmed.verdicts[_KEY].verdict == "slower"
+    assert acquitted.verdicts[_KEY].verdict == "pass"
+
+
+def test_a_kernel_that_is_the_bases_own_never_fails(baseline: Baseline, now: Run) -> None:
+    """Slow twice with the source of the base: undecided, and it points at the machine."""
+    slow = _slowed(now, 0.05)
+    judge = _judge(baseline, slow)
+    judge.after_remeasuring([_KEY], made.times(slow), same_source=frozenset([_KEY]))
+
+    assert judge.verdicts[_KEY].verdict == "undecided"
+    assert "look at the machine" in judge.verdicts[_KEY].reason
+
+
+def test_a_missing_case_fails_and_a_new_one_does_not(baseline: Baseline, now: Run) -> None:
+    """A renamed kernel is both, and the missing side names what it may be called now."""
+    renamed = made.changed(now, lambda x: msgspec.structs.replace(x, kernel="torch.linear2") if _is(x) else x)
+    judge = _judge(baseline, renamed)
+
+    assert counts(judge.verdicts.values()) == {"missing": 1, "new": 1, "pass": 17}
+    assert f"renamed to {_KEY[0]} torch.linear2?" in judge.verdicts[_KEY].reason
+    assert exit_code(judge.verdicts.values(), allow_undecided=True) is ExitCode.FINDING
+
+
+def test_a_case_that_failed_is_missing_with_its_reason(baseline: Baseline, now: Run) -> None:
+    """A kernel that computes wrongly has no time: the reason is the kernel's own."""
+
+    def break_it(line: Measurement) -> Measurement:
+        if not _is(line):
+            return line
+        return msgspec.structs.replace(line, status="incorrect", reason="NaN in the output", timing=None)
+
+    judge = _judge(baseline, made.changed(now, break_it))
+
+    assert judge.verdicts[_KEY].verdict == "missing"
+    assert judge.verdicts[_KEY].reason == "incorrect: NaN in the output"
+
+
+def test_too_few_processes_or_a_moving_clock_are_not_comparable(baseline: Baseline, now: Run) -> None:
+    """Two processes are too few; a clock that moved in most processes forbids a verdict on the case."""
+    flag = Flag(code="clock_moved", text="it moved")
+    few = made.changed(now, lambda x: None if _is(x) and x.process >= 2 else x)
+    moved = made.changed(now, lambda x: msgspec.structs.replace(x, flags=(flag,)) if _is(x) else x)
+
+    for run, words in ((few, "2 processes"), (moved, "clock moved")):
+        found = _judge(baseline, run).verdicts[_KEY]
+        assert found.verdict == "incomparable"
+        assert words in found.reason
+
+
+def test_floors_and_thresholds_keep_small_things_small(baseline: Baseline, now: Run) -> None:
+    """3 % is no suspicion where the absolute floor is higher, and no regression where a glob allows 10 %."""
+    slow = _slowed(now, 0.03)
+    absolute = Policy(threshold=(Threshold(case="gemm/bf16*/m16-*", absolute_ns=1e6),))
+    relative = Policy(threshold=(Threshold(case="* torch.linear", relative=0.10),))
+    judge = _judge(baseline, slow, relative)
+    judge.after_ab([_KEY], {_KEY: _pairs(0.03)})
+
+    assert _judge(baseline, slow, absolute).suspects == []
+    assert judge.verdicts[_KEY].verdict == "pass"
+
+
+def test_a_waiver_excuses_up_to_what_it_allows(baseline: Baseline, now: Run) -> None:
+    """5 % is waived by 8 % with the reason in the verdict, and not by 2 %."""
+    for allow, verdict in ((0.08, "waived"), (0.02, "slower")):
+        waiver = Waiver(
+            case="gemm/*", allow=allow, reason="cuBLAS 13.1", expires=date(2027, 1, 15), issue="#77"
+        )
+        judge = _judge(baseline, _slowed(now, 0.05), Policy(waiver=(waiver,)))
+        judge.after_ab([_KEY], {_KEY: _pairs(0.05)})
+        judge.waive()
+        assert judge.verdicts[_KEY].verdict == verdict
+        assert ("cuBLAS 13.1 (#77)" in judge.verdicts[_KEY].reason) is (verdict == "waived")
+
+
+@pytest.mark.parametrize(
+    ("glob", "expires", "words"),
+    [("gemm/*", date(2026, 11, 20), "expired on 2026-11-20"), ("gem/*", date(2027, 1, 1), "matches no case")],
+)
+def test_expired_and_unused_waivers_are_errors(
+    baseline: Baseline, glob: str, expires: date, words: str
+) -> None:
+    """Each has its own message, before anything is judged."""
+    policy = Policy(waiver=(Waiver(case=glob, allow=0.1, reason="old story", expires=expires),))
+
+    with pytest.raises(UsageError, match=words):
+        policy.require_current(baseline.bands(), _TODAY, "gate.toml")
+
+
+def test_a_floor_under_the_roof_holds_whatever_the_baseline_says(baseline: Baseline, now: Run) -> None:
+    """The simulated kernels reach 75 to 98 % of the measured roof: 70 % holds, 99 % fails the best kernels."""
+    judge = _judge(baseline, now)
+    held = hold_floors(judge.verdicts, made.times(now), {"bf16": 0.70})
+    failed = hold_floors(judge.verdicts, made.times(now), {"bf16": 0.99})
+
+    assert counts(held.values()) == {"pass": 18}
+    below = [j for j in failed.values() if j.verdict == "slower"]
+    assert len(below) == 3
+    assert all("the floor is 99.0%" in j.reason for j in below)
+    with pytest.raises(UsageError, match="no case of that format"):
+        hold_floors(judge.verdicts, made.times(now), {"fp4": 0.5})
+
+
+def test_the_worst_comes_first(baseline: Baseline, now: Run) -> None:
+    """The order of every list is that of the verdicts."""
+    judge = _judge(baseline, _slowed(now, 0.05))
+    judge.after_ab([_KEY], {_KEY: _pairs(0.05)})
+    ranks = [VERDICTS.index(j.verdict) for j in worst_first(judge.verdicts.values())]
+
+    assert ranks == sorted(ranks)
+    assert ranks[0] == 0
+
+
+def test_a_thousand_cases_are_judged_in_a_second_from_a_small_file() -> None:
+    """1,000 cases: the file is under 300 kB and reads back the same; judging takes under 1 s."""
+    found = made.learned([made.made_up(seed, 1000) for seed in range(5)])
+    text = files.text_of(found)
+    run = made.times(made.made_up(50, 1000))
+    started = time.perf_counter()
+    judge = Judge(found, run, Policy())
+    judge.after_ab(judge.suspects, {key: _pairs(0.0) for key in judge.suspects})
+    elapsed = time.perf_counter() - started
+
+    assert len(judge.verdicts) == 1000
+    assert elapsed < 1.0
+    assert len(text.encode()) < 300_000
+    assert files.parse(text.encode(), "x") == found
