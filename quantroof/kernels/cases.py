@@ -87,7 +87,9 @@ class Case:
 
     @property
     def compute(self) -> Element:
-        """The element type that enters the multiplier: the key of the matrix roof."""
+        """The element type that enters the multiplier: the key of the matrix roof. dequantize makes one."""
+        if self.operation == "dequantize":
+            return self.output.element
         return compute_element(self.activation)
 
     @property

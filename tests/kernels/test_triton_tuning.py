@@ -9,7 +9,7 @@ import pytest
 
 from quantroof.errors import UsageError
 from quantroof.kernels.cases import Case
-from quantroof.kernels.linear import triton_dense, triton_weight_only, tuned
+from quantroof.kernels.linear import dense_programs, triton_weight_only, tuned
 from quantroof.kernels.linear.tiling import Tiling
 from quantroof.kernels.linear.tuned import Entry
 from quantroof.kernels.program import Target
@@ -92,8 +92,8 @@ def test_remembering_replaces_the_older_entry_of_a_case() -> None:
     [
         (triton_weight_only, "gemv/int4.g128-bf16-bf16/m1-n4096-k4096"),
         (triton_weight_only, "gemm/nf4.g64-bf16-bf16/m512-n4096-k4096"),
-        (triton_dense, "gemv/bf16-bf16-bf16/m1-n4096-k4096"),
-        (triton_dense, "gemm/bf16-bf16-bf16/m4096-n4096-k4096"),
+        (dense_programs, "gemv/bf16-bf16-bf16/m1-n4096-k4096"),
+        (dense_programs, "gemm/bf16-bf16-bf16/m4096-n4096-k4096"),
     ],
 )
 @pytest.mark.parametrize("target", [_H200, Target((8, 6), 82)])

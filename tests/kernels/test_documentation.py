@@ -1,0 +1,72 @@
+"""The documentation's examples and tables are those of the code."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import torch
+
+from quantroof.bench.correctness import check
+from quantroof.bench.suite import expand, load
+from quantroof.hwprofiles.types import Device
+from quantroof.kernels.cases import Case
+from quantroof.kernels.external import load_file
+from quantroof.kernels.problem import Problem
+from quantroof.kernels.registry import Prepared
+
+_ROOT = Path(__file__).parents[2]
+_CPU = Device(kind="cpu", index=0, name="cpu")
+_BEGIN, _END = "<!-- instructions a weight: begin -->", "<!-- instructions a weight: end -->"
+
+
+def test_the_example_of_the_kernels_readme_is_a_kernel(tmp_path: Path) -> None:
+    """Its code, copied out, loads by `--kernel`, refuses what it says it refuses, and is right."""
+    (code,) = re.findall(
+        r"```python\n(.*?)```", (_ROOT / "quantroof/kernels/README.md").read_text(), re.DOTALL
+    )
+    file = tmp_path / "example.py"
+    file.write_text(code)
+    kernel = load_file(f"{file}:KERNEL")
+    case = Case.parse("gemm/bf16-bf16-bf16/m5-n32-k64")
+    assert kernel.made_for(case, _CPU)
+    assert kernel.check(case, _CPU) is None
+    refused = kernel.check(Case.parse("gemm/bf16-bf16-bf16/m5-n32-k63"), _CPU)
+    assert refused is not None
+    assert "multiple of 2" in refused.reason
+    problem = Problem(case, _CPU)
+    prepared = kernel.build(problem)
+    assert isinstance(prepared, Prepared)
+    accuracy = check(prepared, problem)
+    assert accuracy.frobenius <= accuracy.tolerance
+    assert torch.is_tensor(prepared.weights[0])
+
+
+def test_the_table_of_instructions_is_the_golden_one() -> None:
+    """docs/kernels.md shows what tests/data/machine_code.json holds."""
+    text = (_ROOT / "docs/kernels.md").read_text()
+    shown = text[text.index(_BEGIN) + len(_BEGIN) : text.index(_END)].strip()
+    assert shown == instruction_table()
+
+
+def instruction_table() -> str:
+    """Markdown: instructions a weight of each M = 1 kernel and architecture, from the golden table."""
+    rows = json.loads((_ROOT / "tests/data/machine_code.json").read_text())["rows"]
+    wanted = [r for r in rows if r["case"].startswith("gemv/") and "instructions_per_weight" in r]
+    archs = list(dict.fromkeys(r["arch"] for r in wanted))
+    lines = ["| kernel | weight | " + " | ".join(archs) + " |", "|---|---|" + "---|" * len(archs)]
+    for key in dict.fromkeys((r["kernel"], r["case"]) for r in wanted):
+        kernel, case = key
+        cells = [f"{r['instructions_per_weight']:.2f}" for r in wanted if (r["kernel"], r["case"]) == key]
+        lines.append(f"| `{kernel}` | {Case.parse(case).weight} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def test_the_suite_of_the_kernel_table_is_readable() -> None:
+    """scripts/kernels.toml expands to the shapes that the targets name."""
+    suite, _ = load(str(_ROOT / "scripts/kernels.toml"))
+    gpu = Device(kind="cuda", index=0, name="NVIDIA H200", compute_capability="9.0")
+    ids = {case.id for case in expand(suite, gpu)}
+    assert "gemv/int4.g128-bf16-bf16/m1-n28672-k8192" in ids
+    assert "gemm/int8.channel-int8.token-bf16/m8192-n8192-k8192" in ids
