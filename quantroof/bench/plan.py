@@ -20,7 +20,8 @@ NO_KERNEL = "none"
 # weights (seen on a 2-core host: 2e-8 s an element; a GPU does the same work in a hundredth of that).
 _FIXED_S = {"cpu": 0.15, "gpu": 0.15}
 _PER_WEIGHT_S = {"cpu": 2.0e-8, "gpu": 2.0e-10}
-_CEILINGS_S = {"cpu": 25.0, "gpu": 40.0}
+_CEILINGS_S = {"cpu": 25.0, "gpu": 120.0}
+_QUICK_CEILINGS_S = {"cpu": 15.0, "gpu": 20.0}
 _ANCHORS_S = 4.0  # a process: two of them, twice
 
 
@@ -70,7 +71,8 @@ class DevicePlan:
         return self.timed * each + setup + self._extra_s(target)
 
     def _extra_s(self, target: str) -> float:
-        return (_CEILINGS_S[target] if self.ceilings else 0.0) + (_ANCHORS_S if self.anchors else 0.0)
+        ceilings = _QUICK_CEILINGS_S if self.settings.quick_ceilings else _CEILINGS_S
+        return (ceilings[target] if self.ceilings else 0.0) + (_ANCHORS_S if self.anchors else 0.0)
 
     def without(self, done: set[tuple[str, str, str, int]], *, ceilings_done: bool) -> DevicePlan:
         """What is left of the plan once some lines are written."""

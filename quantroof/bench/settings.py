@@ -18,6 +18,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     min_samples: int
     max_samples: int
     seconds_per_case: float
+    quick_ceilings: bool = False
     cache: Cache = "cold"
     mode: Mode = "burst"
     eager: bool = False
@@ -40,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             min_samples=limits.min_samples,
             max_samples=limits.max_samples,
             seconds_per_case=wishes.seconds_per_case or limits.seconds_per_case,
+            quick_ceilings=limits.quick_ceilings,
             cache=wishes.cache,
             mode=wishes.mode,
             eager=wishes.eager,

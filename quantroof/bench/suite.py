@@ -37,13 +37,14 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When a case is precise enough, and when to give up.
 
     `precision` is the half-width of the 95 % interval of the median, as a share of it; `seconds_per_case`
-    bounds the sampling of one kernel.
+    bounds the sampling of one kernel. `quick_ceilings` takes one size and shape of each ceiling.
     """
 
     precision: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.005
     min_samples: Annotated[int, msgspec.Meta(ge=3)] = 10
     max_samples: Positive = 2000
     seconds_per_case: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    quick_ceilings: bool = False
 
 
 class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

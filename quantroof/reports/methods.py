@@ -56,8 +56,12 @@ def source_facts(subjects: list[Subject]) -> Facts:
     profiles = {s.profile.id: s.profile for s in subjects if s.profile is not None}
     found = []
     for profile in profiles.values():
-        figures = [(f"{profile.id} bandwidth", profile.bandwidth_gbps.source)]
-        figures += [(f"{profile.id} {peak.element}", peak.source) for peak in profile.peaks]
+        bandwidth = profile.bandwidth_gbps
+        figures = [(f"{profile.id} {profile.origin}", text) for text in profile.assumptions]
+        figures += [(f"{profile.id} bandwidth", f"{bandwidth.source} ({bandwidth.basis})")]
+        for peak in profile.peaks:
+            name = f"{profile.id} {peak.unit} {peak.element}, {peak.accumulator}"
+            figures.append((name, f"{peak.source} ({peak.basis})"))
         found += figures
     return found
 

@@ -111,3 +111,14 @@ def test_evidence_is_no_roof() -> None:
     assert roofs.bandwidth == {"read": pytest.approx(4e12)}
     assert roofs.matrix == {"bf16": pytest.approx(700e12)}
     assert ceiling_rate(ceilings[3]) == pytest.approx(990e12)
+
+
+def test_the_quick_suite_asks_for_quick_ceilings_and_expects_less_time() -> None:
+    """Its limit reaches the settings a worker gets; other suites take the full set."""
+    from quantroof.bench.settings import Wishes
+    from quantroof.bench.suite import Limits, load
+
+    wishes = Wishes()
+    assert Settings.resolve(load("quick")[0].limits, wishes).quick_ceilings
+    assert not Settings.resolve(load("default")[0].limits, wishes).quick_ceilings
+    assert not Settings.resolve(Limits(), wishes).quick_ceilings

@@ -59,8 +59,9 @@ class DeviceRun:
             self._worker.kill()
 
     def _ceilings(self) -> None:
+        request = protocol.MeasureCeilings(quick=self._plan.settings.quick_ceilings)
         try:
-            for reply in self._ready().ask(protocol.MeasureCeilings(quick=False), _CEILING_TIMEOUT_S):
+            for reply in self._ready().ask(request, _CEILING_TIMEOUT_S):
                 assert isinstance(reply, protocol.Found)
                 self._emit(reply.ceiling)
         except WorkerLost as error:
