@@ -9,22 +9,14 @@ import pytest
 from quantroof.bench import ceilings_cuda
 from quantroof.bench.measure import Bench
 from quantroof.bench.settings import Settings
-from quantroof.hwprofiles.types import Device
 from quantroof.kernels.ceilings.rates import SIZES, Rate
 from quantroof.kernels.registry import Prepared, Skip
 from quantroof.kernels.sass.nvrtc import Refusal
 from quantroof.records.lines import Ceiling, Timing
 from quantroof.records.roofs import ceiling_rate, measured_roofs
+from tests.hwprofiles.boards import h200
 
-DEVICE = Device(
-    kind="cuda",
-    index=0,
-    name="NVIDIA H200",
-    compute_capability="9.0",
-    sm_count=132,
-    llc_bytes=62_914_560,
-    memory_bytes=150_109_880_320,
-)
+DEVICE = h200()
 
 
 def bench() -> Bench:

@@ -36,3 +36,16 @@ def board(uuid: str, *, cores: int = 16896, slices: tuple[str, ...] | None = Non
     device = gpu(uuid=uuid)
     parts = None if slices is None else tuple(gpu(uuid=s, mig="3g.40gb", mig_parent=uuid) for s in slices)
     return PhysicalGpu(device, cores, parts)
+
+
+def h200() -> Device:
+    """An H200 SXM with its L2, as CUDA reports it."""
+    return Device(
+        kind="cuda",
+        index=0,
+        name="NVIDIA H200",
+        compute_capability="9.0",
+        sm_count=132,
+        llc_bytes=62_914_560,
+        memory_bytes=150_109_880_320,
+    )

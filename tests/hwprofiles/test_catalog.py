@@ -138,6 +138,8 @@ def test_a_mig_slice_is_scaled() -> None:
     assert bf16 is not None
     assert bf16.tflops == pytest.approx(989.4 * 16 / 132)
     assert "16 of 132 SMs, 1/8 of the memory" in found.assumptions[0]
+    assert found.sources["sm_count"].startswith("scaled to MIG 1g.10gb")
+    assert "tdp_w" not in found.sources
 
 
 def test_a_well_formed_file_is_read() -> None:

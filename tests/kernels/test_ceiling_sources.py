@@ -15,16 +15,9 @@ from quantroof.kernels.ceilings.launch import arch_of
 from quantroof.kernels.sass.cubin import CodeReport, read_cubin
 from quantroof.kernels.sass.native import ARCHITECTURES, compile_instruction, read_source
 from quantroof.kernels.sass.nvrtc import compile_cuda
+from tests.hwprofiles.boards import h200
 
-H200 = Device(
-    kind="cuda",
-    index=0,
-    name="NVIDIA H200",
-    compute_capability="9.0",
-    sm_count=132,
-    llc_bytes=62_914_560,
-    memory_bytes=150_109_880_320,
-)
+H200 = h200()
 
 
 def code(source: str, arch: str) -> dict[str, CodeReport]:
