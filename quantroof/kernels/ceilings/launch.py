@@ -6,7 +6,6 @@ architecture. cupy and torch share the device's primary context, so pointers and
 
 from __future__ import annotations
 
-import tempfile
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
@@ -43,6 +42,7 @@ class CudaKernel:
     """One kernel of a source, loaded on a device."""
 
     def __init__(self, device: Device, source: str, name: str, options: tuple[str, ...] = ()) -> None:
+        self._index = device.index
         self._function = _module(device.index, arch_of(device), source, options).get_function(name)
 
     def __call__(self, grid: int, block: int, *arguments: Any) -> None:
@@ -51,21 +51,20 @@ class CudaKernel:
         import torch
 
         passed = tuple(_argument(argument) for argument in arguments)
-        with cupy.cuda.ExternalStream(torch.cuda.current_stream().cuda_stream):
-            self._function((grid,), (block,), passed)
+        stream = cupy.cuda.ExternalStream(torch.cuda.current_stream(self._index).cuda_stream)
+        with cupy.cuda.Device(self._index):
+            self._function((grid, 1, 1), (block, 1, 1), passed, stream=stream)
 
 
 @lru_cache(maxsize=64)
 def _module(index: int, arch: str, source: str, options: tuple[str, ...]) -> Any:
+    """Machine code loaded into the device's primary context, which must outlive its kernels."""
     import cupy
 
-    cubin = compile_cuda(read_source(source), arch, name=source, options=options)
-    with tempfile.NamedTemporaryFile(suffix=".cubin") as file, cupy.cuda.Device(index):
-        file.write(cubin)
-        file.flush()
-        module = cupy.RawModule(path=file.name)
-        module.compile()  # loads it; the file may go
-        return module
+    module = cupy.cuda.function.Module()
+    with cupy.cuda.Device(index):
+        module.load(compile_cuda(read_source(source), arch, name=source, options=options))
+    return module
 
 
 def _argument(value: Any) -> Any:
