@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
 from quantroof.errors import EnvironmentMissing, UsageError
 from quantroof.gate.contract import Contract
+from quantroof.gate.mix import Follows
 from quantroof.gate.times import Key
 from quantroof.records.lines import AnchorName, parsed_case
 
@@ -21,7 +22,6 @@ SCHEMA = "quantroof-baseline/1"
 MIN_RUNS = 5
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
-Follows = Literal["gemm", "copy", "both"]
 _SEPARATOR = " "  # between case and kernel: neither contains a blank
 
 

@@ -11,17 +11,16 @@ import numpy as np
 from quantroof.errors import UsageError
 from quantroof.gate import baseline as files
 from quantroof.gate.band import learn, moderated, process_spread, run_statistic
-from quantroof.gate.baseline import MIN_RUNS, AnchorBand, Baseline, CaseBand, Follows
+from quantroof.gate.baseline import MIN_RUNS, AnchorBand, Baseline, CaseBand
 from quantroof.gate.contract import contract_of, machine_breaches, require_same_method
 from quantroof.gate.distributions import Array
-from quantroof.gate.mix import Mixer, Weights
+from quantroof.gate.mix import Mixer, Weights, follows_of
 from quantroof.gate.times import ANCHORS, MIN_PROCESSES, Key, RunTimes
 from quantroof.records.lines import AnchorName
 
 MAX_RUNS = 20
 # The least that an anchor may move within a process: below it lies what clocks and timers do on any machine.
 MAY_MOVE = 0.01
-_MOVE_SPREADS = 4.0
 _SIGNIFICANT = 6
 COLLECT = "collect with quantroof run --processes 5 --anchors"
 
@@ -49,12 +48,12 @@ def learn_baseline(runs: Sequence[RunTimes], pairs: int) -> Baseline:
 
 
 def anchor_limit(moved: Sequence[float]) -> float:
-    """How far an anchor may move within a process, from how far it did: four spreads, one percent at least.
+    """How far an anchor may move within a process, from how far it did; one percent at least.
 
-    The spread is taken from the median move, which a few disturbed processes do not change: the median of
-    the absolute value of a normal variable is 0.6745 standard deviations.
+    Twice the 95th percentile: four standard deviations where the noise is normal, and more on a machine whose
+    noise has long tails.
     """
-    return max(MAY_MOVE, _MOVE_SPREADS * median(moved) / 0.6745)
+    return max(MAY_MOVE, 2 * float(np.quantile(moved, 0.95)))
 
 
 def rounded(value: float) -> float:
@@ -130,11 +129,7 @@ def _group(
             process=rounded(float(bands.process[i])),
             detectable=rounded(float(detectable[i])),
             runs=len(runs),
-            follows=_follows(weights[key]),
+            follows=follows_of(weights[key]),
         )
         for i, key in enumerate(keys)
     }
-
-
-def _follows(weights: Weights) -> Follows:
-    return "both" if len(weights) == 2 else next(iter(weights))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from quantroof.gate.times import RunTimes
 from quantroof.hwprofiles.roofline import arithmetic_intensity, ridge_point
 from quantroof.kernels.cases import Case
@@ -11,6 +13,7 @@ from quantroof.records.roofs import Roofs, datasheet_roofs, measured_roofs
 _EVEN = (1 / 3, 2 / 3)  # a case whose compute time is this share of compute + memory time follows both
 
 Weights = dict[AnchorName, float]
+Follows = Literal["gemm", "copy", "both"]
 
 
 class Mixer:
@@ -38,6 +41,11 @@ def weights_of(compute_share: float) -> Weights:
     if compute_share < _EVEN[0]:
         return {"copy": 1.0}
     return {"gemm": 1.0} if compute_share > _EVEN[1] else {"gemm": 0.5, "copy": 0.5}
+
+
+def follows_of(weights: Weights) -> Follows:
+    """The weights as one word."""
+    return "both" if len(weights) == 2 else next(iter(weights))
 
 
 def _compute_share(case: Case, roofs: Roofs) -> float | None:

@@ -75,10 +75,16 @@ def base_of_python(python: str, kernels: tuple[str, ...]) -> Side:
         return _side(f"base {python}", python, Path(neutral), kernels)
 
 
-def git(*arguments: str) -> str:
-    """Run git where we stand and return what it says; UsageError with its own message where it refuses."""
+def git(*arguments: str, folder: Path | None = None) -> str:
+    """Run git in a folder, by default where we stand; UsageError with its own message where it refuses."""
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S607
+        done = subprocess.run(
+            ["git", *arguments],  # noqa: S607 - the user's own git
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     except OSError:
         raise EnvironmentMissing("git is not installed", hint="it reads the base revision") from None
     if done.returncode:

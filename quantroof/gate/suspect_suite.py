@@ -23,10 +23,20 @@ def suspect_suite(keys: Iterable[Key], times: RunTimes) -> str:
     except QuantroofError:
         limits = Limits()
     lines = [f'schema = "{SCHEMA}"', 'name = "suspects"', "[limits]"]
-    lines += [f"{name} = {value}" for name, value in msgspec.structs.asdict(limits).items()]
+    lines += [f"{name} = {value!r}" for name, value in _changed(limits).items()]
     for case_id in dict.fromkeys(case for case, _ in keys):
         lines += _sweep(parsed_case(case_id))
     return "\n".join(lines) + "\n"
+
+
+def _changed(limits: Limits) -> dict[str, int | float]:
+    """The numbers that are not the default: a base that is older may not know every limit."""
+    default = msgspec.structs.asdict(Limits())
+    return {
+        name: value
+        for name, value in msgspec.structs.asdict(limits).items()
+        if value != default[name] and isinstance(value, int | float) and not isinstance(value, bool)
+    }
 
 
 def _sweep(case: Case) -> list[str]:

@@ -29,9 +29,11 @@ def build(problem):
     import torch
 
     x = problem.arriving
-    rows = round(EXTRA * problem.case.n)
+    more, rows = int(EXTRA), round(EXTRA % 1 * problem.case.n)
 
     def call(w):
+        for _ in range(more):
+            torch.nn.functional.linear(x, w)
         if rows:
             torch.nn.functional.linear(x, w[:rows])
         return torch.nn.functional.linear(x, w)

@@ -192,7 +192,7 @@ def test_expired_and_unused_waivers_are_errors(
 
 
 def test_a_floor_under_the_roof_holds_whatever_the_baseline_says(baseline: Baseline, now: Run) -> None:
-    """The simulated kernels reach 75 to 98 % of the measured roof: 70 % holds, 99 % fails the best kernels."""
+    """The simulated kernels reach 75 to 98 % of the measured roof: 70 % holds, 99 % fails the best."""
     judge = _judge(baseline, now)
     held = hold_floors(judge.verdicts, made.times(now), {"bf16": 0.70})
     failed = hold_floors(judge.verdicts, made.times(now), {"bf16": 0.99})

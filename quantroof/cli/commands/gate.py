@@ -197,10 +197,8 @@ def _baseline(path: Path, revision: str | None) -> Baseline:
 
     if revision is None:
         return baseline.read(path)
-    folder = path.resolve().parent
-    return baseline.parse(
-        git("-C", str(folder), "show", f"{revision}:./{path.name}").encode(), _baseline_name(path, revision)
-    )
+    text = git("show", f"{revision}:./{path.name}", folder=path.resolve().parent)
+    return baseline.parse(text.encode(), _baseline_name(path, revision))
 
 
 def _baseline_name(path: Path, revision: str | None) -> str:

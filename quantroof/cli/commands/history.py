@@ -1,0 +1,101 @@
+"""`quantroof history`: how every case developed over many runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from quantroof.cli.output import echo_json, json_option
+from quantroof.errors import UsageError
+
+if TYPE_CHECKING:
+    from quantroof.gate.history import Trend
+
+_FILE = "run.jsonl"
+
+
+@click.command("history", short_help="Trends of every case over many runs, with change points.")
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.option("--store", type=click.Path(path_type=Path), help="Parquet file that keeps what was added.")
+@click.option("--device", help="Which device of the runs, where they have several.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Write an HTML file with the trends.")
+@click.option("--changes", is_flag=True, help="Only cases with a change point.")
+@json_option
+def command(
+    *,
+    folders: tuple[Path, ...],
+    store: Path | None,
+    device: str | None,
+    plot: Path | None,
+    changes: bool,
+    as_json: bool,
+) -> None:
+    """Read every run below FOLDERS, add it to the store, and print how each case developed.
+
+    Values are anchored where the runs have anchors (`quantroof run --anchors`): what the machine did is
+    divided out. A change point is a level that moved by 2 % or more and stayed.
+    """
+    from quantroof.gate.history import trends
+    from quantroof.gate.times import run_times
+    from quantroof.records.directory import read_run
+
+    if not folders and (store is None or not store.exists()):
+        raise UsageError("no runs to read", hint="name folders with runs, or a --store that exists")
+    runs = [run_times(read_run(path), device) for path in _run_folders(folders)]
+    found = trends(runs, store)
+    shown = [trend for trend in found if trend.changes or not changes]
+    if plot is not None:
+        _write_plot(shown, plot)
+    if as_json:
+        echo_json("history", {"trends": [_document(trend) for trend in shown]})
+        return
+    for line in _lines(shown):
+        click.echo(line)
+
+
+def _run_folders(folders: tuple[Path, ...]) -> list[Path]:
+    found = [file.parent for folder in folders for file in sorted(folder.rglob(_FILE))]
+    if folders and not found:
+        raise UsageError(f"no {_FILE} below", where=", ".join(map(str, folders)))
+    return found
+
+
+def _lines(trends: list[Trend]) -> Iterator[str]:
+    yield f"{'runs':>4}  {'first ns':>10}  {'last ns':>10}  {'anchored':>8}  case"
+    for trend in trends:
+        moved = "; ".join(f"{point.change:+.1%} from {trend.runs[point.index]}" for point in trend.changes)
+        change = float(trend.relative[-1]) - 1
+        numbers = f"{len(trend.runs):>4}  {trend.ns[0]:>10.6g}  {trend.ns[-1]:>10.6g}  {change:>+8.1%}"
+        yield f"{numbers}  {trend.label}{f': {moved}' if moved else ''}"
+
+
+def _document(trend: Trend) -> dict[str, Any]:
+    return {
+        "device": trend.device,
+        "suite": trend.suite,
+        "mode": trend.mode,
+        "case": trend.key[0],
+        "kernel": trend.key[1],
+        "runs": list(trend.runs),
+        "git": list(trend.git),
+        "ns": trend.ns.tolist(),
+        "relative": trend.relative.tolist(),
+        "changes": [
+            {"run": trend.runs[point.index], "change": point.change, "p": point.p} for point in trend.changes
+        ],
+    }
+
+
+def _write_plot(trends: list[Trend], target: Path) -> None:
+    from quantroof.errors import EnvironmentMissing
+    from quantroof.gate.trend_plot import trend_page
+
+    page = trend_page(trends, simulated=any(trend.device.startswith("SIMULATED") for trend in trends))
+    try:
+        target.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(target)) from None
+    click.echo(str(target), err=True)

@@ -1,0 +1,73 @@
+"""Change points of a series: where its level moved for good. Binary segmentation with a robust scale."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantroof.gate.distributions import Array, t_tail
+
+P_VALUE = 0.001
+MAGNITUDE = 0.02
+MIN_SEGMENT = 3
+_NORMAL_MAD = 0.6745  # median of the absolute value of a standard normal variable
+_VALUES_A_FREEDOM = 2  # the median step is about half as efficient as the standard deviation
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePoint:
+    """From `index` on the level is `change` (relative) away from what it was; `p` of that by chance."""
+
+    index: int
+    change: float
+    p: float
+
+
+def change_points(
+    log_values: Array, p_value: float = P_VALUE, magnitude: float = MAGNITUDE
+) -> tuple[ChangePoint, ...]:
+    """The change points of a series of log values, in order.
+
+    Each segment is split where the difference of means on both sides is largest against the noise, as long
+    as its p, times the number of places tried (Bonferroni), is below `p_value` and the medians differ by
+    `magnitude`. A segment has three values at least: fewer cannot tell a level from an outlier.
+    """
+    if len(log_values) < 2 * MIN_SEGMENT:
+        return ()
+    noise = step_noise(log_values)
+    found: list[ChangePoint] = []
+    waiting = [(0, len(log_values))]
+    while waiting:
+        start, end = waiting.pop()
+        best = _best_split(log_values[start:end], noise, len(log_values) // _VALUES_A_FREEDOM)
+        if best is None or best.p > p_value or abs(best.change) < magnitude:
+            continue
+        split = start + best.index
+        found.append(ChangePoint(split, best.change, best.p))
+        waiting += [(start, split), (split, end)]
+    return tuple(sorted(found, key=lambda point: point.index))
+
+
+def step_noise(values: Array) -> float:
+    """Standard deviation of a series about its levels, from the median step between neighbours.
+
+    A change of level is one large step among many, so it does not enter, as it would a pooled variance.
+    """
+    return max(float(np.median(np.abs(np.diff(values)))) / (_NORMAL_MAD * math.sqrt(2)), 1e-9)
+
+
+def _best_split(values: Array, noise: float, freedom: int) -> ChangePoint | None:
+    places = range(MIN_SEGMENT, len(values) - MIN_SEGMENT + 1)
+    tried = [_split(values, place, noise, freedom, len(places)) for place in places]
+    return min(tried, key=lambda point: point.p, default=None)
+
+
+def _split(values: Array, place: int, noise: float, freedom: int, places: int) -> ChangePoint:
+    before, after = values[:place], values[place:]
+    error = noise * math.sqrt(1 / len(before) + 1 / len(after))
+    t = abs(float(after.mean() - before.mean())) / error
+    p = 2 * float(t_tail(np.array([t]), freedom)[0])
+    change = math.expm1(float(np.median(after) - np.median(before)))
+    return ChangePoint(place, change, min(1.0, p * places))

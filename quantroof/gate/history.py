@@ -1,0 +1,173 @@
+"""History: process medians of many runs in a Parquet file, as trends of anchored values.
+
+A row is one process of one case of one run with the anchors taken beside it. Rows of a run are replaced when
+it is added again, so a store can be fed the same folder every night.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.gate.band import run_statistic
+from quantroof.gate.change_points import ChangePoint, change_points
+from quantroof.gate.distributions import Array
+from quantroof.gate.mix import Mixer, follows_of
+from quantroof.gate.times import ANCHORS, Key, RunTimes
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection as Connection
+
+_COLUMNS = {
+    "run": "VARCHAR",
+    "started_at": "VARCHAR",
+    "git": "VARCHAR",
+    "device": "VARCHAR",
+    "suite": "VARCHAR",
+    "mode": "VARCHAR",
+    "simulated": "BOOLEAN",
+    "case_id": "VARCHAR",
+    "kernel": "VARCHAR",
+    "follows": "VARCHAR",
+    "process": "INTEGER",
+    "ns": "DOUBLE",
+    "gemm_ns": "DOUBLE",
+    "copy_ns": "DOUBLE",
+}
+_SERIES = """
+    SELECT device, suite, mode, case_id, kernel, started_at, run, git,
+           list(CASE WHEN gemm_ns IS NULL OR copy_ns IS NULL THEN ln(ns)
+                WHEN follows = 'gemm' THEN ln(ns) - ln(gemm_ns)
+                WHEN follows = 'copy' THEN ln(ns) - ln(copy_ns)
+                ELSE ln(ns) - (ln(gemm_ns) + ln(copy_ns)) / 2 END ORDER BY process),
+           list(ln(ns) ORDER BY process)
+    FROM rows GROUP BY ALL ORDER BY device, suite, mode, case_id, kernel, started_at, run
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """One case over runs, oldest first. `relative` is its anchored time over its first, `ns` the raw time."""
+
+    device: str
+    suite: str
+    mode: str
+    key: Key
+    runs: tuple[str, ...]
+    started_at: tuple[str, ...]
+    git: tuple[str | None, ...]
+    relative: Array
+    ns: Array
+    changes: tuple[ChangePoint, ...]
+
+    @property
+    def label(self) -> str:
+        """Device, case and kernel."""
+        return f"{self.device}, {self.key[0]} {self.key[1]}"
+
+
+def trends(runs: Sequence[RunTimes], store: Path | None = None) -> list[Trend]:
+    """Every case's trend over the runs and the rows of a Parquet file, which then holds both.
+
+    EnvironmentMissing without DuckDB, UsageError for a store that is none and for simulated beside real runs.
+    """
+    with _duckdb().connect() as connection:
+        columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
+        connection.execute(f"CREATE TABLE rows ({columns})")
+        if store is not None and store.exists():
+            _load(connection, store)
+        _add(connection, runs)
+        kinds = connection.execute("SELECT DISTINCT simulated FROM rows").fetchall()
+        if len(kinds) > 1:
+            raise UsageError("simulated and measured runs share no history")
+        if store is not None:
+            _save(connection, store)
+        return _series(connection)
+
+
+def _duckdb() -> ModuleType:
+    try:
+        import duckdb
+    except ImportError:
+        hint = "pip install 'quantroof[store]'"
+        raise EnvironmentMissing("history needs DuckDB, which is not installed", hint=hint) from None
+    return duckdb
+
+
+def _load(connection: Connection, store: Path) -> None:
+    names = ", ".join(_COLUMNS)
+    try:
+        connection.execute(f"INSERT INTO rows SELECT {names} FROM read_parquet(?)", [str(store)])  # noqa: S608
+    except _duckdb().Error as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"not a history that this version reads: {reason}", where=str(store)) from None
+
+
+def _add(connection: Connection, runs: Sequence[RunTimes]) -> None:
+    import pandas as pd
+
+    for times in runs:
+        connection.execute("DELETE FROM rows WHERE run = ?", [times.run.info.run_id])
+    rows = pd.DataFrame([row for times in runs for row in _rows(times)], columns=list(_COLUMNS))
+    connection.register("fresh", rows)
+    connection.execute("INSERT INTO rows SELECT * FROM fresh")
+
+
+def _rows(times: RunTimes) -> Iterator[tuple[object, ...]]:
+    info, mixer = times.run.info, Mixer(times)
+    settings = info.settings
+    common = (info.run_id, info.started_at, info.git, times.device.name, info.suite)
+    for (case, kernel), by_process in sorted(times.log_ns.items()):
+        follows = follows_of(mixer.weights(case))
+        for process, log_ns in sorted(by_process.items()):
+            level = times.anchoring.level.get(process, {})
+            anchors = (math.exp(level[name]) if name in level else None for name in ANCHORS)
+            mode = str(settings.get("mode", "burst"))
+            yield (*common, mode, info.simulated, case, kernel, follows, process, math.exp(log_ns), *anchors)
+
+
+def _save(connection: Connection, store: Path) -> None:
+    """Write beside the store and move it into place, so that a full disk leaves the old one."""
+    fresh = store.with_name(f"{store.name}.new")
+    try:
+        store.parent.mkdir(parents=True, exist_ok=True)
+        ordered = connection.sql("SELECT * FROM rows ORDER BY started_at, run, case_id, kernel, process")
+        ordered.write_parquet(str(fresh), compression="zstd")
+        fresh.replace(store)
+    except (_duckdb().Error, OSError) as error:
+        raise EnvironmentMissing(f"cannot be written: {error}", where=str(store)) from None
+
+
+def _series(connection: Connection) -> list[Trend]:
+    found = []
+    for names, group in groupby(connection.execute(_SERIES).fetchall(), key=lambda row: row[:5]):
+        rows = list(group)
+        log_relative = np.array([_statistic(row[8]) for row in rows])
+        device, suite, mode, case, kernel = names
+        found.append(
+            Trend(
+                device=device,
+                suite=suite,
+                mode=mode,
+                key=(case, kernel),
+                runs=tuple(row[6] for row in rows),
+                started_at=tuple(row[5] for row in rows),
+                git=tuple(row[7] for row in rows),
+                relative=np.exp(log_relative - log_relative[0]),
+                ns=np.exp([_statistic(row[9]) for row in rows]),
+                changes=change_points(log_relative),
+            )
+        )
+    return found
+
+
+def _statistic(log_values: list[float]) -> float:
+    return float(run_statistic(np.array([log_values]))[0])

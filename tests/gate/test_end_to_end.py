@@ -1,0 +1,88 @@
+"""`gate check` with a real git worktree and fresh processes of two source trees, on the simulated device."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.gate.lab import CpuLab, SimulatedLab
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> SimulatedLab:
+    """A repository with a learned baseline, committed with it."""
+    made = SimulatedLab(tmp_path_factory.mktemp("lab"))
+    done = made.calibrate(6)
+    assert done.code == 0, done.err
+    kept = made.repository / "baseline.json"
+    made.baseline.rename(kept)
+    made.baseline = kept
+    made.commit()
+    return made
+
+
+def test_a_slowdown_is_confirmed_against_the_commit(lab: SimulatedLab) -> None:
+    """5 % slower in the working tree: exit 1, both sides' hashes recorded, and no worktree left behind."""
+    lab.slow_down(0.05)
+    run = lab.measure("slow", 100)
+    done = lab.check(run, "--confirm-against", "HEAD", "--base-ref", "HEAD", "--pairs", "6")
+
+    assert done.code == 1, done.err
+    found = done.document
+    assert found["simulated"] is True
+    assert [(j["verdict"], j["stage"]) for j in found["judgements"]] == [("slower", "A/B")]
+    assert found["judgements"][0]["low"] < 0.05 < found["judgements"][0]["high"]
+    base, ours = (found["sources"][name]["torch.linear"] for name in ("base HEAD", "candidate"))
+    assert base != ours
+    trees = subprocess.run(
+        ["git", "worktree", "list"], cwd=lab.repository, capture_output=True, text=True, check=True
+    )
+    assert len(trees.stdout.splitlines()) == 1
+
+
+def test_equal_sources_are_not_compared(lab: SimulatedLab) -> None:
+    """The machine is slower, the kernel is the base's own: no A/B, undecided, and the reason says so."""
+    lab.slow_down(0.05)
+    kernel = "quantroof/kernels/linear/torch_dense.py"
+    subprocess.run(["git", "checkout", "-q", "HEAD", "--", kernel], cwd=lab.repository, check=True)
+    done = lab.check(lab.measure("same", 200), "--confirm-against", "HEAD", "--pairs", "6")
+
+    assert done.code == 4, done.err
+    assert "no A/B" in done.document["remarks"][-1]
+    assert "its source is the base's own" in done.document["judgements"][0]["reason"]
+
+
+def test_a_baseline_changed_by_the_change_is_not_the_judge(lab: SimulatedLab) -> None:
+    """--base-ref reads the committed file, whatever the working tree says."""
+    text = lab.baseline.read_text()
+    lab.baseline.write_text("{}")
+    try:
+        done = lab.check(lab.measure("base-ref", 300), "--base-ref", "HEAD", "--no-measure")
+    finally:
+        lab.baseline.write_text(text)
+
+    assert done.code in (0, 4), done.err
+    assert done.document["baseline"].endswith("of HEAD")
+
+
+@pytest.mark.slow
+def test_a_real_kernel_of_ones_own_goes_through_both_sides(tmp_path: Path) -> None:
+    """On the real CPU: a kernel that computes four times is confirmed against the committed one."""
+    lab = CpuLab(tmp_path, ((512, 512),), (32,))
+    policy = tmp_path / "gate.toml"
+    policy.write_text('schema = "quantroof-gate/1"\n[environment]\nforeign_load_share = 1.0\n')
+    runs = [lab.measure(f"run-{seed}", seed, processes=3) for seed in range(5)]
+    learned = lab.quantroof("gate", "baseline", "update", *runs, "--out", lab.baseline, "--policy", policy)
+    if learned.code == 3:
+        pytest.skip(f"this machine is too restless: {learned.err}")
+    lab.slow_down(3.0)
+    run = lab.measure("slow", 50, processes=3)
+    done = lab.check(run, "--confirm-against", "HEAD", "--pairs", "6", "--policy", policy)
+    if done.code == 3:
+        pytest.skip(f"this machine is too restless: {done.out}")
+
+    assert done.code in (1, 4), done.err
+    assert done.document["judgements"][0]["verdict"] in ("slower", "undecided")
+    assert done.document["sources"]["base HEAD"] != done.document["sources"]["candidate"]

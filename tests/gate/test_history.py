@@ -1,0 +1,129 @@
+"""History: trends on anchored values, change points, the Parquet store, the plot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from quantroof.cli.main import main
+from quantroof.gate.change_points import change_points
+from quantroof.gate.history import Trend, trends
+from quantroof.records.directory import Run
+from quantroof.records.lines import Anchor, Measurement
+from tests.gate import made
+
+_KEY = ("gemm/bf16-bf16-bf16/m16-n4096-k4096", "torch.linear")
+
+
+def _machine(run: Run, share: float) -> Run:
+    """The run on a machine that is slower as a whole: cases and anchors alike."""
+    drifted = made.changed(run, lambda line: made.slower(line, share))
+    drifted.info = run.info
+    drifted.anchors = [_slower_anchor(anchor, share) for anchor in run.anchors]
+    return drifted
+
+
+def _slower_anchor(anchor: Anchor, share: float) -> Anchor:
+    assert anchor.timing is not None
+    samples = tuple(value * (1 + share) for value in anchor.timing.samples_ns)
+    return msgspec.structs.replace(anchor, timing=msgspec.structs.replace(anchor.timing, samples_ns=samples))
+
+
+def _dated(run: Run, day: int) -> Run:
+    run.info = msgspec.structs.replace(run.info, started_at=f"2026-11-{day:02d}T02:00:00+00:00")
+    return run
+
+
+def _case(found: list[Trend]) -> Trend:
+    return next(trend for trend in found if trend.key == _KEY)
+
+
+def test_a_step_is_found_where_it_happened() -> None:
+    """3 % from the 8th of 14 values on, with 0.5 % noise: one change point, there, of that size."""
+    random = np.random.default_rng(11)
+    values = random.normal(0, 0.005, 14)
+    values[7:] += np.log1p(0.03)
+    found = change_points(values)
+
+    assert [point.index for point in found] == [7]
+    assert found[0].change == pytest.approx(0.03, abs=0.006)
+
+
+def test_two_steps_are_two_change_points() -> None:
+    """Up and down again: both are found, in order."""
+    values = np.random.default_rng(5).normal(0, 0.003, 24)
+    values[8:16] += 0.05
+
+    assert [point.index for point in change_points(values)] == [8, 16]
+
+
+def test_noise_alone_hardly_ever_changes() -> None:
+    """Of 500 series of 30 values without a step at most 2 have a change point."""
+    random = np.random.default_rng(3)
+
+    assert sum(bool(change_points(random.normal(0, 0.01, 30))) for _ in range(500)) <= 2
+
+
+def test_one_outlier_is_no_change() -> None:
+    """A single value 10 % off is no level."""
+    values = np.random.default_rng(7).normal(0, 0.003, 20)
+    values[10] += 0.10
+
+    assert change_points(values) == ()
+
+
+def test_a_slow_case_shows_and_a_slow_machine_does_not(history: list[Run]) -> None:
+    """A case slowed by 4 % from the sixth run on has its change point; a machine slowed by 10 % none."""
+
+    def slow(line: Measurement) -> Measurement:
+        return made.slower(line, 0.04) if (line.case, line.kernel) == _KEY else line
+
+    case = [made.changed(run, slow) if i >= 5 else run for i, run in enumerate(history)]
+    machine = [_machine(run, 0.10) if i >= 5 else run for i, run in enumerate(history)]
+    found = trends([made.times(run) for run in (_dated(r, i + 1) for i, r in enumerate(case))])
+    same = trends([made.times(run) for run in (_dated(r, i + 1) for i, r in enumerate(machine))])
+
+    assert [point.index for point in _case(found).changes] == [5]
+    assert [trend for trend in found if trend.changes] == [_case(found)]
+    assert [trend for trend in same if trend.changes] == []
+    assert _case(same).ns[-1] / _case(same).ns[0] == pytest.approx(1.10, abs=0.02)
+
+
+def test_a_store_keeps_runs_once(
+    history: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same folder twice is the same history; without folders the store speaks for itself."""
+    store, plot = tmp_path / "history.parquet", tmp_path / "trends.html"
+    folder = history[0].path.parent.parent
+    documents = []
+    for arguments in ([folder], [folder, "--plot", plot], []):
+        with pytest.raises(SystemExit) as ended:
+            main(["history", *map(str, arguments), "--store", str(store), "--json"])
+        assert not ended.value.code
+        documents.append(json.loads(capsys.readouterr().out))
+
+    assert documents[0] == documents[1] == documents[2]
+    assert {len(trend["runs"]) for trend in documents[0]["trends"]} == {10}
+    assert "SIMULATED: anchored time" in plot.read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"no parquet", "not a history that this version reads"), (None, "no runs to read")],
+)
+def test_a_store_that_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, words: str
+) -> None:
+    """Garbage and nothing at all: exit 2 with the reason."""
+    store = tmp_path / "history.parquet"
+    if content is not None:
+        store.write_bytes(content)
+    with pytest.raises(SystemExit) as ended:
+        main(["history", "--store", str(store)])
+
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
