@@ -13,8 +13,8 @@ from quantroof.bench.settings import Wishes
 from quantroof.bench.suite import Suite, load, parse
 from quantroof.bench.team import Lane, Observer, Team
 from quantroof.errors import QuantroofError, UsageError
-from quantroof.hwprofiles import catalog
-from quantroof.hwprofiles.types import Device
+from quantroof.hwprofiles import catalog, derive
+from quantroof.hwprofiles.types import Device, HardwareProfile
 from quantroof.kernels.registry import Kernel
 from quantroof.kernels.sources import kernel_sources
 from quantroof.records.directory import Run, RunWriter, read_run
@@ -56,7 +56,7 @@ def new_job(wishes: Wishes, devices: tuple[Device, ...], command: tuple[str, ...
         raise UsageError("simulated and real devices cannot share a run", hint="run them one after the other")
     suite, text = load(wishes.suite)
     plans = _plans(suite, devices, wishes, wishes.suite)
-    profiles = {d.id: p for d in devices if (p := catalog.match(d)) is not None}
+    profiles = {d.id: p for d in devices if (p := _profile(d)) is not None}
     info = RunInfo(
         schema=SCHEMA,
         run_id=provenance.new_run_id(),
@@ -126,6 +126,17 @@ def open_again(directory: Path, detected: tuple[Device, ...]) -> tuple[Job, RunW
 def _kernels(plans: tuple[DevicePlan, ...]) -> list[Kernel]:
     found = {kernel.name: kernel for plan in plans for planned in plan.cases for kernel in planned.kernels}
     return list(found.values())
+
+
+def _profile(device: Device) -> HardwareProfile | None:
+    """The catalog's profile, else one derived by formula for a GPU; None where neither can be."""
+    found = catalog.match(device)
+    if found is not None or device.kind != "cuda":
+        return found
+    try:
+        return derive.profile(device)
+    except UsageError:
+        return None
 
 
 def _plans(suite: Suite, devices: tuple[Device, ...], wishes: Wishes, where: str) -> tuple[DevicePlan, ...]:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantroof.bench.plan import DevicePlan
-from quantroof.errors import UsageError
 from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.roofline import attainable_seconds
 from quantroof.hwprofiles.types import HardwareProfile
@@ -230,7 +229,4 @@ class SimulatedRun:
 
 def simulated_profile(profile_id: str) -> HardwareProfile:
     """The profile to simulate; UsageError with the known ones for an unknown id."""
-    try:
-        return catalog.profile(profile_id)
-    except KeyError:
-        raise UsageError(f"no profile '{profile_id}' to simulate") from None
+    return catalog.profile(profile_id)

@@ -65,10 +65,23 @@ def roofline_figure(subjects: list[Subject]) -> go.Figure:
         top = max((rate for roofs in bases.values() if roofs for rate in roofs.matrix.values()), default=None)
         for basis, roofs in bases.items():
             if roofs is not None:
-                source = "simulated" if basis == "measured" and subject.run.info.simulated else BASES[basis]
-                given = {"subject": index, "label": subject.label, "basis": basis, "source": source}
+                given = {
+                    "subject": index,
+                    "label": subject.label,
+                    "basis": basis,
+                    "source": _source(subject, basis),
+                }
                 _add_roofs(figure, given, roofs, top, low, high)
     return figure
+
+
+def _source(subject: Subject, basis: str) -> str:
+    """What a roof of a subject rests on, in words."""
+    if basis == "measured" and subject.run.info.simulated:
+        return "simulated"
+    if basis == "datasheet" and subject.profile is not None and subject.profile.origin == "derived":
+        return "derived by formula"
+    return BASES[basis]
 
 
 def share_figure(subjects: list[Subject]) -> go.Figure:

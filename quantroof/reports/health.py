@@ -83,7 +83,8 @@ def ceiling_rows(subjects: list[Subject]) -> list[CeilingRow]:
             and other.device.name == subject.device.name
             and other.run.info.simulated == subject.run.info.simulated
         ]  # fmt: skip
-        sheet = subject.datasheet
+        derived = subject.profile is not None and subject.profile.origin == "derived"
+        sheet = None if derived else subject.datasheet  # a formula's guess is no floor to fail a GPU by
         for quantity, own in (("bandwidth", subject.measured.bandwidth), ("matrix", subject.measured.matrix)):
             for name, reached in own.items():
                 beside = [r for r in (_rate(other, quantity, name) for other in siblings) if r is not None]

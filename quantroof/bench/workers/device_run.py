@@ -63,7 +63,7 @@ class DeviceRun:
         try:
             for reply in self._ready().ask(request, _CEILING_TIMEOUT_S):
                 assert isinstance(reply, protocol.Found)
-                self._emit(reply.ceiling)
+                self._emit(replace(reply.ceiling, device=self._plan.device.id))
         except WorkerLost as error:
             self._bury()
             self._emit(
@@ -84,7 +84,7 @@ class DeviceRun:
         try:
             for reply in self._ready().ask(protocol.MeasureAnchors(moment=moment), _ANCHOR_TIMEOUT_S):
                 assert isinstance(reply, protocol.Anchored)
-                self._emit(replace(reply.anchor, process=self._plan.process))
+                self._emit(replace(reply.anchor, device=self._plan.device.id, process=self._plan.process))
         except WorkerLost:
             self._bury()
 
@@ -112,7 +112,8 @@ class DeviceRun:
 
     def _placed(self, line: Measurement) -> Measurement:
         """The line with its place in the run, which the worker does not know."""
-        return replace(line, process=self._plan.process, concurrent=self._plan.concurrent)
+        plan = self._plan
+        return replace(line, device=plan.device.id, process=plan.process, concurrent=plan.concurrent)
 
     def _bury(self) -> None:
         """Drop the worker, and end the run if that is why it died."""

@@ -13,6 +13,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 
 import msgspec
+from msgspec.structs import replace
 
 from quantroof.bench.settings import Settings
 from quantroof.bench.workers import protocol
@@ -31,6 +32,16 @@ class ContextLost(WorkerLost):
     """The worker reported its case, and that its CUDA context is gone: only the process must be replaced."""
 
 
+def visible_only(device: Device) -> dict[str, str]:
+    """Environment in which a CUDA program sees this device alone, as its first.
+
+    A process can use one MIG slice only, and a context on a neighbour would take memory there.
+    """
+    if device.kind != "cuda" or device.uuid is None:
+        return {}
+    return {"CUDA_VISIBLE_DEVICES": device.uuid}
+
+
 class Worker:
     """One worker process of a device. Use as a context manager; it is killed at the end."""
 
@@ -41,11 +52,13 @@ class Worker:
             [sys.executable, "-m", "quantroof.bench.workers.worker", str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
+            env=os.environ | visible_only(device),
             start_new_session=True,  # a Ctrl-C at the terminal reaches the run only
         )
         theirs.close()
         self._connection = Connection(ours.detach())
-        self._connection.send_bytes(protocol.encode(protocol.Setup(device=device, settings=settings)))
+        alone = device if device.uuid is None else replace(device, index=0)
+        self._connection.send_bytes(protocol.encode(protocol.Setup(device=alone, settings=settings)))
         self._await_hello()
 
     def ask(self, request: protocol.Request, timeout_s: float) -> Iterator[protocol.Answer]:

@@ -71,6 +71,7 @@ def _libraries(detection: Detection, installed: dict[str, str]) -> list[Check]:
     if not detection.gpus:
         return []
     from quantroof.hwprofiles.torch_join import join_with_torch
+    from quantroof.kernels.registry import load
 
     _, remarks = join_with_torch(detection.devices)
     checks = [Check(level="warn", code="torch", text=text) for text in remarks]
@@ -78,6 +79,9 @@ def _libraries(detection: Detection, installed: dict[str, str]) -> list[Check]:
         if not any(package.startswith(name) for package in installed):
             text = f"{name} is not installed: its kernels are skipped"
             checks.append(Check(level="note", code=name, text=text, hint="pip install 'quantroof[gpu]'"))
+    for module, reason in load().broken.items():
+        text = f"the kernels of {module.rpartition('.')[2]} are left out: {reason}"
+        checks.append(Check(level="note", code="kernels", text=text))
     return checks
 
 

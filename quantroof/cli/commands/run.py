@@ -140,9 +140,13 @@ def _devices(wishes: Wishes) -> tuple[Device, ...]:
 
 def _announce(job: Job) -> None:
     from quantroof.cli.plan_text import headline
+    from quantroof.kernels.registry import load
 
     for plan in job.plans:
         click.echo(headline(plan), err=True)
+    reasons = load().broken.values()
+    if reasons and any(plan.device.kind != "cpu" for plan in job.plans):
+        click.echo(f"kernels left out: {'; '.join(reasons)}", err=True)
     if job.info.simulated:
         click.echo("SIMULATED: no figure of this run was measured on any device", err=True)
 
