@@ -1,0 +1,238 @@
+"""The fleet's answer: every GPU with its grade and what speaks against it, nodes ranked, groups compared."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from quantroof.fleet.absolute import below_datasheet
+from quantroof.fleet.bounds import followed
+from quantroof.fleet.collection import Collection, Population, Times, Unit, matrix
+from quantroof.fleet.groups import GroupRow, Labels, compare_groups
+from quantroof.fleet.history import latest_and_past
+from quantroof.fleet.judge import (
+    CLASSES,
+    TESTS,
+    Scores,
+    again,
+    below_policy,
+    changed,
+    defective,
+    expected_below,
+    nanmedian,
+    refer,
+    score,
+)
+from quantroof.fleet.policy import MIN_SIBLINGS, Policy
+from quantroof.fleet.preflight import GRADES, Finding, preflight
+from quantroof.gate.distributions import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One GPU. `level` is log time beside its siblings by class (0.05: 5 % slower), `past` beside its own
+    past; None where not known. `findings` are the gravest first."""
+
+    unit: Unit
+    population: Population
+    level: dict[str, float | None]
+    past: dict[str, float | None]
+    slow_cases: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def grade(self) -> str:
+        """The gravest finding's grade, else healthy."""
+        return self.findings[0].grade if self.findings else "healthy"
+
+    @property
+    def worst(self) -> float:
+        """The slowest class, for ranking."""
+        return max((v for v in self.level.values() if v is not None), default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class PopulationSummary:
+    """GPUs alike: how many, how much they spread, and what share of healthy ones a floor would catch."""
+
+    population: Population
+    gpus: int
+    works: int
+    spread: dict[str, float]
+    expected_below: dict[str, float]
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Everything that is shown. GPUs and nodes come worst first."""
+
+    gpus: list[Judged]
+    populations: list[PopulationSummary]
+    groups: list[GroupRow]
+    problems: list[str]
+    policy: Policy
+
+    @property
+    def bad(self) -> list[Judged]:
+        """Those that a site would not give to a job."""
+        return [gpu for gpu in self.gpus if gpu.grade in ("failed", "defective", "below policy")]
+
+    def nodes(self) -> list[tuple[str, list[Judged]]]:
+        """GPUs by node, the node with the worst GPU first."""
+        found: dict[str, list[Judged]] = defaultdict(list)
+        for gpu in self.gpus:
+            found[gpu.unit.node].append(gpu)
+        return list(found.items())
+
+
+def analyse(
+    collection: Collection,
+    policy: Policy,
+    labels: Labels | None = None,
+    retest: Collection | None = None,
+    now: datetime | None = None,
+) -> Analysis:
+    """Judge the latest run of every GPU against its siblings, its own past and what it says of itself.
+
+    `retest` holds second measurements of suspects: what they do not bear out is dropped. GPUs of different
+    populations are never compared.
+    """
+    chosen = latest_and_past(collection.units, now or datetime.now(UTC))
+    times, again_times = collection.log_times(), None if retest is None else retest.log_times()
+    by_population: dict[Population, list[int]] = defaultdict(list)
+    for index in chosen.latest:
+        by_population[collection.units[index].population].append(index)
+    problems = [*collection.problems, *chosen.problems, *_mixed(by_population)]
+    gpus, summaries = [], []
+    for population, units in by_population.items():
+        judge = _PopulationJudge(collection, times, units, policy)
+        judge.against_past(chosen.past)
+        if retest is not None and again_times is not None:
+            judge.bear_out(retest, again_times)
+        gpus += judge.judged(population)
+        summaries.append(judge.summary(population))
+    gpus.sort(key=lambda g: (GRADES.index(g.findings[0].grade) if g.findings else len(GRADES), -g.worst))
+    groups = compare_groups([(g.unit, g.population, g.level) for g in gpus], labels)
+    return Analysis(gpus, summaries, groups, problems, policy)
+
+
+class _PopulationJudge:
+    """Judges GPUs of one population, step by step."""
+
+    def __init__(self, collection: Collection, times: Times, units: list[int], policy: Policy) -> None:
+        self._indices, self._policy, self._times = units, policy, times
+        self._units = [collection.units[i] for i in units]
+        self._remarks: list[str] = []
+        self._columns, self._log_ns = matrix(times, units)
+        self._works = works = [collection.works[i] for i in self._columns]
+        self._follows = followed(works, nanmedian(self._log_ns, 0)) if works else np.empty((0, 2))
+        self._reference = refer(self._log_ns, self._follows)
+        self._scores = score(self._log_ns, self._follows, self._reference, policy)
+        self._compared = len(units) >= MIN_SIBLINGS and bool(works)
+        self._defective = defective(self._scores, policy) & self._compared
+        self._below = below_policy(self._scores, policy) & self._compared
+        self._past = np.full((len(units), len(CLASSES)), np.nan)
+        self._slower = np.zeros((len(units), len(CLASSES)), dtype=bool)
+        self._retested = np.zeros(len(units), dtype=bool)
+
+    def against_past(self, past: dict[int, list[int]]) -> None:
+        """Compare with the median of each GPU's earlier runs, by index of its latest."""
+        table = np.full_like(self._log_ns, np.nan)
+        for row, index in enumerate(self._indices):
+            if index in past:
+                columns, earlier = matrix(self._times, past[index])
+                shared, mine, theirs = np.intersect1d(self._columns, columns, return_indices=True)
+                table[row, mine] = nanmedian(earlier[:, theirs], 0) if len(shared) else np.nan
+        self._past, self._slower = changed(self._log_ns, table, self._follows, self._policy)
+
+    def bear_out(self, retest: Collection, times: Times) -> None:
+        """Drop what a second measurement of a GPU does not show again."""
+        second = {unit.identity: i for i, unit in enumerate(retest.units)}
+        rows = [r for r, unit in enumerate(self._units) if unit.identity in second]
+        if not rows or not self._compared:
+            return
+        columns, table = matrix(times, [second[self._units[r].identity] for r in rows])
+        names = {retest.works[c].name: k for k, c in enumerate(columns)}
+        repeated = np.full((len(rows), len(self._columns)), np.nan)
+        for k, work in enumerate(self._works):
+            if (found := names.get(work.name)) is not None:
+                repeated[:, k] = table[:, found]
+        fresh = score(repeated, self._follows, self._reference, self._policy)
+        first = self._scores
+        borne = again(Scores(first.level[rows], first.slow_cases[rows], first.p[rows]), fresh, self._policy)
+        self._defective[rows] &= borne
+        self._below[rows] &= below_policy(fresh, self._policy)
+        self._retested[rows] = True
+
+    def judged(self, population: Population) -> list[Judged]:
+        """Every GPU with all that was found, the gravest first."""
+        found, self._remarks = preflight(self._units, self._policy)
+        absolute = below_datasheet(self._units, self._works, self._log_ns, self._policy)
+        made = []
+        for row, unit in enumerate(self._units):
+            findings = [*found[row], *filter(None, [absolute[row]]), *self._statistical(row)]
+            busy = [f for f in findings if f.grade == "not judged"]
+            if busy and not any(f.grade == "failed" for f in findings):
+                findings = busy
+            findings.sort(key=lambda f: GRADES.index(f.grade))
+            made.append(
+                Judged(
+                    unit, population, _named(self._scores.level[row]), _named(self._past[row]),
+                    int(self._scores.slow_cases[row].sum()), tuple(findings),
+                )
+            )  # fmt: skip
+        return made
+
+    def summary(self, population: Population) -> PopulationSummary:
+        """What was compared, and how well it could be."""
+        few = f"{len(self._units)} GPUs: fewer than {MIN_SIBLINGS}, not compared with siblings"
+        return PopulationSummary(
+            population, len(self._units), len(self._columns),
+            dict(zip(CLASSES, map(float, self._reference.spread), strict=True)),
+            dict(zip(CLASSES, map(float, expected_below(self._reference, self._policy)), strict=True)),
+            (*self._remarks, *([] if self._compared else [few])),
+        )  # fmt: skip
+
+    def _statistical(self, row: int) -> list[Finding]:
+        found = []
+        repeated = ", measured again" if self._retested[row] else ""
+        for test, name in enumerate(TESTS):
+            if self._defective[row, test]:
+                found.append(Finding("defective", name, self._defect_text(row, test) + repeated))
+        for c, name in enumerate(CLASSES):
+            if self._below[row, c]:
+                speed = math.exp(-self._scores.level[row, c])
+                text = f"{name} at {speed:.1%} of the siblings' median, the floor is {self._policy.floor:.0%}"
+                found.append(Finding("below policy", f"{name}_floor", text + repeated))
+            if self._slower[row, c]:
+                text = f"{name} {_percent(self._past[row, c])} against its own past"
+                found.append(Finding("defective", f"{name}_past", text))
+        return found
+
+    def _defect_text(self, row: int, test: int) -> str:
+        p = self._scores.p[row, test]
+        if test == len(CLASSES):
+            slow = int(self._scores.slow_cases[row].sum())
+            return f"{slow} of {len(self._columns)} cases slow beside the rest of this GPU (p = {p:.0e})"
+        return f"{CLASSES[test]} {_percent(self._scores.level[row, test])} against siblings (p = {p:.0e})"
+
+
+def _percent(level: float) -> str:
+    """A log time as a change of speed."""
+    return f"{math.exp(-level) - 1:+.1%}"
+
+
+def _named(levels: Array) -> dict[str, float | None]:
+    return {name: None if math.isnan(v) else float(v) for name, v in zip(CLASSES, levels, strict=True)}
+
+
+def _mixed(by_population: dict[Population, list[int]]) -> list[str]:
+    if len(by_population) < 2:
+        return []
+    parts = "; ".join(f"{population} ({len(units)})" for population, units in by_population.items())
+    return [f"{len(by_population)} kinds of runs, each judged by itself: {parts}"]

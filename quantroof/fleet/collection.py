@@ -1,0 +1,162 @@
+"""What a fleet analysis starts from: units (a device in a run), what they timed, and what else was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from quantroof.fleet.rows import Row
+from quantroof.gate.distributions import Array
+from quantroof.hwprofiles.types import Device
+
+_LOW_SHARE = 0.4  # as in gate.band.run_statistic
+_EARLIEST = datetime(2025, 1, 1, tzinfo=UTC)  # before any run of this schema
+DEVICE: msgspec.json.Decoder[Device] = msgspec.json.Decoder(Device)
+
+
+class Population(NamedTuple):
+    """GPUs that may be compared: one model, measured by one suite in one mode."""
+
+    model: str
+    suite: str
+    mode: str
+    cache: str
+    simulated: bool
+
+    def __str__(self) -> str:
+        kind = "SIMULATED " if self.simulated else ""
+        return f"{kind}{self.model}, suite {self.suite}, {self.mode}, {self.cache}"
+
+
+class Work(NamedTuple):
+    """One case and kernel, or a ceiling: what was timed."""
+
+    name: str
+    element: str
+    flops: int
+    bytes_moved: int
+
+
+@dataclass(slots=True)
+class Unit:
+    """One device in one run. Counts are of rows; `ecc_errors` of errors."""
+
+    run_id: str
+    started_at: str
+    node: str
+    device: Device
+    population: Population
+    rows: int = 0
+    faulty_clock: int = 0
+    ecc_errors: int = 0
+    xid: int = 0
+    foreign: int = 0
+    failed: int = 0
+    incorrect: int = 0
+
+    @property
+    def identity(self) -> str:
+        """What makes the GPU itself: its UUID, else its node and number."""
+        return self.device.uuid or f"{self.node} {self.device.id}"
+
+    @property
+    def label(self) -> str:
+        """`node-17 cuda:5`."""
+        return f"{self.node} {self.device.id}"
+
+    def started(self, now: datetime) -> datetime | None:
+        """When the run started by its node's clock, None where that clock must be wrong."""
+        try:
+            started = datetime.fromisoformat(self.started_at)
+        except ValueError:
+            return None
+        started = started if started.tzinfo else started.replace(tzinfo=UTC)
+        return started if _EARLIEST <= started <= now + timedelta(hours=1) else None
+
+
+Times = tuple[NDArray[np.intp], NDArray[np.intp], Array]
+"""Three parallel arrays: index of unit, index of work, and a process's median (ns) or its logarithm."""
+
+
+@dataclass(slots=True)
+class Collection:
+    """Units, works, and the median of every process in `chunks`, as indices into both."""
+
+    units: list[Unit] = field(default_factory=list)
+    works: list[Work] = field(default_factory=list)
+    chunks: list[Times] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """One line for each input that could not be used, or not wholly."""
+
+    def log_times(self) -> Times:
+        """One log time a unit and work, by the low order statistic of its processes."""
+        if not self.chunks:
+            return np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0)
+        unit, work, ns = (np.concatenate(arrays) for arrays in zip(*self.chunks, strict=True))
+        return low_processes(unit, work, np.log(ns))
+
+
+def matrix(times: Times, units: list[int]) -> tuple[NDArray[np.intp], Array]:
+    """Log times [units, works] of some units, NaN where absent; with the works that any of them has."""
+    unit, work, log_ns = times
+    position = np.full(max(int(unit.max(initial=-1)), *units, 0) + 1, -1)
+    position[units] = np.arange(len(units))
+    chosen = position[unit] >= 0
+    present, column = np.unique(work[chosen], return_inverse=True)
+    table = np.full((len(units), len(present)), np.nan)
+    table[position[unit[chosen]], column] = log_ns[chosen]
+    return present, table
+
+
+def low_processes(unit: NDArray[np.intp], work: NDArray[np.intp], log_ns: Array) -> Times:
+    """Of every unit and work the process at 40 %, the 2nd of 5: what spoils a process makes it slower."""
+    order = np.lexsort((log_ns, work, unit))
+    unit, work, log_ns = unit[order], work[order], log_ns[order]
+    first = np.ones(len(unit), dtype=bool)
+    first[1:] = (unit[1:] != unit[:-1]) | (work[1:] != work[:-1])
+    start = np.nonzero(first)[0]
+    count = np.diff(np.append(start, len(unit)))
+    low = start + np.maximum(np.ceil(count * _LOW_SHARE).astype(np.intp) - 1, 0)
+    return unit[start], work[start], log_ns[low]
+
+
+def collect_rows(rows: Iterable[Row], into: Collection) -> None:
+    """Add the rows of one run."""
+    units: dict[str, int] = {}
+    works = {work.name: index for index, work in enumerate(into.works)}
+    timed: list[tuple[int, int, float]] = []
+    for row in rows:
+        if row.device_id not in units:
+            units[row.device_id] = len(into.units)
+            into.units.append(_unit(row))
+        _count(into.units[units[row.device_id]], row)
+        if row.median_ns is not None:
+            if row.work not in works:
+                works[row.work] = len(into.works)
+                into.works.append(Work(row.work, row.element, row.flops, row.bytes_moved))
+            timed.append((units[row.device_id], works[row.work], row.median_ns))
+    if timed:
+        unit, work, ns = zip(*timed, strict=True)
+        into.chunks.append((np.array(unit, np.intp), np.array(work, np.intp), np.array(ns)))
+
+
+def _unit(row: Row) -> Unit:
+    device = DEVICE.decode(row.device)
+    population = Population(device.name, row.suite, row.mode, row.cache, row.simulated)
+    return Unit(row.run_id, row.started_at, row.node, device, population)
+
+
+def _count(unit: Unit, row: Row) -> None:
+    unit.rows += 1
+    unit.faulty_clock += row.faulty_clock
+    unit.ecc_errors += row.ecc_errors
+    unit.xid += row.xid
+    unit.foreign += row.foreign
+    unit.failed += row.status == "failed"
+    unit.incorrect += row.status == "incorrect"

@@ -1,0 +1,52 @@
+"""Read whatever was named into one collection; what cannot be read costs a line, never the analysis."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from quantroof.errors import QuantroofError, UsageError
+from quantroof.fleet.collection import Collection, collect_rows
+from quantroof.fleet.parts import collect_parts, usable
+from quantroof.fleet.rows import rows
+from quantroof.fleet.sources import find
+from quantroof.records.directory import read_run
+
+
+def gather(names: Iterable[str]) -> Collection:
+    """The runs and parts behind names. UsageError where nothing at all could be read."""
+    collection = Collection()
+    with tempfile.TemporaryDirectory(prefix="quantroof-fleet-") as folder:
+        sources = find(names, Path(folder))
+        collection.problems += sources.problems
+        if sources.parts:
+            _add_parts(sources.parts, collection)
+        known = {unit.run_id for unit in collection.units}
+        for path in sources.runs:
+            try:
+                run = read_run(path)
+            except QuantroofError as error:
+                collection.problems.append(str(error))
+                continue
+            if run.info.run_id in known:
+                collection.problems.append(f"{path}: run {run.info.run_id} was read already: left out")
+                continue
+            known.add(run.info.run_id)
+            if run.truncated:
+                collection.problems.append(f"{path}: the last line is cut off: what stands before it is used")
+            collect_rows(rows(run), collection)
+    if not collection.units:
+        reason = collection.problems[0] if collection.problems else "no input"
+        raise UsageError(f"nothing to analyse: {reason}")
+    return collection
+
+
+def _add_parts(parts: list[Path], collection: Collection) -> None:
+    try:
+        good, problems = usable(parts)
+        collection.problems += problems
+        if good:
+            collect_parts(good, collection)
+    except QuantroofError as error:
+        collection.problems.append(str(error))

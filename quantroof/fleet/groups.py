@@ -1,0 +1,110 @@
+"""Do racks, drivers or coolings differ? Nodes are compared, for the GPUs of a node share what it has."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from quantroof.errors import UsageError
+from quantroof.fleet.collection import Population, Unit
+from quantroof.gate.band import robust_spread
+from quantroof.gate.distributions import benjamini_hochberg, t_tail
+
+Labels = dict[str, dict[str, str]]
+"""Attributes of a node by its name: rack, cooling, VBIOS."""
+
+_MEDIAN_LOSS = 1.2533  # standard error of a median over a mean's, for normal values
+_RATE = 0.05
+_LEAST = 3  # nodes of a group
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """The median node of a group beside the median of all other nodes, in log time; positive is slower."""
+
+    population: Population
+    attribute: str
+    value: str
+    resource: str
+    nodes: int
+    difference: float
+    p: float
+    differs: bool
+
+
+def read_labels(path: Path) -> Labels:
+    """A CSV with a header: `node` and any attributes."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            if reader.fieldnames is None or "node" not in reader.fieldnames:
+                what = "the header has no column 'node'"
+                raise UsageError(what, where=str(path), hint="node,rack,cooling")
+            return {
+                line["node"]: {k: v for k, v in line.items() if k != "node" and k and v} for line in reader
+            }
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"cannot be read: {error}", where=str(path)) from None
+
+
+def compare_groups(
+    gpus: list[tuple[Unit, Population, dict[str, float | None]]], labels: Labels | None
+) -> list[GroupRow]:
+    """Every group of three nodes or more against the rest, the largest difference first."""
+    levels: dict[tuple[Population, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    attributes: dict[str, dict[str, str]] = defaultdict(dict)
+    for unit, population, level in gpus:
+        if unit.device.driver:
+            attributes[unit.node]["driver"] = unit.device.driver
+        attributes[unit.node].update((labels or {}).get(unit.node, {}))
+        for resource, value in level.items():
+            if value is not None:
+                levels[population, resource][unit.node].append(value)
+    rows = []
+    for (population, resource), by_node in levels.items():
+        nodes = {node: median(values) for node, values in by_node.items()}
+        for attribute in sorted({name for node in nodes for name in attributes[node]}):
+            rows += _attribute(population, attribute, resource, nodes, attributes)
+    differs = benjamini_hochberg(np.array([row[-1] for row in rows]), _RATE)
+    made = [GroupRow(*row, bool(d)) for row, d in zip(rows, differs, strict=True)]
+    return sorted(made, key=lambda row: (not row.differs, -abs(row.difference)))
+
+
+_Row = tuple[Population, str, str, str, int, float, float]
+
+
+def _attribute(
+    population: Population,
+    attribute: str,
+    resource: str,
+    nodes: dict[str, float],
+    attributes: dict[str, dict[str, str]],
+) -> list[_Row]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for node in nodes:
+        if (value := attributes[node].get(attribute)) is not None:
+            groups[value].append(node)
+    rows = []
+    for value, members in groups.items():
+        rest = [level for node, level in nodes.items() if node not in set(members)]
+        if len(members) >= _LEAST and len(rest) >= _LEAST:
+            own = [nodes[node] for node in members]
+            difference = median(own) - median(rest)
+            p = _two_sided(difference, own, rest)
+            rows.append((population, attribute, value, resource, len(own), difference, p))
+    return rows
+
+
+def _two_sided(difference: float, own: list[float], rest: list[float]) -> float:
+    """Welch's t of two medians, with spreads from quartiles and the smaller group's freedom."""
+    variance = sum(float(robust_spread(np.array(v), axis=0)) ** 2 / len(v) for v in (own, rest))
+    if variance == 0:
+        return 1.0 if difference == 0 else 0.0
+    t = abs(difference) / (_MEDIAN_LOSS * math.sqrt(variance))
+    return 2 * float(t_tail(np.array([t]), min(len(own), len(rest), 100) - 1)[0])

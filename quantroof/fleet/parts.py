@@ -1,0 +1,157 @@
+"""Parquet parts: rows in columns, many parts in one, and a fleet read back. Needs DuckDB (`store`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from quantroof.errors import UsageError
+from quantroof.fleet.collection import DEVICE, Collection, Population, Unit, Work
+from quantroof.fleet.optional import require
+from quantroof.fleet.rows import SCHEMA, Row
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_MARK = b"PAR1"  # the first and last bytes of every whole Parquet file
+_COLUMNS = Row.__struct_fields__
+_COUNTS = 'count(*), sum(faulty_clock::INT), sum(ecc_errors), sum(xid::INT), sum("foreign"::INT)'
+
+
+def connect() -> DuckDBPyConnection:
+    """A DuckDB of its own, in memory; EnvironmentMissing without it."""
+    duckdb = require("duckdb", "Parquet", "'quantroof[store]'")
+    connection: DuckDBPyConnection = duckdb.connect(config={"preserve_insertion_order": "false"})
+    return connection
+
+
+def write_part(rows: Iterable[Row], target: Path) -> None:
+    """Write rows as one part."""
+    import pandas as pd
+
+    frame = pd.DataFrame([msgspec.structs.astuple(row) for row in rows], columns=list(_COLUMNS))
+    frame["median_ns"] = frame["median_ns"].astype("float64")
+    with connect() as connection:
+        connection.register("rows", frame)
+        connection.sql("SELECT * FROM rows").write_parquet(str(target), compression="zstd")
+
+
+def merge_parts(parts: list[Path], target: Path) -> int:
+    """Write many parts as one file, sorted so that it is small and quick to query; the number of rows.
+
+    A row that two parts hold is written once, so compacting what is compacted already changes nothing.
+    """
+    columns = ", ".join(f'"{name}"' for name in _COLUMNS)
+    with connect() as connection:
+        relation = connection.read_parquet([str(part) for part in parts], union_by_name=True)
+        chosen = relation.project(columns).distinct().order("run_id, device_id, work, process")
+        chosen.write_parquet(str(target), compression="zstd")
+        counted = connection.execute("SELECT count(*) FROM read_parquet(?)", [str(target)]).fetchone()
+    assert counted is not None
+    return int(counted[0])
+
+
+def usable(parts: list[Path]) -> tuple[list[Path], list[str]]:
+    """The parts that can be read, and a line for each that cannot: cut off, no Parquet, another schema."""
+    good, problems = [], []
+    for part in parts:
+        reason = _broken(part)
+        if reason is None:
+            good.append(part)
+        else:
+            problems.append(f"{part}: {reason}")
+    with connect() as connection:
+        strange = _strange(connection, good)
+    problems += [f"{part}: {reason}" for part, reason in strange.items()]
+    return [part for part in good if str(part) not in strange], problems
+
+
+def collect_parts(parts: list[Path], into: Collection) -> None:
+    """Add the units and times of parts that are `usable`."""
+    import duckdb
+
+    with connect() as connection:
+        try:
+            connection.read_parquet([str(part) for part in parts]).create_view("rows")
+            _collect(connection, into)
+        except duckdb.Error as error:
+            text = str(error).splitlines()[0]
+            raise UsageError(f"cannot be read: {text}", where=str(parts[0])) from None
+
+
+def _collect(connection: DuckDBPyConnection, into: Collection) -> None:
+    connection.execute(
+        f"""CREATE TABLE units AS SELECT row_number() OVER () - 1 + {len(into.units)} AS unit, * FROM (
+        SELECT run_id, device_id, min(started_at), min(node), min(suite), min(mode), min(cache),
+        bool_or(simulated), min(device), {_COUNTS}, count(*) FILTER (status = 'failed'),
+        count(*) FILTER (status = 'incorrect') FROM rows GROUP BY run_id, device_id)"""  # noqa: S608 - numbers
+    )
+    for _, run_id, _, started, node, suite, mode, cache, simulated, device, *counts in _all(
+        connection, "SELECT * FROM units ORDER BY unit"
+    ):
+        decoded = DEVICE.decode(device)
+        population = Population(decoded.name, suite, mode, cache, simulated)
+        into.units.append(Unit(run_id, started, node, decoded, population, *map(int, counts)))
+    known = {work.name: index for index, work in enumerate(into.works)}
+    connection.execute("CREATE TABLE works (work VARCHAR, number BIGINT)")
+    found = _all(
+        connection, "SELECT work, min(element), min(flops), min(bytes_moved) FROM rows GROUP BY work"
+    )
+    for work in found:
+        if work[0] not in known:
+            known[work[0]] = len(into.works)
+            into.works.append(Work(*work))
+    connection.executemany("INSERT INTO works VALUES (?, ?)", [(w[0], known[w[0]]) for w in found])
+    times = connection.execute(
+        "SELECT unit, number, median_ns FROM rows JOIN units USING (run_id, device_id) "
+        "JOIN works USING (work) WHERE median_ns > 0"
+    ).fetchnumpy()
+    into.chunks.append(
+        (
+            np.asarray(times["unit"], np.intp),
+            np.asarray(times["number"], np.intp),
+            np.asarray(times["median_ns"], np.float64),
+        )
+    )
+
+
+def _broken(part: Path) -> str | None:
+    try:
+        with part.open("rb") as file:
+            head = file.read(4)
+            file.seek(-4, 2)
+            tail = file.read(4)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if head != _MARK:
+        return "not a Parquet file"
+    return None if tail == _MARK else "cut off: a Parquet file ends in PAR1, this one does not"
+
+
+def _strange(connection: DuckDBPyConnection, parts: list[Path]) -> dict[str, str]:
+    """Parts with other columns, or rows of another schema, by path."""
+    import duckdb
+
+    strange = {}
+    for part in parts:
+        try:
+            names = connection.read_parquet(str(part)).columns
+            missing = [name for name in _COLUMNS if name not in names]
+            if missing:
+                strange[str(part)] = f"no part of a fleet: it has no column '{missing[0]}'"
+                continue
+            query = "SELECT DISTINCT schema FROM read_parquet(?)"
+            other = {row[0] for row in connection.execute(query, [str(part)]).fetchall()} - {SCHEMA}
+            if other:
+                strange[str(part)] = f"written in schema '{other.pop()}', this version reads '{SCHEMA}'"
+        except duckdb.Error as error:
+            strange[str(part)] = f"cannot be read: {str(error).splitlines()[0]}"
+    return strange
+
+
+def _all(connection: DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+    return connection.execute(query).fetchall()

@@ -1,0 +1,34 @@
+"""What a site may decide about its fleet, and the assumptions that few GPUs cannot replace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NATURAL_SPREAD = 0.02
+"""Relative spread of healthy GPUs of one model: a prior that a node of 8 leans on and a fleet outvotes.
+
+Sinha et al., SC 2022, "Not All GPUs Are Created Equal", saw 8 % between GPUs of one model in the mean of
+several clusters, unlocked and in different racks; locked, cooled alike and over many cases it is less.
+"""
+REPEAT_SPREAD = 0.01
+"""The same for one GPU against its own past."""
+MIN_SIBLINGS = 4
+"""GPUs of one model, suite and mode below which nobody is compared with a sibling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Thresholds that a site may set.
+
+    `floor` is the share of the siblings' median speed below which a GPU is below policy, `datasheet_floor`
+    the least share of the vendor's bandwidth that a read must reach. A slowdown under `min_effect` is never
+    called a defect, however certain; `false_discovery_rate` is the share of those called defective that may
+    only be the slow end of healthy silicon, chosen on simulated fleets (docs/fleet.md). A GPU throttles when
+    more than `throttled_share` of its lines show a clock-event reason that no healthy node shows.
+    """
+
+    floor: float = 0.95
+    min_effect: float = 0.03
+    false_discovery_rate: float = 0.15
+    datasheet_floor: float = 0.85
+    throttled_share: float = 0.05

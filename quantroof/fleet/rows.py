@@ -1,0 +1,104 @@
+"""The flat table behind every fleet question: one row a case, kernel, device and process of a run.
+
+Ceilings are rows as well: a bandwidth or a matrix rate is a case like any other to a fleet. The device stands
+in every row as its JSON, which columns compress to nothing and which no version loses fields of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import median
+
+import msgspec
+
+from quantroof.hwprofiles.clock_events import faults
+from quantroof.records.directory import Run
+from quantroof.records.lines import Ceiling, DeviceState, Measurement, Status, parsed_case
+
+SCHEMA = "quantroof-part/1"
+_QUANTITIES = ("bandwidth", "matrix", "instruction")
+"""Ceilings that siblings can be held against: caches and links depend on where a run happened to look."""
+ANY = "any"
+"""The element of a case that only moves bytes."""
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One row. `work` names case and kernel; `median_ns` is None where nothing was timed."""
+
+    schema: str = SCHEMA
+    run_id: str
+    started_at: str
+    node: str
+    suite: str
+    mode: str
+    cache: str
+    simulated: bool
+    device_id: str
+    device: str
+    work: str
+    element: str
+    flops: int
+    bytes_moved: int
+    process: int
+    status: Status
+    median_ns: float | None
+    faulty_clock: bool
+    """A clock-event reason was set that no healthy node shows."""
+    ecc_errors: int
+    xid: bool
+    foreign: bool
+    """Another process used the GPU meanwhile."""
+
+
+def rows(run: Run) -> Iterator[Row]:
+    """Every row of a run, in the order of its lines."""
+    info = run.info
+    devices = {d.id: msgspec.json.encode(d).decode() for d in info.devices}
+    head = {
+        "run_id": info.run_id,
+        "started_at": info.started_at,
+        "node": str(info.host.get("name") or info.host.get("node") or "unnamed"),
+        "suite": info.suite,
+        "mode": str(info.settings.get("mode", "burst")),
+        "cache": str(info.settings.get("cache", "cold")),
+        "simulated": info.simulated,
+    }
+    lines: list[Ceiling | Measurement] = [*run.ceilings, *run.measurements]
+    for line in lines:
+        what = _ceiling(line) if isinstance(line, Ceiling) else _measurement(line)
+        if what is not None and line.device in devices:
+            whose = {"device_id": line.device, "device": devices[line.device]}
+            yield msgspec.convert({**head, **whose, **what}, Row)
+
+
+def _measurement(line: Measurement) -> dict[str, object]:
+    element = parsed_case(line.case).compute.name
+    work = f"{line.case} {line.kernel}"
+    return _common(line) | {
+        "work": work, "element": element, "flops": line.flops, "bytes_moved": line.bytes_moved,
+        "process": line.process,
+    }  # fmt: skip
+
+
+def _ceiling(line: Ceiling) -> dict[str, object] | None:
+    if line.quantity not in _QUANTITIES or line.amount is None:
+        return None
+    moves = line.quantity == "bandwidth"
+    rate = line.name if line.quantity == "matrix" else f"{line.quantity}/{line.name}"
+    return _common(line) | {
+        "work": f"{line.quantity}/{line.name}/{line.amount} {line.kernel}",
+        "element": ANY if moves else rate,
+        "flops": 0 if moves else line.amount, "bytes_moved": line.amount if moves else 0, "process": 0,
+    }  # fmt: skip
+
+
+def _common(line: Ceiling | Measurement) -> dict[str, object]:
+    state = line.state or DeviceState()
+    return {
+        "status": line.status,
+        "median_ns": None if line.timing is None else median(line.timing.samples_ns),
+        "faulty_clock": bool(faults(state.reasons)),
+        "ecc_errors": int(state.ecc_errors or 0),
+        "xid": bool(state.xid),
+        "foreign": bool(state.foreign_processes),
+    }

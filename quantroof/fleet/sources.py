@@ -1,0 +1,77 @@
+"""From what the command line names to files here: run directories, globs, Parquet parts, bucket URLs."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from quantroof.errors import QuantroofError
+from quantroof.fleet.optional import require
+from quantroof.records.directory import FILE_NAME
+
+_MAGIC = "*?["
+
+
+@dataclass(slots=True)
+class Sources:
+    """Run files and Parquet parts that exist, and a line for everything that does not."""
+
+    runs: list[Path] = field(default_factory=list)
+    parts: list[Path] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def find(names: Iterable[str], downloads: Path) -> Sources:
+    """Resolve names; what lies behind a URL is copied into the `downloads` folder first."""
+    found = Sources()
+    for name in dict.fromkeys(names):
+        try:
+            paths = _download(name, downloads) if "://" in name else _local(name)
+        except QuantroofError as error:
+            found.problems.append(str(error))
+            continue
+        if not paths:
+            found.problems.append(f"{name}: no run directory, run file or Parquet part here")
+        for path in paths:
+            (found.parts if path.suffix == ".parquet" else found.runs).append(path)
+    return found
+
+
+def _local(name: str) -> list[Path]:
+    matches = sorted(glob.glob(name)) if any(c in name for c in _MAGIC) else [name]  # noqa: PTH207 - absolute patterns too
+    return [file for match in matches for file in _files(Path(match))]
+
+
+def _files(path: Path) -> list[Path]:
+    """A file itself; of a directory its run, else everything of ours below it."""
+    if path.is_file():
+        return [path]
+    if (path / FILE_NAME).is_file():
+        return [path / FILE_NAME]
+    return sorted([*path.rglob(FILE_NAME), *path.rglob("*.parquet")])
+
+
+def _download(url: str, downloads: Path) -> list[Path]:
+    """Copy every run file and part behind a URL; any failure of its file system is one error."""
+    fsspec = require("fsspec", f"{url}: reading a bucket", "fsspec")
+    try:
+        system, root = fsspec.core.url_to_fs(url)
+        names = system.glob(root) if any(c in root for c in _MAGIC) else [root]
+        wanted = [
+            inner
+            for name in names
+            for inner in (system.find(name) if system.isdir(name) else [name])
+            if PurePosixPath(inner).name == FILE_NAME or inner.endswith(".parquet")
+        ]
+        copied = []
+        for remote in sorted(wanted):
+            local = downloads / str(len(list(downloads.iterdir()))) / PurePosixPath(remote).name
+            local.parent.mkdir()
+            system.get_file(remote, str(local))
+            copied.append(local)
+    except Exception as error:  # noqa: BLE001 - every file system has exceptions of its own
+        text = (str(error) or type(error).__name__).splitlines()[0]
+        raise QuantroofError(f"cannot be read: {text}", where=url) from None
+    return copied
