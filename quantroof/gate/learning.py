@@ -21,6 +21,7 @@ from quantroof.records.lines import AnchorName
 MAX_RUNS = 20
 # The least that an anchor may move within a process: below it lies what clocks and timers do on any machine.
 MAY_MOVE = 0.01
+_MOVE_SPREADS = 4.0
 _SIGNIFICANT = 6
 COLLECT = "collect with quantroof run --processes 5 --anchors"
 
@@ -50,10 +51,11 @@ def learn_baseline(runs: Sequence[RunTimes], pairs: int) -> Baseline:
 def anchor_limit(moved: Sequence[float]) -> float:
     """How far an anchor may move within a process, from how far it did; one percent at least.
 
-    Twice the 95th percentile: four standard deviations where the noise is normal, and more on a machine whose
-    noise has long tails.
+    Four standard deviations by the median move (0.6745 of one where the noise is normal), or twice the 95th
+    percentile on a machine whose noise has longer tails.
     """
-    return max(MAY_MOVE, 2 * float(np.quantile(moved, 0.95)))
+    spread = median(moved) / 0.6745
+    return max(MAY_MOVE, _MOVE_SPREADS * spread, 2 * float(np.quantile(moved, 0.95)))
 
 
 def rounded(value: float) -> float:

@@ -13,14 +13,10 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import torch
-
 from quantroof.bench.anchors import measure_anchors
 from quantroof.bench.ceilings import measure_ceilings
+from quantroof.bench.local import local_bench
 from quantroof.bench.measure import Bench, measure
-from quantroof.bench.memory import available_bytes
-from quantroof.bench.state.monitor import monitor_for
-from quantroof.bench.timing.rotation import Arena
 from quantroof.bench.workers import protocol
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
@@ -38,7 +34,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a kernel prints must not look like a result
     setup = protocol.decode_request(connection.recv_bytes())
     assert isinstance(setup, protocol.Setup)
-    bench = _prepare(setup)
+    bench = local_bench(setup.device, setup.settings)
     connection.send_bytes(protocol.encode(protocol.Hello()))
     with suppress(EOFError, ConnectionResetError):
         while True:
@@ -70,19 +66,6 @@ def _poison(line: Measurement) -> str | None:
     """A CUDA context is lost after most errors: every later call of this process would fail too."""
     text = line.reason or ""
     return text if line.status == "failed" and any(mark in text for mark in _STICKY) else None
-
-
-def _prepare(setup: protocol.Setup) -> Bench:
-    device = setup.device
-    if device.kind == "cpu":
-        torch.set_num_threads(device.cpu.usable_cores if device.cpu else os.cpu_count() or 1)
-        target = torch.device("cpu")
-    else:
-        torch.cuda.set_device(device.index)
-        target = torch.device("cuda", device.index)
-    limit = (available_bytes(device) or 1 << 33) // 2
-    arena = Arena(target, device.llc_bytes or 0, limit)
-    return Bench(device, setup.settings, arena, monitor_for(device))
 
 
 def _become_expendable() -> None:
