@@ -1,0 +1,204 @@
+"""pytest plugin: GPU time in pytest-benchmark, taken by our sampler; needs `quantroof[pytest]`.
+
+pytest-benchmark times by calling a clock before and after a function. The clock here is a virtual one that
+moves by what our sampler measured, so statistics, --benchmark-save, compare and compare-fail work with device
+time. Only its public interface is used: a marker with the timer, and `pedantic`, which never calibrates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from quantroof.bench.measure import Bench
+    from quantroof.bench.workers.handle import Worker
+    from quantroof.hwprofiles.types import Device
+    from quantroof.records.lines import Measurement, Timing
+
+_FIXTURE = "gpu_benchmark"
+_SUITE_FIXTURE = "suite_case"
+
+
+class VirtualClock:
+    """A clock in seconds that only moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now_s
+
+
+_CLOCK = VirtualClock()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTest:
+    """One case and kernel of a suite on one device; `skip` says why it cannot run here."""
+
+    device: Device
+    case: str
+    kernel: str
+    skip: str | None
+
+    @property
+    def id(self) -> str:
+        """`cpu:0-gemm/...-torch.linear`."""
+        return f"{self.device.id}-{self.case}-{self.kernel}"
+
+
+class GpuBenchmark:
+    """Times a callable and hands the samples to pytest-benchmark, one round a sample."""
+
+    def __init__(self, benchmark: Any, device: str | None) -> None:
+        self._benchmark, self._wanted = benchmark, device
+
+    def __call__(
+        self, call: Callable[..., Any], *tensors: Any, cold: bool = True, seconds: float = 1.0, **info: Any
+    ) -> Timing | None:
+        """Time `call(*tensors)` on the device; returns the raw timing, None where benchmarks are disabled.
+
+        `tensors` are cloned past the last-level cache and used in turn, so that `call` meets them cold; with
+        `cold=False` they stay where they are. On a GPU it is captured in a CUDA graph where that can be done.
+        """
+        if self._benchmark.disabled:
+            call(*tensors)
+            return None
+        from quantroof.bench.measure import time_prepared
+        from quantroof.kernels.registry import Prepared
+
+        bench = _local(self._wanted, cold=cold, seconds=seconds)
+        timing, _, flags = time_prepared(bench, Prepared(tensors, call, hot=()))
+        self.record(timing, device=bench.device.name, flags=[flag.text for flag in flags], **info)
+        return timing
+
+    def record(self, timing: Timing, **info: Any) -> None:
+        """Hand samples that were taken elsewhere to pytest-benchmark."""
+        waiting = iter(timing.samples_ns)
+
+        def tick() -> None:
+            _CLOCK.now_s += next(waiting) / 1e9
+
+        how = {"timer": timing.method, "cache": timing.cache, "mode": timing.mode}
+        self._benchmark.extra_info.update(how, **info)
+        self._benchmark.pedantic(tick, rounds=len(timing.samples_ns), iterations=1, warmup_rounds=0)
+
+
+@pytest.fixture
+def gpu_benchmark(benchmark: Any, request: pytest.FixtureRequest) -> GpuBenchmark:
+    """Time a GPU function: `gpu_benchmark(torch.mm, a, b)`."""
+    return GpuBenchmark(benchmark, request.config.getoption("quantroof_device"))
+
+
+@pytest.fixture(scope="session")
+def suite_workers() -> Iterator[dict[str, Worker]]:
+    """One worker process a device, for all suite tests of the session."""
+    workers: dict[str, Worker] = {}
+    yield workers
+    for worker in workers.values():
+        worker.kill()
+
+
+@pytest.fixture
+def suite_benchmark(
+    gpu_benchmark: GpuBenchmark, suite_case: PlannedTest, suite_workers: dict[str, Worker]
+) -> Callable[[], None]:
+    """Measure the test's case in its device's worker process, and hand it to pytest-benchmark."""
+
+    def run() -> None:
+        if suite_case.skip is not None:
+            pytest.skip(suite_case.skip)
+        line = _measured(suite_case, suite_workers)
+        if line.timing is None:
+            (pytest.skip if line.status == "skipped" else pytest.fail)(f"{line.status}: {line.reason}")
+        info = {"case": line.case, "kernel": line.kernel, "flops": line.flops, "bytes": line.bytes_moved}
+        gpu_benchmark.record(line.timing, device=suite_case.device.name, status=line.status, **info)
+
+    return run
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the plugin."""
+    group = parser.getgroup("quantroof")
+    group.addoption(
+        "--suite",
+        dest="quantroof_suite",
+        default="quick",
+        help="Suite of bench/test_suites.py: a name or a file.",
+    )
+    group.addoption(
+        "--quantroof-device", dest="quantroof_device", help="cpu, cuda:1...; default every GPU, else the CPU."
+    )
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Give tests that use the fixture the virtual clock, beside what their own benchmark marker says."""
+    for item in items:
+        if _FIXTURE in getattr(item, "fixturenames", ()):
+            own = item.get_closest_marker("benchmark")
+            options = {**(own.kwargs if own else {}), "timer": _CLOCK}
+            item.add_marker(pytest.mark.benchmark(**options), append=False)  # the closest marker wins
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test a case and kernel of the suite on every device."""
+    if _SUITE_FIXTURE not in metafunc.fixturenames:
+        return
+    planned = _planned(metafunc.config)
+    metafunc.parametrize(_SUITE_FIXTURE, planned, ids=[test.id for test in planned])
+
+
+def _planned(config: pytest.Config) -> list[PlannedTest]:
+    from quantroof.bench.plan import make_plan
+    from quantroof.bench.settings import Wishes
+    from quantroof.bench.suite import load
+
+    name = config.getoption("quantroof_suite")
+    suite, _ = load(name)
+    found = []
+    for device in _devices(config.getoption("quantroof_device")):
+        for planned in make_plan(suite, device, Wishes(suite=name), name).cases:
+            found += [PlannedTest(device, x.case, x.kernel, x.reason) for x in planned.skipped]
+            found += [PlannedTest(device, planned.case.id, x.name, None) for x in planned.kernels]
+    return found
+
+
+def _measured(test: PlannedTest, workers: dict[str, Worker]) -> Measurement:
+    from quantroof.bench.settings import Settings, Wishes
+    from quantroof.bench.suite import Limits
+    from quantroof.bench.workers import protocol
+    from quantroof.bench.workers.handle import Worker, WorkerLost
+
+    settings = Settings.resolve(Limits(precision=0.01), Wishes())
+    if test.device.id not in workers:
+        workers[test.device.id] = Worker(test.device, settings)
+    request = protocol.MeasureCase(case=test.case, kernels=(test.kernel,))
+    try:
+        answers = list(workers[test.device.id].ask(request, settings.case_timeout_s))
+    except WorkerLost as error:
+        workers.pop(test.device.id).kill()
+        pytest.fail(str(error))
+    answer = answers[0]
+    assert isinstance(answer, protocol.Result)
+    return answer.measurement
+
+
+def _devices(wanted: str | None) -> tuple[Device, ...]:
+    from quantroof.hwprofiles.detect import detect
+    from quantroof.hwprofiles.select import select
+
+    return select(detect(), (wanted,) if wanted else ())
+
+
+def _local(wanted: str | None, *, cold: bool, seconds: float) -> Bench:
+    from quantroof.bench.local import local_bench
+    from quantroof.bench.settings import Settings, Wishes
+    from quantroof.bench.suite import Limits
+
+    wishes = Wishes(cache="cold" if cold else "hot", seconds_per_case=seconds)
+    return local_bench(_devices(wanted)[0], Settings.resolve(Limits(), wishes))

@@ -1,0 +1,127 @@
+"""The pytest-benchmark plugin, in pytest processes of its own, on the real CPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+_TEST = """
+import pytest
+import torch
+
+
+def test_product(gpu_benchmark):
+    a, b = torch.randn(64, 256), torch.randn(256, 256)
+    timing = gpu_benchmark(torch.mm, a, b, seconds=0.5, shape="64x256x256")
+    assert timing is None or timing.copies >= 2
+"""
+_RECORD = """
+import os
+import pytest
+from quantroof.records.lines import Timing
+
+
+@pytest.mark.benchmark(group="mine")
+def test_recorded(gpu_benchmark):
+    scale = float(os.environ["SCALE"])
+    samples = tuple(1e6 * scale * (1 + 0.001 * i) for i in range(20))
+    gpu_benchmark.record(Timing(samples_ns=samples, calls_per_sample=1, cache="cold", method="cuda-graph",
+                                stopped_by="precision", copies=2, rotated_bytes=1))
+"""
+_SUITE = """
+schema = "quantroof-suite/1"
+name = "tiny"
+[[sweep]]
+shapes = [{n = 64, k = 128}]
+m = [1]
+formats = ["fp32", "tf32"]
+"""
+
+
+def _pytest(folder: Path, *arguments: str | Path, scale: float = 1.0) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "quantroof.gate.pytest_plugin",
+        "-p",
+        "no:cacheprovider",
+    ]
+    environment = {
+        **os.environ, "PYTHONPATH": str(ROOT), "SCALE": str(scale), "CUDA_VISIBLE_DEVICES": "",
+    }  # fmt: skip
+    return subprocess.run(
+        [*command, *map(str, arguments)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _saved(folder: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((folder / "out.json").read_text())["benchmarks"]
+    return found
+
+
+def test_a_function_of_ones_own_is_timed_by_our_sampler(tmp_path: Path) -> None:
+    """The statistics are those of the samples, and how they were taken is in extra_info."""
+    (tmp_path / "test_mine.py").write_text(_TEST)
+    done = _pytest(tmp_path, "test_mine.py", "--benchmark-json=out.json")
+
+    assert done.returncode == 0, done.stdout
+    found = _saved(tmp_path)[0]
+    assert found["stats"]["rounds"] == len(found["stats"]["data"]) >= 1
+    assert 1e-6 < found["stats"]["median"] < 0.1
+    assert found["extra_info"]["timer"] == "cpu-blocks"
+    assert found["extra_info"]["shape"] == "64x256x256"
+
+
+def test_disabled_benchmarks_only_call_the_function(tmp_path: Path) -> None:
+    """--benchmark-disable leaves a plain test."""
+    (tmp_path / "test_mine.py").write_text(_TEST)
+    done = _pytest(tmp_path, "test_mine.py", "--benchmark-disable")
+
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(("scale", "code"), [(1.01, 0), (1.03, 1)])
+def test_compare_fail_works_on_device_time(tmp_path: Path, scale: float, code: int) -> None:
+    """Saved at 1 ms: +1 % passes median:2%, +3 % fails; the test's own marker is kept."""
+    (tmp_path / "test_record.py").write_text(_RECORD)
+    assert _pytest(tmp_path, "test_record.py", "--benchmark-save=base").returncode == 0
+    fail = "--benchmark-compare-fail=median:2%"
+    done = _pytest(
+        tmp_path, "test_record.py", "--benchmark-compare", fail, "--benchmark-json=out.json", scale=scale
+    )
+
+    assert done.returncode == code, done.stdout
+    found = _saved(tmp_path)[0]
+    assert found["group"] == "mine"
+    assert found["stats"]["median"] == pytest.approx(1e-3 * scale * 1.0095)
+
+
+def test_a_suite_is_one_test_a_case_and_kernel(tmp_path: Path) -> None:
+    """`pytest bench/ --suite FILE`: what runs is timed, what cannot is skipped with the kernel's reason."""
+    (tmp_path / "tiny.toml").write_text(_SUITE)
+    done = _pytest(
+        ROOT, "bench/", "-rs", "--suite", tmp_path / "tiny.toml", "--quantroof-device", "cpu",
+        f"--benchmark-json={tmp_path / 'out.json'}",
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout
+    assert "1 passed, 1 skipped" in done.stdout
+    assert "tf32 is a GPU tensor core type" in done.stdout
+    found = _saved(tmp_path)[0]
+    assert found["name"] == "test_case[cpu:0-gemv/fp32-fp32-fp32/m1-n64-k128-torch.linear]"
+    assert found["extra_info"]["kernel"] == "torch.linear"
