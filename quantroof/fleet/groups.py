@@ -92,7 +92,8 @@ def _attribute(
             groups[value].append(node)
     rows = []
     for value, members in groups.items():
-        rest = [level for node, level in nodes.items() if node not in set(members)]
+        inside = set(members)
+        rest = [level for node, level in nodes.items() if node not in inside]
         if len(members) >= _LEAST and len(rest) >= _LEAST:
             own = [nodes[node] for node in members]
             difference = median(own) - median(rest)

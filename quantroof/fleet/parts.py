@@ -41,14 +41,22 @@ def write_part(rows: Iterable[Row], target: Path) -> None:
 
 
 def merge_parts(parts: list[Path], target: Path) -> int:
-    """Write many parts as one file, sorted so that it is small and quick to query; the number of rows.
+    """Write many parts as one file; the number of rows.
 
-    A row that two parts hold is written once, so compacting what is compacted already changes nothing.
+    A run that several parts hold is taken from one of them, so compacting what is compacted already changes
+    nothing.
     """
     columns = ", ".join(f'"{name}"' for name in _COLUMNS)
+    paths = [str(part) for part in parts]
     with connect() as connection:
-        relation = connection.read_parquet([str(part) for part in parts], union_by_name=True)
-        chosen = relation.project(columns).distinct().order("run_id, device_id, work, process")
+        connection.read_parquet(paths, filename=True).create_view("rows")
+        connection.execute("CREATE TABLE homes AS SELECT run_id, filename FROM rows GROUP BY ALL")
+        several = "SELECT run_id FROM homes GROUP BY run_id HAVING count(*) > 1"
+        chosen = connection.sql(f"SELECT {columns} FROM rows")  # noqa: S608 - the columns of Row
+        if connection.execute(several).fetchall():
+            once = "SELECT run_id, min(filename) AS filename FROM homes GROUP BY run_id"
+            query = f"SELECT {columns} FROM rows SEMI JOIN ({once}) USING (run_id, filename)"  # noqa: S608
+            chosen = connection.sql(query)
         chosen.write_parquet(str(target), compression="zstd")
         counted = connection.execute("SELECT count(*) FROM read_parquet(?)", [str(target)]).fetchone()
     assert counted is not None
@@ -133,24 +141,36 @@ def _broken(part: Path) -> str | None:
 
 
 def _strange(connection: DuckDBPyConnection, parts: list[Path]) -> dict[str, str]:
-    """Parts with other columns, or rows of another schema, by path."""
+    """Parts with other columns, or rows of another schema, by path; looked at one by one only if need be."""
     import duckdb
 
+    paths = [str(part) for part in parts]
+    try:
+        if not paths or not _reasons(connection, paths):
+            return {}
+    except duckdb.Error:
+        pass
     strange = {}
-    for part in parts:
+    for path in paths:
         try:
-            names = connection.read_parquet(str(part)).columns
-            missing = [name for name in _COLUMNS if name not in names]
-            if missing:
-                strange[str(part)] = f"no part of a fleet: it has no column '{missing[0]}'"
-                continue
-            query = "SELECT DISTINCT schema FROM read_parquet(?)"
-            other = {row[0] for row in connection.execute(query, [str(part)]).fetchall()} - {SCHEMA}
-            if other:
-                strange[str(part)] = f"written in schema '{other.pop()}', this version reads '{SCHEMA}'"
+            reasons = _reasons(connection, [path])
         except duckdb.Error as error:
-            strange[str(part)] = f"cannot be read: {str(error).splitlines()[0]}"
+            reasons = [f"cannot be read: {str(error).splitlines()[0]}"]
+        if reasons:
+            strange[path] = reasons[0]
     return strange
+
+
+def _reasons(connection: DuckDBPyConnection, paths: list[str]) -> list[str]:
+    """Why some of these files are no parts; raises duckdb.Error where one is damaged."""
+    query = "SELECT name FROM parquet_schema(?) GROUP BY name HAVING count(*) >= ?"
+    names = {row[0] for row in connection.execute(query, [paths, len(paths)]).fetchall()}
+    missing = [name for name in _COLUMNS if name not in names]
+    if missing:
+        return [f"no part of a fleet: it has no column '{missing[0]}'"]
+    found = connection.execute("SELECT DISTINCT schema FROM read_parquet(?)", [paths]).fetchall()
+    other = sorted({str(row[0]) for row in found} - {SCHEMA})
+    return [f"written in schema '{name}', this version reads '{SCHEMA}'" for name in other]
 
 
 def _all(connection: DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:

@@ -206,7 +206,7 @@ def test_a_url_is_read_like_a_folder(fleet: Path) -> None:
 
 def test_nothing_to_analyse_is_one_error(tmp_path: Path) -> None:
     """Where no input is usable the first reason is the error."""
-    with pytest.raises(UsageError, match="nothing to analyse: .*no run directory"):
+    with pytest.raises(UsageError, match=r"nothing to analyse: .*no run directory"):
         judged(str(tmp_path / "*"))
 
 
