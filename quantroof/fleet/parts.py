@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _MARK = b"PAR1"  # the first and last bytes of every whole Parquet file
 _COLUMNS = Row.__struct_fields__
+_NAMES = ", ".join(f'"{name}"' for name in _COLUMNS)
 _COUNTS = 'count(*), sum(faulty_clock::INT), sum(ecc_errors), sum(xid::INT), sum("foreign"::INT)'
 
 
@@ -41,26 +42,28 @@ def write_part(rows: Iterable[Row], target: Path) -> None:
 
 
 def merge_parts(parts: list[Path], target: Path) -> int:
-    """Write many parts as one file; the number of rows.
-
-    A run that several parts hold is taken from one of them, so compacting what is compacted already changes
-    nothing.
-    """
-    columns = ", ".join(f'"{name}"' for name in _COLUMNS)
-    paths = [str(part) for part in parts]
+    """Write many `usable` parts as one file; the number of rows."""
     with connect() as connection:
-        connection.read_parquet(paths, filename=True).create_view("rows")
-        connection.execute("CREATE TABLE homes AS SELECT run_id, filename FROM rows GROUP BY ALL")
-        several = "SELECT run_id FROM homes GROUP BY run_id HAVING count(*) > 1"
-        chosen = connection.sql(f"SELECT {columns} FROM rows")  # noqa: S608 - the columns of Row
-        if connection.execute(several).fetchall():
-            once = "SELECT run_id, min(filename) AS filename FROM homes GROUP BY run_id"
-            query = f"SELECT {columns} FROM rows SEMI JOIN ({once}) USING (run_id, filename)"  # noqa: S608
-            chosen = connection.sql(query)
-        chosen.write_parquet(str(target), compression="zstd")
+        rows = f"SELECT {_NAMES} FROM rows"  # noqa: S608 - the columns of Row
+        _view(connection, parts)
+        connection.sql(rows).write_parquet(str(target), compression="zstd")
         counted = connection.execute("SELECT count(*) FROM read_parquet(?)", [str(target)]).fetchone()
     assert counted is not None
     return int(counted[0])
+
+
+def _view(connection: DuckDBPyConnection, parts: list[Path]) -> None:
+    """A view `rows` of all parts. A run that several of them hold is taken from one, so compacting what is
+    compacted already changes nothing."""
+    paths = list(dict.fromkeys(str(part) for part in parts))
+    connection.read_parquet(paths, filename=True).create_view("every_row")
+    connection.execute("CREATE TABLE homes AS SELECT run_id, filename FROM every_row GROUP BY ALL")
+    several = "SELECT run_id FROM homes GROUP BY run_id HAVING count(*) > 1"
+    chosen = "SELECT * FROM every_row"
+    if connection.execute(several).fetchall():
+        once = "SELECT run_id, min(filename) AS filename FROM homes GROUP BY run_id"
+        chosen += f" SEMI JOIN ({once}) USING (run_id, filename)"
+    connection.execute(f"CREATE VIEW rows AS {chosen}")
 
 
 def usable(parts: list[Path]) -> tuple[list[Path], list[str]]:
@@ -84,7 +87,7 @@ def collect_parts(parts: list[Path], into: Collection) -> None:
 
     with connect() as connection:
         try:
-            connection.read_parquet([str(part) for part in parts]).create_view("rows")
+            _view(connection, parts)
             _collect(connection, into)
         except duckdb.Error as error:
             text = str(error).splitlines()[0]

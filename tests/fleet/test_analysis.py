@@ -72,12 +72,14 @@ def test_parts_give_the_same_answer_as_runs(fleet: Path, tmp_path: Path) -> None
         write_part(rows(read_run(directory)), parts[-1])
     merged = tmp_path / "merged" / "all.parquet"
     merged.parent.mkdir()
-    count = merge_parts([*parts, parts[0]], merged)
+    copy = tmp_path / "copy.parquet"
+    copy.write_bytes(parts[0].read_bytes())
+    count = merge_parts([*parts, parts[1], copy], merged)
     from_runs = judged(str(fleet))
     expected = [(g.unit.label, g.grade, g.level) for g in from_runs.gpus]
 
     assert count == sum(len(list(rows(read_run(d)))) for d in fleet.iterdir())
-    for found in (judged(*map(str, parts)), judged(str(merged))):
+    for found in (judged(*map(str, parts)), judged(str(merged), str(copy))):
         assert [(g.unit.label, g.grade) for g in found.gpus] == [(a, b) for a, b, _ in expected]
         assert found.gpus[0].level == pytest.approx(expected[0][2])
 
