@@ -47,8 +47,9 @@ class Rounds:
             side = candidate if is_candidate else base
             self._say(f"[{step + 1}/{2 * pairs}] {side.name}, {len(keys)} suspects")
             found = self._measure(side, suite, keys, f"ab-{step:03d}", 1, step, anchors=False)
-            seen[is_candidate][pair] = _medians(found)
-            self._disturbed += [finding.code for finding in findings(found, None, Tolerance())]
+            seen[is_candidate][pair] = {} if found is None else _medians(found)
+            if found is not None:
+                self._disturbed += [finding.code for finding in findings(found, None, Tolerance())]
         return {
             key: np.array([after[pair][key] - before[pair][key] for pair in range(pairs)])
             for before, after in [(seen[False], seen[True])]
@@ -59,7 +60,10 @@ class Rounds:
     def again(self, side: Side, keys: list[Key], processes: int) -> RunTimes:
         """One more run of the suspects with anchors, in as many fresh processes."""
         self._say(f"measuring {len(keys)} suspects again in {processes} fresh processes")
-        return self._measure(side, self._suite(keys), keys, "again", processes, processes, anchors=True)
+        found = self._measure(side, self._suite(keys), keys, "again", processes, processes, anchors=True)
+        if found is None:
+            raise EnvironmentMissing("none of the suspects could be measured again", where=side.name)
+        return found
 
     def disturbances(self) -> list[str]:
         """Remarks on what disturbed processes of an A/B: both sides alike, so that verdicts stand."""
@@ -73,7 +77,8 @@ class Rounds:
 
     def _measure(
         self, side: Side, suite: Path, keys: list[Key], name: str, processes: int, step: int, *, anchors: bool
-    ) -> RunTimes:
+    ) -> RunTimes | None:
+        """The times of one `quantroof run`, None where it timed nothing: a base may lack the kernel."""
         out = self._folder / name
         options = ["--suite", str(suite), "--out", str(out), "--processes", str(processes), "--quiet"]
         options += self._options(side, keys, step)
@@ -92,7 +97,9 @@ class Rounds:
                 f"the second measurement failed: {message[-1] if message else f'exit code {done.returncode}'}"
             )
             raise EnvironmentMissing(what, where=side.name)
-        return run_times(read_run(out), self._times.device.id)
+        run = read_run(out)
+        timed = any(line.timing is not None for line in run.measurements)
+        return run_times(run, self._times.device.id) if timed else None
 
     def _options(self, side: Side, keys: list[Key], step: int) -> list[str]:
         """As the judged run was measured; every process draws data of its own."""
@@ -105,17 +112,13 @@ class Rounds:
             options += ["--seconds", str(settings["seconds_per_case"])]
         if settings.get("eager"):
             options.append("--eager")
-        for provider in sorted(
-            {line.provider for line in self._times.run.measurements if _is_of(line, keys)}
-        ):
+        wanted = set(keys)
+        lines = self._times.run.measurements
+        for provider in sorted({line.provider for line in lines if (line.case, line.kernel) in wanted}):
             options += ["--provider", provider]
         for reference in side.kernels:
             options += ["--kernel", reference]
         return options
-
-
-def _is_of(line: Any, keys: list[Key]) -> bool:
-    return (line.case, line.kernel) in keys
 
 
 def _medians(times: RunTimes) -> dict[Key, float]:

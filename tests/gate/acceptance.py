@@ -23,6 +23,7 @@ _CPU_SHAPES, _CPU_BATCHES = ((512, 1024), (1024, 1024)), (16, 64)
 _SIMULATED_BATCHES = (1, 2, 4, 8, 16)  # all of them memory-bound
 _SIMULATED_SLOWDOWN = 0.03
 _OVER_DETECTABLE = 1.5
+_CALIBRATION_RUNS = 10
 
 
 @dataclass
@@ -70,7 +71,7 @@ def simulated(folder: Path, slowed: int, unchanged: int) -> Iterator[str]:
 def cpu(folder: Path, slowed: int, unchanged: int) -> Iterator[str]:
     """This machine's CPU, and a kernel that computes more than it must."""
     lab = CpuLab(folder, _CPU_SHAPES, _CPU_BATCHES)
-    calibration = lab.calibrate(10)
+    calibration = lab.calibrate(_CALIBRATION_RUNS)
     yield f"## This machine's CPU ({platform.processor() or platform.machine()})"
     yield ""
     if calibration.code != 0:
@@ -79,7 +80,7 @@ def cpu(folder: Path, slowed: int, unchanged: int) -> Iterator[str]:
     document = calibration.document
     smallest = document["smallest_for_all"]
     left_out = len(document["invalid"])
-    yield f"Calibration: {smallest:.1%} is seen in every case; {left_out} of 10 runs were invalid."
+    yield f"Calibration: {smallest:.1%} is seen in every case; {left_out} of {_CALIBRATION_RUNS} runs were invalid."
     yield ""
     yield from _rounds(lab, slowed, unchanged, _OVER_DETECTABLE * smallest)
 

@@ -18,6 +18,12 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
 _GIT = ("git", "-c", "user.name=lab", "-c", "user.email=lab@example.org", "-c", "init.defaultBranch=main")
+# A shared host is never quiet: that its anchors hold still is what counts in a lab.
+_POLICY = """
+schema = "quantroof-gate/1"
+[environment]
+foreign_load_share = 1.0
+"""
 _KERNEL = """
 from quantroof.kernels.registry import Kernel, Prepared
 
@@ -77,6 +83,8 @@ class Lab:
 
     device = "cpu"
     options: tuple[str, ...] = ()
+    judging: tuple[str | Path, ...] = ()
+    """Options of every command that judges."""
 
     def __init__(self, folder: Path) -> None:
         self.repository, self.work = folder / "repository", folder / "work"
@@ -109,7 +117,7 @@ class Lab:
         """Learn the baseline."""
         return self.quantroof(
             "gate", "calibrate", "--suite", self.suite, "--device", self.device, "--runs", str(runs),
-            *self.options, "--out", self.work / "calibration", "--baseline", self.baseline, "--json", *more,
+            *self.options, "--out", self.work / "calibration", "--baseline", self.baseline, "--json", *self.judging, *more,
         )  # fmt: skip
 
     def measure(self, name: str, seed: int, processes: int = 5) -> Path:
@@ -124,7 +132,9 @@ class Lab:
 
     def check(self, run: Path, *more: str | Path) -> Done:
         """Judge a run."""
-        return self.quantroof("gate", "check", run, "--baseline", self.baseline, "--json", *more)
+        return self.quantroof(
+            "gate", "check", run, "--baseline", self.baseline, "--json", *self.judging, *more
+        )
 
 
 class SimulatedLab(Lab):
@@ -169,6 +179,9 @@ class CpuLab(Lab):
         listed = ", ".join(f"{{n = {n}, k = {k}}}" for n, k in shapes)
         text = _SUITE.format(seconds=0.3, shapes=f"[{listed}]", batches=list(batches), format="fp32")
         self.suite.write_text(text)
+        policy = self.work / "gate.toml"
+        policy.write_text(_POLICY)
+        self.judging = ("--policy", policy)
         self.commit()
 
     def slow_down(self, share: float) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.gate.lab import CpuLab, SimulatedLab
+from tests.gate.lab import ROOT, CpuLab, SimulatedLab
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,30 @@ def test_equal_sources_are_not_compared(lab: SimulatedLab) -> None:
     assert "its source is the base's own" in done.document["judgements"][0]["reason"]
 
 
+def test_another_environment_can_be_the_base(lab: SimulatedLab, tmp_path: Path) -> None:
+    """--confirm-python: an interpreter that finds the unchanged package by itself is the other side."""
+    other = tmp_path / "python"
+    other.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} "$@"\n')
+    other.chmod(0o755)
+    lab.slow_down(0.05)
+    done = lab.check(lab.measure("python", 400), "--confirm-python", other, "--pairs", "6")
+
+    assert done.code == 1, done.err
+    assert [(j["verdict"], j["stage"]) for j in done.document["judgements"]] == [("slower", "A/B")]
+
+
+def test_an_environment_without_quantroof_is_said_so(lab: SimulatedLab, tmp_path: Path) -> None:
+    """Exit 3 with the interpreter's own last line."""
+    other = tmp_path / "python"
+    other.write_text(f'#!/bin/sh\ncd / && exec {sys.executable} -I -S "$@"\n')
+    other.chmod(0o755)
+    lab.slow_down(0.05)
+    done = lab.check(lab.measure("bare", 500), "--confirm-python", other, "--pairs", "6")
+
+    assert done.code == 3
+    assert "quantroof cannot be imported there: ModuleNotFoundError" in done.err
+
+
 def test_a_baseline_changed_by_the_change_is_not_the_judge(lab: SimulatedLab) -> None:
     """--base-ref reads the committed file, whatever the working tree says."""
     text = lab.baseline.read_text()
@@ -71,15 +96,13 @@ def test_a_baseline_changed_by_the_change_is_not_the_judge(lab: SimulatedLab) ->
 def test_a_real_kernel_of_ones_own_goes_through_both_sides(tmp_path: Path) -> None:
     """On the real CPU: a kernel that computes four times is confirmed against the committed one."""
     lab = CpuLab(tmp_path, ((512, 512),), (32,))
-    policy = tmp_path / "gate.toml"
-    policy.write_text('schema = "quantroof-gate/1"\n[environment]\nforeign_load_share = 1.0\n')
     runs = [lab.measure(f"run-{seed}", seed, processes=3) for seed in range(5)]
-    learned = lab.quantroof("gate", "baseline", "update", *runs, "--out", lab.baseline, "--policy", policy)
+    learned = lab.quantroof("gate", "baseline", "update", *runs, "--out", lab.baseline, *lab.judging)
     if learned.code == 3:
         pytest.skip(f"this machine is too restless: {learned.err}")
     lab.slow_down(3.0)
     run = lab.measure("slow", 50, processes=3)
-    done = lab.check(run, "--confirm-against", "HEAD", "--pairs", "6", "--policy", policy)
+    done = lab.check(run, "--confirm-against", "HEAD", "--pairs", "6")
     if done.code == 3:
         pytest.skip(f"this machine is too restless: {done.out}")
 
