@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
 from types import ModuleType
 
@@ -35,8 +38,7 @@ def load(module: str) -> ModuleType:
     package = module.partition(".")[0]
     purpose, extra = _NEEDS[package]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             found = import_module(module)
     except ImportError as error:
         missing = "is not installed" if error.name == package else f"cannot be imported: {error}"
@@ -45,6 +47,14 @@ def load(module: str) -> ModuleType:
     if package in _TALKATIVE:
         _hush(package)
     return found
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the libraries' bars, warnings and advice away; an exception still carries what matters."""
+    with warnings.catch_warnings(), redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _forbid_downloads() -> None:
@@ -65,4 +75,4 @@ def _hush(package: str) -> None:
         logs.set_verbosity_error()
         logs.disable_progress_bar()
     if package == "llmcompressor":
-        import_module("loguru").logger.remove()  # it logs to stderr and to a file in the working directory
+        import_module("loguru").logger.remove()  # its own logger, on stdout

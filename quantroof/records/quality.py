@@ -52,7 +52,7 @@ class QualityResult(Line, frozen=True, kw_only=True, tag="quality-result"):
 
     `variant` is the model before quantizing: `base`, or `outliers` after function-preserving induction.
     `part` is the layer that was quantized where it was one, else None. `scheme` is the scheme of
-    `kernels.schemes` whose speed belongs to this error. `stored_bytes` counts weights with their scales.
+    `kernels.schemes` whose speed belongs to this error.
     """
 
     variant: str
@@ -67,7 +67,6 @@ class QualityResult(Line, frozen=True, kw_only=True, tag="quality-result"):
     calibration: str | None = None
     quantize_s: float | None = None
     quantize_peak_bytes: int | None = None
-    stored_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if (self.status == "ok") != bool(self.window_losses):
@@ -130,6 +129,23 @@ def start_file(file: Path, header: QualityHeader) -> None:
         raise UsageError("there is a study here already", where=str(file), hint="--resume it") from None
     except OSError as error:
         raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(file)) from None
+
+
+def opened(out: Path | None, header: QualityHeader, *, resume: bool) -> QualityStudy:
+    """A new study, written to `out` where given; or with `resume` what `out` holds of the same study.
+
+    UsageError where a file is in the way, or holds results of other weights or another text.
+    """
+    if out is None:
+        return QualityStudy(header)
+    if not (resume and out.exists()):
+        start_file(out, header)
+        return QualityStudy(header)
+    found = read_study(out)
+    for name in ("purpose", "weights", "evaluation", "calibration"):
+        if getattr(found.header, name) != getattr(header, name):
+            raise UsageError(f"holds a study with other {name}: cannot be resumed", where=str(out))
+    return found
 
 
 def append(file: Path, result: QualityResult) -> None:

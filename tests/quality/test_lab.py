@@ -14,6 +14,7 @@ from quantroof.kernels.formats import nf4_levels
 from quantroof.quality.lab import codebooks
 from quantroof.quality.lab.data import Matrix, checkpoint_matrices, synthetic
 from quantroof.quality.lab.errors import format_errors, output_errors, round_trip
+from tests.quality.extras import needs
 
 
 def _sqnr(data: Matrix, *names: str) -> dict[str, float]:
@@ -123,7 +124,7 @@ def test_the_command_prints_one_json_document(capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize("content", [None, b"", b"\x10\0\0\0\0\0\0\0{not json}"])
 def test_a_missing_or_half_checkpoint_is_refused_in_one_line(tmp_path: Path, content: bytes | None) -> None:
     """UsageError names the directory or the file."""
-    pytest.importorskip("safetensors", reason="needs the extra llm")
+    needs("safetensors")
     if content is not None:
         (tmp_path / "model.safetensors").write_bytes(content)
 

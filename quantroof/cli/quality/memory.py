@@ -1,0 +1,111 @@
+"""`quantroof quality memory`: parameters, stored bytes, quantization state and used memory, apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from quantroof.cli.output import echo_json, json_option
+from quantroof.errors import UsageError
+
+if TYPE_CHECKING:
+    from quantroof.quality.memory.counted import Parameter
+    from quantroof.quality.memory.stored import StoredFile
+
+
+@click.command("memory")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--load", "loaded", is_flag=True, help="Load it too, and report what allocator and device say.")
+@click.option("--device", default="cpu", show_default=True, help="Where to load it: cpu or cuda:0.")
+@json_option
+def command(model: Path, *, loaded: bool, device: str, as_json: bool) -> None:
+    """Account for the bytes of MODEL: a checkpoint's directory, or a config.json alone.
+
+    Logical parameters are counted on the meta device, stored bytes read from the files' headers; nothing is
+    downloaded. With a config.json alone, the bytes in each format are what it would take.
+    """
+    if not model.exists():
+        raise UsageError("no model here", where=str(model), hint="give a checkpoint or a config.json")
+    from quantroof.quality.environment import load
+
+    load("torch")
+    from quantroof.quality.memory import counted
+    from quantroof.quality.memory.stored import read_header
+
+    parameters = counted.count(model)
+    files: list[StoredFile] = []
+    if model.is_dir() and any(model.glob("*.safetensors")):
+        from quantroof.quality.checkpoint import weight_files
+
+        files = [read_header(file) for file in weight_files(model)]
+    data: dict[str, Any] = {
+        "logical_parameters": sum(p.count for p in parameters),
+        "in_linear_layers": sum(p.count for p in parameters if p.quantizable),
+        "formats_bytes": _formats(parameters),
+        "stored": _stored(files),
+    }
+    if loaded:
+        from quantroof.quality.memory.used import measure
+
+        data["loaded"] = measure(model, device)
+    if as_json:
+        echo_json("quality-memory", data)
+    else:
+        _print(model, data)
+
+
+def _formats(parameters: list[Parameter]) -> dict[str, int | None]:
+    from quantroof.quality.memory import counted
+
+    found: dict[str, int | None] = {}
+    for name in counted.FORMATS:
+        try:
+            found[name] = counted.bytes_in(parameters, name)
+        except UsageError:  # the group does not divide some layer
+            found[name] = None
+    return {**found, "nf4.g64 double-quantized": counted.bytes_double_quantized(parameters)}
+
+
+def _stored(files: list[StoredFile]) -> dict[str, Any] | None:
+    if not files:
+        return None
+    roles: Counter[str] = Counter()
+    dtypes: Counter[str] = Counter()
+    layers: Counter[str] = Counter()
+    for tensor in (t for file in files for t in file.tensors):
+        roles[tensor.role] += tensor.bytes
+        dtypes[tensor.dtype] += tensor.bytes
+        layers[tensor.layer] += tensor.bytes
+    headers = sum(file.header_bytes for file in files)
+    return {
+        "files": len(files),
+        "file_bytes": sum(file.bytes for file in files),
+        "by_role": {**roles, "file headers": headers},
+        "by_dtype": dict(dtypes),
+        "by_layer": dict(layers),
+    }
+
+
+def _print(model: Path, data: dict[str, Any]) -> None:
+    from quantroof.cli.quality_text import both_units, print_table
+
+    total, linear = data["logical_parameters"], data["in_linear_layers"]
+    click.echo(f"{model}: {total:,} logical parameters, {linear:,} of them in linear layers that quantize")
+    rows = [
+        (n, "a group does not divide a layer" if b is None else both_units(b), "-" if b is None else f"{b:,}")
+        for n, b in data["formats_bytes"].items()
+    ]
+    print_table("if linear layers were stored as, the rest in 16 bits", ("format", "size", "bytes"), rows)
+    if stored := data["stored"]:
+        click.echo(f"stored: {stored['files']} files, {stored['file_bytes']:,} bytes on disk")
+        for title in ("by_role", "by_dtype", "by_layer"):
+            rows = [(k, both_units(v), f"{v:,}") for k, v in stored[title].items()]
+            print_table(f"stored, {title.replace('_', ' ')}", ("", "size", "bytes"), rows)
+    if used := data.get("loaded"):
+        rows = [
+            (k, "-" if v is None else both_units(v), "-" if v is None else f"{v:,}") for k, v in used.items()
+        ]
+        print_table("loaded", ("", "size", "bytes"), rows)

@@ -1,0 +1,49 @@
+"""`quantroof quality quantize`: write a quantized checkpoint, load it again, and measure it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from quantroof.cli.output import echo_json, json_option
+from quantroof.cli.quality_options import subject_options
+from quantroof.errors import UsageError
+
+if TYPE_CHECKING:
+    from quantroof.quality.setup import Wish
+
+
+@click.command("quantize")
+@subject_options
+@click.option("--method", "name", required=True, help="gptq, awq, smoothquant-token, fp8, nf4 ...")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Directory to write.")
+@json_option
+def command(wish: Wish, *, name: str, out: Path, as_json: bool) -> None:
+    """Quantize MODEL (or the small model) into a checkpoint under --out, reload it and measure both.
+
+    The result loads with transformers and vLLM: compressed-tensors or bitsandbytes, in the model's dtype.
+    """
+    from dataclasses import asdict, replace
+
+    from quantroof.cli.quality_text import both_units, say
+    from quantroof.quality import setup, writing
+    from quantroof.quality.methods import method
+
+    chosen = method(name)
+    if out.exists() and any(out.iterdir()):
+        raise UsageError("is not empty", where=str(out), hint="choose another --out")
+    stored = replace(wish, dtype="stored") if wish.dtype == "fp32" else wish
+    subject = setup.subject(stored, say, calibrate=chosen.calibrated)
+    written = writing.write_quantized(subject, chosen, out)
+    difference = written.difference
+    if as_json:
+        echo_json("quality-quantize", {"path": str(out), "method": name, **asdict(written)})
+        return
+    click.echo(f"{out}: {name} in {written.seconds:.1f} s, {written.peak_bytes / 1e6:.0f} MB at the peak")
+    click.echo(f"stored {both_units(written.stored_bytes)}, before {both_units(written.original_bytes)}")
+    click.echo(
+        f"reloaded: {written.loss:.4f} nats a token, {difference.mean:+.4f} +- {difference.half_width:.4f}"
+        f" over the original ({difference.verdict}, {difference.windows} windows)"
+    )

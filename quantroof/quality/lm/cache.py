@@ -1,0 +1,70 @@
+"""The small language model on disk: trained once per machine, found again by the hash of its recipe."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantroof.errors import EnvironmentMissing
+from quantroof.quality.lm.recipe import Recipe
+from quantroof.quality.lm.text import Texts, python_texts
+from quantroof.quality.lm.train import Progress
+
+_HELD_OUT, _TRAIN = "held_out.txt", "train.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class SmallModel:
+    """A trained checkpoint with the text it learned from and the text it never saw."""
+
+    checkpoint: Path
+    train_text: Path
+    held_out_text: Path
+    digest: str
+
+
+def cache_folder() -> Path:
+    """Where models are kept: `quantroof/models` in the user's cache directory (XDG)."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "quantroof" / "models"
+
+
+def small_model(recipe: Recipe, say: Progress, folder: Path | None = None) -> SmallModel:
+    """The model of a recipe, trained now if it is not there yet.
+
+    It appears whole or not at all: training writes beside and renames, so that two processes that train at
+    once do not harm each other.
+    """
+    texts = python_texts()
+    digest = recipe.digest(texts.digest)
+    home = (folder or cache_folder()) / digest
+    found = SmallModel(home, home / _TRAIN, home / _HELD_OUT, digest)
+    if (home / "config.json").exists():
+        return found
+    try:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f"{digest}-", dir=home.parent))
+    except OSError as error:
+        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(home.parent)) from None
+    try:
+        _build(recipe, texts, building, say)
+        if not home.exists():
+            building.rename(home)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return found
+
+
+def _build(recipe: Recipe, texts: Texts, folder: Path, say: Progress) -> None:
+    from quantroof.quality.lm.train import make_tokenizer, train
+
+    say(f"training a small language model once for this machine: {recipe.tokens} tokens")
+    tokenizer = make_tokenizer(recipe, texts)
+    model = train(recipe, texts, tokenizer, say)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / _TRAIN).write_text("".join(texts.train), encoding="utf-8")
+    (folder / _HELD_OUT).write_text("".join(texts.held_out), encoding="utf-8")

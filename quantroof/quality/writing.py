@@ -1,0 +1,64 @@
+"""Write a quantized checkpoint and measure what comes back when it is loaded again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import torch
+
+from quantroof.errors import EnvironmentMissing
+from quantroof.quality.checkpoint import open_checkpoint, weight_files
+from quantroof.quality.environment import quiet
+from quantroof.quality.methods import Method
+from quantroof.quality.quantizing import quantized
+from quantroof.quality.study import Subject
+from quantroof.quality.windows import window_losses
+from quantroof.records.paired import Difference, paired_difference
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A quantized checkpoint: what it took to make, its size, and its loss after reloading."""
+
+    seconds: float
+    peak_bytes: int
+    stored_bytes: int
+    original_bytes: int
+    loss: float
+    difference: Difference
+
+
+def write_quantized(subject: Subject, method: Method, out: Path) -> Written:
+    """Quantize, save with the tokenizer, free, reload from disk, measure against the original."""
+    source = subject.checkpoint
+    made = quantized(
+        method, source, calibration=subject.calibration, dtype=subject.dtype, device=subject.device
+    )
+    seconds, peak_bytes = made.seconds, made.peak_bytes
+    try:
+        with quiet():
+            made.model.save_pretrained(out)  # type: ignore[operator]
+            source.tokenizer().save_pretrained(out)
+    except OSError as error:
+        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(out)) from None
+    del made
+    dtype = torch.bfloat16 if method.unpacks_to_bf16 else subject.dtype
+    with quiet():  # weights are unpacked in the first forward pass, under a bar
+        reloaded = open_checkpoint(out).model(dtype, subject.device)
+        after = window_losses(reloaded, subject.evaluation)
+    del reloaded
+    before = window_losses(source.model(subject.dtype, subject.device), subject.evaluation)
+    return Written(
+        seconds=seconds,
+        peak_bytes=peak_bytes,
+        stored_bytes=_size(out),
+        original_bytes=_size(source.path),
+        loss=fmean(after),
+        difference=paired_difference(before, after),
+    )
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in weight_files(path))

@@ -1,0 +1,100 @@
+"""The sensitivity scan and the mixture it suggests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import pytest
+import torch
+
+from quantroof.errors import UsageError
+from quantroof.quality.lm.cache import SmallModel
+from quantroof.quality.mixed import Choice, suggest
+from quantroof.quality.sensitivity import parts_of, rounded
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+class _Tied(torch.nn.Module):
+    """An embedding whose weight is the head's, and a layer between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = torch.nn.Embedding(64, 128)
+        self.middle = torch.nn.Linear(128, 128, bias=False)
+        self.head = torch.nn.Linear(128, 64, bias=False)
+        self.head.weight = self.embedding.weight
+
+
+def test_tied_weights_are_one_part() -> None:
+    """Quantizing a tied head changes the embedding too, and the part says so."""
+    assert [part.name for part in parts_of(_Tied())] == ["embedding = head", "middle"]
+
+
+def test_a_part_is_restored_bit_for_bit() -> None:
+    """Inside the block the weight is on its grid, after it unchanged, even after an error."""
+    model = _Tied()
+    before = model.middle.weight.detach().clone()
+
+    def fail_inside() -> None:
+        with rounded({"middle": "int4.g128"}, parts_of(model)):
+            assert not torch.equal(model.middle.weight, before)
+            assert all(len(row.unique()) <= 15 for row in model.middle.weight)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_inside()
+    assert torch.equal(model.middle.weight, before)
+
+
+def test_the_suggestion_is_near_the_best_of_all_mixtures() -> None:
+    """Within a tenth of the best of every mixture of four equal parts, at every budget."""
+    losses = {"a": (0.4, 0.02), "b": (0.1, 0.01), "c": (0.3, 0.1), "d": (0.001, 0.0)}
+    choices = {
+        part: [Choice(None, 16.0, 0.0), Choice("int4", 4.0, four), Choice("int8", 8.0, eight)]
+        for part, (four, eight) in losses.items()
+    }
+    elements = dict.fromkeys(losses, 100)
+    for budget in (4.0, 5.0, 6.0, 8.0):
+        found = suggest(choices, elements, budget)
+        affordable = [
+            sum(c.loss for c in mixture)
+            for mixture in product(*choices.values())
+            if sum(c.bits for c in mixture) <= budget * 4
+        ]
+
+        assert found.bits <= budget
+        assert min(affordable) <= found.predicted_loss + 1e-12
+        assert found.predicted_loss <= 1.1 * min(affordable)
+
+
+def test_a_budget_below_the_fewest_bits_is_refused() -> None:
+    """Three bits cannot be had of parts that take four."""
+    with pytest.raises(UsageError, match="below the fewest possible, 4"):
+        suggest({"a": [Choice("int4", 4.0, 0.1)]}, {"a": 10}, 3.0)
+
+
+def test_every_matrix_is_scanned_and_the_mixture_measured(
+    trained: SmallModel, tmp_path: Path, run_command: Run
+) -> None:
+    """Head and embedding included; a scan that was cut off goes on where it stopped."""
+    out = tmp_path / "scan.jsonl"
+    base = ("sensitivity", trained.checkpoint, "--window", 64, "--windows", 16, "--out", out)
+
+    run_command(*base, "--formats", "int4.g128", "--json")
+    lines = out.read_bytes().splitlines(keepends=True)
+    out.write_bytes(b"".join(lines[:8]) + lines[8][:20])
+    code, text, progress = run_command(*base, "--formats", "int4.g128", "--resume", "--budget", 6, "--json")
+
+    document = json.loads(text)
+    parts = {r["part"] for r in document["results"] if r["part"]}
+    measured = {r["format"]: r["difference"]["mean"] for r in document["results"] if r["part"] is None}
+    assert code == 0
+    assert len(progress.splitlines()) == 2 * 7 + 2 + 1 - 7
+    assert parts >= {"lm_head", "model.embed_tokens", "model.layers.1.mlp.down_proj"}
+    assert document["mixture"]["bits"] <= 6
+    assert measured["none"] == 0
+    assert measured["mixture of 6 bits"] < measured["all int4.g128"]
