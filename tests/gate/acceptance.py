@@ -80,7 +80,8 @@ def cpu(folder: Path, slowed: int, unchanged: int) -> Iterator[str]:
     document = calibration.document
     smallest = document["smallest_for_all"]
     left_out = len(document["invalid"])
-    yield f"Calibration: {smallest:.1%} is seen in every case; {left_out} of {_CALIBRATION_RUNS} runs were invalid."
+    invalid = f"{left_out} of {_CALIBRATION_RUNS} runs were invalid"
+    yield f"Calibration: {smallest:.1%} is seen in every case; {invalid}."
     yield ""
     yield from _rounds(lab, slowed, unchanged, _OVER_DETECTABLE * smallest)
 

@@ -117,7 +117,8 @@ class Lab:
         """Learn the baseline."""
         return self.quantroof(
             "gate", "calibrate", "--suite", self.suite, "--device", self.device, "--runs", str(runs),
-            *self.options, "--out", self.work / "calibration", "--baseline", self.baseline, "--json", *self.judging, *more,
+            *self.options, "--out", self.work / "calibration", "--baseline", self.baseline, "--json",
+            *self.judging, *more,
         )  # fmt: skip
 
     def measure(self, name: str, seed: int, processes: int = 5) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quantroof.cli.output import echo_json, json_option
-from quantroof.errors import ExitCode, UsageError
+from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
     from quantroof.gate.baseline import Baseline
@@ -263,6 +263,3 @@ def _print_calibration(found: Calibration, *, as_json: bool) -> None:
         return
     for line in calibration_lines(found):
         click.echo(line)
-
-
-__all__ = ["ExitCode", "command"]
