@@ -18,6 +18,8 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 FAILING: tuple[Verdict, ...] = ("slower", "missing")
 OPEN: tuple[Verdict, ...] = ("undecided", "incomparable")
 
+Decided = Literal["slower", "faster", "pass", "undecided"]
+"""What two times and nothing else can give."""
 Stage = Literal["screen", "A/B", "re-measured", "none"]
 
 
@@ -42,7 +44,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     now_ns: float | None = None
 
 
-def by_interval(ratio: Interval, floor: float) -> Verdict:
+def judge_ratio(ratio: Interval, floor: float) -> Decided:
     """The verdict on a ratio of times: an equivalence test with a relative floor.
 
     `slower` where the whole 95 % interval lies above 1 + floor, `faster` where below 1 / (1 + floor), `pass`

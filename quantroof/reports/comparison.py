@@ -1,17 +1,17 @@
 """What changed between two runs: a verdict per case with its interval and a likely cause.
 
-The rule is an equivalence test on the ratio of medians. With a floor f, a case is `slower` when its whole
-95 % interval lies above 1 + f, `faster` when below 1 / (1 + f), `pass` when within, else `undecided`.
+The rule is the gate's for two times and nothing else (`gate.verdicts.judge_ratio`): an equivalence test on
+the ratio of medians.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from quantroof.errors import ExitCode, QuantroofError
+from quantroof.gate.verdicts import judge_ratio, ratio_interval
 from quantroof.records.directory import Run
 from quantroof.records.statistics import Interval
 from quantroof.reports.points import Point
@@ -87,27 +87,6 @@ def compare(base: list[Subject], now: list[Subject], floor: float = FLOOR) -> Ru
     )
 
 
-def ratio_interval(base: Interval, now: Interval) -> Interval:
-    """95 % interval of now / base by the method of variance estimates recovery on logarithms.
-
-    Zou & Donner, Statistics in Medicine 27(10), 2008: the distances to the two limits add in squares.
-    """
-    centre = now.median / base.median
-    down = math.hypot(math.log(now.median / now.low), math.log(base.high / base.median))
-    up = math.hypot(math.log(now.high / now.median), math.log(base.median / base.low))
-    return Interval(centre, centre * math.exp(-down), centre * math.exp(up), min(base.samples, now.samples))
-
-
-def judge(ratio: Interval, floor: float) -> Verdict:
-    """The verdict on a ratio of times (see the module's rule)."""
-    if ratio.low > 1 + floor:
-        return "slower"
-    if ratio.high < 1 / (1 + floor):
-        return "faster"
-    inside = ratio.low >= 1 / (1 + floor) and ratio.high <= 1 + floor
-    return "pass" if inside else "undecided"
-
-
 def differences(base: Run, now: Run) -> tuple[str, ...]:
     """Settings of two runs that differ and could explain a change."""
     found = _changed(base.info.versions, now.info.versions)
@@ -129,7 +108,7 @@ def _entry(
     ratio, verdict = None, _without_times(base, now)
     if base and now and base.time and now.time:
         ratio = ratio_interval(base.time, now.time)
-        verdict = judge(ratio, floor)
+        verdict = judge_ratio(ratio, floor)
     causes: tuple[str, ...] = ()
     if base is not None and now is not None and verdict in ("slower", "faster", "undecided", "missing"):
         causes = (*_causes(base, now), *general)

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from quantroof.errors import ExitCode
+from quantroof.gate.verdicts import judge_ratio, ratio_interval
 from quantroof.records.directory import Run
 from quantroof.records.statistics import Interval, median_interval
-from quantroof.reports.comparison import NotComparable, RunComparison, compare, judge, ratio_interval
+from quantroof.reports.comparison import NotComparable, RunComparison, compare
 from quantroof.reports.subjects import subjects
 from tests.builders import info, run, samples
 from tests.runs import gpu_run, slower
@@ -35,7 +36,7 @@ def _compare(base: Run, now: Run) -> RunComparison:
 )
 def test_verdict_needs_the_whole_interval(low: float, high: float, verdict: str) -> None:
     """With a floor of 5 % the interval must lie wholly beyond 1.05 or 1/1.05, or wholly between."""
-    assert judge(Interval((low + high) / 2, low, high, 20), 0.05) == verdict
+    assert judge_ratio(Interval((low + high) / 2, low, high, 20), 0.05) == verdict
 
 
 def test_ratio_interval_misses_the_truth_rarely_on_either_side() -> None:
