@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from quantroof.cli.output import echo_json, json_option
-from quantroof.errors import ExitCode
+from quantroof.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from quantroof.fleet.launch.job import Job
 
 
 class _AnalyseByDefault(click.Group):
@@ -42,12 +45,14 @@ def command() -> None:
     "--min-effect", type=click.FloatRange(0, 1, max_open=True), default=0.03, show_default=True,
     help="A slowdown under this is never called a defect.",
 )  # fmt: skip
+@click.option("--expect", help="Nodes that should be here, a,b or a file: those without a run are named.")
 @click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="How many GPUs to print.")
 @json_option
 def analyse(
     runs: tuple[str, ...],
     retest: tuple[str, ...],
     labels: Path | None,
+    expect: str | None,
     top: int,
     as_json: bool,
     **thresholds: float,
@@ -61,20 +66,87 @@ def analyse(
     from quantroof.fleet.analysis import analyse as judge
     from quantroof.fleet.gather import gather
     from quantroof.fleet.groups import read_labels
+    from quantroof.fleet.launch.nodes import read_nodes, silent_nodes
     from quantroof.fleet.policy import Policy
 
     known = read_labels(labels) if labels else None
+    expected = read_nodes(expect) if expect else []
     second = gather(retest) if retest else None
     found = judge(gather(runs), Policy(**thresholds), known, second)
+    silent = silent_nodes(expected, [node for node, _ in found.nodes()])
     for problem in [*found.problems, *(second.problems if second else [])]:
         click.echo(f"warning: {problem}", err=True)
     if as_json:
-        echo_json("fleet", fleet_document(found))
+        echo_json("fleet", {**fleet_document(found), "never_answered": silent})
     else:
-        _print(fleet_lines(found, top))
-    return ExitCode.FINDING if found.bad else ExitCode.OK
+        for line in fleet_lines(found, top):
+            click.echo(line)
+        if silent:
+            click.echo(f"{len(silent)} nodes never answered: {', '.join(silent)}")
+    return ExitCode.FINDING if found.bad or silent else ExitCode.OK
 
 
-def _print(lines: Any) -> None:
-    for line in lines:
-        click.echo(line)
+@command.command(
+    "launch",
+    short_help="Start a sweep on Slurm, Kubernetes or Ray.",
+    context_settings={"ignore_unknown_options": True},
+)
+@click.option(
+    "--engine", required=True, type=click.Choice(["slurm", "submitit", "k8s", "ray"]),
+    help="slurm and k8s print what to submit; submitit and ray run it and wait.",
+)  # fmt: skip
+@click.option("--folder", required=True, help="Where runs go: one path that every node sees.")
+@click.option("--nodes", help="Node names, a,b or a file with one a line.")
+@click.option("--count", type=click.IntRange(1), help="k8s: how many nodes. ray: how many GPUs.")
+@click.option("--gpus", type=click.IntRange(1), default=8, show_default=True, help="GPUs of a node.")
+@click.option("--minutes", type=click.IntRange(1), default=30, show_default=True, help="Limit of an attempt.")
+@click.option("--retries", type=click.IntRange(0), default=2, show_default=True, help="Further attempts.")
+@click.option("--image", default="quantroof:latest", show_default=True, help="k8s: the container image.")
+@click.option("--claim", default="quantroof-results", show_default=True, help="k8s: the volume claim.")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def launch(engine: str, nodes: str | None, count: int | None, image: str, claim: str, **given: Any) -> int:
+    """Start `quantroof run` with OPTIONS on every node, such as `-- --suite node --mode sustained`.
+
+    An attempt that is cut off keeps what it measured, and the next one goes on there. slurm prints a script
+    for `bash`, k8s a manifest for `kubectl apply -f -`.
+    """
+    from quantroof.fleet.launch.job import Job, checked_options
+    from quantroof.fleet.launch.nodes import read_nodes
+
+    job = Job(**{**given, "options": checked_options(given["options"])})
+    names = read_nodes(nodes) if nodes else []
+    if engine == "slurm":
+        from quantroof.fleet.launch.slurm import sbatch_script
+
+        click.echo(sbatch_script(job, names), nl=False)
+        return ExitCode.OK
+    if engine == "k8s":
+        from quantroof.fleet.launch.kubernetes import job_manifest
+
+        click.echo(job_manifest(job, _needed(count or len(names), "--count"), image, claim), nl=False)
+        return ExitCode.OK
+    return _wait(engine, job, names, count)
+
+
+def _wait(engine: str, job: Job, names: list[str], count: int | None) -> int:
+    """Run a sweep here and now; prints the runs, and names on stderr what never came back."""
+    if engine == "ray":
+        from quantroof.fleet.launch.on_ray import launch as on_ray
+
+        sweep = on_ray(job, _needed(count or 0, "--count"))
+    else:
+        from quantroof.fleet.launch.on_submitit import launch as on_submitit
+
+        _needed(len(names), "--nodes")
+        sweep = on_submitit(job, names)
+    for result in sweep.results:
+        click.echo(result.directory)
+    for line in sweep.lost:
+        click.echo(f"never answered: {line}", err=True)
+    return ExitCode.FINDING if sweep.lost else ExitCode.OK
+
+
+def _needed(number: int, option: str) -> int:
+    if not number:
+        raise UsageError(f"how many? say {option}")
+    return number

@@ -1,0 +1,35 @@
+"""What every engine starts: the same `quantroof run`, once a node or GPU, into a folder all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from quantroof.errors import UsageError
+
+_OWN = ("--out", "--resume", "--device")  # said by the launcher for every task
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One sweep. `folder` is seen by every node under the same path; `options` go to `quantroof run`.
+
+    `minutes` bounds one attempt at one task, of which there are `retries` + 1; an attempt that was cut off
+    goes on where it stopped.
+    """
+
+    folder: str
+    options: tuple[str, ...]
+    gpus: int = 8
+    minutes: int = 30
+    retries: int = 2
+    name: str = "quantroof-fleet"
+
+
+def checked_options(options: Sequence[str]) -> tuple[str, ...]:
+    """Options for `quantroof run`; UsageError for one that the launcher itself must say."""
+    for option in options:
+        if option.partition("=")[0] in _OWN:
+            what = f"{option} is said by the launcher"
+            raise UsageError(what, hint="give --suite, --processes, --mode and the like")
+    return tuple(options)

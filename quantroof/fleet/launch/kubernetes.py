@@ -1,0 +1,76 @@
+"""A Kubernetes Indexed Job: a pod a node, all its GPUs, results on a volume that all pods share."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from quantroof.fleet.launch.job import Job
+
+_HOST = "kubernetes.io/hostname"
+_GPU = "nvidia.com/gpu"
+
+
+def job_manifest(job: Job, nodes: int, image: str, claim: str) -> str:
+    """A `batch/v1` Job as JSON, which kubectl reads like YAML. `claim` is a PersistentVolumeClaim.
+
+    A pod uses the host's network so that the run names the node and not the pod. An index is tried again by
+    itself (`backoffLimitPerIndex`, Kubernetes 1.29), wherever the scheduler puts it.
+    """
+    labels = {"app.kubernetes.io/name": job.name}
+    manifest = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": job.name, "labels": labels},
+        "spec": {
+            "completionMode": "Indexed",
+            "completions": nodes,
+            "parallelism": nodes,
+            "backoffLimitPerIndex": job.retries,
+            "maxFailedIndexes": nodes,
+            "activeDeadlineSeconds": 60 * job.minutes * (job.retries + 1),
+            "template": {"metadata": {"labels": labels}, "spec": _pod(job, image, claim, labels)},
+        },
+    }
+    return json.dumps(manifest, indent=2) + "\n"
+
+
+def _pod(job: Job, image: str, claim: str, labels: dict[str, str]) -> dict[str, Any]:
+    return {
+        "restartPolicy": "Never",
+        "hostNetwork": True,
+        "tolerations": [{"key": _GPU, "operator": "Exists", "effect": "NoSchedule"}],
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": _HOST,
+                "whenUnsatisfiable": "DoNotSchedule",
+                "labelSelector": {"matchLabels": labels},
+            }
+        ],
+        "containers": [
+            {
+                "name": "quantroof",
+                "image": image,
+                "command": ["/bin/bash", "-c", _command(job)],
+                "env": [
+                    {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+                ],
+                "resources": {"limits": {_GPU: str(job.gpus)}},
+                "volumeMounts": [{"name": "results", "mountPath": job.folder}],
+            }
+        ],
+        "volumes": [{"name": "results", "persistentVolumeClaim": {"claimName": claim}}],
+    }
+
+
+def _command(job: Job) -> str:
+    """Run, or go on with the run of a pod that was lost here; a failed kernel is a result, not a failure."""
+    run = f'{shlex.quote(job.folder)}/run-"$NODE_NAME"'
+    fresh = f"quantroof run --quiet --device cuda --out {run} {shlex.join(job.options)}".rstrip()
+    limit = f"timeout --signal=TERM {job.minutes}m"
+    return (
+        f"if [ -e {run}/run.jsonl ]; then {limit} quantroof run --quiet --resume {run}; "
+        f"else {limit} {fresh}; fi; code=$?; [ $code -eq 1 ] && exit 0; exit $code"
+    )

@@ -1,0 +1,38 @@
+"""A sweep on a Ray cluster that is already there: a task a GPU, each alone on its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from quantroof.fleet.launch.job import Job
+from quantroof.fleet.launch.task import Sweep, run_task
+from quantroof.fleet.optional import require
+
+
+def launch(job: Job, tasks: int, device: str = "cuda", address: str | None = "auto") -> Sweep:
+    """Run `tasks` tasks with one GPU each and wait for all of them.
+
+    Ray retries a task whose worker died, or that ended without a whole run, and the run goes on where it
+    stopped. With an `address` of None the cluster that this process started is used.
+    """
+    ray: Any = require("ray", "the engine ray", "ray")
+    if not ray.is_initialized():
+        ray.init(address=address, log_to_driver=False)
+    remote = ray.remote(num_gpus=1, max_retries=job.retries, retry_exceptions=[RuntimeError])(run_task)
+    pending = {}
+    for number in range(tasks):
+        directory = str(Path(job.folder) / f"run-{number:05d}")
+        pending[directory] = remote.remote(directory, job.options, device, job.minutes)
+    return _gathered(ray, pending)
+
+
+def _gathered(ray: Any, pending: dict[str, Any]) -> Sweep:
+    results, lost = [], []
+    for directory, reference in pending.items():
+        try:
+            results.append(ray.get(reference))
+        except ray.exceptions.RayError as error:
+            cause = str(getattr(error, "cause", None) or error).strip().splitlines()[-1]
+            lost.append(cause if directory in cause else f"{directory}: {cause}")
+    return Sweep(results, lost)

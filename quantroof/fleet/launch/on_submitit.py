@@ -1,0 +1,49 @@
+"""A sweep as Slurm jobs through submitit, or on this machine with its local executor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from quantroof.fleet.launch.job import Job
+from quantroof.fleet.launch.task import Sweep, TaskResult, run_task
+from quantroof.fleet.optional import require
+
+
+def launch(job: Job, nodes: Sequence[str], device: str = "cuda", cluster: str | None = None) -> Sweep:
+    """Run one task a node and wait; what ended without a whole run is submitted again, and goes on.
+
+    submitit finds Slurm by itself; `cluster="local"` runs on this machine, where `nodes` only names tasks.
+    """
+    submitit: Any = require("submitit", "the engine submitit", "submitit")
+    executor = submitit.AutoExecutor(folder=str(Path(job.folder) / "submitit"), cluster=cluster)
+    executor.update_parameters(name=job.name, timeout_min=job.minutes + 1)
+    results: dict[str, TaskResult] = {}
+    lost: dict[str, str] = {}
+    for _attempt in range(job.retries + 1):
+        waiting = [node for node in nodes if node not in results]
+        submitted = {node: _submit(executor, job, node, device) for node in waiting}
+        for node, task in submitted.items():
+            try:
+                results[node] = task.result()
+            except Exception as error:  # noqa: BLE001 - submitit re-raises whatever ended the job
+                lost[node] = f"{node}: {_cause(str(error))}"
+    missing = [lost[node] for node in nodes if node not in results]
+    return Sweep([results[node] for node in nodes if node in results], missing)
+
+
+def _cause(text: str) -> str:
+    """The line of a traceback that says what went wrong; submitit puts it between its own."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no message"]
+    return next((line for line in reversed(lines) if "Error: " in line), lines[0])
+
+
+def _submit(executor: Any, job: Job, node: str, device: str) -> Any:
+    if executor.cluster == "slurm":
+        executor.update_parameters(
+            slurm_gpus_per_node=job.gpus,
+            slurm_additional_parameters={"nodelist": node, "exclusive": True},
+        )
+    directory = str(Path(job.folder) / f"run-{node}")
+    return executor.submit(run_task, directory, job.options, device, job.minutes)

@@ -1,0 +1,76 @@
+"""A plain sbatch script: a job a node, exclusive, requeued, its run resumed after a failure."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+
+from quantroof.errors import UsageError
+from quantroof.fleet.launch.job import Job
+
+_NODE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+_SCRIPT = """\
+#!/usr/bin/env bash
+# Run `bash {file}` to submit one job a node; Slurm starts this very script there.
+#SBATCH --job-name={name}
+#SBATCH --nodes=1
+#SBATCH --ntasks=1
+#SBATCH --exclusive
+#SBATCH --gpus-per-node={gpus}
+#SBATCH --time={minutes}
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --signal=B:TERM@60
+set -euo pipefail
+folder={folder}
+nodes=({nodes})
+
+if [ -z "${{SLURM_JOB_ID:-}}" ]; then
+  mkdir -p "$folder"
+  for node in "${{nodes[@]}}"; do
+    sbatch --nodelist="$node" --output="$folder/$node.log" "$@" "${{BASH_SOURCE[0]}}"
+  done
+  printf '%s\\n' "${{nodes[@]}}" > "$folder/nodes.txt"
+  echo "judge with: quantroof fleet $folder --expect $folder/nodes.txt"
+  exit
+fi
+
+run="$folder/run-$SLURMD_NODENAME"
+code=1
+for attempt in {attempts}; do
+  code=0
+  if [ -e "$run/run.jsonl" ]; then
+    quantroof run --quiet --resume "$run" & child=$!
+  else
+    quantroof run --quiet --device cuda --out "$run" {options} & child=$!
+  fi
+  # Slurm's warning a minute before the limit ends the run cleanly, with what it measured.
+  trap 'kill -TERM "$child"; wait "$child" || true; exit 143' TERM
+  wait "$child" || code=$?
+  # 0 all well, 1 a kernel failed: both are a whole run. 2 will not get better by trying again.
+  if [ "$code" -le 2 ]; then exit "$code"; fi
+  echo "attempt $attempt ended with exit code $code" >&2
+done
+exit "$code"
+"""
+
+
+def sbatch_script(job: Job, nodes: Sequence[str], file: str = "sweep.sh") -> str:
+    """The script for these nodes; UsageError for none, or a name that no host has."""
+    if not nodes:
+        raise UsageError("no nodes to start on", hint="--nodes node-1,node-2 or --nodes FILE")
+    for node in nodes:
+        if not _NODE.fullmatch(node):
+            raise UsageError(f"'{node}' is no host name")
+    return _SCRIPT.format(
+        file=shlex.quote(file),
+        name=job.name,
+        gpus=job.gpus,
+        minutes=job.minutes,
+        folder=shlex.quote(job.folder),
+        nodes=" ".join(nodes),
+        attempts=" ".join(str(n) for n in range(1, job.retries + 2)),
+        options=shlex.join(job.options),
+    )
