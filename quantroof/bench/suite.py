@@ -18,7 +18,7 @@ from quantroof.kernels.registry import is_gpu
 from quantroof.kernels.schemes import scheme
 
 SCHEMA = "quantroof-suite/1"
-SHIPPED = ("quick", "default", "full")
+SHIPPED = ("quick", "node", "default", "full")
 
 T = TypeVar("T", bound=msgspec.Struct)
 Positive = Annotated[int, msgspec.Meta(ge=1)]
