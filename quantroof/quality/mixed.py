@@ -38,7 +38,8 @@ class Mixture:
 def suggest(choices: Mapping[str, Sequence[Choice]], elements: Mapping[str, int], budget: float) -> Mixture:
     """Start every part at its fewest bits; buy the most loss for the fewest bits until the budget is spent.
 
-    Greedy: exact where a bit buys ever less loss, close to it elsewhere. UsageError where even the fewest bits are above the budget.
+    Greedy: exact where a bit buys ever less loss, close to it elsewhere. UsageError where even the fewest
+    bits are above the budget.
     """
     total = sum(elements.values())
     current = {part: min(options, key=lambda c: c.bits) for part, options in choices.items()}

@@ -1,0 +1,67 @@
+"""`quantroof quality lm-eval`: tasks of the lm-evaluation-harness for quantized checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from quantroof.cli.output import echo_json, json_option
+
+
+@click.command("lm-eval")
+@click.argument("checkpoints", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--tasks", default="winogrande,hellaswag,arc_challenge,mmlu", show_default=True)
+@click.option("--text", type=click.Path(path_type=Path), help="Run a local task over this text, offline.")
+@click.option("--limit", type=click.IntRange(1), help="At most this many documents.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda:0.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("lm-eval"), show_default=True)
+@json_option
+def command(
+    checkpoints: tuple[Path, ...],
+    *,
+    tasks: str,
+    text: Path | None,
+    limit: int | None,
+    device: str,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Print the commands that evaluate CHECKPOINTS, original and quantized alike, with customary shots.
+
+    Tasks of the harness are downloaded when the commands are run. With --text nothing is: perplexity over
+    that text is measured here and now (needs lm-eval).
+    """
+    from quantroof.quality import lm_eval
+
+    if text is None:
+        planned = lm_eval.commands(checkpoints, tasks.split(","), device, out, limit)
+        if as_json:
+            echo_json("quality-lm-eval", {"commands": [e.text for e in planned], "results": {}})
+        else:
+            click.echo("\n".join(e.text for e in planned))
+        return
+    from quantroof.cli.quality_text import print_table
+    from quantroof.quality.checkpoint import open_checkpoint
+    from quantroof.quality.windows import read_text
+
+    whole = [open_checkpoint(path).path for path in checkpoints]
+    include = lm_eval.write_local_task(read_text(text), out / "tasks")
+    planned = lm_eval.commands(whole, [lm_eval.LOCAL_TASK], device, out, limit)
+    results = {e.checkpoint: lm_eval.run(e, include)[lm_eval.LOCAL_TASK] for e in planned}
+    figures = {str(path): _figures(found) for path, found in results.items()}
+    if as_json:
+        echo_json("quality-lm-eval", {"commands": [e.text for e in planned], "results": figures})
+        return
+    names = list(dict.fromkeys(name for found in figures.values() for name in found))
+    rows = [(path, *(f"{found[name]:.4f}" for name in names)) for path, found in figures.items()]
+    print_table(f"lm-eval over {text.name}", ("checkpoint", *names), rows)
+
+
+def _figures(found: dict[str, object]) -> dict[str, float]:
+    """Metrics by name, without the harness's filter suffix and its standard errors."""
+    return {
+        name.partition(",")[0]: value
+        for name, value in found.items()
+        if isinstance(value, float) and "stderr" not in name
+    }
