@@ -1,4 +1,4 @@
-"""How far repeated runs of one suite differ on a machine: per case, and as one table. Reads run directories."""
+"""How far repeated runs of one suite differ on a machine, by format and in all. Reads run directories."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MIN_RUNS = 3
 
 
 def main() -> None:
-    """Print the spread over the runs named on the command line, by format and in all, with the worst cases."""
+    """Print the spread over the runs named on the command line, with the worst cases."""
     runs = [read_run(Path(name)) for name in sys.argv[1:]]
     if len(runs) < _MIN_RUNS:
         sys.exit(f"error: {_MIN_RUNS} runs at least, not {len(runs)}")
