@@ -18,7 +18,7 @@ def fleet_lines(found: Analysis, top: int) -> Iterator[str]:
     counts = Counter(gpu.grade for gpu in found.gpus)
     nodes = found.nodes()
     words = ", ".join(f"{n} {grade}" for grade, n in counts.most_common())
-    yield f"{len(found.gpus)} GPUs on {len(nodes)} nodes: {words}"
+    yield f"{_count(len(found.gpus), 'GPU')} on {_count(len(nodes), 'node')}: {words}"
     for summary in found.populations:
         yield from _population_lines(summary, found.policy.floor)
     shown = found.bad[:top]
@@ -45,7 +45,8 @@ def fleet_document(found: Analysis) -> dict[str, Any]:
         "populations": [
             {
                 **_kind(summary.population), "gpus": summary.gpus, "cases": summary.works,
-                "spread": summary.spread, "expected_below_floor": summary.expected_below,
+                "compared": summary.compared, "spread": summary.spread,
+                "expected_below_floor": summary.expected_below,
                 "remarks": list(summary.remarks),
             }
             for summary in found.populations
@@ -71,11 +72,23 @@ def speed(level: float | None) -> str:
 
 
 def _population_lines(summary: PopulationSummary, floor: float) -> Iterator[str]:
+    head = f"{summary.population}: {_count(summary.gpus, 'GPU')}, {_count(summary.works, 'case')}"
+    yield from _comparison(summary, head, floor)
+    yield from (f"  {remark}" for remark in summary.remarks)
+
+
+def _comparison(summary: PopulationSummary, head: str, floor: float) -> Iterator[str]:
+    if not summary.compared:
+        yield f"{head}; too few to be compared with each other"
+        return
     spreads = ", ".join(f"{name} {value:.1%}" for name, value in summary.spread.items())
-    yield f"{summary.population}: {summary.gpus} GPUs, {summary.works} cases; the healthy spread {spreads}"
+    yield f"{head}; healthy ones spread by {spreads}"
     expected = ", ".join(f"{name} {share:.2%}" for name, share in summary.expected_below.items())
     yield f"  a floor of {floor:.0%} of the median catches this share of healthy GPUs by chance: {expected}"
-    yield from (f"  {remark}" for remark in summary.remarks)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _gpu_line(gpu: Judged, width: int) -> str:

@@ -62,6 +62,8 @@ class PopulationSummary:
     population: Population
     gpus: int
     works: int
+    compared: bool
+    """Whether there are enough of them to compare; `spread` is nothing but the prior otherwise."""
     spread: dict[str, float]
     expected_below: dict[str, float]
     remarks: tuple[str, ...]
@@ -173,16 +175,20 @@ class _PopulationJudge:
         """Every GPU with all that was found, the gravest first."""
         found, self._remarks = preflight(self._units, self._policy)
         absolute = below_datasheet(self._units, self._works, self._log_ns, self._policy)
+        level = self._scores.level if self._compared else np.full_like(self._scores.level, np.nan)
         made = []
         for row, unit in enumerate(self._units):
             findings = [*found[row], *filter(None, [absolute[row]]), *self._statistical(row)]
+            if not findings and not self._compared and np.isnan(self._past[row]).all():
+                text = f"fewer than {MIN_SIBLINGS} GPUs alike, and no past"
+                findings = [Finding("not judged", "alone", text)]
             busy = [f for f in findings if f.grade == "not judged"]
             if busy and not any(f.grade == "failed" for f in findings):
                 findings = busy
             findings.sort(key=lambda f: GRADES.index(f.grade))
             made.append(
                 Judged(
-                    unit, population, _named(self._scores.level[row]), _named(self._past[row]),
+                    unit, population, _named(level[row]), _named(self._past[row]),
                     int(self._scores.slow_cases[row].sum()), tuple(findings),
                 )
             )  # fmt: skip
@@ -190,12 +196,12 @@ class _PopulationJudge:
 
     def summary(self, population: Population) -> PopulationSummary:
         """What was compared, and how well it could be."""
-        few = f"{len(self._units)} GPUs: fewer than {MIN_SIBLINGS}, not compared with siblings"
+        expected = expected_below(self._reference, self._policy)
         return PopulationSummary(
-            population, len(self._units), len(self._columns),
+            population, len(self._units), len(self._columns), self._compared,
             dict(zip(CLASSES, map(float, self._reference.spread), strict=True)),
-            dict(zip(CLASSES, map(float, expected_below(self._reference, self._policy)), strict=True)),
-            (*self._remarks, *([] if self._compared else [few])),
+            dict(zip(CLASSES, map(float, expected), strict=True)),
+            tuple(self._remarks),
         )  # fmt: skip
 
     def _statistical(self, row: int) -> list[Finding]:
@@ -218,13 +224,18 @@ class _PopulationJudge:
         p = self._scores.p[row, test]
         if test == len(CLASSES):
             slow = int(self._scores.slow_cases[row].sum())
-            return f"{slow} of {len(self._columns)} cases slow beside the rest of this GPU (p = {p:.0e})"
-        return f"{CLASSES[test]} {_percent(self._scores.level[row, test])} against siblings (p = {p:.0e})"
+            return f"{slow} of {len(self._columns)} cases slow beside the rest of this GPU ({_chance(p)})"
+        return f"{CLASSES[test]} {_percent(self._scores.level[row, test])} against siblings ({_chance(p)})"
 
 
 def _percent(level: float) -> str:
     """A log time as a change of speed."""
     return f"{math.exp(-level) - 1:+.1%}"
+
+
+def _chance(p: float) -> str:
+    """A p value in words; below 1e-12 the tail of t is rounding."""
+    return "p < 1e-12" if p < 1e-12 else f"p = {p:.0e}"
 
 
 def _named(levels: Array) -> dict[str, float | None]:

@@ -35,7 +35,10 @@ def gather(names: Iterable[str]) -> Collection:
             known.add(run.info.run_id)
             if run.truncated:
                 collection.problems.append(f"{path}: the last line is cut off: what stands before it is used")
+            before = len(collection.units)
             collect_rows(rows(run), collection)
+            if len(collection.units) == before:
+                collection.problems.append(f"{path}: neither measurements nor ceilings: nothing to judge")
     if not collection.units:
         reason = collection.problems[0] if collection.problems else "no input"
         raise UsageError(f"nothing to analyse: {reason}")

@@ -54,7 +54,7 @@ def _own(unit: Unit, policy: Policy) -> list[Finding]:
     if unit.xid:
         found.append(Finding("failed", "xid", f"critical driver errors (XID) in {unit.xid} measurements"))
     if unit.incorrect:
-        found.append(Finding("failed", "incorrect", f"{unit.incorrect} kernels computed wrongly"))
+        found.append(Finding("failed", "incorrect", f"kernels that computed wrongly: {unit.incorrect}"))
     share = unit.faulty_clock / max(unit.rows, 1)
     if share > policy.throttled_share:
         text = f"thermal or hardware slowdown in {unit.faulty_clock} of {unit.rows} measurements"
@@ -98,7 +98,7 @@ def _failed_kernels(units: list[Unit]) -> Iterator[tuple[int, Finding]]:
         return
     for index, unit in enumerate(units):
         if unit.failed:
-            text = f"{unit.failed} kernels failed that siblings run"
+            text = f"kernels that failed: {unit.failed}" + (", siblings run them" if len(units) > 1 else "")
             yield index, Finding("failed", "kernels_failed", text)
 
 

@@ -224,7 +224,7 @@ def test_the_command_prints_and_exits_by_its_findings(
 ) -> None:
     """Text and JSON name the same GPU; exit code 1 is a finding."""
     with pytest.raises(SystemExit) as ended:
-        main(["fleet", str(fleet / "*")])
+        main(["fleet", str(fleet / "*"), "--expect", "node-0,node-77"])
     text = capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["fleet", "analyse", str(fleet / "*"), "--json"])
@@ -233,6 +233,22 @@ def test_the_command_prints_and_exits_by_its_findings(
     assert ended.value.code == 1
     assert "node-3 cuda:5" in text
     assert "SIMULATED" in text
+    assert "never answered: node-77" in text
     assert document["kind"] == "fleet"
     assert document["nodes"][0]["node"] == "node-3"
     assert document["nodes"][0]["gpus"][0]["against_siblings"]["compute"] == pytest.approx(-0.10, abs=0.03)
+
+
+def test_a_lone_gpu_is_not_called_healthy(tmp_path: Path) -> None:
+    """Without siblings and without a past there is nothing to say of its speed; a run of nothing says so."""
+    names = stored(tmp_path, [node_run("node-0", gpus=1)])
+    empty = node_run("node-1", gpus=1, run_id="empty")
+    empty.ceilings.clear()
+    empty.measurements.clear()
+    found = judged(*names, *stored(tmp_path, [empty]))
+    with pytest.raises(SystemExit) as ended:
+        main(["fleet", *names])
+
+    assert ended.value.code == 4
+    assert [(gpu.grade, gpu.level["memory"]) for gpu in found.gpus] == [("not judged", None)]
+    assert any("neither measurements nor ceilings" in problem for problem in found.problems)

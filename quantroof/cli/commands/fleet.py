@@ -59,7 +59,8 @@ def analyse(
 ) -> int:
     """Judge RUNS: run directories, globs, Parquet parts, or URLs of either (through fsspec).
 
-    Exit code 1 says that a GPU failed, is defective or below policy. What cannot be read is reported on
+    Exit code 1 says that a GPU failed, is defective or below policy, or that an expected node is missing; 4
+    that nothing could be judged. What cannot be read is reported on
     stderr, a line each, and the rest is analysed.
     """
     from quantroof.cli.fleet_text import fleet_document, fleet_lines
@@ -82,8 +83,10 @@ def analyse(
         for line in fleet_lines(found, top):
             click.echo(line)
         if silent:
-            click.echo(f"{len(silent)} nodes never answered: {', '.join(silent)}")
-    return ExitCode.FINDING if found.bad or silent else ExitCode.OK
+            click.echo(f"never answered: {', '.join(silent)}")
+    if found.bad or silent:
+        return ExitCode.FINDING
+    return ExitCode.OK if any(gpu.grade == "healthy" for gpu in found.gpus) else ExitCode.UNDECIDED
 
 
 @command.command(
