@@ -22,11 +22,12 @@ class Checkpoint:
     """A directory with config.json, *.safetensors and a tokenizer."""
 
     path: Path
+    label: str | None = None
 
     @property
     def name(self) -> str:
-        """What reports call it."""
-        return self.path.name
+        """What reports call it: its label, or its directory's name."""
+        return self.label or self.path.name
 
     def weights_digest(self) -> str:
         """Hash of all weight files: results of two models never mix, even under the same name."""

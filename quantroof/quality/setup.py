@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def chosen_model(wish: Wish, say: Callable[[str], None]) -> Checkpoint:
     if wish.recipe not in RECIPES:
         raise unknown_name("recipe", wish.recipe, list(RECIPES))
     trained: SmallModel = small_model(RECIPES[wish.recipe], say)
-    return open_checkpoint(trained.checkpoint)
+    return replace(open_checkpoint(trained.checkpoint), label=f"small model '{wish.recipe}'")
 
 
 def _calibration(wish: Wish, tokenizer: Any, evaluation: Any) -> Any:
