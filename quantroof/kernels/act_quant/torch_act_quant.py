@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quantroof.kernels.act_quant.rows import dequantized_rows
-from quantroof.kernels.problem import Problem
 from quantroof.kernels.registry import Kernel, Prepared
 
 if TYPE_CHECKING:
     import torch
+
+    from quantroof.kernels.problem import Problem
 
 
 def _build(problem: Problem) -> Prepared:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.act_quant.rows import dequantized_rows, quantize_rows_program
 from quantroof.kernels.cases import Case
-from quantroof.kernels.problem import Problem
 from quantroof.kernels.program import MachineCode, Program, Target
 from quantroof.kernels.registry import Kernel, Prepared, Skip
 from quantroof.kernels.requirements import needs_capability, needs_multiple
 
 if TYPE_CHECKING:
     import torch
+
+    from quantroof.kernels.problem import Problem
 
 
 def _check(case: Case, device: Device) -> Skip | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from quantroof.kernels.problem import Problem
 from quantroof.kernels.registry import Kernel, Prepared
 
 if TYPE_CHECKING:
     import torch
+
+    from quantroof.kernels.problem import Problem
 
 
 def _packed(problem: Problem) -> tuple[torch.Tensor, ...]:

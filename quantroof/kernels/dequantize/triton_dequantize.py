@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from quantroof.kernels.cases import Case
 from quantroof.kernels.linear.triton_weight_only import check_weight, kind_of, packed_weight
-from quantroof.kernels.problem import Problem
 from quantroof.kernels.program import MachineCode, Program, Target
 from quantroof.kernels.registry import Kernel, Prepared
 
 if TYPE_CHECKING:
     import torch
+
+    from quantroof.kernels.problem import Problem
 
 _BN, _BK = 64, 128
 

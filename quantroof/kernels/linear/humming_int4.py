@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
-from quantroof.kernels.problem import Problem
 from quantroof.kernels.registry import Kernel, Prepared, Skip
 from quantroof.kernels.requirements import needs_capability, needs_multiple, needs_package
 
 if TYPE_CHECKING:
     import torch
+
+    from quantroof.kernels.problem import Problem
 
 needs_package("humming", distribution="humming-kernels")
 

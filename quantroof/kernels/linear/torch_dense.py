@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
-from quantroof.kernels.problem import Problem
 from quantroof.kernels.registry import Kernel, Prepared, Skip, is_gpu
 from quantroof.kernels.requirements import needs_capability
 
@@ -33,3 +34,6 @@ def _build(problem: Problem) -> Prepared:
 KERNELS = (
     Kernel("torch.linear", "torch", ("fp32", "tf32", "fp16", "bf16"), _build, _check, summary="F.linear"),
 )
+
+if TYPE_CHECKING:
+    from quantroof.kernels.problem import Problem

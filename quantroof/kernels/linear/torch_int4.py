@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
-from quantroof.kernels.problem import Problem
 from quantroof.kernels.registry import Kernel, Prepared, Skip
 from quantroof.kernels.requirements import needs_capability, needs_multiple
 
 if TYPE_CHECKING:
     import torch
+
+    from quantroof.kernels.problem import Problem
 
 _GROUPS = (32, 64, 128, 256)
 _INNER_K_TILES = 8  # tinygemm's layout packs 8 tiles of 16 along K, the widest loads it has

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
-from quantroof.kernels.problem import Problem
 from quantroof.kernels.registry import Kernel, Prepared, Skip, is_gpu
 from quantroof.kernels.requirements import needs_capability, needs_multiple
 
 if TYPE_CHECKING:
     import torch
+
+    from quantroof.kernels.problem import Problem
 
 _INT8_MATRIX = (7, 5)  # CUDA Programming Guide: int8 matrix instructions since Turing
 

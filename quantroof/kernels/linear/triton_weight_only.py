@@ -10,13 +10,14 @@ from quantroof.kernels.cases import Case
 from quantroof.kernels.linear.tiling import Tiling, balanced_split, padded_rows, useful_splits
 from quantroof.kernels.linear.tuned import choose
 from quantroof.kernels.linear.workspace import workspace
-from quantroof.kernels.problem import Problem
 from quantroof.kernels.program import MachineCode, Program, Target
 from quantroof.kernels.registry import Kernel, Prepared, Skip
 from quantroof.kernels.requirements import needs_capability, needs_multiple
 
 if TYPE_CHECKING:
     import torch
+
+    from quantroof.kernels.problem import Problem
 
 FAMILY = "weight_only"
 _GROUPS = (32, 64, 128)
