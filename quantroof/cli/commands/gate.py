@@ -127,7 +127,7 @@ def update_command(
 @command.command(
     "calibrate", context_settings={"show_default": True}, short_help="What could a gate see here?"
 )
-@click.option("--suite", default="quick", help="quick, default, full, or a suite file of your own.")
+@click.option("--suite", default="quick", help="quick, node, default, full, or a file of your own.")
 @click.option("--device", help="cpu, cuda:1, a UUID, or sim:PROFILE.  [default: the only one]")
 @click.option("--format", "formats", multiple=True, help="Only these formats.")
 @click.option("--provider", "providers", multiple=True, help="Only kernels of these providers.")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run", context_settings={"show_default": True})
-@click.option("--suite", default="default", help="quick, default, full, or a suite file of your own.")
+@click.option("--suite", default="default", help="quick, node, default, full, or a file of your own.")
 @click.option(
     "--device", "devices", multiple=True, help="cpu, cuda, cuda:1, a UUID, all, or sim:PROFILE[*COUNT]."
 )
