@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,9 @@ shapes = [{n = 64, k = 128}]
 m = [1]
 formats = ["fp32", "tf32"]
 """
+# Installed, the plugin registers itself by its entry point, and a second registration is an error.
+_INSTALLED = any(point.name == "quantroof" for point in entry_points(group="pytest11"))
+_PLUGIN = () if _INSTALLED else ("-p", "quantroof.gate.pytest_plugin")
 
 
 def _pytest(folder: Path, *arguments: str | Path, scale: float = 1.0) -> subprocess.CompletedProcess[str]:
@@ -51,8 +55,7 @@ def _pytest(folder: Path, *arguments: str | Path, scale: float = 1.0) -> subproc
         "-m",
         "pytest",
         "-q",
-        "-p",
-        "quantroof.gate.pytest_plugin",
+        *_PLUGIN,
         "-p",
         "no:cacheprovider",
     ]

@@ -49,7 +49,7 @@ def test_every_promise_of_the_contract_gets_its_line(tmp_path: Path) -> None:
     assert "- 1 of >= 20 us: median 0.65%, worst 0.65%: holds" in text
     assert "- 1 of 5-20 us: worst 0.60 us: holds" in text
     assert "against the timeline: worst 1.05%" in text
-    assert "worst 16.11%: DOES NOT HOLD" in text
+    assert "worst 16.12%: DOES NOT HOLD" in text
     assert "100% of" in text
     assert "GB/s" in text
 
