@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ class Done:
         return found
 
 
-class Lab:
+class Lab(ABC):
     """A repository, and a folder beside it for what the commands write."""
 
     device = "cpu"
@@ -93,9 +94,9 @@ class Lab:
         self.suite = self.work / "lab.toml"
         self.baseline = self.work / "baseline.json"
 
+    @abstractmethod
     def slow_down(self, share: float) -> None:
         """Change the working tree so that the kernel takes `share` longer; 0 changes its source alone."""
-        raise NotImplementedError
 
     def commit(self) -> None:
         """Commit the working tree."""
