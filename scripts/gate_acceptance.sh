@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The regression gate end to end, with real commands, worktrees and fresh processes; writes docs/measured/gate.md.
-#   scripts/gate_acceptance.sh [SLOWED UNCHANGED]     tries on this machine's CPU; default 10 and 20, about two hours
-# Run it on a quiet machine: nothing is repeated, and a try whose environment was invalid is listed as such.
+#   scripts/gate_acceptance.sh [SLOWED UNCHANGED]     tries on this machine's CPU; default 10 and 20, about an hour
+# Run it on a quiet machine: a try whose environment was invalid is listed as such, and another follows it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 [ ! -x .venv-tests/bin/python ] || PATH="$PWD/.venv-tests/bin:$PATH"
