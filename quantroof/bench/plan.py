@@ -66,7 +66,7 @@ class DevicePlan:
         if self.device.kind == "sim":
             return 0.0
         target = "gpu" if is_gpu(self.device) else "cpu"
-        each = self.settings.seconds_per_case + _FIXED_S[target]
+        each = self.settings.rule().seconds + _FIXED_S[target]
         setup = sum(p.case.n * p.case.k * len(p.kernels) for p in self.cases) * _PER_WEIGHT_S[target]
         return self.timed * each + setup + self._extra_s(target)
 

@@ -13,8 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 
-from quantroof.bench.plan import DevicePlan
+from quantroof.bench.plan import DevicePlan, skipped_line
+from quantroof.bench.planted import CRASHED, Planted
 from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.roofline import attainable_seconds
 from quantroof.hwprofiles.types import HardwareProfile
@@ -72,11 +74,12 @@ class SimulatedRun:
         self._plan, self._emit = plan, emit
         self._noise, self._efficiency = noise or NoiseModel(), efficiency or Efficiency()
         self._profile = simulated_profile(plan.device.profile_id or "")
+        self._planted = Planted(plan.device.planted, plan.settings.seed)
         self._stopping = threading.Event()
 
     def run(self) -> None:
         """Emit ceilings, anchors and measurements."""
-        if self._plan.ceilings:
+        if self._plan.ceilings and not self._planted.crashes("ceilings"):
             for ceiling in self._ceilings():
                 self._emit(ceiling)
         self._anchors("start")
@@ -124,7 +127,7 @@ class SimulatedRun:
         )
 
     def _ceilings(self) -> list[Ceiling]:
-        bandwidth = self._profile.bandwidth_bytes_per_s
+        bandwidth = self._profile.bandwidth_bytes_per_s * self._planted.memory
         found = []
         for name, share in (("read", 0.94), ("write", 0.91), ("copy", 0.89)):
             bytes_moved = 1 << 32
@@ -134,7 +137,8 @@ class SimulatedRun:
             if self._profile.peak(peak.element) is not peak:
                 continue
             flops = 2 * 8192**3
-            timing = self._timing(flops / (peak.flops_per_s * 0.8) * 1e9, f"matrix/{peak.element}")
+            rate = peak.flops_per_s * 0.8 * self._planted.compute
+            timing = self._timing(flops / rate * 1e9, f"matrix/{peak.element}")
             found.append(self._ceiling("matrix", peak.element, timing, flops=flops))
         return found
 
@@ -161,16 +165,12 @@ class SimulatedRun:
     def _measurement(self, case: Case, kernel: str, provider: str) -> Measurement:
         true_ns = self._true_ns(case)
         if true_ns is None:
-            return Measurement(
-                device=self._plan.device.id,
-                case=case.id,
-                kernel=kernel,
-                provider=provider,
-                status="skipped",
-                reason=f"the profile {self._profile.id} has no {case.compute.name} peak to simulate with",
-                flops=case.flops,
-                bytes_moved=case.bytes_moved,
-            )
+            reason = f"the profile {self._profile.id} has no {case.compute.name} peak to simulate with"
+            return skipped_line(case, self._plan.device, kernel, provider, reason)
+        name = f"{case.id}/{kernel}"
+        if self._planted.crashes(name):
+            lost = skipped_line(case, self._plan.device, kernel, provider, CRASHED)
+            return replace(lost, status="failed", process=self._plan.process)
         return Measurement(
             device=self._plan.device.id,
             case=case.id,
@@ -179,8 +179,8 @@ class SimulatedRun:
             status="simulated",
             flops=case.flops,
             bytes_moved=case.bytes_moved,
-            timing=self._timing(true_ns, f"{case.id}/{kernel}"),
-            state=self._state(case),
+            timing=self._timing(true_ns * self._planted.slowdown(name), name),
+            state=self._planted.state(self._state(case), name),
             config={"simulated": True},
             process=self._plan.process,
         )
@@ -191,10 +191,9 @@ class SimulatedRun:
             return None
         share = self._efficiency
         compute = share.compute if case.weight.element is case.compute else share.dequantising
-        rate = peak.flops_per_s * compute
-        seconds = attainable_seconds(
-            case.flops, case.bytes_moved, rate, self._profile.bandwidth_bytes_per_s * share.memory
-        )
+        rate = peak.flops_per_s * compute * self._planted.compute
+        bandwidth = self._profile.bandwidth_bytes_per_s * share.memory * self._planted.memory
+        seconds = attainable_seconds(case.flops, case.bytes_moved, rate, bandwidth)
         return seconds * 1e9 + _LAUNCH_NS
 
     def _timing(self, true_ns: float, name: str) -> Timing:

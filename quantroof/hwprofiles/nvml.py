@@ -115,7 +115,8 @@ def _gpu(library: Any, handle: Handle, index: int, driver: str | None) -> Physic
         default_power_limit_w=_watts(library.nvmlDeviceGetPowerManagementDefaultLimit, handle),
         ecc=bool(ecc[0]) if ecc else None,
         driver=driver,
-        pcie=_pcie(library, handle),
+        vbios=ask(library.nvmlDeviceGetVbiosVersion, handle) or None,
+        pcie=pcie_link(library, handle),
     )
     return PhysicalGpu(device, cores, _slices(library, handle, device))
 
@@ -131,7 +132,8 @@ def _watts(question: Callable[..., int], handle: Handle) -> float | None:
     return None if milliwatts is None else milliwatts / 1000
 
 
-def _pcie(library: Any, handle: Handle) -> PcieLink | None:
+def pcie_link(library: Any, handle: Handle) -> PcieLink | None:
+    """The PCIe link of a GPU at this moment; None where nothing of it is reported."""
     link = PcieLink(
         generation=positive(library.nvmlDeviceGetCurrPcieLinkGeneration, handle),
         width=positive(library.nvmlDeviceGetCurrPcieLinkWidth, handle),

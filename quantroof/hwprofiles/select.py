@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quantroof.errors import EnvironmentMissing, UsageError
-from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.detect import Detection
-from quantroof.hwprofiles.types import Device, HardwareProfile
-
-_MOST_SIMULATED = 64
+from quantroof.hwprofiles.simulated import simulated_devices
+from quantroof.hwprofiles.types import Device
 
 
 def select(detection: Detection, texts: Sequence[str]) -> tuple[Device, ...]:
-    """Devices named by `cpu`, `cuda`, `cuda:1`, a UUID or its beginning, `all`, or `sim:PROFILE[*COUNT]`.
+    """Devices named by `cpu`, `cuda`, `cuda:1`, a UUID or its beginning, `all`, or `sim:PROFILE[*COUNT]`
+    (`hwprofiles.simulated` has the rest of it).
 
     Without any, every GPU, or the CPU where there is none. `cuda` is every GPU. Raises UsageError for what
     does not exist, with what does, and EnvironmentMissing where a GPU is asked for and none is here.
@@ -24,27 +23,9 @@ def select(detection: Detection, texts: Sequence[str]) -> tuple[Device, ...]:
     return tuple({device.id: device for device in chosen}.values())
 
 
-def simulated(profile: HardwareProfile, index: int = 0) -> Device:
-    """A device that only exists as its profile; `index` tells the GPUs of a simulated node apart."""
-    return Device(
-        kind="sim",
-        index=index,
-        name=f"SIMULATED {profile.device_names[0]}",
-        compute_capability=profile.compute_capability if profile.vendor == "NVIDIA" else None,
-        sm_count=profile.sm_count,
-        memory_bytes=round(profile.memory_gb * 1e9),
-        llc_bytes=None if profile.l2_mb is None else round(profile.l2_mb * (1 << 20)),
-        memory_bus_bits=profile.memory_bus_bits,
-        max_sm_clock_mhz=None if profile.boost_mhz is None else round(profile.boost_mhz),
-        power_limit_w=profile.tdp_w,
-        default_power_limit_w=profile.tdp_w,
-        profile_id=profile.id,
-    )
-
-
 def _named(detection: Detection, text: str) -> tuple[Device, ...]:
     if text.startswith("sim:"):
-        return _simulated(text.removeprefix("sim:"))
+        return simulated_devices(text.removeprefix("sim:"))
     if text == "all":
         return detection.devices
     if text in {"cpu", "cpu:0"}:
@@ -52,15 +33,6 @@ def _named(detection: Detection, text: str) -> tuple[Device, ...]:
     if text == "cuda" or text.startswith("cuda:"):
         return _cuda(detection, text)
     return (_by_uuid(detection, text),)
-
-
-def _simulated(text: str) -> tuple[Device, ...]:
-    name, _, count = text.partition("*")
-    profile = catalog.profile(name)
-    if count and not (count.isdecimal() and 1 <= int(count) <= _MOST_SIMULATED):
-        hint = f"sim:PROFILE*N with N from 1 to {_MOST_SIMULATED}"
-        raise UsageError(f"'{count}' is no number of simulated devices", where="--device", hint=hint)
-    return tuple(simulated(profile, index) for index in range(int(count or 1)))
 
 
 def _cpus(detection: Detection) -> tuple[Device, ...]:

@@ -75,9 +75,13 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     mig_parent: str | None = None
     """UUID of the GPU a MIG slice belongs to."""
     driver: str | None = None
+    vbios: str | None = None
+    """Version of the board's firmware; None in runs that were made before it was read."""
     pcie: PcieLink | None = None
     cpu: CpuInfo | None = None
     profile_id: str | None = None
+    planted: str | None = None
+    """The fault of a simulated device (`hwprofiles.simulated`)."""
 
     @property
     def id(self) -> str:

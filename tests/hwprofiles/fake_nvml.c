@@ -74,7 +74,7 @@ int nvmlDeviceGetTotalEccErrors(Handle h, int kind, int since, unsigned long lon
   *to = number("FAKE_ECC_ERRORS", 0);
   return OK;
 }
-int nvmlDeviceGetCurrPcieLinkGeneration(Handle h, unsigned *to) { (void)h; return set(to, 5); }
+int nvmlDeviceGetCurrPcieLinkGeneration(Handle h, unsigned *to) { (void)h; return set(to, number("FAKE_GENERATION", 5)); }
 int nvmlDeviceGetMaxPcieLinkGeneration(Handle h, unsigned *to) { (void)h; return set(to, 5); }
 int nvmlDeviceGetCurrPcieLinkWidth(Handle h, unsigned *to) { (void)h; return set(to, number("FAKE_LANES", 16)); }
 int nvmlDeviceGetMaxPcieLinkWidth(Handle h, unsigned *to) { (void)h; return set(to, 16); }
@@ -111,6 +111,7 @@ int nvmlDeviceGetAttributes_v2(Handle h, Attributes *to) {
   return OK;
 }
 #ifndef OLD
+int nvmlDeviceGetVbiosVersion(Handle h, char *to, unsigned size) { (void)h; snprintf(to, size, "96.00.74.00.01"); return OK; }
 int nvmlDeviceGetNumGpuCores(Handle h, unsigned *to) { (void)h; return set(to, number("FAKE_CORES", 16896)); }
 int nvmlDeviceGetCurrentClocksEventReasons(Handle h, unsigned long long *to) {
   (void)h;

@@ -32,6 +32,7 @@ def test_a_gpu_is_described_and_matched(detect_in_process: Detect) -> None:
     assert found["sm_count"] == 132
     assert found["memory_bytes"] == 85_520_809_984
     assert found["power_limit_w"] == 700.0
+    assert found["vbios"] == "96.00.74.00.01"
     assert found["profile_id"] == "h100-sxm5-80gb"
     assert found["llc_bytes"] == 50 << 20
 
@@ -47,6 +48,7 @@ def test_an_old_driver_without_newer_functions_still_works(detect_in_process: De
     """A function the library lacks costs its own field only."""
     (found,) = gpus(detect_in_process(old=True))
     assert found["sm_count"] is None
+    assert found["vbios"] is None
     assert found["max_sm_clock_mhz"] == 1980
 
 

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 @click.command("run", context_settings={"show_default": True})
 @click.option("--suite", default="default", help="quick, node, default, full, or a file of your own.")
 @click.option(
-    "--device", "devices", multiple=True, help="cpu, cuda, cuda:1, a UUID, all, or sim:PROFILE[*COUNT]."
+    "--device",
+    "devices",
+    multiple=True,
+    help="cpu, cuda, cuda:1, a UUID, all, or sim:PROFILE[*COUNT][+FAULT@INDEX].",
 )
 @click.option("--format", "formats", multiple=True, help="Only these formats, such as bf16 or int4-w4a16.")
 @click.option("--provider", "providers", multiple=True, help="Only kernels of these providers.")

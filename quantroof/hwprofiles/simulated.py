@@ -1,0 +1,67 @@
+"""Devices that only exist as their profile, sound or with a planted fault: `sim:PROFILE*8+ecc@3`."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, get_args
+
+from msgspec.structs import replace
+
+from quantroof.errors import UsageError, unknown_name
+from quantroof.hwprofiles import catalog
+from quantroof.hwprofiles.types import Device, HardwareProfile, PcieLink
+
+Fault = Literal["compute", "memory", "passing", "throttle", "ecc", "pcie", "vbios", "crash", "dead", "busy"]
+FAULTS: tuple[Fault, ...] = get_args(Fault)
+"""What can be planted; `bench.sim` says how large each is. `pcie` and `vbios` stand in the device itself."""
+_MOST = 64
+_PLANTED = re.compile(r"(?P<fault>[a-z]+)@(?P<index>\d{1,2})")
+_VBIOS = {"vbios": "SIM.02"}
+_HALF_A_LINK = PcieLink(generation=5, width=8, max_generation=5, max_width=16)
+
+
+def simulated(profile: HardwareProfile, index: int = 0, fault: Fault | None = None) -> Device:
+    """A simulated device; `index` tells the GPUs of a simulated node apart."""
+    device = Device(
+        kind="sim",
+        index=index,
+        name=f"SIMULATED {profile.device_names[0]}",
+        compute_capability=profile.compute_capability if profile.vendor == "NVIDIA" else None,
+        sm_count=profile.sm_count,
+        memory_bytes=round(profile.memory_gb * 1e9),
+        llc_bytes=None if profile.l2_mb is None else round(profile.l2_mb * (1 << 20)),
+        memory_bus_bits=profile.memory_bus_bits,
+        max_sm_clock_mhz=None if profile.boost_mhz is None else round(profile.boost_mhz),
+        power_limit_w=profile.tdp_w,
+        default_power_limit_w=profile.tdp_w,
+        profile_id=profile.id,
+        vbios="SIM.01",
+        planted=fault,
+    )
+    if fault == "pcie":
+        return replace(device, pcie=_HALF_A_LINK)
+    return replace(device, vbios=_VBIOS.get(fault or "", device.vbios))
+
+
+def simulated_devices(text: str) -> tuple[Device, ...]:
+    """Devices of `PROFILE`, `PROFILE*COUNT` and `...+FAULT@INDEX`; UsageError for what is none of these."""
+    what, *planted = text.split("+")
+    name, _, count = what.partition("*")
+    profile = catalog.profile(name)
+    if count and not (count.isdecimal() and 1 <= int(count) <= _MOST):
+        hint = f"sim:PROFILE*N with N from 1 to {_MOST}"
+        raise UsageError(f"'{count}' is no number of simulated devices", where="--device", hint=hint)
+    number = int(count or 1)
+    faults = dict(_fault(some, number) for some in planted)
+    return tuple(simulated(profile, index, faults.get(index)) for index in range(number))
+
+
+def _fault(text: str, devices: int) -> tuple[int, Fault]:
+    found = _PLANTED.fullmatch(text)
+    if found is None or int(found["index"]) >= devices:
+        what = f"'{text}' plants nothing in {devices} simulated devices"
+        raise UsageError(what, where="--device", hint=f"FAULT@INDEX with INDEX below {devices}")
+    for fault in FAULTS:
+        if fault == found["fault"]:
+            return int(found["index"]), fault
+    raise unknown_name("fault", found["fault"], list(FAULTS), "--device")
