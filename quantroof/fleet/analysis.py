@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from quantroof.fleet.absolute import below_datasheet
+from quantroof.fleet.absolute import READ, below_datasheet, datasheet_shares
 from quantroof.fleet.bounds import followed
 from quantroof.fleet.collection import Collection, Population, Times, Unit, matrix
 from quantroof.fleet.groups import GroupRow, Labels, compare_groups
@@ -17,6 +17,7 @@ from quantroof.fleet.history import latest_and_past
 from quantroof.fleet.judge import (
     CLASSES,
     TESTS,
+    Mask,
     Scores,
     again,
     below_policy,
@@ -26,28 +27,33 @@ from quantroof.fleet.judge import (
     nanmedian,
     refer,
     score,
+    slower_again,
 )
 from quantroof.fleet.policy import MIN_SIBLINGS, Policy
 from quantroof.fleet.preflight import GRADES, Finding, preflight
+from quantroof.fleet.reference import Reference, below_reference, on_works, reference_for
 from quantroof.gate.distributions import Array
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """One GPU. `level` is log time beside its siblings by class (0.05: 5 % slower), `past` beside its own
-    past; None where not known. `findings` are the gravest first."""
+    past, `reference` beside the reference's median; None where not known. `datasheet` holds shares of the
+    vendor's figures. `findings` are the gravest first, notes last."""
 
     unit: Unit
     population: Population
     level: dict[str, float | None]
     past: dict[str, float | None]
+    reference: dict[str, float | None]
+    datasheet: dict[str, float]
     slow_cases: int
     findings: tuple[Finding, ...]
 
     @property
     def grade(self) -> str:
-        """The gravest finding's grade, else healthy."""
-        return self.findings[0].grade if self.findings else "healthy"
+        """The gravest finding's grade, else healthy; a note is none."""
+        return next((f.grade for f in self.findings if f.grade != "note"), "healthy")
 
     @property
     def worst(self) -> float:
@@ -98,11 +104,12 @@ def analyse(
     labels: Labels | None = None,
     retest: Collection | None = None,
     now: datetime | None = None,
+    reference: Collection | None = None,
 ) -> Analysis:
     """Judge the latest run of every GPU against its siblings, its own past and what it says of itself.
 
-    `retest` holds second measurements of suspects: what they do not bear out is dropped. GPUs of different
-    populations are never compared.
+    `retest` holds second measurements of suspects: what they do not bear out is dropped. `reference` holds
+    GPUs whose median the judged ones must reach by the floor. GPUs of different populations never meet.
     """
     chosen = latest_and_past(collection.units, now or datetime.now(UTC))
     times, again_times = collection.log_times(), None if retest is None else retest.log_times()
@@ -114,6 +121,8 @@ def analyse(
     for population, units in by_population.items():
         judge = _PopulationJudge(collection, times, units, policy)
         judge.against_past(chosen.past)
+        if reference is not None:
+            problems += judge.against_reference(reference, reference.log_times())
         if retest is not None and again_times is not None:
             judge.bear_out(retest, again_times)
         gpus += judge.judged(population)
@@ -129,6 +138,7 @@ class _PopulationJudge:
     def __init__(self, collection: Collection, times: Times, units: list[int], policy: Policy) -> None:
         self._indices, self._policy, self._times = units, policy, times
         self._units = [collection.units[i] for i in units]
+        self._population = self._units[0].population
         self._remarks: list[str] = []
         self._columns, self._log_ns = matrix(times, units)
         self._works = works = [collection.works[i] for i in self._columns]
@@ -139,12 +149,17 @@ class _PopulationJudge:
         self._defective = defective(self._scores, policy) & self._compared
         self._below = below_policy(self._scores, policy) & self._compared
         self._past = np.full((len(units), len(CLASSES)), np.nan)
+        self._earlier = np.full_like(self._log_ns, np.nan)
         self._slower = np.zeros((len(units), len(CLASSES)), dtype=bool)
+        self._reference_given: Reference | None = None
+        self._beside = np.full((len(units), len(CLASSES)), np.nan)
+        self._again = np.full_like(self._log_ns, np.nan)
         self._retested = np.zeros(len(units), dtype=bool)
+        self._cleared = np.zeros(len(units), dtype=bool)
 
     def against_past(self, past: dict[int, list[int]]) -> None:
         """Compare with the median of each GPU's earlier runs, by index of its latest."""
-        table = np.full_like(self._log_ns, np.nan)
+        table = self._earlier
         for row, index in enumerate(self._indices):
             if index in past:
                 columns, earlier = matrix(self._times, past[index])
@@ -152,47 +167,72 @@ class _PopulationJudge:
                 table[row, mine] = nanmedian(earlier[:, theirs], 0) if len(shared) else np.nan
         self._past, self._slower = changed(self._log_ns, table, self._follows, self._policy)
 
+    def against_reference(self, given: Collection, times: Times) -> list[str]:
+        """Compare with the median of other GPUs; a line where none of them is alike."""
+        found = reference_for(self._population, self._units, self._works, given, times)
+        if found is None:
+            return [f"the reference has no other GPU of this kind: {self._population}"]
+        self._reference_given = found
+        self._beside = found.level(self._log_ns, self._follows)
+        return []
+
     def bear_out(self, retest: Collection, times: Times) -> None:
         """Drop what a second measurement of a GPU does not show again."""
-        second = {unit.identity: i for i, unit in enumerate(retest.units)}
+        second = {u.identity: i for i, u in enumerate(retest.units) if u.population == self._population}
         rows = [r for r, unit in enumerate(self._units) if unit.identity in second]
-        if not rows or not self._compared:
+        if not rows:
             return
-        columns, table = matrix(times, [second[self._units[r].identity] for r in rows])
-        names = {retest.works[c].name: k for k, c in enumerate(columns)}
-        repeated = np.full((len(rows), len(self._columns)), np.nan)
-        for k, work in enumerate(self._works):
-            if (found := names.get(work.name)) is not None:
-                repeated[:, k] = table[:, found]
+        repeated = on_works(retest, times, [second[self._units[r].identity] for r in rows], self._works)
         fresh = score(repeated, self._follows, self._reference, self._policy)
-        first = self._scores
+        first, suspects = self._scores, self._suspects()
         borne = again(Scores(first.level[rows], first.slow_cases[rows], first.p[rows]), fresh, self._policy)
         self._defective[rows] &= borne
         self._below[rows] &= below_policy(fresh, self._policy)
+        self._slower[rows] &= slower_again(repeated, self._earlier[rows], self._follows, self._policy)
+        if self._reference_given is not None:
+            level = self._reference_given.level(repeated, self._follows)
+            self._beside[rows] = np.fmin(self._beside[rows], level)
+        self._again[rows] = repeated
         self._retested[rows] = True
+        self._cleared = suspects & ~self._suspects()
+
+    def _suspects(self) -> Mask:
+        """[gpus]: called slow by siblings or by their past."""
+        return np.asarray(np.column_stack([self._defective, self._below, self._slower]).any(axis=1))
 
     def judged(self, population: Population) -> list[Judged]:
         """Every GPU with all that was found, the gravest first."""
         found, self._remarks = preflight(self._units, self._policy)
-        absolute = below_datasheet(self._units, self._works, self._log_ns, self._policy)
+        best = np.fmin(self._log_ns, self._again)  # a read that is fast enough once is
+        shares = datasheet_shares(self._units, self._works, best)
         level = self._scores.level if self._compared else np.full_like(self._scores.level, np.nan)
         made = []
         for row, unit in enumerate(self._units):
-            findings = [*found[row], *filter(None, [absolute[row]]), *self._statistical(row)]
-            if not findings and not self._compared and np.isnan(self._past[row]).all():
-                text = f"fewer than {MIN_SIBLINGS} GPUs alike, and no past"
-                findings = [Finding("not judged", "alone", text)]
+            findings = [*found[row], *self._absolute(row, shares[row].get(READ)), *self._statistical(row)]
+            if all(f.grade == "note" for f in findings) and self._alone(row):
+                text = f"fewer than {MIN_SIBLINGS} GPUs alike, no past and no reference"
+                findings.append(Finding("not judged", "alone", text))
             busy = [f for f in findings if f.grade == "not judged"]
             if busy and not any(f.grade == "failed" for f in findings):
                 findings = busy
             findings.sort(key=lambda f: GRADES.index(f.grade))
             made.append(
                 Judged(
-                    unit, population, _named(level[row]), _named(self._past[row]),
-                    int(self._scores.slow_cases[row].sum()), tuple(findings),
+                    unit, population, _named(level[row]), _named(self._past[row]), _named(self._beside[row]),
+                    shares[row], int(self._scores.slow_cases[row].sum()), tuple(findings),
                 )
             )  # fmt: skip
         return made
+
+    def _alone(self, row: int) -> bool:
+        """Whether nothing but the datasheet speaks about the speed of a GPU."""
+        return not self._compared and bool(np.isnan([self._past[row], self._beside[row]]).all())
+
+    def _absolute(self, row: int, read: float | None) -> list[Finding]:
+        found = [] if (low := below_datasheet(read, self._policy)) is None else [low]
+        if self._reference_given is not None:
+            found += below_reference(self._beside[row], self._reference_given, self._policy)
+        return found
 
     def summary(self, population: Population) -> PopulationSummary:
         """What was compared, and how well it could be."""
@@ -206,6 +246,8 @@ class _PopulationJudge:
 
     def _statistical(self, row: int) -> list[Finding]:
         found = []
+        if self._cleared[row]:
+            found.append(Finding("note", "cleared", "slow at first, and not when it was measured again"))
         repeated = ", measured again" if self._retested[row] else ""
         for test, name in enumerate(TESTS):
             if self._defective[row, test]:
@@ -216,7 +258,7 @@ class _PopulationJudge:
                 text = f"{name} at {speed:.1%} of the siblings' median, the floor is {self._policy.floor:.0%}"
                 found.append(Finding("below policy", f"{name}_floor", text + repeated))
             if self._slower[row, c]:
-                text = f"{name} {_percent(self._past[row, c])} against its own past"
+                text = f"{name} {_percent(self._past[row, c])} against its own past{repeated}"
                 found.append(Finding("defective", f"{name}_past", text))
         return found
 

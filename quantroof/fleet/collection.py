@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -30,7 +30,7 @@ class Population(NamedTuple):
     simulated: bool
 
     def __str__(self) -> str:
-        kind = "SIMULATED " if self.simulated else ""
+        kind = "SIMULATED " if self.simulated and not self.model.startswith("SIMULATED") else ""
         return f"{kind}{self.model}, suite {self.suite}, {self.mode}, {self.cache}"
 
 
@@ -93,6 +93,17 @@ class Collection:
     chunks: list[Times] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """One line for each input that could not be used, or not wholly."""
+
+    def only(self, wanted: Callable[[Unit], bool]) -> Collection:
+        """The units that are wanted, with what they timed."""
+        place = np.full(len(self.units), -1)
+        kept = [index for index, unit in enumerate(self.units) if wanted(unit)]
+        place[kept] = np.arange(len(kept))
+        chunks = []
+        for unit, work, ns in self.chunks:
+            chosen = place[unit] >= 0
+            chunks.append((place[unit[chosen]], work[chosen], ns[chosen]))
+        return Collection([self.units[i] for i in kept], self.works, chunks, self.problems)
 
     def log_times(self) -> Times:
         """One log time a unit and work, by the low order statistic of its processes."""

@@ -17,11 +17,12 @@ from quantroof.gate.band import robust_spread
 from quantroof.gate.distributions import benjamini_hochberg, t_tail
 
 Labels = dict[str, dict[str, str]]
-"""Attributes of a node by its name: rack, cooling, VBIOS."""
+"""Attributes of a node by its name: rack, cooling. Driver and VBIOS come from the runs themselves."""
 
 _MEDIAN_LOSS = 1.2533  # standard error of a median over a mean's, for normal values
 _RATE = 0.05
 _LEAST = 3  # nodes of a group
+_VERSIONS = ("driver", "vbios")  # of a GPU; a node with several has them all as one value
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,17 @@ def compare_groups(
     """Every group of three nodes or more against the rest, the largest difference first."""
     levels: dict[tuple[Population, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     attributes: dict[str, dict[str, str]] = defaultdict(dict)
+    versions: dict[tuple[str, str], set[str]] = defaultdict(set)
     for unit, population, level in gpus:
-        if unit.device.driver:
-            attributes[unit.node]["driver"] = unit.device.driver
+        for name in _VERSIONS:
+            if version := getattr(unit.device, name):
+                versions[unit.node, name].add(version)
         attributes[unit.node].update((labels or {}).get(unit.node, {}))
         for resource, value in level.items():
             if value is not None:
                 levels[population, resource][unit.node].append(value)
+    for (node, name), found in versions.items():
+        attributes[node].setdefault(name, " and ".join(sorted(found)))
     rows = []
     for (population, resource), by_node in levels.items():
         nodes = {node: median(values) for node, values in by_node.items()}

@@ -13,9 +13,15 @@ from quantroof.hwprofiles.catalog import match
 from quantroof.hwprofiles.checks import cross_check
 from quantroof.hwprofiles.types import HardwareProfile
 
-Grade = Literal["failed", "defective", "below policy", "not judged"]
-GRADES: tuple[Grade, ...] = ("failed", "defective", "below policy", "not judged")
+Grade = Literal["failed", "defective", "below policy", "not judged", "note"]
+GRADES: tuple[Grade, ...] = ("failed", "defective", "below policy", "not judged", "note")
+"""The gravest first. A `note` is worth knowing beside a verdict and never is one."""
 
+_ALIKE: dict[str, Grade] = {
+    "ecc": "failed", "mig": "failed", "max_sm_clock_mhz": "failed", "driver": "note", "vbios": "note",
+}  # fmt: skip
+"""What siblings have in common, and how grave it is to differ. Versions are compared as groups of nodes."""
+_WORDS = {"ecc": "ECC", "mig": "MIG", "max_sm_clock_mhz": "its highest SM clock", "vbios": "VBIOS"}
 _COMMON = 0.5  # what this share of siblings has in common is how the site set them up
 
 
@@ -40,9 +46,14 @@ def preflight(units: list[Unit], policy: Policy) -> tuple[list[list[Finding]], l
         [*mine, *(Finding("failed", code, text) for code, text in fact.items() if code not in common)]
         for mine, fact in zip(own, facts, strict=True)
     ]
-    for index, finding in (*_unlike(units, "ecc"), *_unlike(units, "mig"), *_failed_kernels(units)):
+    for name, grade in _ALIKE.items():
+        for index, finding in _unlike(units, name, grade):
+            found[index].append(finding)
+    for index, finding in _failed_kernels(units):
         found[index].append(finding)
-    return found, remarks + _drivers(units)
+    if _shared(failed := sum(bool(u.failed) for u in units), units):
+        remarks.append(f"most GPUs alike: kernels failed on {failed} of {len(units)}")
+    return found, remarks + _several(units, "driver", "drivers") + _several(units, "vbios", "VBIOS versions")
 
 
 def _own(unit: Unit, policy: Policy) -> list[Finding]:
@@ -78,18 +89,20 @@ def _facts(units: list[Unit]) -> list[dict[str, str]]:
     return facts
 
 
-def _unlike(units: list[Unit], name: str) -> Iterator[tuple[int, Finding]]:
-    """GPUs whose ECC or MIG setting is not that of most siblings."""
+def _unlike(units: list[Unit], name: str, grade: Grade) -> Iterator[tuple[int, Finding]]:
+    """GPUs whose setting, clock limit or version is not that of most siblings."""
     values = Counter(getattr(u.device, name) for u in units)
     usual, count = values.most_common(1)[0]
-    if not _shared(count, units):
+    if not _shared(count, units) or (usual is None and name != "mig"):
         return
     words = {True: "on", False: "off", None: "off"}
+    unit_word = " MHz" if name.endswith("_mhz") else ""
     for index, unit in enumerate(units):
         mine = getattr(unit.device, name)
         if mine not in (usual, None):
-            text = f"{name.upper()} is {words.get(mine, mine)}, on most siblings {words.get(usual, usual)}"
-            yield index, Finding("failed", f"{name}_unlike", text)
+            here, there = words.get(mine, mine), words.get(usual, usual)
+            text = f"{_WORDS.get(name, name)} is {here}{unit_word}, on most siblings {there}{unit_word}"
+            yield index, Finding(grade, f"{name}_unlike", text)
 
 
 def _failed_kernels(units: list[Unit]) -> Iterator[tuple[int, Finding]]:
@@ -102,12 +115,12 @@ def _failed_kernels(units: list[Unit]) -> Iterator[tuple[int, Finding]]:
             yield index, Finding("failed", "kernels_failed", text)
 
 
-def _drivers(units: list[Unit]) -> list[str]:
-    """Drivers are compared as groups; that there are several is worth a line."""
-    drivers = Counter(unit.device.driver for unit in units if unit.device.driver)
-    if len(drivers) < 2:
+def _several(units: list[Unit], name: str, words: str) -> list[str]:
+    """Versions are compared as groups; that there are several is worth a line."""
+    versions = Counter(v for unit in units if (v := getattr(unit.device, name)))
+    if len(versions) < 2:
         return []
-    return [f"{len(drivers)} drivers: {', '.join(f'{d} ({n})' for d, n in drivers.most_common())}"]
+    return [f"{len(versions)} {words}: {', '.join(f'{v} ({n})' for v, n in versions.most_common(9))}"]
 
 
 def _shared(count: int, units: list[Unit]) -> bool:

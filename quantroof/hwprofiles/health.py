@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import msgspec
 
 from quantroof.hwprofiles import nvml
 from quantroof.hwprofiles.checks import Check
-from quantroof.hwprofiles.types import Device
+from quantroof.hwprofiles.types import Device, PcieLink
 
 _IDLE_BYTES = 1 << 30  # the driver and a display keep some hundred MB
 _HOT_C = 60  # a GPU at rest is cooler than this
+T = TypeVar("T")
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +34,15 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_health(device: Device) -> Health | None:
     """The state of a GPU now, None for a device that is no GPU or that NVML cannot find."""
+    return _asked(device, _read)
+
+
+def read_link(device: Device) -> PcieLink | None:
+    """The PCIe link of a GPU now, None likewise."""
+    return _asked(device, nvml.pcie_link)
+
+
+def _asked(device: Device, question: Callable[[Any, Any], T]) -> T | None:
     if device.kind != "cuda":
         return None
     try:
@@ -41,7 +51,7 @@ def read_health(device: Device) -> Health | None:
             handle = nvml.ask(library.nvmlDeviceGetHandleByUUID, uuid) if uuid else None
             if handle is None and device.nvml_index is not None:
                 handle = nvml.ask(library.nvmlDeviceGetHandleByIndex, device.nvml_index)
-            return None if handle is None else _read(library, handle)
+            return None if handle is None else question(library, handle)
     except nvml.NvmlUnavailable:
         return None
 

@@ -18,7 +18,7 @@ from quantroof.fleet.parts import merge_parts, write_part
 from quantroof.fleet.policy import Policy
 from quantroof.fleet.rows import rows
 from quantroof.hwprofiles.types import Device, PcieLink
-from quantroof.records.directory import read_run
+from quantroof.records.directory import Run, read_run
 from tests.builders import state
 from tests.fleet.runs import even, node_run, stored
 
@@ -85,7 +85,7 @@ def test_parts_give_the_same_answer_as_runs(fleet: Path, tmp_path: Path) -> None
 
 
 def test_a_second_measurement_clears_a_passing_slowness(tmp_path: Path) -> None:
-    """A GPU that is as fast as its siblings when measured again is no longer defective."""
+    """A GPU that is as fast as its siblings when measured again is healthy, with a note."""
     first = stored(tmp_path / "a", [node_run(f"node-{n}", planted) for n in range(NODES)])
 
     def mended(device: Device, node: str) -> tuple[float, float]:
@@ -96,7 +96,8 @@ def test_a_second_measurement_clears_a_passing_slowness(tmp_path: Path) -> None:
     )
     found = judged(*first, retest=tuple(again))
 
-    assert codes(found) == {"node-1 cuda:2": {"memory", "memory_floor"}}
+    assert codes(found) == {"node-1 cuda:2": {"memory", "memory_floor"}, "node-3 cuda:5": {"cleared"}}
+    assert [gpu.grade for gpu in found.gpus].count("healthy") == NODES * 8 - 1
     assert "measured again" in found.gpus[0].findings[0].text
 
 
@@ -147,6 +148,44 @@ def test_a_whole_fleet_below_the_datasheet(tmp_path: Path) -> None:
 
     assert {c for some in codes(found).values() for c in some} == {"datasheet"}
     assert len(codes(found)) == 16
+
+
+def test_vbios_versions_are_groups_and_notes(tmp_path: Path) -> None:
+    """Nodes with a slower VBIOS are a group that differs; that they have it is a note and no finding."""
+
+    def slow(_device: Device, node: str) -> tuple[float, float]:
+        return (1.0, 0.97) if int(node.rpartition("-")[2]) >= 8 else (1.0, 1.0)
+
+    def flashed(version: str | None, n: int) -> Run:
+        node = f"node-{n}"
+        return node_run(node, slow, gpus=4, change=lambda d: msgspec.structs.replace(d, vbios=version))
+
+    versions = [*["96.00.A5"] * 8, *["96.00.B1"] * 4, None]
+    found = judged(*stored(tmp_path, [flashed(version, n) for n, version in enumerate(versions)]))
+    differing = {(row.attribute, row.value) for row in found.groups if row.differs}
+    notes = {f.text for g in found.gpus for f in g.findings if f.code == "vbios_unlike"}
+
+    assert differing == {("vbios", "96.00.A5"), ("vbios", "96.00.B1")}
+    assert notes == {"VBIOS is 96.00.B1, on most siblings 96.00.A5"}
+    assert {gpu.grade for gpu in found.gpus} == {"healthy"}
+
+
+def test_parts_of_before_vbios_still_read(fleet: Path, tmp_path: Path) -> None:
+    """A part whose devices know no VBIOS, as the first parts were, gives GPUs whose VBIOS is absent."""
+    node = min(fleet.iterdir())
+    old = [msgspec.structs.replace(row, device=_without_vbios(row.device)) for row in rows(read_run(node))]
+    write_part(old, tmp_path / "old.parquet")
+    found = judged(str(tmp_path / "old.parquet"))
+
+    assert len(found.gpus) == 8
+    assert {gpu.unit.device.vbios for gpu in found.gpus} == {None}
+
+
+def _without_vbios(device: str) -> str:
+    """A device's JSON as an older version wrote it."""
+    known = json.loads(device)
+    del known["vbios"], known["planted"]
+    return json.dumps(known)
 
 
 def test_groups_of_nodes_are_compared(tmp_path: Path) -> None:

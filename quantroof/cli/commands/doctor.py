@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quantroof.cli.burn_in import burn_in, burn_in_options, refuse_without_burn_in
 from quantroof.cli.output import echo_json, json_option, stdout
 from quantroof.errors import ExitCode
 
@@ -19,13 +20,21 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="What is here, and is it fit to be measured?")
+@click.option("--burn-in", "burning", is_flag=True, help="Load every GPU at once and judge the node.")
+@burn_in_options
 @json_option
-def command(as_json: bool) -> int:
+def command(burning: bool, as_json: bool, **options: Any) -> int:
     """Look at every device, the driver and the libraries.
 
     Exit code 1 says that something would spoil a measurement or contradicts the hardware catalog; a machine
     without a GPU is no finding, its CPU is measured.
+
+    With --burn-in every GPU is measured under load and called healthy, degraded or failed, by the datasheet,
+    its siblings and its own past: exit code 0, 1 (degraded or failed), 3 (no GPU), 4 (nothing to judge by).
     """
+    if burning:
+        return burn_in(as_json=as_json, **options)
+    refuse_without_burn_in(options)
     from quantroof.bench.provenance import versions
     from quantroof.hwprofiles.detect import detect
 

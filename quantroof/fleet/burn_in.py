@@ -1,0 +1,151 @@
+"""A node under load: every GPU at once, in bursts and sustained, suspects once more, then a verdict."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from quantroof.bench.run import Job, new_job
+from quantroof.bench.settings import Wishes
+from quantroof.fleet.analysis import Analysis, analyse
+from quantroof.fleet.collection import Collection, Population, Unit
+from quantroof.fleet.gather import gather
+from quantroof.fleet.live import Watch
+from quantroof.fleet.policy import Policy
+from quantroof.fleet.verdict import NodeVerdict, Seen, node_verdict
+from quantroof.hwprofiles.types import Device
+from quantroof.records.directory import FILE_NAME, read_run
+from quantroof.records.lines import Mode
+
+_PROCESSES: dict[Mode, int] = {"burst": 3, "sustained": 1}
+"""What one process has by chance (a memory placement, a library's choice) is no property of a GPU. Bursts are
+short enough to repeat; a sustained case takes three seconds, and heat does not care about processes."""
+
+Measure = Callable[[Job, Path], None]
+"""Runs a job into a directory, with whatever progress the caller shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be judged. `past` are earlier runs of this node, beside those in `folder`; `reference` runs
+    of other GPUs of the model; `expected` the number of GPUs that should be here."""
+
+    devices: tuple[Device, ...]
+    folder: Path
+    past: tuple[str, ...] = ()
+    reference: tuple[str, ...] = ()
+    policy: Policy = field(default_factory=Policy)
+    expected: int | None = None
+    wishes: Wishes = field(default_factory=lambda: Wishes(suite="node"))
+    command: tuple[str, ...] = ("quantroof", "doctor", "--burn-in")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The verdict and the runs it rests on."""
+
+    verdict: NodeVerdict
+    directories: tuple[Path, ...]
+
+
+class BurnIn:
+    """The steps of one burn-in; what is measured stays in the folder whatever happens later."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._watch = Watch(order.devices)
+        self._watch.look()
+        busy = self._watch.busy()
+        self._free = tuple(device for device in order.devices if device not in busy)
+        self._earlier = (*order.past, *map(str, sorted(order.folder.rglob(FILE_NAME))))  # as of now
+        self._reference = gather(order.reference) if order.reference else None
+        if self._earlier:
+            gather(self._earlier)  # what cannot be read at all is said before the load, not after it
+        self._jobs = self._planned(seed=0)
+        self._directories: list[Path] = []
+
+    def estimate_s(self) -> tuple[float, float]:
+        """Longest expected seconds: without suspects, and with all of it measured again."""
+        once = sum(job.estimate_s() for job in self._jobs)
+        return once, 2 * once
+
+    def run(self, measure: Measure) -> Outcome:
+        """Measure and judge. Devices that somebody else uses are left alone and not judged."""
+        ids = {job.info.run_id for job in self._jobs}
+        found: list[Analysis] = []
+        if self._jobs:
+            with self._watch:
+                names = self._measure(measure, self._jobs)
+                found = self._analysed(names, ids, None)
+                if _suspects(found, ids):
+                    again = gather(self._measure(measure, self._planned(seed=1)))
+                    found = self._analysed(names, ids, again)
+            self._watch.look(loaded=True)
+        order, live = self._order, self._watch.findings
+        seen = Seen(live, ids, _failures(self._directories))
+        verdict = node_verdict(platform.node(), order.devices, found, seen, order.expected)
+        return Outcome(verdict, tuple(self._directories))
+
+    def _planned(self, seed: int) -> list[Job]:
+        """A job a mode, none where every device is busy. The second time other data and the same load: a GPU
+        alone would be cooler."""
+        if not self._free:
+            return []
+        return [
+            new_job(
+                replace(self._order.wishes, mode=mode, processes=processes, seed=seed),
+                self._free,
+                self._order.command,
+            )
+            for mode, processes in _PROCESSES.items()
+        ]
+
+    def _measure(self, measure: Measure, jobs: list[Job]) -> list[str]:
+        """Run jobs; the names of their directories."""
+        names = []
+        for job in jobs:
+            again = "-again" if job.info.settings["seed"] else ""
+            directory = self._order.folder / f"{job.info.run_id}-{job.info.settings['mode']}{again}"
+            self._directories.append(directory)
+            measure(job, directory)
+            names.append(str(directory))
+        return names
+
+    def _analysed(self, names: list[str], ids: set[str], retest: Collection | None) -> list[Analysis]:
+        """Judge our runs, a mode at a time; earlier runs of other GPUs in the folder are no siblings."""
+        everything = gather([*self._earlier, *names])
+        ours = {(u.population, u.identity): u.node for u in everything.units if u.run_id in ids}
+        found = []
+        for kind in dict.fromkeys(population for population, _ in ours):
+            here = {identity: node for (population, identity), node in ours.items() if population == kind}
+            alike = everything.only(partial(_is_one_of, here, kind))
+            found.append(analyse(alike, self._order.policy, retest=retest, reference=self._reference))
+        return found
+
+
+def _is_one_of(here: dict[str, str], kind: Population, unit: Unit) -> bool:
+    """Whether a unit is a run of one of our GPUs (node by identity), measured alike."""
+    return unit.population == kind and here.get(unit.identity) == unit.node
+
+
+def _suspects(found: list[Analysis], ids: set[str]) -> bool:
+    """Whether a GPU of ours is slow; what failed outright is not asked twice."""
+    slow = ("defective", "below policy")
+    ours = [gpu for analysis in found for gpu in analysis.gpus if gpu.unit.run_id in ids]
+    return any(finding.grade in slow for gpu in ours for finding in gpu.findings)
+
+
+def _failures(directories: list[Path]) -> dict[str, str]:
+    """Why lines failed, by device: the most frequent reason."""
+    reasons: dict[str, Counter[str]] = defaultdict(Counter)
+    for directory in directories:
+        for line in read_run(directory).measurements:
+            if line.status in ("failed", "incorrect") and line.reason:
+                reasons[line.device][line.reason] += 1
+    return {device: counts.most_common(1)[0][0] for device, counts in reasons.items()}

@@ -1,0 +1,190 @@
+"""`quantroof doctor --burn-in` by its real command: simulated nodes with planted faults, and the CPU."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quantroof.cli.main import main
+from quantroof.records.directory import FILE_NAME, read_run
+
+NODE = "sim:h100-sxm5-80gb*8"
+
+
+def burn_in(folder: Path, device: str = NODE, *options: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and document of one burn-in in a process of its own."""
+    command = [sys.executable, "-m", "quantroof", "doctor", "--burn-in", "--quiet", "--json"]
+    done = subprocess.run(
+        [*command, "--device", device, "--out", str(folder), *options],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return done.returncode, document
+
+
+def test_a_sound_node_is_healthy(tmp_path: Path) -> None:
+    """Eight GPUs alike: all healthy, exit code 0, two runs kept, and nothing hides that it is simulated."""
+    code, found = burn_in(tmp_path)
+
+    assert code == 0
+    assert (found["verdict"], found["reason"], found["simulated"]) == ("healthy", None, True)
+    assert [gpu["verdict"] for gpu in found["gpus"]] == ["healthy"] * 8
+    assert {mode for gpu in found["gpus"] for mode in gpu["modes"]} == {"burst", "sustained"}
+    assert [read_run(Path(run)).info.processes for run in found["runs"]] == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdict", "code", "words"),
+    [
+        ("compute", "degraded", "compute", "against siblings"),
+        ("memory", "degraded", "memory", "against siblings"),
+        ("throttle", "degraded", "throttling", "thermal or hardware slowdown"),
+        ("ecc", "failed", "ecc_errors", "uncorrected memory errors"),
+        ("pcie", "failed", "pcie_width", "PCIe runs on 8 lanes, the card can 16"),
+        ("crash", "failed", "kernels_failed", "the worker process was killed"),
+        ("dead", "failed", "kernels_failed", "the worker process was killed"),
+    ],
+)
+def test_a_planted_fault_is_the_first_reason(
+    fault: str, verdict: str, code: str, words: str, tmp_path: Path
+) -> None:
+    """The sick GPU comes first with the right verdict and reason, its siblings are healthy, exit code 1."""
+    left, found = burn_in(tmp_path, f"{NODE}+{fault}@3")
+    worst, *others = found["gpus"]
+
+    assert left == 1
+    assert found["verdict"] == worst["verdict"] == verdict
+    assert worst["device"] == "sim:h100-sxm5-80gb#3"
+    assert worst["reasons"][0]["code"] == code
+    assert words in worst["reasons"][0]["text"]
+    assert found["reason"].startswith("sim:h100-sxm5-80gb#3: ")
+    assert {gpu["verdict"] for gpu in others} == {"healthy"}
+
+
+def test_two_faults_are_told_gravest_first(tmp_path: Path) -> None:
+    """A failed GPU makes the node failed, whatever a degraded one says."""
+    _, found = burn_in(tmp_path, f"{NODE}+compute@1+ecc@6")
+
+    assert [gpu["verdict"] for gpu in found["gpus"]][:3] == ["failed", "degraded", "healthy"]
+    assert found["gpus"][0]["device"].endswith("#6")
+
+
+def test_a_suspect_is_measured_again_before_a_verdict(tmp_path: Path) -> None:
+    """What was slow once and not twice is healthy, with a note; what is slow twice says so."""
+    code, passing = burn_in(tmp_path / "a", f"{NODE}+passing@2")
+    _, slow = burn_in(tmp_path / "b", f"{NODE}+compute@2")
+    notes = {r["code"] for gpu in passing["gpus"] for r in gpu["reasons"]}
+
+    assert code == 0
+    assert len(passing["runs"]) == len(slow["runs"]) == 4
+    assert notes == {"cleared"}
+    assert "measured again" in slow["reason"]
+
+
+def test_versions_that_differ_are_notes_and_no_verdict(tmp_path: Path) -> None:
+    """Another VBIOS than its siblings' is worth a line and no more."""
+    code, found = burn_in(tmp_path, f"{NODE}+vbios@4")
+    notes = [(gpu["device"], r["text"]) for gpu in found["gpus"] for r in gpu["reasons"]]
+
+    assert code == 0
+    assert notes == [("sim:h100-sxm5-80gb#4", "VBIOS is SIM.02, on most siblings SIM.01")]
+    assert "2 VBIOS versions: SIM.01 (7), SIM.02 (1)" in found["remarks"]
+
+
+def test_a_node_is_held_against_its_own_past(tmp_path: Path) -> None:
+    """Two GPUs are too few to be compared: not judged at first (4), healthy beside an equal past (0), and
+    degraded where a later run in the same folder is slower (1)."""
+    pair = "sim:h100-sxm5-80gb*2"
+    first, found = burn_in(tmp_path, pair)
+    second, _ = burn_in(tmp_path, pair)
+    third, slow = burn_in(tmp_path, f"{pair}+compute@1")
+
+    assert (first, second, third) == (4, 0, 1)
+    assert "no past" in found["reason"]
+    assert slow["gpus"][0]["reasons"][0]["code"] == "compute_past"
+    assert "against its own past, measured again" in slow["reason"]
+
+
+def test_a_node_slow_alike_shows_beside_a_reference(tmp_path: Path) -> None:
+    """Siblings that are all 10 % slow agree with each other; runs of another node do not."""
+    _, sound = burn_in(tmp_path / "sound")
+    for run in sound["runs"]:
+        file = Path(run) / FILE_NAME
+        name = json.loads(file.read_text().splitlines()[0])["host"]["name"]
+        file.write_text(file.read_text().replace(f'"name":"{name}"', '"name":"node-elsewhere"', 1))
+    faults = "".join(f"+compute@{n}" for n in range(8))
+    alone, _ = burn_in(tmp_path / "alone", NODE + faults)
+    code, found = burn_in(tmp_path / "beside", NODE + faults, "--reference", str(tmp_path / "sound"))
+
+    assert alone == 0
+    assert code == 1
+    assert {gpu["verdict"] for gpu in found["gpus"]} == {"degraded"}
+    assert found["gpus"][0]["reasons"][0]["code"] == "compute_reference"
+    assert "of the reference's median (8 GPUs)" in found["reason"]
+
+
+def test_a_gpu_that_is_missing_fails_the_node(tmp_path: Path) -> None:
+    """`--gpus 8` on a node that shows seven."""
+    code, found = burn_in(tmp_path, "sim:h100-sxm5-80gb*7", "--gpus", "8")
+
+    assert code == 1
+    assert (found["verdict"], found["reason"]) == ("failed", "7 GPUs are here, 8 should be")
+
+
+def test_without_a_gpu_it_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Exit code 3 and what else could be named; options of --burn-in alone are a usage error."""
+    from quantroof.hwprofiles.detect import detect
+
+    if detect().gpus:
+        pytest.skip("there is a GPU here")
+    codes = []
+    for arguments in (["--burn-in", "--out", str(tmp_path)], ["--dry-run"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["doctor", *arguments])
+        codes.append(ended.value.code)
+    told = capsys.readouterr()
+
+    assert codes == [3, 2]
+    assert told.out == ""
+    assert len(told.err.splitlines()) == 2
+    assert "--device cpu" in told.err
+
+
+def test_the_text_says_verdict_and_reason_first(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """SIMULATED, then the node's line, then a line a GPU, the sick one first; the estimate goes to stderr."""
+    with pytest.raises(SystemExit):
+        main(["doctor", "--burn-in", "--device", f"{NODE}+pcie@5", "--out", str(tmp_path), "--quiet"])
+    told = capsys.readouterr()
+    lines = told.out.splitlines()
+
+    assert lines[0].startswith("SIMULATED")
+    assert ": failed: sim:h100-sxm5-80gb#5: PCIe runs on 8 lanes" in lines[1]
+    assert lines[3].startswith("sim:h100-sxm5-80gb#5  failed")
+    assert told.err.startswith("burst and sustained load on 8 devices at once")
+
+
+def test_a_burn_in_of_the_cpu_that_is_cut_off_keeps_what_was_measured(tmp_path: Path) -> None:
+    """Real workers: SIGTERM after a few cases ends with 130, and the run can be read."""
+    command = [sys.executable, "-m", "quantroof", "doctor", "--burn-in", "--device", "cpu", "--out"]
+    process = subprocess.Popen([*command, str(tmp_path)], stderr=subprocess.PIPE, text=True)
+    for _ in range(600):
+        time.sleep(0.1)
+        files = list(tmp_path.rglob(FILE_NAME))
+        if files and b'"kind":"measurement"' in files[0].read_bytes():
+            break
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=60)
+    run = read_run(files[0])
+
+    assert process.returncode == 130, told
+    assert run.measurements
+    assert run.ends[-1].outcome == "interrupted"
+    assert f"quantroof fleet {tmp_path}" in told
