@@ -37,8 +37,24 @@ class Interpreter:
 def _interpret() -> None:
     os.environ["TRITON_INTERPRET"] = "1"
     import torch
+    import triton
 
     torch.set_num_threads(1)
+    if triton.__version__.startswith("3.6."):
+        _take_integers_by_item()
+
+
+def _take_integers_by_item() -> None:
+    """Triton 3.6's interpreter calls int() on arrays of one element, which numpy 2.4 refuses."""
+    from triton.runtime import interpreter
+
+    original = interpreter._patch_lang_tensor
+
+    def patched(tensor: Any, scope: Any) -> None:
+        original(tensor, scope)
+        scope.set_attr(tensor, "__index__", lambda self: int(self.handle.data.item()))
+
+    interpreter._patch_lang_tensor = patched
 
 
 def run_interpreted(kernel: str, case: str, capability: str = "9.0") -> dict[str, float]:

@@ -34,6 +34,8 @@ def test_cpu_kernel_is_right(kernel: Kernel, scheme: str, m: int) -> None:
     case = Case.linear(scheme_named(scheme), m, 96, 256)
     problem = Problem(case, CPU, seed=m)
     prepared = kernel.build(problem)
+    if isinstance(prepared, Skip) and kernel.name == "torch.quant+scaled_mm":
+        pytest.skip(prepared.reason)  # torch 2.11 takes row scales on a GPU only
     assert isinstance(prepared, Prepared)
     accuracy = check(prepared, problem)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from quantroof.errors import unknown_name
 from quantroof.kernels.program import Program
 from quantroof.kernels.sass.cubin import CodeReport, read_cubin
@@ -34,16 +36,35 @@ def compile_ahead(program: Program, arch: str) -> tuple[bytes, int]:
     runtime = [name for name in names if name not in program.constants]
     types = dict(zip(runtime, program.arguments, strict=True))
     signature = {n: types[n].partition(":")[0] if n in types else "constexpr" for n in names}
-    aligned = [n for n, t in types.items() if t.startswith("*") or t.endswith(":16")]
     source = ASTSource(
         fn=program.function,
         signature=signature,
         constexprs={(names.index(n),): v for n, v in program.constants.items()},
-        attrs={(names.index(n),): [["tt.divisibility", 16]] for n in aligned},
+        attrs=_attributes(program, names, types),
     )
     options = {"num_warps": program.num_warps, "num_stages": program.num_stages, **program.options}
     compiled = triton.compile(source, target=GPUTarget("cuda", capability_of(arch), 32), options=options)
     return compiled.asm["cubin"], int(compiled.metadata.shared)
+
+
+def _attributes(
+    program: Program, names: list[str], types: dict[str, str]
+) -> dict[tuple[int], list[list[Any]]]:
+    """What a launch would know of its arguments, in their order, so that it finds this very compilation.
+
+    Constants have an entry too, an empty one: all of them since Triton 3.7, and only text before.
+    """
+    import triton
+
+    text_only = triton.__version__.startswith("3.6.")
+    found: dict[tuple[int], list[list[Any]]] = {}
+    for index, name in enumerate(names):
+        kind = types.get(name, "")
+        if kind.startswith("*") or kind.endswith(":16"):
+            found[index,] = [["tt.divisibility", 16]]
+        elif name in program.constants and (isinstance(program.constants[name], str) or not text_only):
+            found[index,] = []
+    return found
 
 
 def read_ahead(program: Program, arch: str) -> tuple[CodeReport, int]:
