@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from quantroof.cli.main import main
 from quantroof.fleet.launch import on_ray, on_submitit
 from quantroof.fleet.launch.job import Job
 from quantroof.records.directory import read_run
@@ -37,11 +38,31 @@ def ray() -> Iterator[Any]:
 @pytest.mark.filterwarnings("ignore")  # ray's own
 def test_ray_runs_eight_tasks_on_eight_devices(ray: Any, tmp_path: Path) -> None:
     """Each task sees one device of its own, and eight whole runs come back."""
-    sweep = on_ray.launch(Job(str(tmp_path), ("--suite", "quick")), 8, SIM, None)
+    sweep = on_ray.launch(Job(str(tmp_path), ("--suite", "quick"), device=SIM), 8, None)
 
     assert sweep.lost == []
     assert {result.visible for result in sweep.results} == {str(n) for n in range(8)}
     assert all(read_run(Path(result.directory)).complete for result in sweep.results)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("ray")
+def test_the_command_runs_a_simulated_sweep_on_ray(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`fleet launch --engine ray --device sim:...` prints eight whole runs, and `fleet` judges them."""
+    engine = f"fleet launch --engine ray --count 8 --device {SIM} --folder {tmp_path} -- --suite quick"
+    with pytest.raises(SystemExit) as ended:
+        main(engine.split())
+    directories = capsys.readouterr().out.split()
+    with pytest.raises(SystemExit):
+        main(["fleet", *directories])
+
+    assert ended.value.code == 0
+    assert len(set(directories)) == 8
+    assert all(read_run(Path(directory)).complete for directory in directories)
+    assert "SIMULATED" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -52,7 +73,7 @@ def test_ray_goes_on_after_a_killed_worker(ray: Any, tmp_path: Path) -> None:
     kept: list[int] = []
     killer = threading.Thread(target=_kill_the_worker_of, args=(file, kept))
     killer.start()
-    sweep = on_ray.launch(Job(str(tmp_path), LONG), 1, SIM, None)
+    sweep = on_ray.launch(Job(str(tmp_path), LONG, device=SIM), 1, None)
     killer.join()
     run = read_run(file)
 
@@ -85,10 +106,10 @@ def test_submitit_runs_tasks_and_names_what_is_lost(tmp_path: Path, monkeypatch:
     """Its local executor runs the same tasks; a task that cannot run is named after its retries."""
     pytest.importorskip("submitit")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    good = on_submitit.launch(Job(str(tmp_path / "a"), ("--suite", "quick")), ["n1", "n2"], SIM, "local")
-    bad = on_submitit.launch(
-        Job(str(tmp_path / "b"), ("--suite", "nonesuch"), retries=1), ["n1"], SIM, "local"
-    )
+    job = Job(str(tmp_path / "a"), ("--suite", "quick"), device=SIM)
+    good = on_submitit.launch(job, ["n1", "n2"], "local")
+    job = Job(str(tmp_path / "b"), ("--suite", "nonesuch"), retries=1, device=SIM)
+    bad = on_submitit.launch(job, ["n1"], "local")
 
     assert good.lost == []
     assert all(read_run(Path(result.directory)).complete for result in good.results)

@@ -96,6 +96,21 @@ def test_options_are_quoted_and_node_names_checked() -> None:
         sbatch_script(JOB, ["n1; reboot"])
     with pytest.raises(UsageError, match="said by the launcher"):
         checked_options(["--out=here"])
+    with pytest.raises(UsageError, match="give before the --"):
+        checked_options(["--device", "cpu"])
+
+
+def test_a_sweep_without_gpus_names_its_device() -> None:
+    """`--device` reaches every engine's command, quoted."""
+    job = Job(folder="/s", options=(), device="sim:h100-sxm5-80gb*8; rm")
+
+    assert "--device 'sim:h100-sxm5-80gb*8; rm' --out" in sbatch_script(job, ["n1"])
+    assert (
+        "--device 'sim:h100-sxm5-80gb*8; rm' --out"
+        in json.loads(job_manifest(job, 1, "i", "c"))["spec"]["template"]["spec"]["containers"][0]["command"][
+            2
+        ]
+    )
 
 
 def test_the_kubernetes_manifest() -> None:

@@ -101,6 +101,12 @@ def analyse(
 @click.option("--folder", required=True, help="Where runs go: one path that every node sees.")
 @click.option("--nodes", help="Node names, a,b or a file with one a line.")
 @click.option("--count", type=click.IntRange(1), help="k8s: how many nodes. ray: how many GPUs.")
+@click.option(
+    "--device",
+    default="cuda",
+    show_default=True,
+    help="What each task measures, as in `quantroof run`: cpu or sim:PROFILE try a sweep without GPUs.",
+)
 @click.option("--gpus", type=click.IntRange(1), default=8, show_default=True, help="GPUs of a node.")
 @click.option("--minutes", type=click.IntRange(1), default=30, show_default=True, help="Limit of an attempt.")
 @click.option("--retries", type=click.IntRange(0), default=2, show_default=True, help="Further attempts.")

@@ -12,7 +12,8 @@ _OWN = ("--out", "--resume", "--device")  # said by the launcher for every task
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One sweep. `folder` is seen by every node under the same path; `options` go to `quantroof run`.
+    """One sweep. `folder` is seen by every node under the same path; `options` go to `quantroof run`, and
+    `device` is what each of them measures.
 
     `minutes` bounds one attempt at one task, of which there are `retries` + 1; an attempt that was cut off
     goes on where it stopped.
@@ -24,6 +25,7 @@ class Job:
     minutes: int = 30
     retries: int = 2
     name: str = "quantroof-fleet"
+    device: str = "cuda"
 
 
 def checked_options(options: Sequence[str]) -> tuple[str, ...]:
@@ -31,5 +33,10 @@ def checked_options(options: Sequence[str]) -> tuple[str, ...]:
     for option in options:
         if option.partition("=")[0] in _OWN:
             what = f"{option} is said by the launcher"
-            raise UsageError(what, hint="give --suite, --processes, --mode and the like")
+            hint = (
+                "before the --"
+                if option.startswith("--device")
+                else "--suite, --processes, --mode and the like"
+            )
+            raise UsageError(what, hint=f"give {hint}")
     return tuple(options)

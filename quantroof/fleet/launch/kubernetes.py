@@ -68,7 +68,8 @@ def _pod(job: Job, image: str, claim: str, labels: dict[str, str]) -> dict[str, 
 def _command(job: Job) -> str:
     """Run, or go on with the run of a pod that was lost here; a failed kernel is a result, not a failure."""
     run = f'{shlex.quote(job.folder)}/run-"$NODE_NAME"'
-    fresh = f"quantroof run --quiet --device cuda --out {run} {shlex.join(job.options)}".rstrip()
+    chosen = f"--device {shlex.quote(job.device)} --out {run}"
+    fresh = f"quantroof run --quiet {chosen} {shlex.join(job.options)}".rstrip()
     limit = f"timeout --signal=TERM {job.minutes}m"
     return (
         f"if [ -e {run}/run.jsonl ]; then {limit} quantroof run --quiet --resume {run}; "

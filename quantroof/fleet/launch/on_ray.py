@@ -10,7 +10,7 @@ from quantroof.fleet.launch.task import Sweep, run_task
 from quantroof.fleet.optional import require
 
 
-def launch(job: Job, tasks: int, device: str = "cuda", address: str | None = "auto") -> Sweep:
+def launch(job: Job, tasks: int, address: str | None = "auto") -> Sweep:
     """Run `tasks` tasks with one GPU each and wait for all of them.
 
     Ray retries a task whose worker died, or that ended without a whole run, and the run goes on where it
@@ -23,7 +23,7 @@ def launch(job: Job, tasks: int, device: str = "cuda", address: str | None = "au
     pending = {}
     for number in range(tasks):
         directory = str(Path(job.folder) / f"run-{number:05d}")
-        pending[directory] = remote.remote(directory, job.options, device, job.minutes)
+        pending[directory] = remote.remote(directory, job.options, job.device, job.minutes)
     return _gathered(ray, pending)
 
 

@@ -11,7 +11,7 @@ from quantroof.fleet.launch.task import Sweep, TaskResult, run_task
 from quantroof.fleet.optional import require
 
 
-def launch(job: Job, nodes: Sequence[str], device: str = "cuda", cluster: str | None = None) -> Sweep:
+def launch(job: Job, nodes: Sequence[str], cluster: str | None = None) -> Sweep:
     """Run one task a node and wait; what ended without a whole run is submitted again, and goes on.
 
     submitit finds Slurm by itself; `cluster="local"` runs on this machine, where `nodes` only names tasks.
@@ -23,7 +23,7 @@ def launch(job: Job, nodes: Sequence[str], device: str = "cuda", cluster: str | 
     lost: dict[str, str] = {}
     for _attempt in range(job.retries + 1):
         waiting = [node for node in nodes if node not in results]
-        submitted = {node: _submit(executor, job, node, device) for node in waiting}
+        submitted = {node: _submit(executor, job, node) for node in waiting}
         for node, task in submitted.items():
             try:
                 results[node] = task.result()
@@ -39,11 +39,11 @@ def _cause(text: str) -> str:
     return next((line for line in reversed(lines) if "Error: " in line), lines[0])
 
 
-def _submit(executor: Any, job: Job, node: str, device: str) -> Any:
+def _submit(executor: Any, job: Job, node: str) -> Any:
     if executor.cluster == "slurm":
         executor.update_parameters(
             slurm_gpus_per_node=job.gpus,
             slurm_additional_parameters={"nodelist": node, "exclusive": True},
         )
     directory = str(Path(job.folder) / f"run-{node}")
-    return executor.submit(run_task, directory, job.options, device, job.minutes)
+    return executor.submit(run_task, directory, job.options, job.device, job.minutes)

@@ -44,7 +44,7 @@ for attempt in {attempts}; do
   if [ -e "$run/run.jsonl" ]; then
     quantroof run --quiet --resume "$run" & child=$!
   else
-    quantroof run --quiet --device cuda --out "$run" {options} & child=$!
+    quantroof run --quiet --device {device} --out "$run" {options} & child=$!
   fi
   # Slurm's warning a minute before the limit ends the run cleanly, with what it measured.
   trap 'kill -TERM "$child"; wait "$child" || true; exit 143' TERM
@@ -72,5 +72,6 @@ def sbatch_script(job: Job, nodes: Sequence[str], file: str = "sweep.sh") -> str
         folder=shlex.quote(job.folder),
         nodes=" ".join(nodes),
         attempts=" ".join(str(n) for n in range(1, job.retries + 2)),
+        device=shlex.quote(job.device),
         options=shlex.join(job.options),
     )
