@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from quantroof.advisor.advice import Advice
 from quantroof.reports import advice as advice_words
-from quantroof.reports import header, methods, units
+from quantroof.records.quality import QualityStudy
+from quantroof.reports import claims_section, header, methods, units
+from quantroof.reports import studies as studies_words
+from quantroof.reports.accuracy_section import accuracy_data, study_tables, tradeoff_figure
 from quantroof.reports.advice_section import curves_figure, picture
 from quantroof.reports.answers import Answers
 from quantroof.reports.bundle import Bundle, asset, pack_json, plotly_bundle, sha256
+from quantroof.reports.claims_section import claims_page
 from quantroof.reports.columns import page_data
 from quantroof.reports.figures import STATES, as_json, figures, reported_states
 from quantroof.reports.unmeasured import unmeasured
 
 Reader = Literal["health", "formats", "ci"]
 READERS: dict[Reader, tuple[str, ...]] = {
-    "health": ("roofline", "health", "formats", "changes"),
-    "formats": ("roofline", "formats", "health", "changes"),
-    "ci": ("changes", "roofline", "formats", "health"),
+    "health": ("roofline", "health", "formats", "accuracy", "changes"),
+    "formats": ("roofline", "formats", "accuracy", "health", "changes"),
+    "ci": ("changes", "roofline", "formats", "accuracy", "health"),
 }
 _PRESETS: dict[Reader, dict[str, str]] = {
     "health": {},
@@ -27,23 +32,33 @@ _PRESETS: dict[Reader, dict[str, str]] = {
 }
 SCRIPTS = (
     "unpack.js", "data.js", "state.js", "elements.js", "rows.js", "chart.js", "labels.js", "controls.js",
-    "formats.js", "points.js", "changes.js", "record.js", "panels.js", "advice.js", "main.js",
+    "formats.js", "accuracy.js", "points.js", "changes.js", "record.js", "panels.js", "advice.js", "main.js",
 )  # fmt: skip
 
 
 def html(
-    given: Answers, *, reader: Reader = "health", beside: bool = False, advice: Advice | None = None
+    given: Answers,
+    *,
+    reader: Reader = "health",
+    beside: bool = False,
+    advice: Advice | None = None,
+    studies: Sequence[QualityStudy] = (),
 ) -> str:
-    """The page. With `beside` plotly.js is a file next to it, by the bundle's file name."""
+    """The page. With `beside` plotly.js is a file next to it, by the bundle's file name.
+
+    `studies` are checked ones (`studies.read_studies`); the first judges the claims about losses.
+    """
     bundle = plotly_bundle()
     script = f'(() => {{\n"use strict";\n{asset(*SCRIPTS)}}})();\n'
     data = page_data(given.subjects, given.choices, given.comparison)
     data["preset"] = _PRESETS[reader]
+    data["accuracy"] = accuracy_data(given.subjects, given.choices, studies)
     built = figures(given.subjects)
+    built["tradeoff"] = as_json(tradeoff_figure())
     if advice is not None:
         built["advice"] = as_json(curves_figure(advice))
     return str(
-        _template().render(
+        template("page.html").render(
             given=given,
             sections=READERS[reader],
             advice=advice,
@@ -51,7 +66,12 @@ def html(
             flow=picture(advice) if advice else None,
             title=f"quantroof: {', '.join(run.info.run_id for run in given.runs)}",
             policy=content_policy(script, bundle, beside=beside),
-            style=asset("style.css", "advice.css"),
+            style=asset("style.css", "advice.css", "accuracy.css"),
+            tradeoffs=data["accuracy"],
+            studies=study_tables(studies),
+            studies_words=studies_words,
+            claims=claims_page(given.timed, studies[0] if studies else None),
+            claim_words=claims_section,
             script=script,
             data=pack_json({"data": data, "figures": built}),
             plotly=None if beside else bundle.packed,
@@ -80,7 +100,8 @@ def content_policy(script: str, bundle: Bundle, *, beside: bool) -> str:
     )
 
 
-def _template() -> Any:
+def template(name: str) -> Any:
+    """A template of this room: what it shows is escaped, and an absent value is an error."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(
@@ -91,4 +112,4 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     environment.globals["zip"] = zip
-    return environment.get_template("page.html")
+    return environment.get_template(name)

@@ -11,6 +11,7 @@ from quantroof.cli.output import echo_json, json_option
 from quantroof.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from quantroof.fleet.analysis import Analysis
     from quantroof.fleet.launch.job import Job
 
 
@@ -30,6 +31,7 @@ def command() -> None:
     \b
     quantroof fleet runs/*                     judge them: the short form of `fleet analyse`
     quantroof fleet part-*.parquet --json      the same from compacted parts
+    quantroof fleet runs/* --html fleet.html   and a page to pass on
     """
 
 
@@ -47,6 +49,9 @@ def command() -> None:
 )  # fmt: skip
 @click.option("--expect", help="Nodes that should be here, a,b or a file: those without a run are named.")
 @click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="How many GPUs to print.")
+@click.option(
+    "--html", type=click.Path(path_type=Path), help="Also write a page that opens without a network."
+)
 @json_option
 def analyse(
     runs: tuple[str, ...],
@@ -54,6 +59,7 @@ def analyse(
     labels: Path | None,
     expect: str | None,
     top: int,
+    html: Path | None,
     as_json: bool,
     **thresholds: float,
 ) -> int:
@@ -77,6 +83,8 @@ def analyse(
     silent = silent_nodes(expected, [node for node, _ in found.nodes()])
     for problem in [*found.problems, *(second.problems if second else [])]:
         click.echo(f"warning: {problem}", err=True)
+    if html is not None:
+        _write_page(html, found, silent)
     if as_json:
         echo_json("fleet", {**fleet_document(found), "never_answered": silent})
     else:
@@ -87,6 +95,14 @@ def analyse(
     if found.bad or silent:
         return ExitCode.FINDING
     return ExitCode.OK if any(gpu.grade == "healthy" for gpu in found.gpus) else ExitCode.UNDECIDED
+
+
+def _write_page(target: Path, found: Analysis, silent: list[str]) -> None:
+    from quantroof.reports.files import write_to
+    from quantroof.reports.fleet_page import fleet_html
+
+    page = fleet_html(found, silent)
+    write_to(target, lambda file: file.write_text(page, encoding="utf-8"))
 
 
 @command.command(

@@ -1,0 +1,119 @@
+"""Histograms of class scores with the floor, laid out for SVG: no larger for ten thousand GPUs."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+from quantroof.fleet.analysis import Analysis, Judged, PopulationSummary
+from quantroof.fleet.judge import CLASSES
+
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460, 190, 34, 12, 18, 52
+_BINS = 58
+_WORST, _BEST = -0.30, 0.15  # changes of speed beyond these are drawn at the edge
+_MARKS = 300
+_LEAST_PX = 2.0
+_BAD = ("failed", "defective", "below policy")
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bin: pixels from the top left, how many GPUs, and its range in words."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One bad GPU below the axis."""
+
+    x: float
+    grade: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """One class of one population; positions in pixels, text ready to be shown."""
+
+    name: str
+    bars: list[Bar]
+    marks: list[Mark]
+    ticks: list[tuple[float, str]]
+    floor_x: float
+    highest: int
+    caption: str
+    unmarked: int
+
+
+@dataclass(frozen=True, slots=True)
+class Charts:
+    """All histograms of a population."""
+
+    title: str
+    histograms: list[Histogram]
+    remarks: tuple[str, ...]
+
+
+def histograms(summary: PopulationSummary, found: Analysis) -> Charts:
+    """A histogram a class that was measured."""
+    gpus = [gpu for gpu in found.gpus if gpu.population == summary.population]
+    drawn = [_histogram(name, gpus, summary, found.policy.floor) for name in CLASSES]
+    title = f"{summary.population}: {summary.gpus} GPUs, {summary.works} cases"
+    return Charts(title, [chart for chart in drawn if chart is not None], summary.remarks)
+
+
+def _histogram(name: str, gpus: list[Judged], summary: PopulationSummary, floor: float) -> Histogram | None:
+    known = [(gpu, math.expm1(-level)) for gpu in gpus if (level := gpu.level[name]) is not None]
+    if not known:
+        return None
+    changes = [max(_WORST, min(_BEST, change)) for _, change in known]
+    low, high = min(*changes, floor - 1 - 0.02), max(*changes, 0.04)
+    step = (high - low) / _BINS
+    counts = Counter(min(_BINS - 1, int((change - low) / step)) for change in changes)
+    scale = _Scale(low, high, max(counts.values()))
+    bars = [_bar(scale, count, low + number * step, step) for number, count in sorted(counts.items())]
+    bad = [(gpu, change) for (gpu, _), change in zip(known, changes, strict=True) if gpu.grade in _BAD]
+    marks = [Mark(scale.x(c), g.grade, f"{g.unit.label}: {g.grade}, {c:+.1%}") for g, c in bad[:_MARKS]]
+    below = sum(change < floor - 1 for _, change in known)
+    caption = (
+        f"{name}: {below} of {len(known)} below the floor of {floor:.0%}; of healthy GPUs "
+        f"{summary.expected_below[name]:.2%} would be by chance (spread {summary.spread[name]:.1%})"
+    )
+    return Histogram(
+        name, bars, marks, scale.ticks(), scale.x(floor - 1), max(counts.values()), caption,
+        max(0, len(bad) - _MARKS),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """From changes of speed and counts to pixels."""
+
+    low: float
+    high: float
+    most: int
+
+    def x(self, change: float) -> float:
+        share = (change - self.low) / (self.high - self.low)
+        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+
+    def height(self, count: int) -> float:
+        """Never invisible: one slow GPU among ten thousand is what the reader looks for."""
+        return round(max(_LEAST_PX, count / self.most * (HEIGHT - TOP - BOTTOM)), 1)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        first, last = math.ceil(self.low * 20), math.floor(self.high * 20)
+        return [(self.x(n / 20), f"{n * 5:+d} %" if n else "0") for n in range(first, last + 1)]
+
+
+def _bar(scale: _Scale, count: int, start: float, step: float) -> Bar:
+    height = scale.height(count)
+    left, right = scale.x(start), scale.x(start + step)
+    words = f"{count} GPU{'' if count == 1 else 's'} at {start:+.1%} to {start + step:+.1%}"
+    return Bar(left, HEIGHT - BOTTOM - height, max(1.0, right - left - 0.6), height, words)
