@@ -1,0 +1,123 @@
+"""The advisor's prediction beside a served load: first token against prefill, later tokens against decode.
+
+A load of concurrency C is compared with a batch of C. The prediction counts the layers alone: no scheduler,
+no sampling, no network, no second prompt that is read while others decode. A ratio above one is what those
+cost, or what the prediction misses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from quantroof.advisor.advice import Request
+from quantroof.advisor.choices import choice, kv_format
+from quantroof.advisor.estimate import Estimate
+from quantroof.advisor.linear_time import Assumptions, Timer
+from quantroof.advisor.machine import Machine
+from quantroof.advisor.models import Model
+from quantroof.advisor.options import Weigher
+from quantroof.advisor.step import Step, decode_step, prefill
+from quantroof.advisor.timings import TimingTable
+from quantroof.records.served import ServedLoad
+
+
+class Beside(msgspec.Struct, frozen=True, kw_only=True):
+    """One measured median and its prediction. `linear` says where the linear layers' times come from."""
+
+    measured_s: float | None
+    predicted: Estimate
+    linear: str
+
+    @property
+    def ratio(self) -> float | None:
+        """Measured over predicted."""
+        return None if self.measured_s is None else self.measured_s / self.predicted.seconds
+
+
+class Prediction(msgspec.Struct, frozen=True, kw_only=True):
+    """The prediction for one load, or `reason` why there is none.
+
+    `first_token` is the prefill of all prompts together, `first_token_alone` of one; in a steady load prompts
+    come one by one, and the time lies between the two. `per_token` is a decode step at the mean context.
+    """
+
+    concurrency: int | None
+    reason: str | None = None
+    prompt_tokens: int | None = None
+    context: int | None = None
+    first_token: Beside | None = None
+    first_token_alone: Estimate | None = None
+    per_token: Beside | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Predictor:
+    """What is served on what: a model in a format on a number of GPUs."""
+
+    model: Model
+    machine: Machine
+    table: TimingTable
+    format: str
+    gpus: int = 1
+    kv: str = "fp16"
+
+    def predict(self, load: ServedLoad) -> Prediction:
+        """The prediction for the load's concurrency and mean lengths."""
+        prompt, output = load.mean_prompt_tokens, load.mean_output_tokens
+        if load.concurrency is None:
+            return Prediction(
+                concurrency=None, reason="requests came at a rate: there is no batch to predict"
+            )
+        if not prompt or output is None:
+            return Prediction(concurrency=load.concurrency, reason="no request completed")
+        whole = round(prompt + output)
+        reason = self._impossible(load.concurrency, whole)
+        if reason is not None:
+            return Prediction(concurrency=load.concurrency, reason=reason)
+        tokens, context = round(prompt), round(prompt + output / 2)
+        together = self._prefill(load.concurrency, tokens)
+        step = self._decode(load.concurrency, context)
+        return Prediction(
+            concurrency=load.concurrency,
+            prompt_tokens=tokens,
+            context=context,
+            first_token=_beside(load.first_token.median_ns if load.first_token else None, together),
+            first_token_alone=self._prefill(1, tokens).total,
+            per_token=_beside(load.per_token.median_ns if load.per_token else None, step),
+        )
+
+    @property
+    def _timer(self) -> Timer:
+        return Timer(self.machine, self.table, Assumptions())
+
+    def _impossible(self, batch: int, context: int) -> str | None:
+        """Why the machine cannot serve the batch at once, by the advisor's own rules."""
+        longest = self.model.max_context
+        if longest is not None and context > longest:
+            return f"{context} tokens are beyond the context of {longest} of {self.model.id}"
+        request = Request(context=context, formats=(self.format,), gpu_counts=(self.gpus,), kv=self.kv)
+        option = Weigher(self.model, request, self._timer, None).weigh(self.format, self.gpus)
+        if option.decode is None:
+            return option.reasons[0]
+        if batch > option.fit.sequences:
+            return f"memory holds {option.fit.sequences} sequences of {context} tokens: the others would wait"
+        return None
+
+    def _prefill(self, batch: int, context: int) -> Step:
+        scheme, kv = choice(self.format), kv_format(self.kv)
+        return prefill(
+            self.model, scheme, kv, batch=batch, context=context, ways=self.gpus, timer=self._timer
+        )
+
+    def _decode(self, batch: int, context: int) -> Step:
+        scheme, kv = choice(self.format), kv_format(self.kv)
+        return decode_step(
+            self.model, scheme, kv, batch=batch, context=context, ways=self.gpus, timer=self._timer
+        )
+
+
+def _beside(measured_ns: float | None, step: Step) -> Beside:
+    measured_s = None if measured_ns is None else measured_ns / 1e9
+    return Beside(measured_s=measured_s, predicted=step.total, linear=step.linear_words)

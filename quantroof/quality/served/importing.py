@@ -1,0 +1,63 @@
+"""Results of load tools, recognised by what they hold, and joined into one set of records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from quantroof.errors import UsageError
+from quantroof.quality.served import guidellm_result, vllm_result
+from quantroof.records.served import Served, decode_served
+
+KNOWN = "a result of guidellm 0.8, of `vllm bench serve --save-result`, or a file of --out"
+
+
+def read_result(file: Path) -> Served:
+    """The loads of one file, whichever tool wrote it. UsageError where none of the known ones did."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(file)) from None
+    documents = _documents(data, file)
+    first = documents[0] if documents else None
+    if isinstance(first, dict):
+        if first.get("kind") == "served-header":
+            return decode_served(data, file)
+        metadata = first.get("metadata")
+        if isinstance(metadata, dict) and "guidellm_version" in metadata:
+            return guidellm_result.read(data, file)
+        if "completed" in first and "duration" in first:
+            return vllm_result.read(documents, file)
+    raise UsageError("is no result that is known here", where=str(file), hint=f"give {KNOWN}")
+
+
+def read_results(files: Sequence[Path]) -> Served:
+    """Several files of one tool and model as one, loads by concurrency. UsageError where they differ."""
+    found = [read_result(file) for file in files]
+    first = found[0].header
+    for file, other in zip(files, found, strict=True):
+        for name in ("model", "tool"):
+            value, wanted = getattr(other.header, name), getattr(first, name)
+            if value != wanted:
+                what = f"is of {name} '{value}', the first file of '{wanted}'"
+                raise UsageError(what, where=str(file), hint="import them apart")
+    header = msgspec.structs.replace(first, imported_from=tuple(file.name for file in files))
+    loads = [load for one in found for load in one.loads]
+    loads.sort(key=lambda load: (load.concurrency is None, load.concurrency or 0))
+    if not loads:
+        raise UsageError("holds no load", where=str(files[0]))
+    return Served(header, tuple(loads))
+
+
+def _documents(data: bytes, file: Path) -> list[Any]:
+    """The JSON of a file: one document, or one a line."""
+    try:
+        return [msgspec.json.decode(data)]
+    except (msgspec.DecodeError, UnicodeDecodeError) as whole:
+        try:
+            return [msgspec.json.decode(line) for line in data.splitlines() if line.strip()]
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise UsageError(f"is no JSON: {whole}", where=str(file)) from None

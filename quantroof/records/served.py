@@ -1,0 +1,174 @@
+"""Records of a served model under load: what an endpoint did at each concurrency, request by request.
+
+A file is JSON lines like a run: a header, then one line a load. Times are nanoseconds since the request was
+sent. Percentiles and rates are derived by the reader; only a result that came without its requests keeps the
+percentiles it came with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.records.lines import Line
+
+SCHEMA = "quantroof-served/1"
+# A percentile needs requests beyond it: below these numbers it would be the slowest request by another name.
+_P90_NEEDS, _P99_NEEDS = 10, 100
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Nanoseconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Spread(msgspec.Struct, frozen=True, kw_only=True):
+    """Percentiles over `count` requests; None where too few requests were made to know one."""
+
+    count: Count
+    median_ns: Nanoseconds
+    p90_ns: Nanoseconds | None = None
+    p99_ns: Nanoseconds | None = None
+
+
+class ServedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One completed request. `first_token_ns` is None where the answer was not streamed."""
+
+    prompt_tokens: Count
+    output_tokens: Count
+    first_token_ns: Nanoseconds | None
+    last_token_ns: Nanoseconds
+
+    @property
+    def per_token_ns(self) -> float | None:
+        """Mean time of a token after the first; None for a single token or an answer in one piece."""
+        if self.first_token_ns is None or self.output_tokens < 2 or self.last_token_ns == self.first_token_ns:
+            return None
+        return (self.last_token_ns - self.first_token_ns) / (self.output_tokens - 1)
+
+
+class ServedSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Percentiles of a result that holds no single requests, as its tool reported them."""
+
+    first_token: Spread | None
+    per_token: Spread | None
+
+
+class ServedLoad(Line, frozen=True, kw_only=True, tag="served-load"):
+    """One load. `concurrency` is None where requests came at a rate, or all at once.
+
+    `duration_ns` spans the completed requests; `failed` ended in an error, `unfinished` were cut off by the
+    time limit. `errors` are the distinct texts of the failures, the most frequent first.
+    """
+
+    concurrency: Annotated[int, msgspec.Meta(ge=1)] | None
+    rate_per_s: float | None = None
+    duration_ns: Nanoseconds | None
+    completed: Count
+    failed: Count
+    unfinished: Count = 0
+    prompt_tokens: Count
+    output_tokens: Count
+    requests: tuple[ServedRequest, ...] = ()
+    summary: ServedSummary | None = None
+    errors: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.requests and len(self.requests) != self.completed:
+            raise ValueError(f"{self.completed} requests completed, {len(self.requests)} are listed")
+
+    @property
+    def first_token(self) -> Spread | None:
+        """Time to the first token; None where no request has it."""
+        if not self.requests:
+            return self.summary.first_token if self.summary else None
+        return spread(r.first_token_ns for r in self.requests)
+
+    @property
+    def per_token(self) -> Spread | None:
+        """Time per token after the first, over requests; None where no request has it."""
+        if not self.requests:
+            return self.summary.per_token if self.summary else None
+        return spread(r.per_token_ns for r in self.requests)
+
+    @property
+    def output_tokens_per_s(self) -> float | None:
+        """Generated tokens a second of all requests together."""
+        return self.output_tokens / self.duration_ns * 1e9 if self.duration_ns else None
+
+    @property
+    def mean_prompt_tokens(self) -> float | None:
+        """Prompt tokens of a completed request."""
+        return self.prompt_tokens / self.completed if self.completed else None
+
+    @property
+    def mean_output_tokens(self) -> float | None:
+        """Generated tokens of a completed request."""
+        return self.output_tokens / self.completed if self.completed else None
+
+
+class ServedHeader(Line, frozen=True, kw_only=True, tag="served-header"):
+    """What was loaded, and by which tool. `endpoint` and `api` are None where a result does not name them."""
+
+    schema: str = SCHEMA
+    model: str
+    tool: str
+    tool_version: str | None = None
+    endpoint: str | None = None
+    api: str | None = None
+    measured_at: str | None = None
+    imported_from: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A header and its loads, in the order they were made."""
+
+    header: ServedHeader
+    loads: tuple[ServedLoad, ...]
+
+
+def spread(values: Iterable[float | None]) -> Spread | None:
+    """Percentiles by linear interpolation of the values that are known; None where none is."""
+    import numpy as np
+
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    median, p90, p99 = (float(p) for p in np.percentile(known, (50, 90, 99)))
+    return Spread(
+        count=len(known),
+        median_ns=median,
+        p90_ns=p90 if len(known) >= _P90_NEEDS else None,
+        p99_ns=p99 if len(known) >= _P99_NEEDS else None,
+    )
+
+
+def write_served(file: Path, served: Served) -> None:
+    """Write a new file. UsageError where there is one already, EnvironmentMissing on a bad disk."""
+    lines = [msgspec.json.encode(line) + b"\n" for line in (served.header, *served.loads)]
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("xb") as handle:
+            handle.writelines(lines)
+    except FileExistsError:
+        raise UsageError("there is a file here already", where=str(file), hint="name another") from None
+    except OSError as error:
+        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(file)) from None
+
+
+def decode_served(data: bytes, file: Path) -> Served:
+    """The records in the bytes of a file. UsageError names the line that is not one."""
+    decoded = []
+    for number, line in enumerate(data.splitlines(), start=1):
+        try:
+            decoded.append(msgspec.json.decode(line, type=ServedHeader | ServedLoad))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"line {number} is broken: {error}", where=str(file)) from None
+    header = decoded[0] if decoded else None
+    if not isinstance(header, ServedHeader) or header.schema != SCHEMA:
+        raise UsageError(f"holds no served loads of schema {SCHEMA}", where=str(file))
+    return Served(header, tuple(line for line in decoded if isinstance(line, ServedLoad)))
