@@ -16,7 +16,12 @@ _STORED_ONLY = (
     Scheme("nf4-w4a16", Format.parse("nf4.g64"), _BF16, _BF16, "nf4 weights in blocks of 64, bf16 products"),
 )
 CHOICES: dict[str, Scheme] = {
-    **{name: s for name, s in SCHEMES.items() if not name.endswith("-static")},
+    # Blocks of 128 x 128 fit only layers that are multiples of 128, so they are measured but not proposed.
+    **{
+        name: s
+        for name, s in SCHEMES.items()
+        if not name.endswith("-static") and s.weight.granularity != "block"
+    },
     **{s.name: s for s in _STORED_ONLY if s.name not in SCHEMES},
 }
 DEFAULT = ("bf16", "fp8-w8a8", "fp8-w8a16", "int8-w8a8", "int8-w8a16", "int4-w4a16", "nf4-w4a16")

@@ -11,6 +11,8 @@ A Format is written `element[.granularity][.zp][.actorder][.from_element]`:
     int4.g128.actorder       ... groups of columns sorted by importance, not of neighbours (GPTQ's desc_act)
     nf4.g64                  16 levels of a normal distribution, one fp32 largest magnitude per 64
     (bitsandbytes)
+    fp8_e4m3.b128            one fp32 scale a block of 128 x 128 (DeepSeek-V3's weights)
+    fp8_e4m3.g128            one fp32 scale per group of 128 along K (its activations)
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import Literal
 
 from quantroof.errors import UsageError, unknown_name
 
-Granularity = Literal["none", "tensor", "channel", "token", "group"]
+Granularity = Literal["none", "tensor", "channel", "token", "group", "block"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +68,22 @@ ELEMENTS: dict[str, Element] = {
 
 # Bits of one scale. Group scales ship as fp16/bf16 in every int4 checkpoint format; bitsandbytes keeps an
 # fp32 absmax per NF4 block (0.5 bit a weight at 64); epilogue scales are fp32 in cuBLASLt and CUTLASS.
-_SCALE_BITS: dict[Granularity, int] = {"none": 0, "tensor": 32, "channel": 32, "token": 32, "group": 16}
-_CODEBOOK_SCALE_BITS = 32
+_SCALE_BITS: dict[Granularity, int] = {
+    "none": 0,
+    "tensor": 32,
+    "channel": 32,
+    "token": 32,
+    "group": 16,
+    "block": 32,
+}
+# NF4's largest magnitudes, and the group scales that 128-block fp8 recipes read (cuBLASLt, DeepSeek-V3).
+_WIDE_GROUP_SCALE_BITS = 32
 # GPTQ checkpoints store the group of every column (g_idx) as int32.
 _ORDER_BITS = 32
 
 _TEXT = re.compile(
     r"(?P<element>[a-z0-9_]+?)"
-    r"(?:\.(?P<granularity>tensor|channel|token|g(?P<group>\d+)))?"
+    r"(?:\.(?P<granularity>tensor|channel|token|[gb](?P<group>\d+)))?"
     r"(?P<zp>\.zp)?"
     r"(?P<order>\.actorder)?"
     r"(?:\.from_(?P<source>[a-z0-9_]+))?"
@@ -84,9 +94,10 @@ _TEXT = re.compile(
 class Format:
     """An element type with the granularity of its scales.
 
-    `group` counts elements along K that share a scale; `zero_point` adds one zero of the element's width per
-    scale; `act_order` says that groups are made of K's columns in a stored order (one 32-bit index a column);
-    `arrives_as` names the element in which activations reach a call that quantises them itself.
+    `group` counts elements along K that share a scale, and rows too where the granularity is `block`;
+    `zero_point` adds one zero of the element's width per scale; `act_order` says that groups are made of K's
+    columns in a stored order (one 32-bit index a column); `arrives_as` names the element in which activations
+    reach a call that quantises them itself.
     """
 
     element: Element
@@ -97,8 +108,8 @@ class Format:
     act_order: bool = False
 
     def __post_init__(self) -> None:
-        if (self.granularity == "group") != (self.group is not None):
-            raise ValueError("a group format needs a group size, and only a group format has one")
+        if (self.granularity in ("group", "block")) != (self.group is not None):
+            raise ValueError("a group or block format needs a size, and only these have one")
         if self.group is not None and self.group < 1:
             raise UsageError(f"group size {self.group} is not positive")
         if self.zero_point and self.element.kind != "int":
@@ -112,7 +123,7 @@ class Format:
         """The stable text that `parse` reads."""
         text = self.element.name
         if self.group is not None:
-            text += f".g{self.group}"
+            text += f".{self.granularity[0]}{self.group}"
         elif self.granularity != "none":
             text += f".{self.granularity}"
         if self.zero_point:
@@ -133,7 +144,8 @@ class Format:
         found = match.groupdict()
         group = int(found["group"]) if found["group"] else None
         named: dict[str, Granularity] = {"tensor": "tensor", "channel": "channel", "token": "token"}
-        granularity = "group" if group is not None else named.get(found["granularity"] or "", "none")
+        sized: Granularity = "block" if (found["granularity"] or "").startswith("b") else "group"
+        granularity = sized if group is not None else named.get(found["granularity"] or "", "none")
         source = element(found["source"]) if found["source"] else None
         options = {"zero_point": bool(found["zp"]), "act_order": bool(found["order"])}
         return Format(element(found["element"]), granularity, group, arrives_as=source, **options)
@@ -146,17 +158,17 @@ class Format:
     @property
     def scale_bits(self) -> int:
         """Bits of one scale of this format."""
-        if self.element.kind == "codebook" and self.granularity == "group":
-            return _CODEBOOK_SCALE_BITS
+        if self.element.kind != "int" and self.granularity == "group":
+            return _WIDE_GROUP_SCALE_BITS
         return _SCALE_BITS[self.granularity]
 
     def scale_count(self, rows: int, cols: int) -> int:
         """How many scales a [rows, cols] tensor has; cols is the dimension K that groups run along."""
-        if self.granularity == "group":
-            assert self.group is not None
+        if self.group is not None:
             if cols % self.group:
                 raise UsageError(f"group size {self.group} does not divide K = {cols}")
-            return rows * (cols // self.group)
+            sharing = self.group if self.granularity == "block" else 1
+            return -(-rows // sharing) * (cols // self.group)
         return {"none": 0, "tensor": 1, "channel": rows, "token": rows}[self.granularity]
 
     def storage_bytes(self, rows: int, cols: int) -> int:

@@ -33,8 +33,9 @@ class Quantized:
 
     Signed codes are int8 (int4 too), codes with a zero point and codebook indices uint8. For formats without
     scales `codes` is the rounded tensor itself and `scales` is None; a per-tensor scale has shape [1, 1], a
-    per-channel or per-token one [rows, 1]. `zeros` (uint8) has the shape of the scales. `order` (int64 [K])
-    lists the columns in the order in which they are grouped; the codes themselves stay in the given order.
+    per-channel or per-token one [rows, 1], those of blocks [ceil(rows / block), K / block]. `zeros` (uint8)
+    has the shape of the scales. `order` (int64 [K]) lists the columns in the order in which they are grouped;
+    the codes themselves stay in the given order.
     """
 
     format: Format
@@ -65,7 +66,10 @@ class Quantized:
         grouped = values.view(rows, self.scales.shape[1], -1)
         if self.zeros is not None:
             grouped = grouped - self.zeros.to(dtype)[:, :, None]
-        scaled = (grouped * self.scales.to(dtype)[:, :, None]).view(rows, k)
+        scales = self.scales.to(dtype)
+        if self.format.granularity == "block" and self.format.group:
+            scales = scales.repeat_interleave(self.format.group, dim=0)[:rows]
+        scaled = (grouped * scales[:, :, None]).view(rows, k)
         return scaled if self.order is None else scaled[:, torch.argsort(self.order)]
 
 
@@ -102,7 +106,10 @@ def quantize(x: torch.Tensor, fmt: Format) -> Quantized:
         codes = codes[:, torch.argsort(order)]
     shape = (1, 1) if fmt.granularity == "tensor" else (x.shape[0], -1)
     stored = None if zeros is None else zeros.to(torch.uint8).reshape(shape)
-    return Quantized(fmt, codes.contiguous(), scales.reshape(shape), stored, order)
+    scales = scales.reshape(shape)
+    if fmt.granularity == "block":
+        scales = scales[:: fmt.group].contiguous()
+    return Quantized(fmt, codes.contiguous(), scales, stored, order)
 
 
 def _codes_of(fmt: Format) -> int:
@@ -116,8 +123,19 @@ def _range(grouped: torch.Tensor, fmt: Format) -> torch.Tensor:
         spread = grouped.amax(dim=-1).clamp(min=0) - grouped.amin(dim=-1).clamp(max=0)
         step = spread / _codes_of(fmt)
     else:
-        step = grouped.abs().amax(dim=-1) / fmt.element.max_value
+        top = grouped.abs().amax(dim=-1)
+        if fmt.granularity == "block" and fmt.group:
+            top = _shared_by_rows(top, fmt.group)
+        step = top / fmt.element.max_value
     return torch.where(step > 0, step, torch.ones_like(step))
+
+
+def _shared_by_rows(top: torch.Tensor, block: int) -> torch.Tensor:
+    """The largest of each `block` rows, for every one of them; the last block may be short."""
+    rows = top.shape[0]
+    padded = torch.nn.functional.pad(top, (0, 0, 0, -rows % block))
+    largest = padded.view(-1, block, top.shape[1]).amax(dim=1)
+    return largest.repeat_interleave(block, dim=0)[:rows]
 
 
 def _shippable(scales: torch.Tensor, fmt: Format) -> torch.Tensor:

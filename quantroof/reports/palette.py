@@ -48,6 +48,8 @@ _VARIANT_OF = {
     "int8-dequant": "int8-w8a16",
     "int8-quant": "int8-w8a8",
     "fp8-quant": "fp8-w8a8",
+    "fp8-block-w8a8": "fp8-w8a8",
+    "fp8-block-w8a8-static": "fp8-w8a8-static",
 }
 _GROUP = re.compile(r"-g\d+$")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "star", "triangle-down", "cross", "hexagon")

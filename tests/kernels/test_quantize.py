@@ -22,7 +22,7 @@ _INTEGER = (
     "int4.g32.actorder",
 )
 _ZERO_POINT = ("int4.g32.zp", "int4.g128.zp", "int8.channel.zp", "int4.g64.zp.actorder")
-_FLOAT = ("fp8_e4m3.tensor", "fp8_e4m3.channel", "fp8_e4m3.g64", "fp8_e5m2.token")
+_FLOAT = ("fp8_e4m3.tensor", "fp8_e4m3.channel", "fp8_e4m3.g64", "fp8_e4m3.b32", "fp8_e5m2.token")
 _CODEBOOK = ("nf4.g32", "nf4.g64", "nf4.channel")
 
 # bitsandbytes 0.45, functional.py, the NF4 table as printed there.

@@ -1,12 +1,18 @@
-"""fp8 W8A8 in torch: `_scaled_mm` with one scale a tensor, or a scale a row with quantising included."""
+"""fp8 W8A8 in torch: `_scaled_mm` with one scale a tensor, or a scale a row with quantising included.
+
+On Hopper cuBLASLt adds fp8 products in the tensor core's own narrow accumulator (`use_fast_accum`) or moves
+them to fp32 every few steps, which is slower. Both are here: Triton's kernels take the fast one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
-from quantroof.kernels.registry import Kernel, Prepared, Skip, is_gpu
+from quantroof.kernels.registry import Kernel, Prepared, Skip, Target, is_gpu
 from quantroof.kernels.requirements import needs_capability, needs_multiple
 
 if TYPE_CHECKING:
@@ -17,57 +23,74 @@ if TYPE_CHECKING:
 _E4M3_MAX = 448.0  # OCP 8-bit floating point specification 1.0
 
 
-def _check_scaled_mm(case: Case, device: Device) -> Skip | None:
+def check_scaled_mm(case: Case, device: Device) -> Skip | None:
+    """Why `_scaled_mm` cannot take a case's shape here, or None."""
     if is_gpu(device) and (skip := needs_capability(device, (8, 9), "fp8 matrix instructions")):
         return skip
     what = "torch._scaled_mm"
     return needs_multiple(case.k, 16, "K", what) or needs_multiple(case.n, 16, "N", what)
 
 
-def _build_tensor(problem: Problem) -> Prepared:
+def _check_fast(case: Case, device: Device) -> Skip | None:
+    if device.capability is not None and device.capability[0] != 9:
+        return Skip(
+            f"fast accumulation is a choice on compute capability 9.x only, not {device.compute_capability}"
+        )
+    return check_scaled_mm(case, device)
+
+
+def _build_tensor(problem: Problem, *, fast: bool) -> Prepared:
     import torch
 
     x, xs = problem.activation.codes, problem.activation.scale
+    multiply = partial(torch._scaled_mm, out_dtype=torch.bfloat16, use_fast_accum=fast)
 
     def call(w: torch.Tensor, ws: torch.Tensor) -> torch.Tensor:
-        return torch._scaled_mm(x, w.t(), scale_a=xs, scale_b=ws, out_dtype=torch.bfloat16)
+        return multiply(x, w.t(), scale_a=xs, scale_b=ws)
 
-    return Prepared((problem.weight.codes, problem.weight.scale.reshape(1, 1)), call)
+    return Prepared((problem.weight.codes, problem.weight.scale.reshape(1, 1)), call, {"fast_accum": fast})
 
 
-def _build_row(problem: Problem) -> Prepared | Skip:
+def _build_row(problem: Problem, *, fast: bool) -> Prepared | Skip:
     import torch
 
     x = problem.arriving
+    multiply = partial(torch._scaled_mm, out_dtype=torch.bfloat16, use_fast_accum=fast)
 
     def call(w: torch.Tensor, ws: torch.Tensor) -> torch.Tensor:
         xs = x.abs().amax(dim=1, keepdim=True).float().clamp_min_(1e-12).div_(_E4M3_MAX)
-        codes = (x / xs).to(torch.float8_e4m3fn)
-        return torch._scaled_mm(codes, w.t(), scale_a=xs, scale_b=ws, out_dtype=torch.bfloat16)
+        return multiply((x / xs).to(torch.float8_e4m3fn), w.t(), scale_a=xs, scale_b=ws)
 
     weights = (problem.weight.codes, problem.weight.scale.T.contiguous())
     try:
         call(*weights)
     except RuntimeError as error:
         return Skip(f"torch._scaled_mm refuses row scales here: {str(error).splitlines()[0]}")
-    return Prepared(weights, call)
+    return Prepared(weights, call, {"fast_accum": fast})
+
+
+def _pair(
+    name: str, scheme: str, build: Callable[..., Prepared | Skip], summary: str
+) -> tuple[Kernel, Kernel]:
+    """A kernel with exact accumulation everywhere, and its fast sibling where that is a choice."""
+    targets: tuple[Target, ...] = ("gpu",)
+    return (
+        Kernel(name, "torch", (scheme,), partial(build, fast=False), check_scaled_mm, summary=summary),
+        Kernel(
+            f"{name}_fast",
+            "torch",
+            (scheme,),
+            partial(build, fast=True),
+            _check_fast,
+            targets=targets,
+            summary=f"{summary}, use_fast_accum",
+        ),
+    )
 
 
 KERNELS = (
-    Kernel(
-        "torch.scaled_mm",
-        "torch",
-        ("fp8-w8a8-static",),
-        _build_tensor,
-        _check_scaled_mm,
-        summary="_scaled_mm, tensor scales",
-    ),
-    Kernel(
-        "torch.quant+scaled_mm",
-        "torch",
-        ("fp8-w8a8",),
-        _build_row,
-        _check_scaled_mm,
-        summary="per-token quantising, _scaled_mm with row scales",
+    *_pair("torch.scaled_mm", "fp8-w8a8-static", _build_tensor, "_scaled_mm, tensor scales"),
+    *_pair(
+        "torch.quant+scaled_mm", "fp8-w8a8", _build_row, "per-token quantising, _scaled_mm with row scales"
     ),
 )
