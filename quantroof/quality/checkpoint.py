@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from quantroof.errors import EnvironmentMissing, UsageError
-from quantroof.quality.environment import load
+from quantroof.errors import UsageError
+from quantroof.quality.environment import accepting, enough_memory, load
 from quantroof.quality.memory.stored import read_header
 
 _BLOCK = 1 << 22
@@ -40,30 +40,21 @@ class Checkpoint:
 
     def config(self) -> Any:
         """The model's configuration; UsageError for an architecture that transformers does not know."""
-        try:
+        with accepting("config.json", self.path):
             return load("transformers").AutoConfig.from_pretrained(self.path)
-        except (OSError, ValueError, KeyError) as error:
-            raise UsageError(f"config.json: {_first_line(error)}", where=str(self.path)) from None
 
     def tokenizer(self) -> Any:
         """The checkpoint's tokenizer; UsageError where there is none."""
-        transformers = load("transformers")
-        try:
-            return transformers.AutoTokenizer.from_pretrained(self.path)
-        except (OSError, ValueError) as error:
-            raise UsageError(f"has no tokenizer: {_first_line(error)}", where=str(self.path)) from None
+        with accepting("has no tokenizer", self.path):
+            return load("transformers").AutoTokenizer.from_pretrained(self.path)
 
     def model(self, dtype: torch.dtype | None = None, device: str = "cpu", **options: Any) -> torch.nn.Module:
         """The causal language model in `dtype`, or as stored; UsageError for what cannot be loaded."""
-        transformers = load("transformers")
-        try:
-            model: torch.nn.Module = transformers.AutoModelForCausalLM.from_pretrained(
+        auto = load("transformers").AutoModelForCausalLM
+        with accepting("cannot be loaded", self.path), enough_memory(f"model {self.name}"):
+            model: torch.nn.Module = auto.from_pretrained(
                 self.path, dtype=dtype or "auto", device_map={"": device}, **options
             )
-        except ImportError as error:
-            raise EnvironmentMissing(_first_line(error), where=str(self.path)) from None
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise UsageError(f"cannot be loaded: {_first_line(error)}", where=str(self.path)) from None
         return model.eval()
 
 
@@ -77,6 +68,25 @@ def open_checkpoint(path: Path) -> Checkpoint:
     for file in weight_files(path):
         read_header(file)  # refuses half a file
     return Checkpoint(path)
+
+
+def architecture(path: Path) -> Any:
+    """The configuration in a config.json, or in a directory's, of the model before any quantization.
+
+    UsageError for a file that is none, or an architecture that transformers does not know.
+    """
+    file = path / "config.json" if path.is_dir() else path
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(file)) from None
+    except ValueError:
+        raise UsageError("is no JSON", where=str(file), hint="give a checkpoint or a config.json") from None
+    if not isinstance(data, dict) or not isinstance(data.get("model_type"), str):
+        raise UsageError("names no model_type, so describes no model", where=str(file))
+    data.pop("quantization_config", None)
+    with accepting("describes no model", file):
+        return load("transformers").AutoConfig.for_model(**data)
 
 
 def weight_files(path: Path) -> list[Path]:
@@ -95,8 +105,3 @@ def weight_files(path: Path) -> list[Path]:
         what = f"lacks {', '.join(missing)}" if missing else "has no *.safetensors"
         raise UsageError(what, where=str(path), hint="complete the download first")
     return files
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__

@@ -9,9 +9,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
-from quantroof.errors import EnvironmentMissing
+from quantroof.errors import EnvironmentMissing, QuantroofError, UsageError
 
 # What a package is needed for, and the extra that brings it.
 _NEEDS = {
@@ -55,6 +56,69 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings(), redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         yield
+
+
+def use_device(name: str) -> str:
+    """Make `cpu`, `cuda` or `cuda:1` the device of all that follows; gives `cpu` or `cuda:1`.
+
+    Allocator, streams and libraries go by torch's current device: a second GPU must be that. UsageError for
+    another name, EnvironmentMissing for a GPU that is not here.
+    """
+    torch = load("torch")
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not index.isdecimal()):
+        raise UsageError(f"unknown device '{name}'", hint="cpu or cuda:0")
+    number = int(index or 0)
+    if kind == "cuda":
+        here = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if number >= here:
+            what = f"torch finds {here or 'no'} GPU{'s' if here > 1 else ''} here"
+            raise EnvironmentMissing(what, where=name, hint="use --device cpu")
+        torch.cuda.set_device(number)
+    return "cpu" if kind == "cpu" else f"cuda:{number}"
+
+
+class OutOfMemory(EnvironmentMissing):
+    """The device's memory does not hold what was asked for."""
+
+
+@contextmanager
+def enough_memory(what: str) -> Iterator[None]:
+    """Turn torch's ways to say that memory is out into OutOfMemory, which names what did not fit."""
+    try:
+        yield
+    except RuntimeError as error:
+        if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
+            raise OutOfMemory(f"{what} does not fit into the device's memory") from None
+        raise
+
+
+@contextmanager
+def accepting(what: str, where: Path) -> Iterator[None]:
+    """Turn whatever a library raises over a user's file into one line: `what`, and the library's own words.
+
+    It may be anything: a validation error of its own, a division by zero heads, a missing attribute. What
+    already is one line passes, and a package that is missing is EnvironmentMissing.
+    """
+    try:
+        yield
+    except QuantroofError:
+        raise
+    except ImportError as error:
+        raise EnvironmentMissing(first_line(error), where=str(where)) from None
+    except Exception as error:  # noqa: BLE001 - see above
+        raise UsageError(f"{what}: {first_line(error)}", where=str(where)) from None
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a library's message, not longer than 300 characters; its type where it has none.
+
+    One that ends in a colon says what is wrong in the next.
+    """
+    lines = [line.strip() for line in str(error).strip().splitlines()]
+    if not lines:
+        return type(error).__name__
+    return " ".join(lines[: 2 if lines[0].endswith(":") else 1])[:300]
 
 
 def _forbid_downloads() -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
-from quantroof.errors import EnvironmentMissing, UsageError, unknown_name
+from quantroof.errors import UsageError, unknown_name
 from quantroof.quality.calibration import Mixture, build
 from quantroof.quality.checkpoint import Checkpoint, open_checkpoint
+from quantroof.quality.environment import use_device
 from quantroof.quality.lm.cache import SmallModel, small_model
 from quantroof.quality.lm.recipe import RECIPES
 from quantroof.quality.lm.text import interpreter, python_texts
@@ -43,8 +44,7 @@ def subject(wish: Wish, say: Callable[[str], None], *, calibrate: bool = True) -
     """The checkpoint, its evaluation windows and a calibration set. UsageError says what does not fit."""
     if wish.dtype not in DTYPES:
         raise unknown_name("dtype", wish.dtype, list(DTYPES))
-    if wish.device.startswith("cuda") and not torch.cuda.is_available():
-        raise EnvironmentMissing("torch finds no GPU here", where=wish.device, hint="use --device cpu")
+    device = use_device(wish.device)
     checkpoint = chosen_model(wish, say)
     longest = getattr(checkpoint.config(), "max_position_embeddings", None)
     if isinstance(longest, int) and wish.window > longest:
@@ -56,7 +56,7 @@ def subject(wish: Wish, say: Callable[[str], None], *, calibrate: bool = True) -
         text, source = "".join(python_texts().held_out), f"held-out {interpreter()}"
     evaluation = pack(text, tokenizer, wish.window, source, wish.most_windows)
     made = _calibration(wish, tokenizer, evaluation) if calibrate else None
-    return Subject(checkpoint, evaluation, made, DTYPES[wish.dtype], wish.device)
+    return Subject(checkpoint, evaluation, made, DTYPES[wish.dtype], device)
 
 
 def chosen_model(wish: Wish, say: Callable[[str], None]) -> Checkpoint:

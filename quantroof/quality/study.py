@@ -96,13 +96,14 @@ def measure(
         made = quantized(
             method, checkpoint, calibration=calibration, dtype=subject.dtype, device=subject.device
         )
+        losses = window_losses(made.model, subject.evaluation)
     except EnvironmentMissing as error:
         return result(status="skipped", reason=str(error))
     except UsageError as error:
         return result(status="failed", reason=str(error))
     return result(
         status="ok",
-        window_losses=window_losses(made.model, subject.evaluation),
+        window_losses=losses,
         quantize_s=made.seconds,
         quantize_peak_bytes=made.peak_bytes,
     )

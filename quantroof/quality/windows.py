@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from quantroof.errors import UsageError
+from quantroof.quality.environment import enough_memory
 from quantroof.records.paired import MIN_WINDOWS
 from quantroof.records.quality import TextUsed
 
@@ -65,9 +66,10 @@ def window_losses(model: torch.nn.Module, windows: Windows) -> tuple[float, ...]
     losses: list[float] = []
     for batch in torch.split(windows.ids, at_once):
         ids = batch.to(device)
-        logits = model(input_ids=ids, use_cache=False).logits[:, :-1].float()
-        token_losses = torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
-        )
+        with enough_memory(f"a batch of {len(batch)} windows"):
+            logits = model(input_ids=ids, use_cache=False).logits[:, :-1].float()
+            token_losses = torch.nn.functional.cross_entropy(
+                logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
+            )
         losses += token_losses.view(len(batch), -1).mean(dim=1).tolist()
     return tuple(losses)

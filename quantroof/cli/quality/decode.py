@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from quantroof.cli.numbers import SHARE, Finite
 from quantroof.cli.output import echo_json, json_option
-from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
+    from quantroof.quality.decode.sweep import TooLarge
     from quantroof.quality.decode.throughput import Throughput
 
 
 @click.command("decode")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
-    "--formats", default="fp32,bf16,int8", show_default=True, help="fp32, bf16, fp16, int8, nf4, fp4."
+    "--formats",
+    default="fp32,bf16,int8",
+    show_default=True,
+    help="fp32, bf16, fp16, int8, int8-off, nf4, fp4.",
 )
 @click.option("--batches", default="1", show_default=True, help="Sequences at once, as a list.")
 @click.option(
     "--prompt", type=click.IntRange(1), default=128, show_default=True, help="Tokens of the prompt."
 )
 @click.option("--tokens", type=click.IntRange(1), default=32, show_default=True, help="New tokens a block.")
-@click.option("--precision", type=click.FloatRange(0, 1, min_open=True), default=0.02, show_default=True)
-@click.option(
-    "--seconds", type=click.FloatRange(1), default=20.0, show_default=True, help="Limit a workload."
-)
+@click.option("--precision", type=SHARE, default=0.02, show_default=True)
+@click.option("--seconds", type=Finite(1), default=20.0, show_default=True, help="Limit a workload.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda:0.")
 @click.option("--run", "run_path", type=click.Path(path_type=Path), help="A run with the device's roof.")
 @json_option
@@ -44,44 +48,48 @@ def command(
     """Decode with MODEL, a checkpoint or a config.json (random weights), in every format and batch.
 
     Prefill is timed apart from decode; every block decodes the same number of tokens with a static cache, on
-    a GPU from a captured graph where the model allows. int8 is LLM.int8(); nf4 and fp4 are bitsandbytes'.
+    a GPU from a captured graph where the model allows. int8 is LLM.int8(), int8-off the same without outlier
+    columns; nf4 and fp4 are bitsandbytes'. Random weights are made on the device, without a file or a copy
+    in the host's memory.
     """
     if not model.exists():
         raise UsageError("no model here", where=str(model), hint="give a checkpoint or a config.json")
     sizes = _numbers(batches)
-    from quantroof.quality.environment import load
+    from quantroof.quality.environment import use_device
 
-    if device.startswith("cuda") and not load("torch").cuda.is_available():
-        raise EnvironmentMissing("torch finds no GPU here", where=device, hint="use --device cpu")
+    device = use_device(device)
     roof = _read_roof(run_path, device)
-    found = _measure(model, formats.split(","), sizes, device, settings)
+    found, too_large = _measure(model, [f.strip() for f in formats.split(",")], sizes, device, settings)
     if as_json:
-        echo_json("quality-decode", {"device": device, "results": [_row(t, roof) for t in found]})
+        results = [_row(t, roof) for t in found]
+        left_out = [asdict(t) for t in too_large]
+        echo_json("quality-decode", {"device": device, "results": results, "too_large": left_out})
     else:
         _print(found, roof)
 
 
 def _measure(
     model: Path, formats: list[str], batches: list[int], device: str, settings: dict[str, Any]
-) -> list[Throughput]:
+) -> tuple[list[Throughput], list[TooLarge]]:
+    """What was measured, and what the memory did not hold; both are told as they come."""
     from quantroof.bench.timing.stopping import StoppingRule
     from quantroof.cli.quality_text import say
-    from quantroof.errors import unknown_name
-    from quantroof.quality.decode import models, throughput
+    from quantroof.quality.decode.models import source
+    from quantroof.quality.decode.sweep import sweep
+    from quantroof.quality.decode.throughput import Throughput, Workload
 
-    if unknown := [name for name in formats if name not in models.FORMATS]:
-        raise unknown_name("format", unknown[0], list(models.FORMATS))
     rule = StoppingRule(settings["precision"], min_samples=6, max_samples=60, seconds=settings["seconds"])
-    found = []
-    with models.source(model) as checkpoint:
-        for name in formats:
-            loaded = models.in_format(checkpoint, name, device)
-            for batch in batches:
-                workload = throughput.Workload(batch, settings["prompt"], settings["tokens"])
-                found.append(throughput.measure(loaded, workload, rule, device))
-                say(f"{name} batch {batch}: {found[-1].tokens_per_s:.1f} tokens/s")
-            del loaded
-    return found
+    workloads = [Workload(batch, settings["prompt"], settings["tokens"]) for batch in batches]
+    found: list[Throughput] = []
+    too_large: list[TooLarge] = []
+    for result in sweep(source(model), formats, workloads, rule, device):
+        if isinstance(result, Throughput):
+            found.append(result)
+            say(f"{result.format} batch {result.workload.batch}: {result.tokens_per_s:.1f} tokens/s")
+        else:
+            too_large.append(result)
+            say(f"{result.format}{f' batch {result.batch}' if result.batch else ''}: {result.reason}")
+    return found, too_large
 
 
 def _numbers(text: str) -> list[int]:
@@ -102,15 +110,13 @@ def _read_roof(path: Path | None, device: str) -> float | None:
     from quantroof.records.roofs import measured_roofs
 
     run = read_run(path)
-    roof = measured_roofs(device, run.ceilings).read_bandwidth()
+    roof = measured_roofs("cpu:0" if device == "cpu" else device, run.ceilings).read_bandwidth()
     if roof is None or run.info.simulated:
         raise UsageError(f"has no measured read bandwidth of {device}", where=str(run.path))
     return roof
 
 
 def _row(found: Throughput, roof: float | None) -> dict[str, Any]:
-    from dataclasses import asdict
-
     step = found.step
     return {
         **asdict(found),

@@ -2,27 +2,69 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
-from quantroof.errors import UsageError, unknown_name
-from quantroof.quality.checkpoint import Checkpoint, open_checkpoint
-from quantroof.quality.environment import load, quiet
+from quantroof.errors import unknown_name
+from quantroof.quality.checkpoint import architecture, open_checkpoint
+from quantroof.quality.environment import accepting, enough_memory, load, quiet
 
 _PLAIN = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _BITSANDBYTES: dict[str, dict[str, Any]] = {
     "int8": {"load_in_8bit": True},
+    # Without the search for outlier columns, whose answer the host waits for in every layer.
+    "int8-off": {"load_in_8bit": True, "llm_int8_threshold": 0.0},
     "nf4": {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True},
     "fp4": {"load_in_4bit": True, "bnb_4bit_quant_type": "fp4"},
 }
 FORMATS = (*_PLAIN, *_BITSANDBYTES)
+
+
+class Source(Protocol):
+    """What gives a model in a dtype on a device; `options` are those of `from_pretrained`."""
+
+    def model(self, dtype: torch.dtype | None, device: str, **options: Any) -> torch.nn.Module:
+        """The model, ready for inference."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RandomWeights:
+    """Seeded random weights in the shape of a configuration, made on the device that runs them.
+
+    No file is written and the host holds no copy: an 8B model takes 16 GB of the device while it is
+    quantized, and its formats' bytes after. Random weights cost what trained ones do, with one exception:
+    their activations have hardly an outlier, so LLM.int8() finds next to no column to keep in 16 bits.
+    """
+
+    config: Any
+    where: Path
+    seed: int = 0
+
+    def model(self, dtype: torch.dtype | None, device: str, **options: Any) -> torch.nn.Module:
+        """A new model; UsageError for a configuration that no language model can be built from."""
+        auto = load("transformers").AutoModelForCausalLM
+        on_gpu = [device] if device.startswith("cuda") else []
+        with accepting("describes no language model", self.where), enough_memory("the model"):
+            with torch.random.fork_rng(devices=on_gpu), torch.device(device):
+                torch.manual_seed(self.seed)
+                model = auto.from_config(deepcopy(self.config), dtype=dtype)
+            if options:  # transformers quantizes tensors as it quantizes what it reads from files
+                model = type(model).from_pretrained(
+                    None,
+                    config=deepcopy(self.config),
+                    state_dict=model.state_dict(),
+                    dtype=dtype,
+                    device_map={"": device},
+                    **options,
+                )
+        built: torch.nn.Module = model.eval()
+        return built
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,40 +80,28 @@ class Loaded:
     weight_bytes: int
 
 
-@contextmanager
-def source(path: Path, seed: int = 0) -> Iterator[Checkpoint]:
-    """The checkpoint of a directory, or random weights for a config.json written to a temporary one.
-
-    UsageError for a configuration that transformers cannot build.
-    """
-    if path.is_dir() and any(path.glob("*.safetensors")):
-        yield open_checkpoint(path)
-        return
-    transformers = load("transformers")
-    file = path / "config.json" if path.is_dir() else path
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-        config = transformers.AutoConfig.for_model(**data)
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(file)) from None
-    except (ValueError, TypeError, KeyError) as error:
-        line = (str(error).strip().splitlines() or ["no configuration"])[0]
-        raise UsageError(f"describes no model: {line[:200]}", where=str(file)) from None
-    with TemporaryDirectory(prefix="quantroof-random-") as folder, torch.random.fork_rng():
-        torch.manual_seed(seed)
-        with quiet():
-            model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-            model.save_pretrained(folder)
-        del model
-        yield open_checkpoint(Path(folder))
+def source(path: Path) -> Source:
+    """The checkpoint of a directory, or random weights for a config.json. UsageError for neither."""
+    if path.is_dir() and any(path.glob("*.safetensors*")):
+        return open_checkpoint(path)
+    return RandomWeights(architecture(path), path)
 
 
-def in_format(checkpoint: Checkpoint, name: str, device: str) -> Loaded:
+def check_formats(names: Sequence[str]) -> None:
+    """UsageError for an unknown name, EnvironmentMissing for a library: before anything is measured."""
+    for name in names:
+        if name not in FORMATS:
+            raise unknown_name("format", name, list(FORMATS))
+        if name in _BITSANDBYTES:
+            load("bitsandbytes")
+
+
+def in_format(origin: Source, name: str, device: str) -> Loaded:
     """Load the model in a format of FORMATS; int8 is LLM.int8(), nf4 has quantized scales."""
     if name in _PLAIN:
-        model = checkpoint.model(_PLAIN[name], device)
-    elif name in _BITSANDBYTES:
-        load("bitsandbytes")
+        with quiet():
+            model = origin.model(_PLAIN[name], device)
+    else:
         # 16-bit arithmetic where the device has it; a CPU multiplies bf16.
         compute = torch.float16 if device.startswith("cuda") else torch.bfloat16
         options = dict(_BITSANDBYTES[name])
@@ -79,9 +109,7 @@ def in_format(checkpoint: Checkpoint, name: str, device: str) -> Loaded:
             options["bnb_4bit_compute_dtype"] = compute
         config = load("transformers").BitsAndBytesConfig(**options)
         with quiet():
-            model = checkpoint.model(compute, device, quantization_config=config)
-    else:
-        raise unknown_name("format", name, list(FORMATS))
+            model = origin.model(compute, device, quantization_config=config)
     return Loaded(name, model, _step_bytes(model))
 
 

@@ -68,7 +68,10 @@ class Throughput:
 
 
 def measure(loaded: Loaded, workload: Workload, rule: StoppingRule, device: str) -> Throughput:
-    """Prefill a few times, then decode blocks of a fixed token count until the rule is content."""
+    """Prefill a few times, then decode blocks of a fixed token count until the rule is content.
+
+    Where a GPU counts its energy, also for at least as long as that counter needs.
+    """
     stepper = Stepper(loaded.model, workload.batch, workload.prompt, workload.tokens, device)
     prefill = tuple(stepper.prefill_s() * 1e9 for _ in range(_PREFILLS))
     stepper.decode_s(workload.tokens)  # the first block warms caches and clocks, and is no sample
@@ -80,6 +83,8 @@ def measure(loaded: Loaded, workload: Workload, rule: StoppingRule, device: str)
         steps.append(stepper.decode_s(workload.tokens) * 1e9)
         if len(steps) >= _LEAST_BLOCKS:
             stopped = rule.verdict(steps, time.perf_counter() - start)
+        if not meter.long_enough(time.perf_counter() - start):
+            stopped = None
     joules = meter.joules()
     made = len(steps) * workload.tokens * workload.batch
     return Throughput(
@@ -95,19 +100,29 @@ def measure(loaded: Loaded, workload: Workload, rule: StoppingRule, device: str)
 
 
 class _Energy:
-    """The total-energy counter of a GPU from now on; None on a CPU, without NVML, or below a second."""
+    """The total-energy counter of a GPU from now on; None on a CPU, without NVML, or below a second.
+
+    It is the board's energy, what it takes when idle included.
+    """
 
     def __init__(self, device: str) -> None:
         self._nvml = None
         if device.startswith("cuda"):
-            uuid = torch.cuda.get_device_properties(device).uuid
+            uuid = torch.cuda.get_device_properties(device).uuid  # torch leaves NVML's prefix away
             self._nvml = Nvml.open(None, f"GPU-{uuid}")
         self._before = self._millijoules()
         self._start = time.perf_counter()
 
+    def long_enough(self, elapsed_s: float) -> bool:
+        """Whether the counter has stepped often enough; there is nothing to wait for without one."""
+        return self._before is None or elapsed_s >= _ENERGY_LEAST_S
+
     def joules(self) -> float | None:
+        """Energy since the start."""
         after = self._millijoules()
-        if self._before is None or after is None or time.perf_counter() - self._start < _ENERGY_LEAST_S:
+        if self._before is None or after is None:
+            return None
+        if not self.long_enough(time.perf_counter() - self._start):
             return None
         return (after - self._before) / 1e3
 

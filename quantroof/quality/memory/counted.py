@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from quantroof.errors import UsageError
 from quantroof.kernels.formats import Format
-from quantroof.quality.environment import load
+from quantroof.quality.checkpoint import architecture
+from quantroof.quality.environment import accepting, load
 
 # Weight formats of interest, with what else is stored in 16 bits.
 FORMATS = ("bf16", "fp8_e4m3.channel", "int8.channel", "int4.g128", "int4.g128.zp", "nf4.g64")
@@ -39,19 +38,9 @@ def count(path: Path) -> list[Parameter]:
     The model is built on the meta device: no weights, no download, no memory. UsageError for an architecture
     that transformers does not know.
     """
-    transformers = load("transformers")
-    file = path / "config.json" if path.is_dir() else path
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-        data.pop("quantization_config", None)  # logical parameters are those of the model before
-        config = transformers.AutoConfig.for_model(**data)
-        with torch.device("meta"):
-            model = transformers.AutoModelForCausalLM.from_config(config)
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror or error}", where=str(file)) from None
-    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UsageError(f"describes no language model: {line[:200]}", where=str(file)) from None
+    config = architecture(path)
+    with accepting("describes no language model", path), torch.device("meta"):
+        model = load("transformers").AutoModelForCausalLM.from_config(config)
     head = model.get_output_embeddings()
     linear = {
         id(module.weight)

@@ -7,8 +7,8 @@ from pathlib import Path
 import psutil
 import torch
 
-from quantroof.errors import EnvironmentMissing
 from quantroof.quality.checkpoint import open_checkpoint
+from quantroof.quality.environment import use_device
 
 
 def measure(path: Path, device: str) -> dict[str, int | None]:
@@ -17,9 +17,8 @@ def measure(path: Path, device: str) -> dict[str, int | None]:
     `parameters` and `buffers` are tensors of modules. Quantization state that a library keeps beside them
     (bitsandbytes' absmax) is in neither: the allocator sees it, `parameters()` does not.
     """
+    device = use_device(device)
     on_gpu = device.startswith("cuda")
-    if on_gpu and not torch.cuda.is_available():
-        raise EnvironmentMissing("torch finds no GPU here", where=device, hint="use --device cpu")
     process = psutil.Process()
     resident = process.memory_info().rss
     free_before = torch.cuda.mem_get_info(device)[0] if on_gpu else 0
