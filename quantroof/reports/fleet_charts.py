@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from quantroof.fleet.analysis import Analysis, Judged, PopulationSummary
 from quantroof.fleet.judge import CLASSES
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460, 190, 34, 12, 18, 52
-_BINS = 58
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 380, 190, 34, 12, 18, 52
+"""Pixels of a chart and of its margins; as wide as a telephone, so that no text is scaled down much."""
+_BINS = 48
 _WORST, _BEST = -0.30, 0.15  # changes of speed beyond these are drawn at the edge
 _MARKS = 300
 _LEAST_PX = 2.0
@@ -108,8 +109,10 @@ class _Scale:
         return round(max(_LEAST_PX, count / self.most * (HEIGHT - TOP - BOTTOM)), 1)
 
     def ticks(self) -> list[tuple[float, str]]:
-        first, last = math.ceil(self.low * 20), math.floor(self.high * 20)
-        return [(self.x(n / 20), f"{n * 5:+d} %" if n else "0") for n in range(first, last + 1)]
+        """Every 5 %, or every 10 % where that is too many."""
+        step = 5 if self.high - self.low < 0.3 else 10
+        first, last = math.ceil(self.low * 100 / step), math.floor(self.high * 100 / step)
+        return [(self.x(n * step / 100), f"{n * step:+d} %" if n else "0") for n in range(first, last + 1)]
 
 
 def _bar(scale: _Scale, count: int, start: float, step: float) -> Bar:

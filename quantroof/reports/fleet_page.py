@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from quantroof.fleet.analysis import Analysis, Judged
-from quantroof.reports import units
+from quantroof.reports import fleet_charts, units
 from quantroof.reports.bundle import asset
 from quantroof.reports.cards import Card
 from quantroof.reports.fleet_charts import histograms
@@ -67,7 +67,7 @@ def fleet_html(found: Analysis, silent: list[str]) -> str:
     return str(
         template("fleet.html").render(
             found=found,
-            policy=_CONTENT_POLICY,
+            content_policy=_CONTENT_POLICY,
             style=asset("style.css", "fleet.css"),
             simulated=any(s.population.simulated for s in found.populations),
             counts=Counter(gpu.grade for gpu in found.gpus),
@@ -78,6 +78,7 @@ def fleet_html(found: Analysis, silent: list[str]) -> str:
             gpus=[_gpu(gpu) for gpu in found.bad[:GPUS]],
             groups=found.groups[:GROUPS],
             charts=drawn,
+            chart_size=fleet_charts,
             silent=silent,
             letters=_LETTERS,
             units=units,
@@ -106,7 +107,7 @@ def _node(name: str, gpus: list[Judged]) -> NodeRow:
     cells = [
         Cell(g.grade, _LETTERS[g.grade], f"{g.unit.device.id}: {g.grade}. {_why(g)}") for g in ordered[:CELLS]
     ]
-    reason = f"{worst.unit.device.id}: {worst.findings[0].text}" if worst.findings else ""
+    reason = f"{worst.unit.device.id}: {worst.findings[0].text}" if worst.grade != "healthy" else ""
     return NodeRow(name, worst.grade, cells, max(0, len(ordered) - CELLS), reason)
 
 
@@ -152,5 +153,7 @@ def _group_card(found: Analysis) -> Card:
         f"{row.attribute} {row.value}: {row.resource} {speed(row.difference)}" for row in differing[:_FACTS]
     )
     if differing:
-        return Card("groups", question, f"{len(differing)} of {len(found.groups)}", "unsure", facts, floor)
+        return Card(
+            "groups", question, f"{len(differing)} of {len(found.groups)} differ", "unsure", facts, floor
+        )
     return Card("groups", question, "no", "good", (), floor)
