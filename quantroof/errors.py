@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+_NEAR = 6  # names that a hint shows at most
+
 
 class ExitCode(IntEnum):
-    """Exit codes of every command."""
+    """Exit codes of every command. A defect is never 1: a crash of the gate is no regression."""
 
     OK = 0
     FINDING = 1
     USAGE = 2
     ENVIRONMENT = 3
     UNDECIDED = 4
+    DEFECT = 70
     INTERRUPTED = 130
+    READER_LEFT = 141
 
 
 class QuantroofError(Exception):
@@ -40,9 +44,13 @@ class EnvironmentMissing(QuantroofError):
 
 
 def unknown_name(kind: str, name: str, allowed: list[str], where: str | None = None) -> UsageError:
-    """Build the error for a name that is not in a list, with the nearest names first."""
+    """Build the error for a name that is not in a list: names that contain it, else the nearest, else all."""
     from difflib import get_close_matches
 
-    near = get_close_matches(name, allowed, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"one of: {', '.join(sorted(allowed))}"
+    asked = name.casefold()
+    near = [known for known in allowed if asked and asked in known.casefold()]
+    if not near:
+        folded = {known.casefold(): known for known in allowed}
+        near = [folded[close] for close in get_close_matches(asked, list(folded), n=3, cutoff=0.5)]
+    hint = f"did you mean {' or '.join(near[:_NEAR])}?" if near else f"one of: {', '.join(sorted(allowed))}"
     return UsageError(f"unknown {kind} '{name}'", where=where, hint=hint)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from quantroof import __version__
 from quantroof.errors import ExitCode, QuantroofError
 
 _COMMANDS = Path(__file__).parent / "commands"
+_TRACEBACK = "QUANTROOF_TRACEBACK"
 
 
 class _CommandFolder(click.Group):
@@ -49,17 +53,46 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with the code of what happened."""
     try:
         code = cli.main(args=arguments, prog_name="quantroof", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, so that a full disk or a reader that left is still an exit code
     except QuantroofError as error:
         click.echo(f"error: {error}", err=True)
         code = error.exit_code
     except click.ClickException as error:
-        error.show()
+        _show(error)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         code = ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # `quantroof show | head`: the reader has what it wanted; keep Python from complaining at exit.
-        sys.stdout = None
-        code = ExitCode.OK
+    except (BrokenPipeError, SystemExit):  # click and rich exit by themselves where the reader has left
+        _discard_output()
+        code = ExitCode.READER_LEFT
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"error: {where}{error.strerror or error}", err=True)
+        _discard_output()
+        code = ExitCode.ENVIRONMENT
+    except Exception as error:
+        if os.environ.get(_TRACEBACK):
+            raise
+        what = f"{type(error).__name__}: {error}".splitlines()[0]
+        hint = f"{_TRACEBACK}=1 shows where; please report it"
+        click.echo(f"error: a defect of quantroof, {what} ({hint})", err=True)
+        code = ExitCode.DEFECT
     sys.exit(int(code or 0))
+
+
+def _show(error: click.ClickException) -> None:
+    """One line for click's own errors as well; a command that was given nothing shows its help."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None or isinstance(error, NoArgsIsHelpError):
+        error.show()
+        return
+    text = " ".join(error.format_message().split())
+    click.echo(f"error: {text} ({context.command_path} --help)", err=True)
+
+
+def _discard_output() -> None:
+    """Send what is left in the buffer to nowhere: Python would complain about it at exit."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quantroof.cli.numbers import Finite
+
 if TYPE_CHECKING:
     from quantroof.quality.setup import Wish
 
@@ -19,7 +21,7 @@ _OPTIONS = (
     click.option("--text", type=_FILE, help="Evaluation text.  [default: held-out Python documentation]"),
     click.option("--calibration-text", type=_FILE, help="Generic calibration text.  [default: Python's]"),
     click.option("--domain-text", type=_FILE, help="Calibration text of your domain."),
-    click.option("--domain-share", type=click.FloatRange(0, 1), help="Share of samples from it."),
+    click.option("--domain-share", type=Finite(0, 1), help="Share of samples from it."),
     click.option("--samples", type=click.IntRange(1), default=64, show_default=True, help="To calibrate."),
     click.option("--window", type=click.IntRange(8), default=256, show_default=True, help="Tokens a window."),
     click.option("--windows", "most_windows", type=click.IntRange(1), help="Use at most this many."),

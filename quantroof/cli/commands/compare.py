@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quantroof.cli.numbers import SHARE
 from quantroof.cli.output import echo_json, json_option
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("now", type=click.Path(path_type=Path))
 @click.option(
     "--floor",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=SHARE,
     default=0.05,
     show_default=True,
     help="Relative change that counts.",

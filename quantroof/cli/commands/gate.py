@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quantroof.cli.numbers import POSITIVE, SHARE
 from quantroof.cli.output import echo_json, json_option
 from quantroof.errors import UsageError
 
@@ -50,7 +51,7 @@ def command() -> None:
 @_pairs_option
 @_policy_option
 @click.option("--min-roof", multiple=True, help="FORMAT:FRACTION of the measured roof, for its best kernel.")
-@click.option("--threshold", type=click.FloatRange(0, 1, min_open=True), help="Relative slowdown that fails.")
+@click.option("--threshold", type=SHARE, help="Relative slowdown that fails.")
 @click.option("--allow-undecided", is_flag=True, help="Exit 0 where nothing failed but something is open.")
 @click.option("--no-measure", is_flag=True, help="Leave suspects undecided instead of measuring again.")
 @click.option("--keep", type=PathType, help="Keep the second measurements in this folder.")
@@ -134,7 +135,7 @@ def update_command(
 @click.option("--kernel", "kernels", multiple=True, help="A kernel of your own, as PATH.py:NAME.")
 @click.option("--runs", type=click.IntRange(5), default=8, help="How many runs of the same code.")
 @click.option("--processes", type=click.IntRange(3), default=5, help="Fresh processes a run.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Sampling limit a kernel and case.")
+@click.option("--seconds", type=POSITIVE, help="Sampling limit a kernel and case.")
 @click.option("--out", type=PathType, default=Path("runs/calibration"), help="Folder for the runs.")
 @click.option("--baseline", type=PathType, help="Also write what was learned as a baseline.")
 @_pairs_option

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from quantroof.cli.numbers import POSITIVE
 from quantroof.cli.output import echo_json, json_option, stdout
 from quantroof.errors import ExitCode, UsageError
 from quantroof.hwprofiles.types import RateClass
 
 if TYPE_CHECKING:
-    from quantroof.hwprofiles.claims.model import Claim, Judgement
     from quantroof.hwprofiles.types import Device, HardwareProfile
     from quantroof.records.directory import Run
 
@@ -96,9 +96,9 @@ def show(name: str, run_path: Path | None, as_json: bool) -> None:
 @click.option("--device", "device_text", help="Derive for a detected GPU, such as cuda:0.")
 @click.option("--compute-capability", help="Such as 8.9.")
 @click.option("--sms", type=click.IntRange(1), help="Number of SMs.")
-@click.option("--clock-mhz", type=click.FloatRange(0, min_open=True), help="Rated boost clock.")
-@click.option("--tensor-clock-mhz", type=click.FloatRange(0, min_open=True), help="If rated apart.")
-@click.option("--memory-gbps-per-pin", type=click.FloatRange(0, min_open=True), help="Data rate, Gbit/s.")
+@click.option("--clock-mhz", type=POSITIVE, help="Rated boost clock.")
+@click.option("--tensor-clock-mhz", type=POSITIVE, help="If rated apart.")
+@click.option("--memory-gbps-per-pin", type=POSITIVE, help="Data rate, Gbit/s.")
 @click.option("--bus-bits", type=click.IntRange(1), help="Width of the memory bus.")
 @click.option("--rate-class", type=click.Choice(_CLASSES), help="How matrix rates are cut.  [default: full]")
 @json_option
@@ -136,25 +136,27 @@ def derive(device_text: str | None, rate_class: RateClass | None, as_json: bool,
 def audit(claims: Path | None, run_path: Path | None, as_json: bool) -> int:
     """Hold claims about hardware against the catalog, machine code and measurements.
 
-    Without a file the lesson's claims that this project was made from. Exit code 1 says that one is wrong.
+    Without a file those of the lesson that are about hardware; `quantroof claims` judges all of them. Exit
+    code 1 says that one is wrong.
     """
     from importlib.resources import as_file, files
 
-    import msgspec
-
-    from quantroof.hwprofiles.claims.hardware import evaluators
-    from quantroof.hwprofiles.claims.model import judge_all, read_claims
+    from quantroof.cli.claims_text import document, print_judgements
+    from quantroof.hwprofiles.claims.model import read_claims
+    from quantroof.reports.answers import answers
+    from quantroof.reports.claims import judge
 
     if claims is None:
         with as_file(files("quantroof.hwprofiles") / "claims" / "lesson.toml") as shipped:
             read = read_claims(shipped)
     else:
         read = read_claims(claims)
-    judged = judge_all(read, evaluators(_rates_by_profile(_read(run_path))))
+    run = _read(run_path)
+    judged = judge(read, answers([run]).timed if run else [], None)
     if as_json:
-        echo_json("hardware-audit", {"judgements": msgspec.to_builtins(judged), **_tally(judged)})
+        echo_json("hardware-audit", document(judged))
     else:
-        _print_audit(read, judged)
+        print_judgements(judged)
     return ExitCode.FINDING if any(j.outcome == "wrong" for j in judged) else ExitCode.OK
 
 
@@ -204,22 +206,6 @@ def _device_of(run: Run | None, profile: HardwareProfile) -> Device | None:
     return next((d for d in run.info.devices if d.profile_id == profile.id), None)
 
 
-def _rates_by_profile(run: Run | None) -> dict[str, dict[str, float]]:
-    """Best rate of every element on a run's real GPUs: by library kernels or single instructions."""
-    from quantroof.records.roofs import ceiling_rate
-
-    found: dict[str, dict[str, float]] = {}
-    devices = {d.id: d.profile_id for d in run.info.devices if d.kind == "cuda"} if run is not None else {}
-    for ceiling in run.ceilings if run is not None else ():
-        profile_id, rate = devices.get(ceiling.device), ceiling_rate(ceiling)
-        if profile_id is None or rate is None or ceiling.quantity not in ("matrix", "instruction"):
-            continue
-        element = ceiling.name.removeprefix("mma.sync/").partition("/")[0]
-        rates = found.setdefault(profile_id, {})
-        rates[element] = max(rates.get(element, 0.0), rate)
-    return found
-
-
 def _ridges(profile: HardwareProfile) -> dict[str, float]:
     from quantroof.hwprofiles.roofline import ridge_point
 
@@ -265,22 +251,3 @@ def _by_numbers(rate_class: RateClass, given: dict[str, Any]) -> tuple[list[dict
     per_pin, bus = given["memory_gbps_per_pin"], given["bus_bits"]
     bandwidth = None if per_pin is None or bus is None else bandwidth_gbps(per_pin, bus)
     return msgspec.to_builtins(found), bandwidth
-
-
-def _tally(judged: list[Judgement]) -> dict[str, int]:
-    from collections import Counter
-
-    counts = Counter(j.outcome for j in judged)
-    return {"holds": counts["holds"], "wrong": counts["wrong"], "cannot_tell": counts["cannot tell here"]}
-
-
-def _print_audit(claims: tuple[Claim, ...], judged: list[Judgement]) -> None:
-    console = stdout()
-    styles = {"holds": "green", "wrong": "red", "cannot tell here": "yellow"}
-    for judgement in judged:
-        console.print(f"[{styles[judgement.outcome]}]{judgement.outcome:16}[/]  ", end="")
-        console.print(judgement.claim.text, markup=False)
-        for evidence in judgement.evidence:
-            console.print(f"{'':18}{evidence}", markup=False, soft_wrap=True)
-    tally = _tally(judged)
-    console.print(f"{len(claims)} claims: {tally['wrong']} wrong, {tally['cannot_tell']} cannot be told here")

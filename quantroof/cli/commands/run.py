@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quantroof.cli.numbers import POSITIVE, SHARE, Finite
 from quantroof.cli.output import echo_json, json_option
 from quantroof.errors import ExitCode
 
@@ -34,12 +35,10 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory.  [default: runs/run-<id>]")
 @click.option(
     "--precision",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=SHARE,
     help="Half-width of the 95 % interval to reach.",
 )
-@click.option(
-    "--seconds", type=click.FloatRange(0, min_open=True), help="Sampling limit per kernel and case."
-)
+@click.option("--seconds", type=POSITIVE, help="Sampling limit per kernel and case.")
 @click.option(
     "--cache", type=click.Choice(["cold", "hot"]), default="cold", help="Where the weights come from."
 )
@@ -52,9 +51,7 @@ if TYPE_CHECKING:
 )
 @click.option("--serial", is_flag=True, help="One device after another, where devices share power.")
 @click.option("--seed", type=int, default=0, help="Seed of the data.")
-@click.option(
-    "--case-timeout", type=click.FloatRange(1), default=120.0, help="Seconds before a case is killed."
-)
+@click.option("--case-timeout", type=Finite(1), default=120.0, help="Seconds before a case is killed.")
 @click.option("--anchors", is_flag=True, help="Time a library GEMM and a copy in every process: for a gate.")
 @click.option("--no-ceilings", is_flag=True, help="Do not measure the device's own ceilings first.")
 @click.option("--dry-run", is_flag=True, help="Print what would run and how long, and stop.")

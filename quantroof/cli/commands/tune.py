@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quantroof.cli.numbers import POSITIVE
 from quantroof.cli.output import echo_json, json_option, stderr
 from quantroof.errors import EnvironmentMissing, ExitCode, unknown_name
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @click.command(context_settings={"show_default": True})
 @click.option("--suite", default="default", help="The suite whose cases are tuned.")
 @click.option("--kernel", "kernels", multiple=True, help="Only this kernel, as triton.int4. Repeatable.")
-@click.option("--seconds", default=0.2, type=click.FloatRange(0, min_open=True), help="Limit per tiling.")
+@click.option("--seconds", default=0.2, type=POSITIVE, help="Limit per tiling.")
 @click.option("--workers", default=os.cpu_count() or 2, type=click.IntRange(1), help="Compile in parallel.")
 @json_option
 def command(suite: str, kernels: tuple[str, ...], seconds: float, workers: int, as_json: bool) -> int:

@@ -1,0 +1,94 @@
+"""How the command line ends: one line for an error, an exit code that is no false verdict."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from quantroof.cli import main as line
+from quantroof.cli.numbers import POSITIVE, SHARE
+from quantroof.errors import unknown_name
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def _started(*arguments: str, stdout: int) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "quantroof", *arguments]
+    return subprocess.run(command, cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+
+
+@pytest.mark.parametrize("arguments", [("hardware", "list", "--json"), ("hardware", "list"), ("--version",)])
+def test_a_reader_that_left_is_neither_a_pass_nor_a_finding(arguments: tuple[str, ...]) -> None:
+    """`quantroof ... | head -1` ends with 141, as every tool that SIGPIPE stops, without a word."""
+    read, write = os.pipe()
+    os.close(read)
+    done = _started(*arguments, stdout=write)
+    os.close(write)
+
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_full_disk_is_one_line() -> None:
+    """stdout on a device without space: exit 3 and the reason."""
+    with Path("/dev/full").open("w") as full:
+        done = _started("hardware", "list", stdout=full.fileno())
+
+    assert (done.returncode, done.stderr) == (3, "error: No space left on device\n")
+
+
+def test_clicks_own_errors_are_one_line_with_the_way_to_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """A missing argument: what, and which help to read; exit 2."""
+    with pytest.raises(SystemExit) as ended:
+        line.main(["show"])
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "error: Missing argument 'RUNS...'. (quantroof show --help)\n"
+
+
+def test_a_defect_is_no_regression(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception nobody foresaw: one line, exit 70 and not 1; with QUANTROOF_TRACEBACK it is raised."""
+
+    @click.command()
+    def broken() -> None:
+        raise KeyError("lost")
+
+    monkeypatch.setattr(line.cli, "get_command", lambda *_: broken)
+    with pytest.raises(SystemExit) as ended:
+        line.main(["gate"])
+    assert ended.value.code == 70
+    assert capsys.readouterr().err.startswith("error: a defect of quantroof, KeyError: 'lost' (")
+
+    monkeypatch.setenv("QUANTROOF_TRACEBACK", "1")
+    with pytest.raises(KeyError):
+        line.main(["gate"])
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "NaN"])
+def test_numbers_are_finite(text: str) -> None:
+    """NaN passes click's own ranges: a gate with such a threshold would find nothing."""
+    for kind in (SHARE, POSITIVE):
+        with pytest.raises(click.BadParameter):
+            kind.convert(text, None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("H100", "did you mean h100-sxm5-80gb or h100-pcie?"),
+        ("H200-SXM", "did you mean h200-sxm?"),
+        ("h200-smx", "did you mean h200-sxm or"),
+        ("", "one of: a100, h100-pcie, h100-sxm5-80gb, h200-sxm"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_those_that_contain_it(name: str, hint: str) -> None:
+    """Half a name, another case, a slip of the finger; nothing near lists them all."""
+    known = ["a100", "h100-sxm5-80gb", "h100-pcie", "h200-sxm"]
+
+    assert hint in str(unknown_name("GPU", name, known))
