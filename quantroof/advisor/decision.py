@@ -72,17 +72,7 @@ def _refusal(weigher: Weigher, options: list[Option]) -> str:
     timed = [o for o in options if o.decode is not None]
     model, machine = weigher.model.id, weigher.timer.machine.name
     if not timed:
-        longest = max(options, key=lambda o: o.fit.left_for_kv / o.fit.kv_per_sequence, default=None)
-        if longest is None or longest.fit.left_for_kv <= 0:
-            reason = f": {options[0].reasons[0]}" if options else ""
-            return f"no format and GPU count holds {model} on {machine}{reason}"
-        tokens, where = (
-            weigher.longest_context(longest.format, longest.gpus),
-            f"{longest.format} on {weigher.timer.machine.count(longest.gpus)}",
-        )
-        return (
-            f"no option holds one sequence of {weigher.request.context} tokens; {where} would hold {tokens}"
-        )
+        return _nothing_runs(weigher, options)
     best = min(timed, key=lambda o: weigher.decode(o.format, o.gpus, 1).total.seconds)
     took = weigher.decode(best.format, best.gpus, 1).total
     fastest = f"{best.format} on {weigher.timer.machine.count(best.gpus)}"
@@ -90,6 +80,20 @@ def _refusal(weigher: Weigher, options: list[Option]) -> str:
         f"nothing meets the targets with {model} on {machine}; the quickest is {fastest}: "
         f"{took.seconds * 1e3:.2f} ms a token at batch 1 (roof {(took.floor or 0) * 1e3:.2f} ms)"
     )
+
+
+def _nothing_runs(weigher: Weigher, options: list[Option]) -> str:
+    """Why no option could be timed: no kernel or no cut, else too little memory and what it would hold."""
+    model, machine = weigher.model.id, weigher.timer.machine
+    small = [option for option in options if option.fit.sequences == 0]
+    longest = max(small, key=lambda o: o.fit.left_for_kv / o.fit.kv_per_sequence, default=None)
+    if longest is None:
+        return f"nothing serves {model} on {machine.name}: {options[0].reasons[0]}"
+    if longest.fit.left_for_kv <= 0:
+        return f"no format and GPU count holds {model} on {machine.name}: {longest.reasons[0]}"
+    where = f"{longest.format} on {machine.count(longest.gpus)}"
+    tokens = weigher.longest_context(longest.format, longest.gpus)
+    return f"no option holds one sequence of {weigher.request.context} tokens; {where} would hold {tokens}"
 
 
 def _curves(weigher: Weigher, counts: Iterable[int]) -> Iterable[Curve]:

@@ -1,7 +1,8 @@
 """The command that serves an option with vLLM, each flag with the reason from the plan.
 
-Flags are those of vLLM's engine arguments (docs: "Engine Arguments", "Quantization"). Formats that need a
-checkpoint made for them say so: vLLM quantises on load only to fp8 and, by bitsandbytes, to nf4.
+Flags are those of vLLM's engine arguments (docs: "Engine Arguments", "Quantization"). Old and new versions
+understand `fp8`; the newest also say fp8_per_tensor and fp8_per_channel. Formats that need a checkpoint made
+for them say so: of those here vLLM quantises on load only to fp8 and, by bitsandbytes, to nf4.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import shlex
 import msgspec
 
 from quantroof.advisor.advice import Advice, Option
-from quantroof.advisor.choices import KV_FORMATS
 from quantroof.errors import UsageError
 
 ENGINES = ("vllm",)
@@ -19,14 +19,17 @@ ENGINES = ("vllm",)
 _QUANTISATION: dict[str, tuple[str | None, str]] = {
     "bf16": (None, "the checkpoint's own 16-bit weights"),
     "fp16": (None, "the checkpoint's own weights, cast to fp16"),
-    "fp8-w8a8": ("fp8", "quantised on load, one scale a channel, activations per token"),
+    "fp8-w8a8": ("fp8", "quantised on load, one scale a matrix; activations are scaled as they come"),
     "fp8-w8a16": ("fp8", "without fp8 instructions vLLM's Marlin kernels keep fp8 as storage only"),
     "int8-w8a8": (None, "needs a compressed-tensors W8A8 checkpoint, which vLLM detects"),
     "int8-w8a16": (None, "needs a compressed-tensors or GPTQ W8A16 checkpoint, which vLLM detects"),
     "int4-w4a16": (None, "needs a GPTQ or AWQ checkpoint in groups of 128, which vLLM detects"),
     "nf4-w4a16": ("bitsandbytes", "quantised on load to nf4 in blocks of 64"),
 }
-_KV_FLAGS = {"fp16": "auto", "fp8": "fp8"}
+# vLLM's 8- and 4-bit integer caches have one scale a token and head, not one for 64 elements as counted here.
+_KV_FLAGS = {
+    "fp16": "auto", "fp8": "fp8", "int8": "int8_per_token_head", "int4": "int4_per_token_head",
+}  # fmt: skip
 
 
 class Flag(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,9 +61,6 @@ def vllm(advice: Advice, option: Option) -> Launch:
     """The vLLM command of an option. UsageError for what vLLM cannot serve."""
     if option.format not in _QUANTISATION:
         raise UsageError(f"vLLM does not serve {option.format}", where="--emit", hint=_servable())
-    if advice.request.kv not in _KV_FLAGS:
-        hint = f"vLLM caches in {' or '.join(_KV_FLAGS)}, this advisor also counts {', '.join(KV_FORMATS)}"
-        raise UsageError(f"vLLM has no {advice.request.kv} KV cache", where="--emit", hint=hint)
     return Launch(
         engine="vllm",
         model=advice.model.repository or advice.model.id,
@@ -105,6 +105,8 @@ def _batch_reason(advice: Advice, option: Option) -> str:
 def _warnings(advice: Advice, option: Option) -> list[str]:
     method, reason = _QUANTISATION[option.format]
     warnings = []
+    if advice.request.kv in ("int8", "int4"):
+        warnings.append(f"only a vLLM of 2026 has {_KV_FLAGS[advice.request.kv]}: `vllm serve --help` says")
     if method is None and option.format not in ("bf16", "fp16"):
         warnings.append(
             f"{option.format}: {reason}; {advice.model.repository or advice.model.id} itself is not one"

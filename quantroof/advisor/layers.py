@@ -11,6 +11,7 @@ from quantroof.advisor.models import Mla, Model, Moe
 Part = Literal["attention", "mlp", "experts", "router", "head"]
 Cut = Literal["n", "k", "none"]
 # What quantised checkpoints leave in 16 bit, as llm-compressor, GPTQ and bitsandbytes do by default.
+_BLOCK = 16  # the smallest group of a quantised weight, and the K of a 16-bit matrix instruction
 KEPT_WIDE: tuple[Part, ...] = ("router", "head")
 
 
@@ -42,11 +43,18 @@ class Linear:
         return self.part not in KEPT_WIDE
 
     def shard(self, ways: int) -> tuple[int, int]:
-        """(N, K) that one of `ways` GPUs holds; a remainder is rounded up, as padding does."""
+        """(N, K) that one of `ways` GPUs holds; what is cut is padded to whole blocks of 16, as engines do.
+
+        gpt-oss' 2880 columns of an expert, cut in 8, are 360 each: padded to 368, else no group divides them.
+        """
         return (
-            -(-self.n // ways) if self.cut == "n" else self.n,
-            -(-self.k // ways) if self.cut == "k" else self.k,
+            _padded(self.n, ways) if self.cut == "n" else self.n,
+            _padded(self.k, ways) if self.cut == "k" else self.k,
         )
+
+
+def _padded(size: int, ways: int) -> int:
+    return size if ways == 1 else -(-size // (ways * _BLOCK)) * _BLOCK
 
 
 def linear_layers(model: Model) -> tuple[Linear, ...]:

@@ -19,9 +19,9 @@ KV_BLOCK_TOKENS = 16
 class Reserve(msgspec.Struct, frozen=True, kw_only=True):
     """What a serving engine does not give to weights and cache. Stated assumptions, each to be overridden.
 
-    `utilisation` is the share of the memory an engine may take (vLLM's default is 0.9); `runtime_bytes` per
-    GPU covers context, library workspaces and graphs; `prefill_tokens` is the chunk whose activations exist
-    at once.
+    `utilisation` is the share of the memory an engine may take (vLLM's default was 0.9 for long, now 0.92);
+    `runtime_bytes` per GPU covers context, library workspaces and graphs; `prefill_tokens` is the chunk whose
+    activations exist at once.
     """
 
     utilisation: float = 0.9

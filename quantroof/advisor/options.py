@@ -91,13 +91,13 @@ class Weigher:
             return f"{self.model.heads} attention heads cannot be cut in {gpus}"
         if fits.sequences > 0:
             return None
-        short = fits.kv_per_sequence - fits.left_for_kv
+        needed = fits.usable - fits.left_for_kv + fits.kv_per_sequence
         what = (
             "the weights do"
             if fits.left_for_kv < 0
             else f"one sequence of {self.request.context} tokens does"
         )
-        return f"{what} not fit: {short / 1e9:.1f} GB a GPU short of {fits.usable / 1e9:.1f}"
+        return f"{what} not fit: {needed / 1e9:.1f} GB needed a GPU, {fits.usable / 1e9:.1f} usable"
 
     def _largest_batch(self, name: str, gpus: int, most: int) -> int | None:
         """Largest batch within the latency. Measured dips can break the order, so every doubling is tried."""

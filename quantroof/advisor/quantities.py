@@ -24,7 +24,11 @@ def count(text: str, option: str) -> float:
 
 def tokens(text: str, option: str) -> int:
     """A length in tokens, where k is 1024 as in the names of models: 4096, 8k, 128k."""
-    return int(_read(text, option, _LENGTHS, "a positive length like 4096 or 8k"))
+    wanted = "a positive length like 4096 or 8k"
+    length = _read(text, option, _LENGTHS, wanted)
+    if length != int(length):
+        raise UsageError(f"'{text}' is not {wanted}: tokens are whole", where=option)
+    return int(length)
 
 
 def counts(text: str, option: str) -> tuple[int, ...]:

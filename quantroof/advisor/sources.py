@@ -45,9 +45,6 @@ def with_link(machine: Machine, gbps: float | None, latency_us: float | None) ->
     """The machine with a link that the user stated."""
     if gbps is None and latency_us is None:
         return machine
-    for value, option in ((gbps, "--link-gbps"), (latency_us, "--link-latency")):
-        if value is not None and value <= 0:
-            raise UsageError(f"{value:g} is not positive", where=option)
     latency = DEFAULT_LATENCY_S if latency_us is None else latency_us * 1e-6
     if gbps is not None:
         link = Link(

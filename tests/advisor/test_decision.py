@@ -13,7 +13,7 @@ from quantroof.advisor.explain import explain
 from quantroof.advisor.launch import vllm
 from quantroof.advisor.linear_time import Assumptions
 from quantroof.advisor.machine import Machine
-from quantroof.advisor.models import model
+from quantroof.advisor.models import catalog, model
 from quantroof.advisor.timings import Timed, TimingTable
 from quantroof.errors import UsageError
 from tests.advisor.machines import A100, H100, gpu
@@ -107,7 +107,7 @@ def test_model_that_no_option_holds_is_refused_with_the_shortage() -> None:
 
     assert advice.refusal is not None
     assert "no format and GPU count holds llama-3.1-405b" in advice.refusal
-    assert "GB a GPU short" in advice.refusal
+    assert "GB needed a GPU, 14.4 usable" in advice.refusal
 
 
 def test_context_that_does_not_fit_names_the_longest_that_does() -> None:
@@ -117,6 +117,13 @@ def test_context_that_does_not_fit_names_the_longest_that_does() -> None:
     assert advice.refusal is not None
     assert "no option holds one sequence of 120000 tokens" in advice.refusal
     assert "int4-w4a16 on 1 GPU would hold 93776" in advice.refusal
+
+
+def test_every_shipped_model_is_answered_with_the_default_gpu_counts() -> None:
+    """No model has a layer that the default GPU counts cannot cut: gpt-oss' 2880 columns in 8 are padded."""
+    for name in catalog():
+        advice = _ask(H100, name, gpu_counts=(1, 2, 4, 8))
+        assert advice.choice is not None or advice.refusal is not None, name
 
 
 def test_context_beyond_the_model_is_refused() -> None:
@@ -226,15 +233,16 @@ def test_vllm_command_has_a_reason_for_every_flag() -> None:
 
 
 def test_vllm_says_what_it_cannot_do() -> None:
-    """fp8 on an A100 is storage only; int4 needs its own checkpoint; an int4 cache does not exist."""
+    """fp8 on an A100 is storage only; int4 needs its own checkpoint; an int4 cache needs a new version."""
     fp8 = _ask(formats=("fp8-w8a16",), gpu_counts=(2,))
     int4 = _ask(formats=("int4-w4a16",), gpu_counts=(1,))
     cache = _ask(formats=("int4-w4a16",), gpu_counts=(1,), kv="int4")
 
     assert any("fp8 is not supported as compute here" in w for w in vllm(fp8, fp8.options[0]).warnings)
     assert any("needs a GPTQ or AWQ checkpoint" in w for w in vllm(int4, int4.options[0]).warnings)
-    with pytest.raises(UsageError, match="vLLM has no int4 KV cache"):
-        vllm(cache, cache.options[0])
+    served = vllm(cache, cache.options[0])
+    assert "--kv-cache-dtype int4_per_token_head" in served.command
+    assert any("only a vLLM of 2026 has int4_per_token_head" in w for w in served.warnings)
 
 
 def test_a_models_name_is_quoted_for_the_shell() -> None:

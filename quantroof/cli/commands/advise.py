@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quantroof.cli.numbers import NOT_NEGATIVE, POSITIVE, SHARE
 from quantroof.cli.output import echo_json, json_option
-from quantroof.errors import ExitCode
+from quantroof.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from quantroof.advisor.advice import Advice, Option, Request
@@ -19,15 +20,11 @@ if TYPE_CHECKING:
 _ASSUMED = [
     click.option("--kv", default="fp16", help="KV cache: fp16, fp8, int8 or int4."),
     click.option("--gpus", default="1,2,4,8", help="GPU counts to try, as a list."),
-    click.option(
-        "--memory-share", type=click.FloatRange(0, 1, min_open=True), help="Share of memory an engine takes."
-    ),
-    click.option(
-        "--efficiency", type=click.FloatRange(0, 1, min_open=True), help="Modelled share of the bandwidth."
-    ),
-    click.option("--launch-us", type=click.FloatRange(0), help="Launch of a kernel; 0 under CUDA graphs."),
-    click.option("--link-gbps", type=float, help="Link between GPUs, one direction."),
-    click.option("--link-latency", type=float, help="Microseconds an all-reduce takes at least."),
+    click.option("--memory-share", type=SHARE, help="Share of memory an engine takes."),
+    click.option("--efficiency", type=SHARE, help="Modelled share of the bandwidth."),
+    click.option("--launch-us", type=NOT_NEGATIVE, help="Launch of a kernel; 0 under CUDA graphs."),
+    click.option("--link-gbps", type=POSITIVE, help="Link between GPUs, one direction."),
+    click.option("--link-latency", type=NOT_NEGATIVE, help="Microseconds an all-reduce takes at least."),
 ]
 
 
@@ -46,7 +43,7 @@ def _assumptions(function: Any) -> Any:
 @click.option("--first-token", help="Target for the prompt, like 2s.")
 @click.option("--tokens-per-day", help="Generated tokens a day, like 10M.")
 @click.option("--formats", help="Formats to weigh, as a list.  [default: all that are served]")
-@click.option("--price", type=float, help="Dollars an hour of one such GPU.")
+@click.option("--price", type=NOT_NEGATIVE, help="Dollars an hour of one such GPU.")
 @click.option("--prices", help="A price file, or `examples` for the shipped, dated ones.")
 @_assumptions
 @click.option("--explain", "explained", is_flag=True, help="Every formula with its numbers.")
@@ -61,6 +58,8 @@ def command(*, explained: bool, emit: str | None, markdown: bool, as_json: bool,
     """
     from quantroof.cli.advice_text import print_advice
 
+    if markdown and as_json:
+        raise UsageError("--markdown and --json exclude each other")
     advice = _answer(given)
     shown = advice.choice or next((o for o in advice.options if o.decode is not None), None)
     if as_json:
@@ -116,8 +115,9 @@ def _request(given: dict[str, Any]) -> Request:
 
 def _price(given: dict[str, Any], machine: Machine) -> Price | None:
     from quantroof.advisor.cost import read_prices, stated_price
-    from quantroof.errors import UsageError
 
+    if given["price"] is not None and given["prices"] is not None:
+        raise UsageError("--price and --prices exclude each other")
     if given["price"] is not None:
         return stated_price(machine.id, given["price"])
     if given["prices"] is None:
