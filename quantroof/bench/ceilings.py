@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from quantroof.bench.measure import Bench, time_prepared
-from quantroof.errors import QuantroofError
+from quantroof.bench.measure import Bench, first_line, time_prepared
 from quantroof.kernels.cases import Case
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.registry import Skip, is_gpu, load
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.kernels.stream.torch_stream import StreamKernel, stream_kernels
-from quantroof.records.lines import Ceiling
+from quantroof.records.lines import Ceiling, Quantity, Status
 from quantroof.records.roofs import ceiling_rate
 
-# Scheme whose library GEMM stands for the matrix rate of an element, and the shapes tried (M, N, K). The
-# largest power-of-two squares are not always the fastest, so a few are measured and the best one counts.
-_MATRIX_SCHEMES = {
-    "fp32": "fp32",
-    "tf32": "tf32",
-    "fp16": "fp16",
-    "bf16": "bf16",
-    "int8": "int8-w8a8-static",
-    "fp8_e4m3": "fp8-w8a8-static",
-}
-_GPU_SHAPES = (
-    (4096, 4096, 4096),
-    (1024, 4096, 13312),  # the best of mamf-finder's bf16 shapes on an H200
-    (8192, 8192, 8192),
-    (8192, 8192, 4096),
-    (2048, 8192, 4096),
-)
+if TYPE_CHECKING:
+    from quantroof.kernels.ceilings.library import LibraryGemm
+
+BURST_S = 0.3
+"""Wall limit of sampling one burst ceiling of a GPU."""
+
+# Scheme whose kernels in torch stand for the matrix rate of an element on a CPU, and the shapes tried.
+_CPU_SCHEMES = {"fp32": "fp32", "fp16": "fp16", "bf16": "bf16", "int8": "int8-w8a8-static"}
 _CPU_SHAPES = ((512, 2048, 2048), (1024, 4096, 4096), (256, 4096, 4096))
-_EMULATED_ON_CPU = ("fp8_e4m3",)  # torch multiplies fp8 on a CPU in software: no rate of any hardware
+_QUICK_SHAPES = {"cpu": 1, "gpu": 2}
+# A burst is what a GPU does before its power cap answers, and needs a rest before it: the cap looks back.
+_REST_S = 0.25
 
 
 def measure_ceilings(bench: Bench, *, quick: bool) -> Iterator[Ceiling]:
@@ -43,23 +37,67 @@ def measure_ceilings(bench: Bench, *, quick: bool) -> Iterator[Ceiling]:
 
     On a GPU also what CUDA C++ kernels reach, and read, copy and the matrix rates sustained (not if quick).
     """
-    for stream in stream_kernels(bench.device):
-        yield _bandwidth(bench, stream)
-    if is_gpu(bench.device):
-        from quantroof.bench.ceilings_cuda import cuda_ceilings
+    gpu = is_gpu(bench.device)
+    bench = _brief(bench) if gpu else bench
+    for kernel in stream_kernels(bench.device):
+        yield _bandwidth(bench, kernel)
+    if not gpu:
+        yield from _cpu_matrices(bench, quick=quick)
+        return
+    from quantroof.bench.ceilings_cuda import cuda_ceilings
 
-        yield from cuda_ceilings(bench, quick=quick)
-    shapes = _GPU_SHAPES if is_gpu(bench.device) else _CPU_SHAPES
-    for element, scheme in _MATRIX_SCHEMES.items():
-        if element in _EMULATED_ON_CPU and not is_gpu(bench.device):
+    yield from cuda_ceilings(bench, quick=quick)
+    yield from _gpu_matrices(bench, quick=quick)
+
+
+def _brief(bench: Bench) -> Bench:
+    """The bench with a wall limit that keeps the full set within 150 s; sustained has its own."""
+    seconds = min(BURST_S, bench.settings.seconds_per_case)
+    return replace(bench, settings=msgspec.structs.replace(bench.settings, seconds_per_case=seconds))
+
+
+def _gpu_matrices(bench: Bench, *, quick: bool) -> Iterator[Ceiling]:
+    """Every library GEMM at every shape after a rest each, then sustained at its best shape."""
+    from quantroof.kernels.ceilings.library import SHAPES, library_gemms
+
+    for gemm in library_gemms():
+        if (skip := gemm.check(bench.device)) is not None:
+            yield _untimed(bench, "matrix", gemm.element, gemm.kernel, "skipped", skip.reason)
             continue
-        best = (0.0, shapes[0])
-        for shape in shapes[: 1 if quick else None]:
-            for ceiling in _matrix(bench, element, scheme, shape):
-                best = max(best, (ceiling_rate(ceiling) or 0.0, shape))
-                yield ceiling
-        if is_gpu(bench.device) and not quick and best[0]:
-            yield from _matrix(_sustained(bench), element, scheme, best[1])
+        best = (0.0, SHAPES[0])
+        for shape in SHAPES[: _QUICK_SHAPES["gpu"] if quick else None]:
+            time.sleep(_REST_S)
+            ceiling = _library(bench, gemm, shape)
+            best = max(best, (ceiling_rate(ceiling) or 0.0, shape))
+            yield ceiling
+        if not quick and best[0]:
+            yield _library(_sustained(bench), gemm, best[1])
+
+
+def _library(bench: Bench, gemm: LibraryGemm, shape: tuple[int, int, int]) -> Ceiling:
+    m, n, k = shape
+    try:
+        prepared = gemm.build(bench.device, shape, bench.settings.seed)
+        timing, state, _ = time_prepared(bench, prepared)
+    except Exception as error:  # noqa: BLE001 - a library may raise anything, and costs its ceiling only
+        return _untimed(bench, "matrix", gemm.element, gemm.kernel, "failed", first_line(error))
+    return Ceiling(
+        device=bench.device.id,
+        quantity="matrix",
+        name=gemm.element,
+        kernel=gemm.kernel,
+        status="ok",
+        flops=2 * m * n * k,
+        shape=shape,
+        timing=timing,
+        state=state,
+    )
+
+
+def _cpu_matrices(bench: Bench, *, quick: bool) -> Iterator[Ceiling]:
+    for element, scheme in _CPU_SCHEMES.items():
+        for shape in _CPU_SHAPES[: _QUICK_SHAPES["cpu"] if quick else None]:
+            yield from _matrix(bench, element, scheme, shape)
 
 
 def _sustained(bench: Bench) -> Bench:
@@ -70,15 +108,8 @@ def _bandwidth(bench: Bench, stream: StreamKernel) -> Ceiling:
     try:
         prepared = stream.build(bench.device)
         timing, state, _ = time_prepared(bench, prepared)
-    except (RuntimeError, QuantroofError) as error:
-        return Ceiling(
-            device=bench.device.id,
-            quantity="bandwidth",
-            name=stream.name,
-            kernel=stream.kernel,
-            status="failed",
-            reason=str(error).splitlines()[0],
-        )
+    except Exception as error:  # noqa: BLE001 - costs its ceiling only
+        return _untimed(bench, "bandwidth", stream.name, stream.kernel, "failed", first_line(error))
     return Ceiling(
         device=bench.device.id,
         quantity="bandwidth",
@@ -113,3 +144,11 @@ def _matrix(bench: Bench, element: str, scheme: str, shape: tuple[int, int, int]
             timing=timing,
             state=state,
         )
+
+
+def _untimed(
+    bench: Bench, quantity: Quantity, name: str, kernel: str, status: Status, reason: str
+) -> Ceiling:
+    return Ceiling(
+        device=bench.device.id, quantity=quantity, name=name, kernel=kernel, status=status, reason=reason
+    )

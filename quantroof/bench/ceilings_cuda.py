@@ -7,14 +7,15 @@ from dataclasses import replace
 
 import msgspec
 
-from quantroof.bench.measure import Bench, time_prepared
-from quantroof.errors import QuantroofError
+from quantroof.bench.measure import Bench, first_line, time_prepared
 from quantroof.kernels.ceilings.launch import unavailable
 from quantroof.kernels.ceilings.rates import (
     LARGE,
     QUICK,
     SHAPES,
     SIZES,
+    SMALL,
+    SMALL_SHAPE,
     STREAMS,
     Rate,
     matrix_instructions,
@@ -56,8 +57,11 @@ def _streams(bench: Bench, operation: str, *, quick: bool) -> Iterator[Ceiling]:
         return
     _, best = max(tried)
     for size in SIZES:
-        if size != reference and size <= _largest(bench):
-            yield timed(bench, stream(bench.device, operation, size, best))
+        if size == reference or size > _largest(bench):
+            continue
+        # Small arrays end before a few long-lived blocks have begun to stream: the curve is the best of both.
+        for shape in dict.fromkeys((best, SMALL_SHAPE) if size <= SMALL else (best,)):
+            yield timed(bench, stream(bench.device, operation, size, shape))
     if operation in _SUSTAINED:
         yield timed(bench, stream(bench.device, operation, reference, best), mode="sustained")
 
@@ -70,9 +74,8 @@ def timed(bench: Bench, rate: Rate, mode: Mode = "burst") -> Ceiling:
         timing, state, _ = time_prepared(replace(bench, settings=settings), rate.build())
     except Refusal as refusal:
         return _untimed(bench, rate.quantity, rate.name, rate.kernel, "skipped", refusal.what)
-    except (RuntimeError, QuantroofError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return _untimed(bench, rate.quantity, rate.name, rate.kernel, "failed", reason)
+    except Exception as error:  # noqa: BLE001 - costs its ceiling only
+        return _untimed(bench, rate.quantity, rate.name, rate.kernel, "failed", first_line(error))
     operations = rate.quantity == "instruction"
     return Ceiling(
         device=bench.device.id,

@@ -13,6 +13,36 @@ from quantroof.bench.state.monitor import monitor_for
 from quantroof.bench.timing.rotation import Arena
 from quantroof.hwprofiles.types import Device
 
+_MOST_RESERVED = 0.5
+
+
+def tidy(bench: Bench, *, after_shortage: bool = False) -> None:
+    """Give memory back to the driver before a case, where much is kept or the last one ran short.
+
+    torch's allocator keeps what it was given, the pools of ended graphs too; it would free that for itself,
+    but not for Triton, cuBLAS or a graph's own memory.
+    """
+    if bench.device.kind == "cpu":
+        return
+    reserved = torch.cuda.memory_reserved()
+    if after_shortage or reserved > _MOST_RESERVED * (bench.device.memory_bytes or reserved):
+        bench.arena.release()
+        torch.cuda.empty_cache()
+
+
+def lost_context(bench: Bench) -> str | None:
+    """Why this process can use its GPU no more, or None: after most errors CUDA answers nothing again."""
+    if bench.device.kind == "cpu":
+        return None
+    try:
+        torch.zeros(1, device=torch.cuda.current_device()).add_(1).item()
+        torch.cuda.synchronize()
+    except torch.OutOfMemoryError:
+        return None
+    except RuntimeError as error:
+        return (str(error).strip() or "no message").splitlines()[0]
+    return None
+
 
 def local_bench(device: Device, settings: Settings) -> Bench:
     """Make the device current, and set up its memory for rotated copies and the watch over its state."""

@@ -50,9 +50,9 @@ def measure(bench: Bench, problem: Problem, kernel: Kernel) -> Measurement:
     except WrongOutput as error:
         line = record.line("incorrect", str(error))
     except torch.OutOfMemoryError as error:
-        line = record.line("failed", f"out of memory: {_first_line(error)}")
+        line = record.line("failed", f"out of memory: {first_line(error)}")
     except Exception as error:  # noqa: BLE001 - a kernel may raise anything, and costs its case only
-        line = record.line("failed", f"{type(error).__name__}: {_first_line(error)}")
+        line = record.line("failed", f"{type(error).__name__}: {first_line(error)}")
     return replace(line, elapsed_s=time.perf_counter() - start)
 
 
@@ -139,6 +139,7 @@ def _rotation_flags(copies: Copies) -> tuple[Flag, ...]:
     return (Flag(code="rotation_short", text=text),)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says first; the rest is for a log."""
     text = str(error).strip()
     return text.splitlines()[0] if text else "no message"

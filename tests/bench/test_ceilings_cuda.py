@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
-from quantroof.bench import ceilings_cuda
+from quantroof.bench import ceilings, ceilings_cuda
 from quantroof.bench.measure import Bench
 from quantroof.bench.settings import Settings
-from quantroof.kernels.ceilings.rates import SIZES, Rate
+from quantroof.bench.timing.settle import GPU_SETTLE_S
+from quantroof.kernels.ceilings import rates
+from quantroof.kernels.ceilings.library import LibraryGemm, library_gemms
+from quantroof.kernels.ceilings.rates import SIZES, SMALL, Rate
 from quantroof.kernels.registry import Prepared, Skip
 from quantroof.kernels.sass.nvrtc import Refusal
+from quantroof.kernels.stream.torch_stream import StreamKernel
 from quantroof.records.lines import Ceiling, Timing
 from quantroof.records.roofs import ceiling_rate, measured_roofs
 from tests.hwprofiles.boards import h200
@@ -22,7 +29,7 @@ DEVICE = h200()
 def bench() -> Bench:
     """A bench for what never reaches the device: no arena, no monitor."""
     nothing: Any = None
-    limits = Settings(precision=0.01, min_samples=5, max_samples=10, seconds_per_case=0.1)
+    limits = Settings(precision=0.005, min_samples=10, max_samples=2000, seconds_per_case=1.0)
     return Bench(DEVICE, limits, nothing, nothing)
 
 
@@ -64,13 +71,14 @@ def plan(monkeypatch: pytest.MonkeyPatch, *, quick: bool) -> list[tuple[Rate, st
 
 
 def test_every_size_is_timed_with_the_best_launch_shape(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All shapes at 4 GiB, then 1 MiB to 1 GiB with the winner, sustained for read and copy only."""
+    """All shapes at 4 GiB, then the winner, beside short blocks up to 64 MiB; sustained read and copy."""
     timed = plan(monkeypatch, quick=False)
     reads = [(rate, mode) for rate, mode in timed if rate.quantity == "bandwidth" and rate.name == "read"]
     burst = [rate for rate, mode in reads if mode == "burst"]
     assert sorted({rate.amount for rate in burst}) == sorted(SIZES)
-    small = [rate for rate in burst if rate.amount < SIZES[-1]]
-    assert all(rate.kernel == "cuda.stream_read/4x256" for rate in small)
+    kernels = {size: {rate.kernel for rate in burst if rate.amount == size} for size in SIZES[:-1]}
+    best, many = "cuda.stream_read/4x256", "cuda.stream_read/32x256"
+    assert all(used == ({best, many} if size <= SMALL else {best}) for size, used in kernels.items())
     assert {rate.name for rate, mode in timed if mode == "sustained"} == {"read", "copy"}
 
 
@@ -114,3 +122,81 @@ def test_the_quick_suite_asks_for_quick_ceilings_and_expects_less_time() -> None
     assert Settings.resolve(load("quick")[0].limits, wishes).quick_ceilings
     assert not Settings.resolve(load("default")[0].limits, wishes).quick_ceilings
     assert not Settings.resolve(Limits(), wishes).quick_ceilings
+
+
+class Pretended:
+    """What a full set of ceilings would take if every one of them met its wall limit."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def rest(self, seconds: float) -> None:
+        """A pause counts."""
+        self.seconds += seconds
+
+    def time(self, bench: Bench, _prepared: Any) -> Any:
+        """Settling and sampling by the rule, and a third of a second to compile and to fill memory."""
+        settings = bench.settings
+        self.seconds += GPU_SETTLE_S[settings.mode] + settings.rule().seconds + 0.3
+        return one(1, 1.0, quantity="bandwidth", name="read", bytes_moved=1).timing, None, ()
+
+
+@pytest.mark.parametrize(("quick", "limit_s"), [(False, 150.0), (True, 20.0)])
+def test_the_ceilings_of_a_gpu_end_in_time_even_if_none_is_precise(
+    monkeypatch: pytest.MonkeyPatch, quick: bool, limit_s: float
+) -> None:
+    """150 s for the full set and 20 s for the quick one, with every wall limit used up."""
+    pretended = Pretended()
+    built = Prepared((), lambda: None)
+    monkeypatch.setattr(time, "sleep", pretended.rest)
+    for module in (ceilings, ceilings_cuda):
+        monkeypatch.setattr(module, "time_prepared", pretended.time)
+    monkeypatch.setattr(ceilings_cuda, "unavailable", lambda: None)
+    for kind in (StreamKernel, LibraryGemm):
+        monkeypatch.setattr(kind, "build", lambda *_: built)
+    stream, on_chip, matrix = rates.stream, rates.on_chip, rates.matrix_instructions
+
+    def light(rate: Rate) -> Rate:
+        return replace(rate, build=lambda: built)
+
+    monkeypatch.setattr(ceilings_cuda, "stream", lambda *a: light(stream(*a)))
+    monkeypatch.setattr(ceilings_cuda, "on_chip", lambda d: map(light, on_chip(d)))
+    monkeypatch.setattr(
+        ceilings_cuda, "matrix_instructions", lambda d: ((i, light(rate)) for i, rate in matrix(d))
+    )
+    lines = list(ceilings.measure_ceilings(bench(), quick=quick))
+
+    assert {line.status for line in lines} == {"ok"}
+    assert {line.name for line in lines if line.quantity == "matrix"} == {
+        "fp32",
+        "tf32",
+        "fp16",
+        "bf16",
+        "int8",
+        "fp8_e4m3",
+    }
+    assert pretended.seconds <= limit_s, f"{pretended.seconds:.0f} s"
+
+
+def test_a_library_that_raises_costs_its_ceiling_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even a TypeError of a changed signature ends the worker."""
+
+    def changed(*_: object) -> Prepared:
+        raise TypeError("_scaled_mm() got an unexpected keyword argument")
+
+    monkeypatch.setattr(LibraryGemm, "build", changed)
+    line = ceilings._library(bench(), library_gemms()[-1], (16, 16, 16))
+
+    assert (line.status, line.name) == ("failed", "fp8_e4m3")
+    assert "unexpected keyword" in (line.reason or "")
+
+
+@pytest.mark.parametrize("gemm", library_gemms(), ids=lambda gemm: gemm.element)
+def test_library_products_are_products(gemm: LibraryGemm) -> None:
+    """The very calls, on CPU tensors: x w^T of a [M, K] and a [N, K], whatever the element."""
+    generator = torch.Generator().manual_seed(1)
+    x, w = gemm.operand((32, 64), generator), gemm.operand((48, 64), generator)
+    assert (x.shape, w.shape) == ((32, 64), (48, 64))
+    product = gemm.multiply(x, w).double()
+
+    torch.testing.assert_close(product, x.double() @ w.double().T, rtol=2e-2, atol=2e-2 * product.std())

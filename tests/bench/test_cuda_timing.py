@@ -72,7 +72,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
         return Graph(calls)
 
     for name, value in {
-        "new_stream": lambda: None,
+        "own_stream": lambda: None,
         "new_event": lambda: FakeEvent(fake),
         "spin": lambda: fake.log.append("spin"),
         "warm_up": lambda *_: CALL_NS,
@@ -99,6 +99,17 @@ def test_a_graph_holds_whole_turns_of_at_least_a_millisecond(
     assert replay_calls(estimate_ns, sets) == calls
 
 
+@pytest.mark.parametrize("believed_ns", [CALL_NS, 10 * CALL_NS])
+def test_a_replay_lasts_a_millisecond_even_if_launches_fooled_the_estimate(
+    device: FakeDevice, monkeypatch: pytest.MonkeyPatch, believed_ns: float
+) -> None:
+    """A call of 10 us that took the host 100 us to launch would give replays of 0.12 ms, gaps and all."""
+    monkeypatch.setattr(cuda_graph, "warm_up", lambda *_: believed_ns)
+    timer = GraphReplays(lambda *_: None, COPIES, device)
+
+    assert timer.calls_per_sample == 100
+
+
 def test_burst_queues_a_batch_behind_a_spin_and_reads_clocks_while_it_runs(device: FakeDevice) -> None:
     """The host waits only after everything is queued, so no launch gap lies between two events."""
     timer = GraphReplays(lambda *_: None, COPIES, device)
@@ -119,3 +130,25 @@ def test_sustained_never_lets_the_device_rest(device: FakeDevice) -> None:
     assert device.log.count("spin") == 0
     assert device.log.index("wait") > 8  # eight replays of the next batch came before it
     assert first + second == pytest.approx([CALL_NS] * 16)
+
+
+def test_a_call_that_cannot_be_captured_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ending a broken capture fails as well, and its words must not replace the reason."""
+
+    class Graph:
+        def capture_begin(self) -> None:
+            """Begins."""
+
+        def capture_end(self) -> None:
+            """What CUDA says after any error during capture."""
+            raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
+
+    def waits(_: Any) -> None:
+        raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore")
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    nowhere: Any = None
+    with pytest.raises(cuda_graph.CaptureError, match=r"cannot be .*not permitted .*capturable=False"):
+        cuda_graph.capture(waits, COPIES, 4, nowhere)

@@ -25,3 +25,21 @@ def test_an_sm_that_was_not_stamped_is_left_out() -> None:
 def test_a_batch_shorter_than_the_timers_grain_says_nothing() -> None:
     """globaltimer may tick once a microsecond."""
     assert batch_mhz([[[5, 100]], [[5_000, 9_000]]]) is None
+
+
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90a", "sm_120a"])
+def test_the_stamp_reads_the_devices_own_registers(arch: str) -> None:
+    """Triton compiles it without a GPU; SM number, clock and global timer survive, and a mask guards."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from quantroof.bench.state.device_clock import stamp_kernel
+    from quantroof.kernels.sass.ahead import capability_of
+
+    source = ASTSource(fn=stamp_kernel, signature={"stamps": "*i64", "slot": "i32", "sms": "i32"})
+    target = GPUTarget("cuda", capability_of(arch), 32)
+    ptx = triton.compile(source, target=target, options={"num_warps": 1}).asm["ptx"]
+
+    assert all(register in ptx for register in ("%smid", "%clock64", "%globaltimer"))
+    assert "setp" in ptx

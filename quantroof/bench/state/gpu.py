@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from statistics import median
 from typing import TYPE_CHECKING
@@ -35,9 +36,9 @@ class GpuMonitor:
         if self._clock is not None:
             self._clock.start()
         if self._nvml is not None and self._watch is not None:
-            self._before = self._nvml.counters()
             self._nvml.xids()  # what came before this case is not its own
             self._watch.start()
+            self._before = self._nvml.counters()
         self._started_s = time.perf_counter()
 
     def begin(self) -> None:
@@ -57,10 +58,11 @@ class GpuMonitor:
 
     def stop(self) -> DeviceState:
         """The state over the case."""
+        # Counters first: what the host does after them is no part of the energy.
+        after = None if self._nvml is None else self._nvml.counters(processes=True)
         elapsed_s = time.perf_counter() - self._started_s
-        held = [] if self._clock is None else self._clock.held_mhz()
         readings = [] if self._watch is None else self._watch.stop()
-        after = None if self._nvml is None else self._nvml.counters()
+        held = [] if self._clock is None else self._clock.held_mhz()
         state = summarise(held, readings, self._before, after, elapsed_s)
         return state if self._nvml is None else replace(state, xid=self._nvml.xids())
 
@@ -123,5 +125,7 @@ def _device_clock(device: Device) -> DeviceClock | None:
         from quantroof.bench.state.device_clock import DeviceClock
 
         return DeviceClock(device.sm_count)
-    except Exception:  # noqa: BLE001 - any failure only means that NVML's clock must do
+    except Exception as error:  # noqa: BLE001 - any failure only means that NVML's clock must do
+        why = (str(error).strip() or type(error).__name__).splitlines()[-1]
+        print(f"the device's own clock cannot be read, NVML's must do: {why}", file=sys.stderr)
         return None

@@ -85,15 +85,15 @@ class Nvml:
             reasons=number(n.nvmlDeviceGetCurrentClocksEventReasons, h),
         )
 
-    def counters(self) -> Counters:
-        """Total energy, uncorrected memory errors since the driver was loaded, compute processes."""
+    def counters(self, *, processes: bool = False) -> Counters:
+        """Total energy, uncorrected memory errors since the driver was loaded; compute processes if asked."""
         n, h = self._nvml, self._handle
-        processes = ask(n.nvmlDeviceGetComputeRunningProcesses, h)
+        running = ask(n.nvmlDeviceGetComputeRunningProcesses, h) if processes else None
         kinds = (n.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, n.NVML_VOLATILE_ECC)
         return Counters(
             energy_mj=number(n.nvmlDeviceGetTotalEnergyConsumption, h),
             ecc_errors=number(n.nvmlDeviceGetTotalEccErrors, h, *kinds),
-            processes=None if processes is None else len(processes),
+            processes=None if running is None else len(running),
         )
 
 

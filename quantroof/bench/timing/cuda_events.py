@@ -7,7 +7,7 @@ from itertools import cycle
 
 import torch
 
-from quantroof.bench.timing.cuda_stream import nanoseconds, new_event, new_stream, spin, warm_up
+from quantroof.bench.timing.cuda_stream import nanoseconds, new_event, own_stream, spin, warm_up
 from quantroof.bench.timing.rotation import Copies
 from quantroof.bench.timing.timer import Call, Probe
 from quantroof.records.lines import Method
@@ -24,7 +24,7 @@ class QueuedCalls:
 
     def __init__(self, call: Call, copies: Copies, probe: Probe) -> None:
         self._call, self._sets = call, cycle(copies.sets)
-        self._probe, self._stream = probe, new_stream()
+        self._probe, self._stream = probe, own_stream()
         estimate_ns = warm_up(call, copies, self._stream)
         self.calls_per_sample = max(1, min(_MAX_QUEUED, int(_BLOCK_NS / max(1.0, estimate_ns))))
 
@@ -54,7 +54,7 @@ class EagerCalls:
 
     def __init__(self, call: Call, copies: Copies, probe: Probe) -> None:
         self._call, self._sets, self._probe = call, cycle(copies.sets), probe
-        estimate_ns = warm_up(call, copies, new_stream())
+        estimate_ns = warm_up(call, copies, own_stream())
         self.calls_per_sample = max(10, int(_EAGER_BLOCK_NS / max(1.0, estimate_ns)))
 
     def samples(self) -> list[float]:

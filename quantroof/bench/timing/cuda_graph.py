@@ -8,18 +8,29 @@ one is waited for, so that the device never rests.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import cycle
 
 import torch
 
-from quantroof.bench.timing.cuda_stream import nanoseconds, new_event, new_stream, spin, warm_up
+from quantroof.bench.timing.cuda_stream import nanoseconds, new_event, own_stream, spin, warm_up
 from quantroof.bench.timing.rotation import Copies
 from quantroof.bench.timing.timer import Call, Probe
 from quantroof.records.lines import Method
 
 _REPLAY_NS = 1_000_000
+_SHORT_NS = 0.8 * _REPLAY_NS
 _REPLAYS = 8
 _MAX_CALLS = 4096
+
+CANNOT_CAPTURE = "cannot be captured in a CUDA graph"
+
+
+class CaptureError(RuntimeError):
+    """A call that no graph can hold: it waits for the device, or copies from the host. The text says so.
+
+    torch's allocator does not recover from a broken capture, so the process must be replaced.
+    """
 
 
 def replay_calls(estimate_ns: float, sets: int) -> int:
@@ -29,12 +40,24 @@ def replay_calls(estimate_ns: float, sets: int) -> int:
 
 
 def capture(call: Call, copies: Copies, calls: int, stream: torch.cuda.Stream) -> torch.cuda.CUDAGraph:
-    """A graph of `calls` calls that use the weight sets in turn."""
-    graph = torch.cuda.CUDAGraph()
-    sets = cycle(copies.sets)
-    with torch.cuda.graph(graph, stream=stream):
-        for _ in range(calls):
-            call(*next(sets))
+    """A graph of `calls` calls that use the weight sets in turn.
+
+    Not by torch.cuda.graph: that empties the allocator's cache each time, and hides why a capture failed.
+    """
+    graph, sets = torch.cuda.CUDAGraph(), cycle(copies.sets)
+    torch.cuda.synchronize()
+    with torch.cuda.stream(stream):
+        graph.capture_begin()
+        try:
+            for _ in range(calls):
+                call(*next(sets))
+            graph.capture_end()
+        except Exception as error:
+            with suppress(RuntimeError):
+                graph.capture_end()
+            first = (str(error).strip() or "no message").splitlines()[0]
+            hint = "its declaration should say capturable=False"
+            raise CaptureError(f"{CANNOT_CAPTURE} ({type(error).__name__}: {first}); {hint}") from error
     return graph
 
 
@@ -44,11 +67,17 @@ class GraphReplays:
     method: Method = "cuda-graph"
 
     def __init__(self, call: Call, copies: Copies, probe: Probe) -> None:
-        self._probe, self._stream = probe, new_stream()
-        self.calls_per_sample = replay_calls(warm_up(call, copies, self._stream), len(copies.sets))
+        self._probe, self._stream = probe, own_stream()
+        sets = len(copies.sets)
+        self.calls_per_sample = replay_calls(warm_up(call, copies, self._stream), sets)
         self._graph = capture(call, copies, self.calls_per_sample, self._stream)
-        self._graph.replay()  # the first replay uploads the graph
-        self.finish()
+        replay_ns = self._replay_ns()
+        # Calls that the host queues slower than the device works were estimated too long.
+        enough = replay_calls(replay_ns / self.calls_per_sample, sets)
+        if replay_ns < _SHORT_NS and enough > self.calls_per_sample:
+            self.calls_per_sample = enough
+            self._graph = capture(call, copies, enough, self._stream)
+            self._replay_ns()
 
     def samples(self) -> list[float]:
         """One batch."""
@@ -58,6 +87,16 @@ class GraphReplays:
     def finish(self) -> None:
         """Wait for the device."""
         torch.cuda.synchronize()
+
+    def _replay_ns(self) -> float:
+        """Time of one replay, the second: the first uploads the graph."""
+        begin, end = new_event(), new_event()
+        with torch.cuda.stream(self._stream):
+            self._graph.replay()
+            begin.record()
+            self._graph.replay()
+            end.record()
+        return nanoseconds([begin, end], 1)[0]
 
     def _queue(self, *, with_spin: bool) -> list[torch.cuda.Event]:
         events = [new_event() for _ in range(_REPLAYS + 1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 
 import torch
@@ -16,6 +17,15 @@ _SPIN_CYCLES = 2_000_000
 def new_stream() -> torch.cuda.Stream:
     """A stream of our own: captures are not allowed on the default one."""
     return torch.cuda.Stream()  # type: ignore[no-untyped-call]
+
+
+@lru_cache(maxsize=1)
+def own_stream() -> torch.cuda.Stream:
+    """The one stream that a worker times everything on.
+
+    cuBLAS allocates a workspace of 32 MiB for every stream it meets, and the allocator keeps a pool for each.
+    """
+    return new_stream()
 
 
 def new_event() -> torch.cuda.Event:
@@ -35,13 +45,17 @@ def nanoseconds(events: list[torch.cuda.Event], calls: int) -> list[float]:
 
 
 def warm_up(call: Call, copies: Copies, stream: torch.cuda.Stream) -> float:
-    """Compile and plan outside any capture; returns a first estimate of nanoseconds per call."""
+    """Compile and plan outside any capture; returns a first estimate of nanoseconds per call.
+
+    The calls wait behind a spin kernel: a launch from Python takes longer than many a kernel.
+    """
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for weights in copies.sets[:2]:
             call(*weights)
         stream.synchronize()
         begin, end = new_event(), new_event()
+        spin()
         begin.record()
         for weights in copies.sets[:8]:
             call(*weights)

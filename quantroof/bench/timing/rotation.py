@@ -51,6 +51,10 @@ class Arena:
         _replicate(block, size, count * size)
         return Copies(sets, count * size, short=count < wanted)
 
+    def release(self) -> None:
+        """Give the block back; the next case asks for one of its own size."""
+        self._block = None
+
     def _block_of(self, size: int) -> torch.Tensor:
         if self._block is None or self._block.numel() < size:
             self._block = None  # give the old block back before asking for a larger one

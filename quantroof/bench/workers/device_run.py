@@ -64,6 +64,8 @@ class DeviceRun:
             for reply in self._ready().ask(request, _CEILING_TIMEOUT_S):
                 assert isinstance(reply, protocol.Found)
                 self._emit(replace(reply.ceiling, device=self._plan.device.id))
+        except ContextLost:
+            self._bury()  # the guilty one's own line came before
         except WorkerLost as error:
             self._bury()
             self._emit(

@@ -9,22 +9,25 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from quantroof.bench.anchors import measure_anchors
 from quantroof.bench.ceilings import measure_ceilings
-from quantroof.bench.local import local_bench
+from quantroof.bench.local import local_bench, lost_context, tidy
 from quantroof.bench.measure import Bench, measure
 from quantroof.bench.workers import protocol
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
 from quantroof.kernels.problem import Problem
-from quantroof.records.lines import Measurement
+from quantroof.records.lines import Anchor, Ceiling, Measurement
 
 _PR_SET_PDEATHSIG = 1
-_STICKY = ("CUDA error", "an illegal memory access", "device-side assert", "unspecified launch failure")
+_Line = Measurement | Ceiling | Anchor
+_OUT_OF_MEMORY = "out of memory"
+_BROKEN_CAPTURE = "cannot be captured"  # torch's allocator does not recover from it
 
 
 def main() -> None:
@@ -43,29 +46,46 @@ def main() -> None:
 
 def _answer(connection: Connection, bench: Bench, request: protocol.Request) -> None:
     poisoned: str | None = None
-    match request:
-        case protocol.MeasureCase():
-            problem = Problem(Case.parse(request.case), bench.device, bench.settings.seed)
-            for name in request.kernels:
-                line = measure(bench, problem, registry.load(bench.settings.kernels).kernels[name])
-                connection.send_bytes(protocol.encode(protocol.Result(measurement=line)))
-                if poisoned := _poison(line):
-                    break
-        case protocol.MeasureCeilings():
-            for ceiling in measure_ceilings(bench, quick=request.quick):
-                connection.send_bytes(protocol.encode(protocol.Found(ceiling=ceiling)))
-        case protocol.MeasureAnchors():
-            for anchor in measure_anchors(bench, request.moment):
-                connection.send_bytes(protocol.encode(protocol.Anchored(anchor=anchor)))
-        case protocol.Setup():
-            raise ValueError("a worker is set up once")
+    for answer, line in _lines(bench, request):
+        connection.send_bytes(protocol.encode(answer))
+        if poisoned := _poison(bench, line):
+            break
     connection.send_bytes(protocol.encode(protocol.Done(poisoned=poisoned)))
 
 
-def _poison(line: Measurement) -> str | None:
-    """A CUDA context is lost after most errors: every later call of this process would fail too."""
+def _lines(bench: Bench, request: protocol.Request) -> Iterator[tuple[protocol.Answer, _Line]]:
+    """What a request asks for, measured one by one: the message and the line in it."""
+    match request:
+        case protocol.MeasureCase():
+            tidy(bench)
+            problem = Problem(Case.parse(request.case), bench.device, bench.settings.seed)
+            for name in request.kernels:
+                line = measure(bench, problem, registry.load(bench.settings.kernels).kernels[name])
+                yield protocol.Result(measurement=line), line
+        case protocol.MeasureCeilings():
+            for ceiling in measure_ceilings(bench, quick=request.quick):
+                yield protocol.Found(ceiling=ceiling), ceiling
+            bench.arena.release()  # the largest arrays of a run were in it
+        case protocol.MeasureAnchors():
+            for anchor in measure_anchors(bench, request.moment):
+                yield protocol.Anchored(anchor=anchor), anchor
+        case protocol.Setup():
+            raise ValueError("a worker is set up once")
+
+
+def _poison(bench: Bench, line: _Line) -> str | None:
+    """Why this process must not be used again after a failure, or None: the GPU itself is asked.
+
+    Many errors of a library leave the context sound, and each new process costs ten seconds.
+    """
+    if line.status != "failed":
+        return None
     text = line.reason or ""
-    return text if line.status == "failed" and any(mark in text for mark in _STICKY) else None
+    if bench.device.kind != "cpu" and _BROKEN_CAPTURE in text:
+        return text
+    if _OUT_OF_MEMORY in text:
+        tidy(bench, after_shortage=True)
+    return lost_context(bench)
 
 
 def _become_expendable() -> None:

@@ -6,6 +6,7 @@ architecture. cupy and torch share the device's primary context, so pointers and
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
@@ -25,9 +26,11 @@ def unavailable() -> Skip | None:
     if find_spec("cupy") is None:
         return Skip("cupy is not installed (pip install 'quantroof[gpu]')")
     try:
+        import cupy  # noqa: F401 - installed, it may still not load: another CUDA, another numpy
+
         nvrtc_version()
-    except QuantroofError as error:
-        return Skip(str(error))
+    except (ImportError, OSError, QuantroofError) as error:
+        return Skip(f"no CUDA C++ kernels: {(str(error).strip() or type(error).__name__).splitlines()[0]}")
     return None
 
 
@@ -51,9 +54,29 @@ class CudaKernel:
         import torch
 
         passed = tuple(_argument(argument) for argument in arguments)
-        stream = cupy.cuda.ExternalStream(torch.cuda.current_stream(self._index).cuda_stream)
+        stream = foreign_stream(torch.cuda.current_stream(self._index).cuda_stream)
         with cupy.cuda.Device(self._index):
             self._function((grid, 1, 1), (block, 1, 1), passed, stream=stream)
+
+
+@dataclass(frozen=True, slots=True)
+class _Foreign:
+    """A stream of another library in the form that cupy 14 takes (cuda-python's stream protocol)."""
+
+    pointer: int
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        """Version of the protocol, and the stream."""
+        return 0, self.pointer
+
+
+@lru_cache(maxsize=64)
+def foreign_stream(pointer: int) -> Any:
+    """cupy's view of a stream; cupy 13 has only ExternalStream, which cupy 14 deprecates."""
+    import cupy
+
+    wrap = getattr(cupy.cuda.Stream, "from_external", None)
+    return cupy.cuda.ExternalStream(pointer) if wrap is None else wrap(_Foreign(pointer))
 
 
 @lru_cache(maxsize=64)

@@ -22,7 +22,8 @@ MIB = 1 << 20
 SIZES = (1 * MIB, 4 * MIB, 16 * MIB, 64 * MIB, 256 * MIB, 1024 * MIB, 4096 * MIB)
 LARGE, QUICK = 4096 * MIB, 1024 * MIB
 # (blocks an SM, threads a block); which is best differs by part and operation, so the first sizes try all.
-SHAPES = ((2, 512), (2, 1024), (4, 256), (8, 256))
+SHAPES = ((2, 512), (2, 1024), (4, 256), (8, 256), (32, 256))
+SMALL, SMALL_SHAPE = 64 * MIB, (32, 256)  # up to this size also many short blocks
 # Arrays of each operation, all read or written once: read, write, copy (a = b), triad (a = b + s c).
 STREAMS = {"read": 1, "write": 1, "copy": 2, "triad": 3}
 
