@@ -7,12 +7,12 @@ it is added again, so a store can be fed the same folder every night.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -42,25 +42,35 @@ _COLUMNS = {
     "gemm_ns": "DOUBLE",
     "copy_ns": "DOUBLE",
 }
+# A run without anchors in every process is a series of its own: its raw times are no anchored ones. All runs
+# of a case follow the anchor that the latest does, or a roof that was measured anew would move the trend.
 _SERIES = """
-    SELECT device, suite, mode, case_id, kernel, started_at, run, git,
-           list(CASE WHEN gemm_ns IS NULL OR copy_ns IS NULL THEN ln(ns)
-                WHEN follows = 'gemm' THEN ln(ns) - ln(gemm_ns)
-                WHEN follows = 'copy' THEN ln(ns) - ln(copy_ns)
+    SELECT device, suite, mode, case_id, kernel, anchored, started_at, run, git,
+           list(CASE WHEN NOT anchored THEN ln(ns)
+                WHEN latest = 'gemm' THEN ln(ns) - ln(gemm_ns)
+                WHEN latest = 'copy' THEN ln(ns) - ln(copy_ns)
                 ELSE ln(ns) - (ln(gemm_ns) + ln(copy_ns)) / 2 END ORDER BY process),
            list(ln(ns) ORDER BY process)
-    FROM rows GROUP BY ALL ORDER BY device, suite, mode, case_id, kernel, started_at, run
+    FROM (SELECT *, bool_and(gemm_ns IS NOT NULL AND copy_ns IS NOT NULL)
+                        OVER (PARTITION BY run, device) AS anchored,
+                    arg_max(follows, started_at)
+                        OVER (PARTITION BY device, suite, mode, case_id, kernel) AS latest FROM rows)
+    GROUP BY ALL ORDER BY device, suite, mode, case_id, kernel, anchored, started_at, run
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """One case over runs, oldest first. `relative` is its anchored time over its first, `ns` the raw time."""
+    """One case over runs, oldest first. `relative` is its time over its first, anchored or raw; `ns` is raw.
+
+    `mode` is burst or sustained, with `hot` and `eager` where the runs were measured so.
+    """
 
     device: str
     suite: str
     mode: str
     key: Key
+    anchored: bool
     runs: tuple[str, ...]
     started_at: tuple[str, ...]
     git: tuple[str | None, ...]
@@ -70,8 +80,11 @@ class Trend:
 
     @property
     def label(self) -> str:
-        """Device, case and kernel."""
-        return f"{self.device}, {self.key[0]} {self.key[1]}"
+        """Device, case, kernel, and what is not as usual."""
+        unusual = [] if self.mode == "burst" else [self.mode]
+        unusual += [] if self.anchored else ["not anchored"]
+        suffix = f" ({', '.join(unusual)})" if unusual else ""
+        return f"{self.device}, {self.key[0]} {self.key[1]}{suffix}"
 
 
 def trends(runs: Sequence[RunTimes], store: Path | None = None) -> list[Trend]:
@@ -123,15 +136,31 @@ def _add(connection: Connection, runs: Sequence[RunTimes]) -> None:
 
 def _rows(times: RunTimes) -> Iterator[tuple[object, ...]]:
     info, mixer = times.run.info, Mixer(times)
-    settings = info.settings
     common = (info.run_id, info.started_at, info.git, times.device.name, info.suite)
     for (case, kernel), by_process in sorted(times.log_ns.items()):
         follows = follows_of(mixer.weights(case))
         for process, log_ns in sorted(by_process.items()):
             level = times.anchoring.level.get(process, {})
             anchors = (math.exp(level[name]) if name in level else None for name in ANCHORS)
-            mode = str(settings.get("mode", "burst"))
-            yield (*common, mode, info.simulated, case, kernel, follows, process, math.exp(log_ns), *anchors)
+            yield (
+                *common,
+                _mode(info.settings),
+                info.simulated,
+                case,
+                kernel,
+                follows,
+                process,
+                math.exp(log_ns),
+                *anchors,
+            )
+
+
+def _mode(settings: Mapping[str, Any]) -> str:
+    """How a run was measured: times of another mode, cache state or launch belong to another trend."""
+    words = [str(settings.get("mode", "burst"))]
+    words += ["hot"] if settings.get("cache") == "hot" else []
+    words += ["eager"] if settings.get("eager") else []
+    return " ".join(words)
 
 
 def _save(connection: Connection, store: Path) -> None:
@@ -148,21 +177,22 @@ def _save(connection: Connection, store: Path) -> None:
 
 def _series(connection: Connection) -> list[Trend]:
     found = []
-    for names, group in groupby(connection.execute(_SERIES).fetchall(), key=lambda row: row[:5]):
+    for names, group in groupby(connection.execute(_SERIES).fetchall(), key=lambda row: row[:6]):
         rows = list(group)
-        log_relative = np.array([_statistic(row[8]) for row in rows])
-        device, suite, mode, case, kernel = names
+        log_relative = np.array([_statistic(row[9]) for row in rows])
+        device, suite, mode, case, kernel, anchored = names
         found.append(
             Trend(
                 device=device,
                 suite=suite,
                 mode=mode,
                 key=(case, kernel),
-                runs=tuple(row[6] for row in rows),
-                started_at=tuple(row[5] for row in rows),
-                git=tuple(row[7] for row in rows),
+                anchored=anchored,
+                runs=tuple(row[7] for row in rows),
+                started_at=tuple(row[6] for row in rows),
+                git=tuple(row[8] for row in rows),
                 relative=np.exp(log_relative - log_relative[0]),
-                ns=np.exp([_statistic(row[9]) for row in rows]),
+                ns=np.exp([_statistic(row[10]) for row in rows]),
                 changes=change_points(log_relative),
             )
         )

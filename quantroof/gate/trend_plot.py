@@ -14,7 +14,10 @@ def trend_page(trends: Sequence[Trend], *, simulated: bool) -> str:
 
     mark = "SIMULATED: " if simulated else ""
     figure = go.Figure(
-        layout={"title": f"{mark}anchored time relative to the first run", "hovermode": "closest"}
+        layout={
+            "title": f"{mark}time relative to the first run, anchored where the runs are",
+            "hovermode": "closest",
+        }
     )
     for trend in trends:
         name = html.escape(trend.label)

@@ -93,6 +93,50 @@ def test_a_slow_case_shows_and_a_slow_machine_does_not(history: list[Run]) -> No
     assert _case(same).ns[-1] / _case(same).ns[0] == pytest.approx(1.10, abs=0.02)
 
 
+def test_runs_of_another_method_are_another_trend(history: list[Run]) -> None:
+    """A run without anchors, and one with hot weights, never continue the trend of cold anchored ones."""
+    plain, hot = (made.changed(history[0], lambda line: line) for _ in range(2))
+    plain.anchors = []
+    plain.info = msgspec.structs.replace(plain.info, run_id="plain")
+    settings = {**hot.info.settings, "cache": "hot"}
+    hot.info = msgspec.structs.replace(hot.info, run_id="hot", settings=settings)
+    found = trends([made.times(run) for run in (*history[:4], plain, hot)])
+
+    lengths = {(t.mode, t.anchored): len(t.runs) for t in found if t.key == _KEY}
+    assert lengths == {("burst", True): 4, ("burst", False): 1, ("burst hot", True): 1}
+    assert all(abs(t.relative[-1] - 1) < 0.05 for t in found)
+
+
+def test_all_runs_of_a_trend_follow_one_anchor(history: list[Run]) -> None:
+    """A roof that was measured anew and makes a case follow the other anchor does not move its trend."""
+    moved = made.changed(history[1], lambda line: line)
+    moved.ceilings = [msgspec.structs.replace(c, bytes_moved=(c.bytes_moved or 0) // 10_000 or None)
+                      if c.quantity == "bandwidth" else c for c in moved.ceilings]  # fmt: skip
+    found = trends([made.times(history[0]), made.times(_dated(moved, 28))])
+
+    assert all(abs(t.relative[-1] - 1) < 0.05 for t in found)
+
+
+def test_a_broken_run_is_left_out_with_a_line(
+    history: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another run's half-written file costs a line on stderr; where no run is usable, exit 2."""
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "run.jsonl").write_text("{}\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["history", str(history[0].path.parent.parent), str(broken)])
+    told = capsys.readouterr()
+
+    assert not ended.value.code
+    assert told.err.startswith(f"left out: {broken}/run.jsonl: not a quantroof run")
+    assert "  10  " in told.out
+    with pytest.raises(SystemExit) as ended:
+        main(["history", str(broken)])
+    assert ended.value.code == 2
+    assert "none of the runs can be used" in capsys.readouterr().err
+
+
 def test_a_store_keeps_runs_once(
     history: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,7 +152,7 @@ def test_a_store_keeps_runs_once(
 
     assert documents[0] == documents[1] == documents[2]
     assert {len(trend["runs"]) for trend in documents[0]["trends"]} == {10}
-    assert "SIMULATED: anchored time" in plot.read_text()
+    assert "SIMULATED: time relative to the first run" in plot.read_text()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
     from quantroof.gate.history import Trend
+    from quantroof.gate.times import RunTimes
 
 _FILE = "run.jsonl"
 
@@ -36,16 +37,18 @@ def command(
     """Read every run below FOLDERS, add it to the store, and print how each case developed.
 
     Values are anchored where the runs have anchors (`quantroof run --anchors`): what the machine did is
-    divided out. A change point is a level that moved by 2 % or more and stayed.
+    divided out. A change point is a level that moved by 2 % or more and stayed. A run that cannot be used
+    costs a line on stderr.
+
+    \b
+    quantroof history runs/                                     every run below runs/
+    quantroof history runs/ --store history.parquet --changes   nightly: keep all, show what moved
     """
     from quantroof.gate.history import trends
-    from quantroof.gate.times import run_times
-    from quantroof.records.directory import read_run
 
     if not folders and (store is None or not store.exists()):
         raise UsageError("no runs to read", hint="name folders with runs, or a --store that exists")
-    runs = [run_times(read_run(path), device) for path in _run_folders(folders)]
-    found = trends(runs, store)
+    found = trends(_usable(folders, device), store)
     shown = [trend for trend in found if trend.changes or not changes]
     if plot is not None:
         _write_plot(shown, plot)
@@ -56,6 +59,22 @@ def command(
         click.echo(line)
 
 
+def _usable(folders: tuple[Path, ...], device: str | None) -> list[RunTimes]:
+    """The runs below the folders. One night's broken run must not take the history of all others along."""
+    from quantroof.gate.times import run_times
+    from quantroof.records.directory import read_run
+
+    found = []
+    for path in _run_folders(folders):
+        try:
+            found.append(run_times(read_run(path), device))
+        except UsageError as error:
+            click.echo(f"left out: {error}", err=True)
+    if folders and not found:
+        raise UsageError("none of the runs can be used", where=", ".join(map(str, folders)))
+    return found
+
+
 def _run_folders(folders: tuple[Path, ...]) -> list[Path]:
     found = [file.parent for folder in folders for file in sorted(folder.rglob(_FILE))]
     if folders and not found:
@@ -64,7 +83,7 @@ def _run_folders(folders: tuple[Path, ...]) -> list[Path]:
 
 
 def _lines(trends: list[Trend]) -> Iterator[str]:
-    yield f"{'runs':>4}  {'first ns':>10}  {'last ns':>10}  {'anchored':>8}  case"
+    yield f"{'runs':>4}  {'first ns':>10}  {'last ns':>10}  {'change':>8}  case"
     for trend in trends:
         moved = "; ".join(f"{point.change:+.1%} from {trend.runs[point.index]}" for point in trend.changes)
         change = float(trend.relative[-1]) - 1
@@ -79,6 +98,7 @@ def _document(trend: Trend) -> dict[str, Any]:
         "mode": trend.mode,
         "case": trend.key[0],
         "kernel": trend.key[1],
+        "anchored": trend.anchored,
         "runs": list(trend.runs),
         "git": list(trend.git),
         "ns": trend.ns.tolist(),
