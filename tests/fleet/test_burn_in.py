@@ -12,8 +12,14 @@ from typing import Any
 
 import pytest
 
+from quantroof.bench.run import Job, execute
+from quantroof.bench.settings import Wishes
 from quantroof.cli.main import main
-from quantroof.records.directory import FILE_NAME, read_run
+from quantroof.cli.progress import Display
+from quantroof.fleet.burn_in import BurnIn, Order
+from quantroof.hwprofiles.detect import detect
+from quantroof.hwprofiles.select import select
+from quantroof.records.directory import FILE_NAME, RunWriter, read_run
 
 NODE = "sim:h100-sxm5-80gb*8"
 
@@ -141,8 +147,6 @@ def test_a_gpu_that_is_missing_fails_the_node(tmp_path: Path) -> None:
 
 def test_without_a_gpu_it_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Exit code 3 and what else could be named; options of --burn-in alone are a usage error."""
-    from quantroof.hwprofiles.detect import detect
-
     if detect().gpus:
         pytest.skip("there is a GPU here")
     codes = []
@@ -188,3 +192,39 @@ def test_a_burn_in_of_the_cpu_that_is_cut_off_keeps_what_was_measured(tmp_path: 
     assert run.measurements
     assert run.ends[-1].outcome == "interrupted"
     assert f"quantroof fleet {tmp_path}" in told
+
+
+SMALL = """schema = "quantroof-suite/1"
+name = "small"
+description = "one small case, by torch and by a kernel that dies"
+providers = ["torch", "faulty"]
+[limits]
+precision = 0.2
+seconds_per_case = 0.1
+[[sweep]]
+shapes = [{n = 256, k = 256}]
+m = [1]
+formats = ["fp32"]
+"""
+
+
+def test_a_real_worker_that_dies_is_named_as_the_reason(tmp_path: Path) -> None:
+    """A kernel that kills its process on the CPU: the device failed, with what happened to the worker; what
+    torch measured beside it is kept."""
+    suite = tmp_path / "small.toml"
+    suite.write_text(SMALL)
+    faulty = Path(__file__).parent.parent / "bench" / "faulty.py"
+    wishes = Wishes(suite=str(suite), kernels=(f"{faulty}:SEGFAULT",), ceilings=False)
+    cpu = select(detect(), ["cpu"])
+
+    def measure(job: Job, directory: Path) -> None:
+        with RunWriter.create(directory, job.info) as writer, Display(job, quiet=True) as display:
+            execute(job, writer, display)
+
+    found = BurnIn(Order(cpu, tmp_path / "runs", wishes=wishes)).run(measure)
+    kept = [line.status for d in found.directories for line in read_run(d).measurements]
+
+    assert found.verdict.verdict == "failed"
+    assert "kernels that failed: 3 (" in (found.verdict.reason or "")
+    assert "SIGSEGV" in (found.verdict.reason or "") or "signal 11" in (found.verdict.reason or "")
+    assert (kept.count("ok"), kept.count("failed")) == (4, 4)
