@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from quantroof.errors import QuantroofError
+
 if TYPE_CHECKING:
     from quantroof.bench.measure import Bench
+    from quantroof.bench.settings import Settings
     from quantroof.bench.workers.handle import Worker
     from quantroof.hwprofiles.types import Device
     from quantroof.records.lines import Measurement, Timing
@@ -39,11 +42,12 @@ _CLOCK = VirtualClock()
 
 @dataclass(frozen=True, slots=True)
 class PlannedTest:
-    """One case and kernel of a suite on one device; `skip` says why it cannot run here."""
+    """One case and kernel of a suite on a device, under the suite's limits; `skip` says why it cannot run."""
 
     device: Device
     case: str
     kernel: str
+    settings: Settings
     skip: str | None
 
     @property
@@ -149,37 +153,39 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test a case and kernel of the suite on every device."""
     if _SUITE_FIXTURE not in metafunc.fixturenames:
         return
-    planned = _planned(metafunc.config)
+    try:
+        planned = _planned(metafunc.config)
+    except QuantroofError as error:
+        raise pytest.UsageError(str(error)) from None
     metafunc.parametrize(_SUITE_FIXTURE, planned, ids=[test.id for test in planned])
 
 
 def _planned(config: pytest.Config) -> list[PlannedTest]:
     from quantroof.bench.plan import make_plan
-    from quantroof.bench.settings import Wishes
+    from quantroof.bench.settings import Settings, Wishes
     from quantroof.bench.suite import load
 
     name = config.getoption("quantroof_suite")
     suite, _ = load(name)
     found = []
+    wishes = Wishes(suite=name)
     for device in _devices(config.getoption("quantroof_device")):
-        for planned in make_plan(suite, device, Wishes(suite=name), name).cases:
-            found += [PlannedTest(device, x.case, x.kernel, x.reason) for x in planned.skipped]
-            found += [PlannedTest(device, planned.case.id, x.name, None) for x in planned.kernels]
+        limits = Settings.resolve(suite.variant(device).limits, wishes)
+        for planned in make_plan(suite, device, wishes, name).cases:
+            found += [PlannedTest(device, x.case, x.kernel, limits, x.reason) for x in planned.skipped]
+            found += [PlannedTest(device, planned.case.id, x.name, limits, None) for x in planned.kernels]
     return found
 
 
 def _measured(test: PlannedTest, workers: dict[str, Worker]) -> Measurement:
-    from quantroof.bench.settings import Settings, Wishes
-    from quantroof.bench.suite import Limits
     from quantroof.bench.workers import protocol
     from quantroof.bench.workers.handle import Worker, WorkerLost
 
-    settings = Settings.resolve(Limits(precision=0.01), Wishes())
     if test.device.id not in workers:
-        workers[test.device.id] = Worker(test.device, settings)
+        workers[test.device.id] = Worker(test.device, test.settings)
     request = protocol.MeasureCase(case=test.case, kernels=(test.kernel,))
     try:
-        answers = list(workers[test.device.id].ask(request, settings.case_timeout_s))
+        answers = list(workers[test.device.id].ask(request, test.settings.case_timeout_s))
     except WorkerLost as error:
         workers.pop(test.device.id).kill()
         pytest.fail(str(error))

@@ -39,6 +39,9 @@ def test_recorded(gpu_benchmark):
 _SUITE = """
 schema = "quantroof-suite/1"
 name = "tiny"
+[limits]
+min_samples = 4
+max_samples = 4
 [[sweep]]
 shapes = [{n = 64, k = 128}]
 m = [1]
@@ -114,8 +117,18 @@ def test_compare_fail_works_on_device_time(tmp_path: Path, scale: float, code: i
     assert found["stats"]["median"] == pytest.approx(1e-3 * scale * 1.0095)
 
 
+def test_an_unknown_suite_is_one_line() -> None:
+    """`--suite quik`: pytest's usage error with the nearest name, and no traceback."""
+    done = _pytest(ROOT, "bench/", "--suite", "quik")
+
+    assert done.returncode != 0
+    assert "unknown suite 'quik' (did you mean quick?)" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "quantroof/bench/suite.py" not in done.stdout + done.stderr
+
+
 def test_a_suite_is_one_test_a_case_and_kernel(tmp_path: Path) -> None:
-    """`pytest bench/ --suite FILE`: what runs is timed, what cannot is skipped with the kernel's reason."""
+    """`pytest bench/ --suite FILE`: what runs is timed under its limits, the rest skipped with a reason."""
     (tmp_path / "tiny.toml").write_text(_SUITE)
     done = _pytest(
         ROOT, "bench/", "-rs", "--suite", tmp_path / "tiny.toml", "--quantroof-device", "cpu",
@@ -128,3 +141,4 @@ def test_a_suite_is_one_test_a_case_and_kernel(tmp_path: Path) -> None:
     found = _saved(tmp_path)[0]
     assert found["name"] == "test_case[cpu:0-gemv/fp32-fp32-fp32/m1-n64-k128-torch.linear]"
     assert found["extra_info"]["kernel"] == "torch.linear"
+    assert found["stats"]["rounds"] == 4
