@@ -15,14 +15,16 @@ import msgspec
 
 Verdict = Literal["native", "emulated", "refused"]
 
-# The architecture a compute capability runs. 8.7 and 12.1 have their own, which are not compiled here.
+# The architecture a compute capability runs.
 _ARCH_OF = {
     "8.0": "sm_80",
     "8.6": "sm_86",
+    "8.7": "sm_87",
     "8.9": "sm_89",
     "9.0": "sm_90a",
     "10.0": "sm_100a",
     "12.0": "sm_120a",
+    "12.1": "sm_121a",
 }
 _ALIASES = {"fp4": "nvfp4"}  # a vendor's "FP4" is its block-scaled rate
 

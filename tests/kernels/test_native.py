@@ -51,6 +51,14 @@ def test_the_table_covers_every_instruction_on_every_architecture() -> None:
         ("fp4", "12.0", "native"),
         ("fp6", "12.0", "native"),
         ("bf16", "7.0", None),
+        ("int4", "8.7", "native"),
+        ("fp8_e4m3", "8.7", "refused"),
+        ("int4", "12.1", "emulated"),
+        ("fp4", "12.1", "native"),
+        ("b1", "8.6", "native"),
+        ("b1", "9.0", "native"),
+        ("b1", "10.0", "emulated"),  # into int8 products of unpacked bits
+        ("b1", "12.1", "emulated"),
     ],
 )
 def test_formats_are_native_where_any_path_has_them(

@@ -48,20 +48,29 @@ def _quoted(text: str) -> str:
 
 
 def _mma(
-    element: str, accumulator: str, ptx: str, k: int, native: str, *, kind: str = "", scale: str = ""
+    element: str,
+    accumulator: str,
+    ptx: str,
+    k: int,
+    native: str,
+    *,
+    kind: str = "",
+    scale: str = "",
+    bits: str = "",
 ) -> Instruction:
-    saturate = ".satfinite" if accumulator == "int32" else ""
+    """`bits` is what takes the place of the product for single bits, which do not saturate."""
+    saturate = ".satfinite" if accumulator == "int32" and not bits else ""
     to = _PTX_ACCUMULATOR[accumulator]
     prefix = f"mma.sync.aligned{kind}.m16n8k{k}.row.col{saturate}"
-    text = f"{prefix}.{to}.{ptx}.{ptx}.{to}{scale}"
+    text = f"{prefix}.{to}.{ptx}.{ptx}.{to}{scale}{bits}"
     defines = [f"-DMMA={_quoted(text)}", f"-D{_ACCUMULATOR_MACRO[accumulator]}"]
     if scale:
         defines.append(f"-DSCALES={_quoted(', {%8}, {0,0}, {%9}, {0,0}')}")
     return Instruction(element, accumulator, "mma.sync", (native,), tuple(defines), 2 * 16 * 8 * k)
 
 
-def _wgmma(element: str, accumulator: str, ptx: str, k: int, native: str) -> Instruction:
-    text = f"wgmma.mma_async.sync.aligned.m64n8k{k}.{_PTX_ACCUMULATOR[accumulator]}.{ptx}.{ptx}"
+def _wgmma(element: str, accumulator: str, ptx: str, k: int, native: str, *, bits: str = "") -> Instruction:
+    text = f"wgmma.mma_async.sync.aligned.m64n8k{k}.{_PTX_ACCUMULATOR[accumulator]}.{ptx}.{ptx}{bits}"
     # Floating formats take two signs; 16-bit ones also two transpositions.
     tail = {"int32": "p"}.get(accumulator, "p, 1, 1, 0, 0" if k == 16 else "p, 1, 1")
     defines = (
@@ -80,6 +89,7 @@ def _tcgen05(element: str, accumulator: str, kind: str, native: str) -> Instruct
     return Instruction(element, accumulator, "tcgen05", (native,), tuple(defines))
 
 
+_AND = ".and.popc"  # bits are and-ed and counted; wgmma knows no other operation
 _MX = ".kind::mxf8f6f4.block_scale.scale_vec::1X"
 _MXFP4 = ".kind::mxf4nvf4.block_scale.scale_vec::2X"
 _NVFP4 = ".kind::mxf4nvf4.block_scale.scale_vec::4X"
@@ -97,6 +107,7 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
     _mma("fp8_e5m2", "fp16", "e5m2", 32, "QMMA.16832.F16.E5M2"),
     _mma("int8", "int32", "s8", 32, "IMMA.16832.S8.S8"),
     _mma("int4", "int32", "s4", 64, "IMMA.16864.S4.S4"),
+    _mma("b1", "int32", "b1", 256, "BMMA.168256.AND", bits=_AND),
     _mma("fp6", "fp32", "e3m2", 32, "QMMA.16832.F32.E3M2", kind=".kind::f8f6f4"),
     _mma("mxfp8", "fp32", "e4m3", 32, "QMMA.SF.16832.F32.E4M3", kind=_MX, scale=".ue8m0"),
     _mma("mxfp4", "fp32", "e2m1", 64, "OMMA.SF.16864.F32.E2M1", kind=_MXFP4, scale=".ue8m0"),
@@ -111,6 +122,7 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
     _wgmma("fp8_e5m2", "fp16", "e5m2", 32, "QGMMA"),
     _wgmma("int8", "int32", "s8", 32, "IGMMA"),
     _wgmma("int4", "int32", "s4", 64, "IGMMA.64x8x64.S4"),
+    _wgmma("b1", "int32", "b1", 256, "BGMMA", bits=_AND),
     _tcgen05("fp16", "fp32", "f16", "UTCHMMA"),
     _tcgen05("bf16", "fp32", "f16", "UTCHMMA"),
     _tcgen05("tf32", "fp32", "tf32", "UTCHMMA"),
@@ -119,6 +131,7 @@ INSTRUCTIONS: tuple[Instruction, ...] = (
     _tcgen05("fp6", "fp32", "f8f6f4", "UTCQMMA"),
     _tcgen05("int8", "int32", "i8", "UTCIMMA"),
     _tcgen05("int4", "int32", "i4", "UTCIMMA"),
+    _tcgen05("b1", "int32", "b1", "UTCBMMA"),
     _tcgen05("mxfp8", "fp32", "mxf8f6f4.block_scale", "UTCQMMA"),
     _tcgen05("mxfp4", "fp32", "mxf4.block_scale", "UTCOMMA"),
     _tcgen05("nvfp4", "fp32", "mxf4nvf4.block_scale.scale_vec::4X", "UTCOMMA"),

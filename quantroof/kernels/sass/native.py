@@ -21,7 +21,7 @@ from quantroof.kernels.sass.listing import Instruction as MachineInstruction
 from quantroof.kernels.sass.listing import parse_listing
 from quantroof.kernels.sass.nvrtc import Refusal, compile_cuda
 
-ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120a")
+ARCHITECTURES = ("sm_80", "sm_86", "sm_87", "sm_89", "sm_90a", "sm_100a", "sm_120a", "sm_121a")
 _ONE_CHAIN = "-DCHAINS=1"  # shorter code, the same opcodes
 
 
@@ -51,8 +51,10 @@ def compile_instruction(instruction: Instruction, arch: str, *options: str) -> b
 
 
 def read_source(name: str) -> str:
-    """The text of a CUDA C++ file of the ceilings."""
-    return (files("quantroof.kernels.ceilings") / name).read_text(encoding="utf-8")
+    """The text of a CUDA C++ file: a path below the room, or the name of one of the ceilings'."""
+    folder, _, file = name.rpartition("/")
+    package = f"quantroof.kernels.{(folder or 'ceilings').replace('/', '.')}"
+    return (files(package) / file).read_text(encoding="utf-8")
 
 
 def matrix_opcodes(cubin: bytes) -> list[str]:
