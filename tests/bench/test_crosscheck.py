@@ -6,15 +6,18 @@ torch 2.11.0+cu130, Nsight Compute with --clock-control none, 2026-11-20.
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from quantroof.bench.crosscheck import ncu
-from quantroof.bench.crosscheck.timeline import spans
+from quantroof.bench.crosscheck import compare, ncu
+from quantroof.bench.crosscheck.compare import cross_check
+from quantroof.bench.crosscheck.timeline import Spans, spans
 from quantroof.cli.commands.profile import command
-from quantroof.errors import QuantroofError, UsageError
+from quantroof.errors import EnvironmentMissing, QuantroofError, UsageError
 from quantroof.kernels.cases import Case
 from quantroof.kernels.schemes import SCHEMES
 from tests.builders import write
@@ -62,7 +65,7 @@ def test_a_timeline_counts_overlap_once() -> None:
     """Two kernels of 12 and 3 us that overlap by 2 are a call of 13."""
     kernels = [(0.0, 12.0), (10.0, 13.0), (100.0, 112.0), (110.0, 114.0)]
 
-    assert spans(kernels, calls=2) == [13.0, 14.0]
+    assert spans(kernels, calls=2) == Spans([13.0, 14.0], kernels=2)
 
 
 def test_profile_prints_the_line_of_a_case(tmp_path: Path) -> None:
@@ -89,3 +92,80 @@ def test_profile_refuses_in_one_line(tmp_path: Path, make: object, pattern: str,
 
     assert isinstance(done.exception, QuantroofError)
     assert words in str(done.exception)
+
+
+def _ncu(folder: Path, *, complaint: str = "") -> None:
+    """A stand-in for Nsight Compute: answers every case with the launches that a real one counted."""
+    table = (DATA / "h200_ncu_gemv_14336x4096.csv").read_text().splitlines()
+    start = next(i for i, row in enumerate(table) if row.startswith('"ID"'))
+    (folder / "table.json").write_text(json.dumps(table[start:]))
+    script = folder / "ncu"
+    script.write_text(
+        f"""#!{sys.executable}
+import csv, io, json, sys
+if {complaint!r}:
+    sys.exit(print({complaint!r}))
+rows = list(csv.DictReader(json.load(open({str(folder / "table.json")!r}))))
+rows = [row for row in rows if row["Metric Name"] in sys.argv[sys.argv.index("--metrics") + 1].split(",")]
+first = sys.argv.index("quantroof.bench.crosscheck.single") + 1
+cases = (sys.argv.index("--index") - first) // 2
+out, place = csv.DictWriter(sys.stdout, rows[0].keys(), quoting=csv.QUOTE_ALL), 0
+out.writeheader()
+calls = list(dict.fromkeys(row["ID"] for row in rows))
+calls += calls[: 10 - len(calls)]
+for case in range(cases):
+    for number, call in enumerate([calls[0], *calls]):
+        name = {{}} if number else {{"Kernel Name": "at::cuda::<unnamed>::spin_kernel(long)"}}
+        for row in rows:
+            if row["ID"] == call:
+                out.writerow(row | name | {{"ID": place}})
+        place += 1
+"""
+    )
+    script.chmod(0o755)
+
+
+def test_all_cases_are_counted_in_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A marker kernel tells the cases apart: starting CUDA under the profiler takes longer than a case."""
+    _ncu(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    lines = [m for m in gpu_run().measurements if m.timing is not None][:3]
+    found = cross_check(lines, 0)
+
+    assert [a.case for a in found] == [line.case for line in lines]
+    assert all(a.witness == "counters" and a.kernels == 1 for a in found)
+    assert all(a.witness_ns == pytest.approx(30_700, rel=0.02) for a in found)
+
+
+def test_counters_that_are_refused_are_the_environments_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without permission: one line, exit code 3, and the timeline is still there to be asked."""
+    _ncu(tmp_path, complaint="==ERROR== ERR_NVGPUCTRPERM - The user does not have permission")
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(EnvironmentMissing) as caught:
+        cross_check([m for m in gpu_run().measurements if m.timing is not None][:1], 0)
+    assert "ERR_NVGPUCTRPERM" in str(caught.value.hint)
+
+
+def test_the_timeline_needs_no_counters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it says is the witness; a case it could not run is left out."""
+    answer = json.dumps({"cases": [{"spans_ns": [9.0, 10.0, 11.0], "kernels": 2}, None]})
+    monkeypatch.setattr(compare, "_run", lambda *_: f"noise\n{answer}\n")
+    lines = [m for m in gpu_run().measurements if m.timing is not None][:2]
+    (agreement,) = cross_check(lines, 0, timeline=True)
+
+    assert (agreement.witness, agreement.witness_ns, agreement.kernels) == ("timeline", 10.0, 2)
+    assert agreement.bytes_difference is None
+
+
+def test_an_unknown_unit_is_refused(tmp_path: Path) -> None:
+    """A factor of a thousand must not pass for agreement."""
+    text = (DATA / "h200_ncu_gemv_14336x4096.csv").read_text()
+    broken = (
+        text.replace('"us"', '"fortnight"').replace('"usecond"', '"fortnight"').replace('"ns"', '"fortnight"')
+    )
+
+    with pytest.raises(UsageError, match="fortnight"):
+        ncu.launches(broken)

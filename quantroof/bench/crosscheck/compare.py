@@ -6,14 +6,15 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from statistics import median
 
 from quantroof.bench.crosscheck import ncu
 from quantroof.errors import EnvironmentMissing, UsageError
 from quantroof.records.lines import Measurement
 
-_TIMEOUT_S = 600
+TIME_LIMIT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,50 +42,96 @@ class Agreement:
         return None if not self.dram_bytes else self.counted_bytes / self.dram_bytes - 1
 
 
-def cross_check(line: Measurement, device_index: int) -> Agreement:
-    """Run the counters on a measured case, and the timeline too where a call launches several kernels."""
-    if line.timing is None:
-        raise UsageError(f"{line.case} {line.kernel} was not timed: {line.reason}")
-    counted = _counters(line, device_index)
-    witness, time_ns = "counters", counted.time_ns
-    if counted.kernels > 1:
-        witness, time_ns = "timeline", _timeline(line, device_index)
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a witness says of one case: time in ns, DRAM traffic where it counts that, kernels a call."""
+
+    witness: str
+    time_ns: float
+    kernels: int
+    dram_bytes: float | None = None
+
+
+def cross_check(
+    lines: Sequence[Measurement], device_index: int, *, timeline: bool = False, limit_s: float = TIME_LIMIT_S
+) -> list[Agreement]:
+    """Run the counters on measured cases of one device, and the timeline for calls of several kernels.
+
+    With `timeline` alone: where there are no counters. A case that no witness could run is left out; its
+    reason stands on standard error. EnvironmentMissing where the witness itself is not here or refuses.
+    """
+    timed = [line for line in lines if line.timing is not None]
+    seen: list[Seen | None] = [None] * len(timed)
+    if not timeline:
+        seen = _counters(timed, device_index, limit_s)
+    again = [i for i, found in enumerate(seen) if timeline or (found is not None and found.kernels > 1)]
+    if again:
+        spans = _timeline([timed[i] for i in again], device_index, limit_s)
+        for i, found in zip(again, spans, strict=True):
+            counted = seen[i]
+            if found is not None:
+                seen[i] = replace(found, dram_bytes=counted.dram_bytes if counted else None)
+    pairs = zip(timed, seen, strict=True)
+    return [_agreement(line, found) for line, found in pairs if found is not None]
+
+
+def _agreement(line: Measurement, seen: Seen) -> Agreement:
+    assert line.timing is not None, "only timed lines are checked"
     return Agreement(
         case=line.case,
         kernel=line.kernel,
         ours_ns=median(line.timing.samples_ns),
-        witness_ns=time_ns,
-        witness=witness,
-        kernels=counted.kernels,
+        witness_ns=seen.time_ns,
+        witness=seen.witness,
+        kernels=seen.kernels,
         counted_bytes=line.bytes_moved,
-        dram_bytes=counted.dram_bytes,
+        dram_bytes=seen.dram_bytes,
     )
 
 
-def _counters(line: Measurement, device_index: int) -> ncu.Counted:
-    command = ncu.command(line.case, line.kernel, device_index)
+def _named(lines: Sequence[Measurement]) -> list[tuple[str, str]]:
+    return [(line.case, line.kernel) for line in lines]
+
+
+def _counters(lines: Sequence[Measurement], device_index: int, limit_s: float) -> list[Seen | None]:
+    command = ncu.command(_named(lines), device_index)
     if shutil.which(command[0]) is None:
-        hint = "the line to run where there is one stands above"
-        raise EnvironmentMissing("ncu is not on the PATH", hint=hint)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-    return ncu.per_call(ncu.launches(done.stdout + done.stderr), ncu.CALLS)
+        raise EnvironmentMissing("ncu is not on the PATH", hint="the timeline needs none: --timeline")
+    try:
+        found = ncu.by_case(ncu.launches(_run(command, "Nsight Compute", limit_s)))
+    except UsageError as error:  # it printed no table: no permission, or a version that knows no such GPU
+        raise EnvironmentMissing(error.what, hint=error.hint) from None
+    if len(found) != len(lines):
+        raise EnvironmentMissing(f"Nsight Compute saw {len(found)} of {len(lines)} cases")
+    return [_counted(line, launches) for line, launches in zip(lines, found, strict=True)]
 
 
-def _timeline(line: Measurement, device_index: int) -> float:
-    module = "quantroof.bench.crosscheck.single"
-    command = [
-        sys.executable,
-        "-m",
-        module,
-        line.case,
-        line.kernel,
-        "--index",
-        str(device_index),
-        "--timeline",
+def _counted(line: Measurement, launches: list[ncu.Launch]) -> Seen | None:
+    if not launches:
+        return None
+    try:
+        counted = ncu.per_call(launches, ncu.CALLS)
+    except UsageError as error:
+        print(f"{line.case} {line.kernel}: {error}", file=sys.stderr)
+        return None
+    return Seen("counters", counted.time_ns, counted.kernels, counted.dram_bytes)
+
+
+def _timeline(lines: Sequence[Measurement], device_index: int, limit_s: float) -> list[Seen | None]:
+    text = _run(ncu.single(_named(lines), device_index, "--timeline"), "the timeline", limit_s)
+    answer = next((row for row in reversed(text.splitlines()) if row.startswith('{"cases"')), None)
+    if answer is None:
+        raise EnvironmentMissing("the timeline failed", hint="; ".join(text.strip().splitlines()[-1:]))
+    return [
+        None if case is None else Seen("timeline", median(case["spans_ns"]), case["kernels"])
+        for case in json.loads(answer)["cases"]
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-    if done.returncode:
-        last = (done.stderr.strip() or "no message").splitlines()[-1]
-        raise EnvironmentMissing(f"the timeline failed: {last}")
-    spans_ns: list[float] = json.loads(done.stdout.splitlines()[-1])["spans_ns"]
-    return median(spans_ns)
+
+
+def _run(command: list[str], what: str, limit_s: float) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
+    except subprocess.TimeoutExpired:
+        raise EnvironmentMissing(f"{what} took longer than {limit_s:.0f} s") from None
+    sys.stderr.write(done.stderr)
+    return done.stdout + done.stderr

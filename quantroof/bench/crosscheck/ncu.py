@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -12,6 +12,7 @@ from quantroof.errors import UsageError
 
 TIME, READ, WRITE = "gpu__time_duration.sum", "dram__bytes_read.sum", "dram__bytes_write.sum"
 RANGE = "quantroof-profiled"
+MARKER = "spin_kernel"  # torch's only named kernel without arguments: it begins every case of a process
 CALLS = 10
 
 _SCALE = {
@@ -21,6 +22,8 @@ _SCALE = {
     "nsecond": 1.0,
     "ms": 1e6,
     "msecond": 1e6,
+    "s": 1e9,
+    "second": 1e9,
     "byte": 1.0,
     "Kbyte": 1e3,
     "Mbyte": 1e6,
@@ -51,8 +54,11 @@ class Counted:
     kernels: int
 
 
-def command(case: str, kernel: str, device_index: int, calls: int = CALLS) -> list[str]:
-    """The Nsight Compute line that profiles a case's calls only, with clocks and caches as they are."""
+def command(cases: Sequence[tuple[str, str]], device_index: int, calls: int = CALLS) -> list[str]:
+    """The Nsight Compute line that profiles the calls of (case, kernel)s, with clocks and caches as they are.
+
+    All in one process: starting CUDA under the profiler takes longer than a case does.
+    """
     return [
         "ncu",
         "--clock-control",
@@ -65,16 +71,15 @@ def command(case: str, kernel: str, device_index: int, calls: int = CALLS) -> li
         "--metrics",
         f"{TIME},{READ},{WRITE}",
         "--csv",
-        sys.executable,
-        "-m",
-        "quantroof.bench.crosscheck.single",
-        case,
-        kernel,
-        "--index",
-        str(device_index),
-        "--calls",
-        str(calls),
+        *single(cases, device_index, "--calls", str(calls)),
     ]
+
+
+def single(cases: Sequence[tuple[str, str]], device_index: int, *options: str) -> list[str]:
+    """The line that runs cases by themselves."""
+    named = [text for case in cases for text in case]
+    index = ("--index", str(device_index))
+    return [sys.executable, "-m", "quantroof.bench.crosscheck.single", *named, *index, *options]
 
 
 def launches(text: str) -> list[Launch]:
@@ -92,6 +97,17 @@ def launches(text: str) -> list[Launch]:
         for key, metrics in found.items()
         if TIME in metrics
     ]
+
+
+def by_case(found: list[Launch]) -> list[list[Launch]]:
+    """Launches of each case of a process, which a marker begins; a case that failed has none."""
+    cases: list[list[Launch]] = []
+    for launch in found:
+        if MARKER in launch.kernel:
+            cases.append([])
+        elif cases:
+            cases[-1].append(launch)
+    return cases
 
 
 def per_call(found: list[Launch], calls: int) -> Counted:
@@ -118,7 +134,9 @@ def _median_bytes(groups: Iterable[list[Launch]]) -> float | None:
 
 
 def _number(value: str, unit: str) -> float:
-    return float(value.replace(",", "")) * _SCALE.get(unit, 1.0)
+    if unit not in _SCALE:
+        raise UsageError(f"Nsight Compute printed '{value} {unit}', a unit that is not known here")
+    return float(value.replace(",", "")) * _SCALE[unit]
 
 
 def _complaint(text: str) -> str | None:

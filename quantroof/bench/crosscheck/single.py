@@ -1,20 +1,25 @@
-"""One case by itself, for profilers: cold calls in an NVTX range, or a timeline of its kernels as JSON.
+"""Cases by themselves, for profilers: cold calls in an NVTX range, or a timeline of their kernels as JSON.
 
-Run as `python -m quantroof.bench.crosscheck.single CASE KERNEL [--index N] [--calls N] [--timeline]`.
+Run as `python -m quantroof.bench.crosscheck.single CASE KERNEL [CASE KERNEL ...] [--index N] [--timeline]`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Iterator
 from itertools import cycle
 from typing import Any
 
 import torch
 
 from quantroof.bench.crosscheck.ncu import CALLS, RANGE
-from quantroof.bench.crosscheck.timeline import spans
+from quantroof.bench.crosscheck.timeline import Spans, spans
+from quantroof.bench.measure import first_line
 from quantroof.bench.memory import available_bytes
+from quantroof.bench.timing.cuda_graph import capture
+from quantroof.bench.timing.cuda_stream import own_stream, warm_up
 from quantroof.bench.timing.rotation import Arena, Copies
 from quantroof.errors import UsageError
 from quantroof.hwprofiles.detect import detect
@@ -27,53 +32,75 @@ _WARM_CALLS = 5
 
 
 def main() -> None:
-    """Prepare the case, warm it up, then run it where the profiler looks."""
+    """Prepare each case, warm it up, then run it where the profiler looks."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("case")
-    parser.add_argument("kernel")
+    parser.add_argument("cases", nargs="+", metavar="CASE KERNEL")
     parser.add_argument("--index", type=int, default=0)
     parser.add_argument("--calls", type=int, default=CALLS)
     parser.add_argument("--timeline", action="store_true", help="kernel spans from torch's profiler, as JSON")
     options = parser.parse_args()
     device = next(d for d in detect().gpus if d.index == options.index)
     torch.cuda.set_device(device.index)
-    prepared, copies = _prepare(device, options.case, options.kernel)
+    run = _timed if options.timeline else _ranged
+    pairs = zip(options.cases[::2], options.cases[1::2], strict=True)
+    answers = list(_each(device, pairs, run, options.calls))
+    if options.timeline:
+        print(json.dumps({"cases": answers}))
+
+
+def _each(device: Device, pairs: Any, run: Any, calls: int) -> Iterator[Any]:
+    """What `run` gives for each case; one that fails is named on standard error and gives None."""
+    target = torch.device("cuda", device.index)
+    arena = Arena(target, device.llc_bytes or 0, (available_bytes(device) or 1 << 33) // 2)
+    for case, kernel in pairs:
+        torch.cuda._sleep(1)  # type: ignore[no-untyped-call]  # noqa: SLF001 - loaded outside the range
+        try:
+            yield run(*_prepare(device, arena, case, kernel), calls)
+        except Exception as error:  # noqa: BLE001 - costs its case only
+            print(f"{case} {kernel}: {first_line(error)}", file=sys.stderr)
+            if run is _ranged:
+                _mark()
+            yield None
+
+
+def _prepare(device: Device, arena: Arena, case_id: str, kernel: str) -> tuple[Prepared, Copies]:
+    prepared = load().kernels[kernel].build(Problem(Case.parse(case_id), device))
+    if isinstance(prepared, Skip):
+        raise UsageError(prepared.reason)
+    return prepared, arena.copies(prepared.weights, cold=True)
+
+
+def _ranged(prepared: Prepared, copies: Copies, calls: int) -> None:
     sets = cycle(copies.sets)
     for _ in range(_WARM_CALLS):
         prepared.call(*next(sets))
     torch.cuda.synchronize()
-    if options.timeline:
-        print(json.dumps({"spans_ns": _timeline(prepared, sets, options.calls)}))
-        return
+    _mark()
     with torch.cuda.nvtx.range(RANGE):
-        for _ in range(options.calls):
+        for _ in range(calls):
             prepared.call(*next(sets))
         torch.cuda.synchronize()
 
 
-def _prepare(device: Device, case_id: str, kernel: str) -> tuple[Prepared, Copies]:
-    problem = Problem(Case.parse(case_id), device)
-    prepared = load().kernels[kernel].build(problem)
-    if isinstance(prepared, Skip):
-        raise UsageError(prepared.reason)
-    target = torch.device("cuda", device.index)
-    arena = Arena(target, device.llc_bytes or 0, (available_bytes(device) or 1 << 33) // 2)
-    return prepared, arena.copies(prepared.weights, cold=True)
+def _mark() -> None:
+    """The kernel that begins a case's launches in the profiler's table."""
+    with torch.cuda.nvtx.range(RANGE):
+        torch.cuda._sleep(1)  # type: ignore[no-untyped-call]  # noqa: SLF001 - torch's only spin kernel
+        torch.cuda.synchronize()
 
 
-def _timeline(prepared: Prepared, sets: Any, calls: int) -> list[float]:
+def _timed(prepared: Prepared, copies: Copies, calls: int) -> dict[str, Any]:
     """First start to last end of every call's kernels, in a captured graph as the bench replays it."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        for _ in range(calls):
-            prepared.call(*next(sets))
+    warm_up(prepared.call, copies, own_stream())
+    graph = capture(prepared.call, copies, calls, own_stream())
     graph.replay()
     torch.cuda.synchronize()
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
         graph.replay()
         torch.cuda.synchronize()
     kernels = [e for e in profile.events() if e.device_type.name == "CUDA"]
-    return spans([(e.time_range.start * 1e3, e.time_range.end * 1e3) for e in kernels], calls)
+    found: Spans = spans([(e.time_range.start * 1e3, e.time_range.end * 1e3) for e in kernels], calls)
+    return {"spans_ns": found.spans_ns, "kernels": found.kernels}
 
 
 if __name__ == "__main__":

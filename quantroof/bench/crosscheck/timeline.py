@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from quantroof.errors import UsageError
 
 
-def spans(kernels_ns: Sequence[tuple[float, float]], calls: int) -> list[float]:
-    """Nanoseconds from the first start to the last end of each call's kernels.
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Nanoseconds from the first start to the last end of each call, which launches `kernels` kernels."""
 
-    `kernels_ns` are (start, end) of every kernel; each call launches the same number of them, in order.
-    """
+    spans_ns: list[float]
+    kernels: int
+
+
+def spans(kernels_ns: Sequence[tuple[float, float]], calls: int) -> Spans:
+    """Group (start, end) of every kernel into calls: each launches the same number of them, in order."""
     ordered = sorted(kernels_ns)
     if not ordered or len(ordered) % calls:
         raise UsageError(f"{len(ordered)} kernels are no {calls} equal calls")
     size = len(ordered) // calls
     groups = [ordered[i : i + size] for i in range(0, len(ordered), size)]
-    return [max(end for _, end in group) - group[0][0] for group in groups]
+    return Spans([max(end for _, end in group) - group[0][0] for group in groups], size)

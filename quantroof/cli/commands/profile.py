@@ -27,8 +27,20 @@ if TYPE_CHECKING:
     "--limit", type=click.IntRange(1), default=20, show_default=True, help="At most this many cases."
 )
 @click.option("--print-only", is_flag=True, help="Print the Nsight Compute lines and run nothing.")
+@click.option("--timeline", is_flag=True, help="Kernel times from torch's profiler: needs no counters.")
+@click.option("--time-limit", type=click.FloatRange(1), default=600, show_default=True, help="Seconds.")
 @json_option
-def command(run: Path, *, pattern: str, kernel: str, limit: int, print_only: bool, as_json: bool) -> None:
+def command(
+    run: Path,
+    *,
+    pattern: str,
+    kernel: str,
+    limit: int,
+    print_only: bool,
+    timeline: bool,
+    time_limit: float,
+    as_json: bool,
+) -> None:
     """Run Nsight Compute on measured cases of RUN and put its time and DRAM bytes beside ours.
 
     The lines are printed on stderr first, so that they can be run by hand where counters need permission.
@@ -41,11 +53,16 @@ def command(run: Path, *, pattern: str, kernel: str, limit: int, print_only: boo
     chosen = _chosen(found, pattern, kernel)[:limit]
     indices = {device.id: device.index for device in found.info.devices}
     for line in chosen:
-        text = shlex.join(ncu.command(line.case, line.kernel, indices[line.device]))
+        text = shlex.join(ncu.command([(line.case, line.kernel)], indices[line.device]))
         click.echo(text, err=not print_only)
     if print_only:
         return
-    agreements = [cross_check(line, indices[line.device]) for line in chosen]
+    agreements: list[Agreement] = []
+    for device in dict.fromkeys(line.device for line in chosen):
+        mine = [line for line in chosen if line.device == device]
+        agreements += cross_check(mine, indices[device], timeline=timeline, limit_s=time_limit)
+    if not agreements:
+        raise EnvironmentMissing("no witness could run any of these cases", hint="each reason stands above")
     if as_json:
         echo_json("profile", {"cases": [asdict(a) for a in agreements]})
     else:
