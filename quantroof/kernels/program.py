@@ -1,6 +1,7 @@
 """A Program: device code with its compile-time constants, the one object that is launched and compiled ahead.
 
-What the tests disassemble is therefore what runs: same function, same constants, same argument types.
+What the tests disassemble is therefore what runs: same function, same constants, same argument types. In
+CUDA C++ it is the source with its options.
 """
 
 from __future__ import annotations
@@ -61,6 +62,17 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
+class CudaProgram:
+    """A kernel in CUDA C++: its file below quantroof/kernels, its name there, and the compiler's options."""
+
+    source: str
+    name: str
+    num_warps: int
+    weights_per_iteration: int | None = None
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class MachineCode:
     """What a kernel promises of its machine code, for `quantroof compile` and the golden table.
 
@@ -71,7 +83,7 @@ class MachineCode:
     """
 
     cases: tuple[str, ...]
-    program: Callable[[Case, Target], Program]
+    program: Callable[[Case, Target], Program | CudaProgram]
     expects: Mapping[str, str]
     budget: Mapping[tuple[str, str], float] = field(default_factory=dict)
     tuning: tuple[str, Callable[[Case, Target], list[Any]]] | None = None

@@ -10,7 +10,7 @@ import pytest
 
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
-from quantroof.kernels.program import Target
+from quantroof.kernels.program import Program, Target
 from quantroof.kernels.sass.ahead import compile_ahead
 from quantroof.kernels.sass.cubin import cuobjdump
 from quantroof.kernels.sass.listing import parse_listing
@@ -21,6 +21,7 @@ def _opcodes(case: str, kernel: str, arch: str, path: Path) -> list[str]:
     code = registry.load().kernels[kernel].machine_code
     assert code is not None
     program = code.program(Case.parse(case), Target.of(device_of(arch)))
+    assert isinstance(program, Program)
     assert program.constants["SPLIT"] != 1
     path.write_bytes(compile_ahead(program, arch)[0])
     text = subprocess.run([cuobjdump(), "-sass", path], capture_output=True, text=True, check=True).stdout

@@ -41,7 +41,8 @@ def command(
     if as_json:
         import msgspec
 
-        echo_json("machine-code", {"triton": version, "rows": msgspec.to_builtins(rows)})
+        compilers = {"triton": version, "nvrtc": _nvrtc_version()}
+        echo_json("machine-code", {**compilers, "rows": msgspec.to_builtins(rows)})
     else:
         _print(rows, version)
     ctx.exit(ExitCode.FINDING if any(row.verdict for row in rows) else ExitCode.OK)
@@ -54,6 +55,16 @@ def _triton_version() -> str:
         raise EnvironmentMissing("triton is not installed", hint="pip install 'quantroof[gpu]'") from error
     version: str = triton.__version__
     return version
+
+
+def _nvrtc_version() -> str | None:
+    """What compiles CUDA C++; None where it is not installed, and its kernels are skipped."""
+    from quantroof.kernels.sass.nvrtc import nvrtc_version
+
+    try:
+        return nvrtc_version()
+    except EnvironmentMissing:
+        return None
 
 
 def _print(rows: list[Row], version: str) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from quantroof.errors import unknown_name
-from quantroof.kernels.program import Program
+from quantroof.kernels.program import CudaProgram, Program
 from quantroof.kernels.sass.cubin import CodeReport, read_cubin
+from quantroof.kernels.sass.native import read_source
+from quantroof.kernels.sass.nvrtc import compile_cuda
 
 # Triton takes the number and adds the `a` of architecture-specific features (wgmma, tcgen05) by itself.
 ARCHITECTURES: dict[str, int] = {
@@ -26,8 +28,15 @@ def capability_of(arch: str) -> int:
     return ARCHITECTURES[arch]
 
 
-def compile_ahead(program: Program, arch: str) -> tuple[bytes, int]:
+def compile_ahead(program: Program | CudaProgram, arch: str) -> tuple[bytes, int]:
     """Compile for an architecture; returns (cubin, bytes of shared memory requested at launch)."""
+    if isinstance(program, CudaProgram):
+        source = read_source(program.source)
+        return compile_cuda(source, arch, name=program.source, options=program.options), 0
+    return _compile_triton(program, arch)
+
+
+def _compile_triton(program: Program, arch: str) -> tuple[bytes, int]:
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -67,8 +76,12 @@ def _attributes(
     return found
 
 
-def read_ahead(program: Program, arch: str) -> tuple[CodeReport, int]:
-    """Compile for an architecture and report on the machine code, with the shared memory of a launch."""
+def read_ahead(program: Program | CudaProgram, arch: str) -> tuple[CodeReport, int]:
+    """Compile for an architecture and report on the machine code, with the shared memory of a launch.
+
+    Triton requests all of it at launch; CUDA C++ declares its own.
+    """
     cubin, shared_bytes = compile_ahead(program, arch)
     (report,) = read_cubin(cubin)
-    return report, shared_bytes
+    declared = report.static_shared_bytes if isinstance(program, CudaProgram) else 0
+    return report, shared_bytes + declared

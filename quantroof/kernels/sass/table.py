@@ -10,10 +10,11 @@ from typing import Literal
 
 import msgspec
 
+from quantroof.errors import EnvironmentMissing
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
-from quantroof.kernels.program import MachineCode, Program, Target
+from quantroof.kernels.program import CudaProgram, MachineCode, Program, Target
 from quantroof.kernels.registry import Kernel
 from quantroof.kernels.sass.ahead import ARCHITECTURES, capability_of, read_ahead
 
@@ -89,6 +90,8 @@ def _row(job: _Job) -> Row:
     program = code.program(case, Target.of(device))
     try:
         return _compiled(job, program, code)
+    except EnvironmentMissing as missing:
+        return Row(kernel=job.kernel, case=job.case, arch=job.arch, status="skipped", reason=str(missing))
     except Exception as error:  # noqa: BLE001 - a compiler may raise anything; it costs this row only
         cause: BaseException = error
         while cause.__cause__ is not None:
@@ -104,7 +107,7 @@ def _row(job: _Job) -> Row:
         )
 
 
-def _compiled(job: _Job, program: Program, code: MachineCode) -> Row:
+def _compiled(job: _Job, program: Program | CudaProgram, code: MachineCode) -> Row:
     report, shared_bytes = read_ahead(program, job.arch)
     per_weight = None
     if program.weights_per_iteration:
