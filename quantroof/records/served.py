@@ -96,8 +96,10 @@ class ServedLoad(Line, frozen=True, kw_only=True, tag="served-load"):
 
     @property
     def output_tokens_per_s(self) -> float | None:
-        """Generated tokens a second of all requests together."""
-        return self.output_tokens / self.duration_ns * 1e9 if self.duration_ns else None
+        """Generated tokens a second of all requests together; None where none completed."""
+        if not self.completed or not self.duration_ns:
+            return None
+        return self.output_tokens / self.duration_ns * 1e9
 
     @property
     def mean_prompt_tokens(self) -> float | None:
@@ -139,11 +141,16 @@ def spread(values: Iterable[float | None]) -> Spread | None:
     if not known:
         return None
     median, p90, p99 = (float(p) for p in np.percentile(known, (50, 90, 99)))
+    return kept(len(known), median, p90, p99)
+
+
+def kept(count: int, median_ns: float, p90_ns: float | None, p99_ns: float | None) -> Spread:
+    """A spread without the percentiles that so few requests cannot know."""
     return Spread(
-        count=len(known),
-        median_ns=median,
-        p90_ns=p90 if len(known) >= _P90_NEEDS else None,
-        p99_ns=p99 if len(known) >= _P99_NEEDS else None,
+        count=count,
+        median_ns=median_ns,
+        p90_ns=p90_ns if count >= _P90_NEEDS else None,
+        p99_ns=p99_ns if count >= _P99_NEEDS else None,
     )
 
 

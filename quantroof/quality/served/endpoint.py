@@ -76,7 +76,9 @@ def _ask(endpoint: Endpoint, extra: dict[str, Any]) -> None:
         with urlopen(request, timeout=_PATIENCE_S) as answer:  # noqa: S310
             body = answer.read(_MOST_BYTES)
     except HTTPError as error:
-        raise _refused(endpoint, error.code, error.read(_MOST_BYTES)) from None
+        with error:
+            refusal = _refused(endpoint, error.code, error.read(_MOST_BYTES))
+        raise refusal from None
     except (URLError, OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         hint = "is the server up, and the port right?"

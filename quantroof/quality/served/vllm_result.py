@@ -13,7 +13,15 @@ import msgspec
 
 from quantroof.errors import UsageError
 from quantroof.quality.served.errors_seen import distinct
-from quantroof.records.served import Served, ServedHeader, ServedLoad, ServedRequest, ServedSummary, Spread
+from quantroof.records.served import (
+    Served,
+    ServedHeader,
+    ServedLoad,
+    ServedRequest,
+    ServedSummary,
+    Spread,
+    kept,
+)
 
 _MS = 1e6
 _S = 1e9
@@ -106,7 +114,7 @@ def _summary(result: _Result) -> ServedSummary:
         if not median or not result.completed:  # 0 is what the tool writes where no answer was streamed
             return None
         p90_ns, p99_ns = (None if p is None else p * _MS for p in (p90, p99))
-        return Spread(count=result.completed, median_ns=median * _MS, p90_ns=p90_ns, p99_ns=p99_ns)
+        return kept(result.completed, median * _MS, p90_ns, p99_ns)
 
     return ServedSummary(
         first_token=of(result.median_ttft_ms, result.p90_ttft_ms, result.p99_ttft_ms),
