@@ -119,13 +119,28 @@ def test_a_node_is_held_against_its_own_past(tmp_path: Path) -> None:
     assert "against its own past, measured again" in slow["reason"]
 
 
-def test_a_node_slow_alike_shows_beside_a_reference(tmp_path: Path) -> None:
-    """Siblings that are all 10 % slow agree with each other; runs of another node do not."""
-    _, sound = burn_in(tmp_path / "sound")
-    for run in sound["runs"]:
+def elsewhere(found: dict[str, Any]) -> None:
+    """Make the runs of a burn-in those of another node."""
+    for run in found["runs"]:
         file = Path(run) / FILE_NAME
         name = json.loads(file.read_text().splitlines()[0])["host"]["name"]
         file.write_text(file.read_text().replace(f'"name":"{name}"', '"name":"node-elsewhere"', 1))
+
+
+def test_other_nodes_in_the_folder_are_no_siblings(tmp_path: Path) -> None:
+    """A folder that nodes share: two GPUs stay too few, whoever measured there before."""
+    _, other = burn_in(tmp_path)
+    elsewhere(other)
+    code, found = burn_in(tmp_path, "sim:h100-sxm5-80gb*2")
+
+    assert code == 4
+    assert "fewer than 4 GPUs alike" in found["reason"]
+
+
+def test_a_node_slow_alike_shows_beside_a_reference(tmp_path: Path) -> None:
+    """Siblings that are all 10 % slow agree with each other; runs of another node do not."""
+    _, sound = burn_in(tmp_path / "sound")
+    elsewhere(sound)
     faults = "".join(f"+compute@{n}" for n in range(8))
     alone, _ = burn_in(tmp_path / "alone", NODE + faults)
     code, found = burn_in(tmp_path / "beside", NODE + faults, "--reference", str(tmp_path / "sound"))
