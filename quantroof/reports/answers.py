@@ -30,6 +30,11 @@ class Answers:
         """True where any run is simulated."""
         return any(run.info.simulated for run in self.runs)
 
+    @property
+    def timed(self) -> list[tuple[Subject, list[LayerChoice]]]:
+        """Every device with the choice of its layers."""
+        return list(zip(self.subjects, self.choices, strict=True))
+
 
 def answers(runs: Sequence[Run], baseline: Run | None = None) -> Answers:
     """Judge the runs. With a baseline, the first run is compared with it."""

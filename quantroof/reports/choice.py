@@ -72,18 +72,26 @@ def can_win(scheme: str) -> bool:
 
 def overall(choices: list[LayerChoice]) -> list[tuple[int, dict[str, float]]]:
     """Per M, the sum over all layers of the best time (ns) of every scheme that has them all."""
+    return [
+        (m, {name: sum(_median(point) for point in points) for name, points in best.items()})
+        for m, best in whole_batches(choices)
+    ]
+
+
+def whole_batches(choices: list[LayerChoice]) -> list[tuple[int, dict[str, list[Point]]]]:
+    """Per M that every layer has, the best point of each layer for every scheme that has them all."""
     by_batch: dict[int, list[Batch]] = {}
     for choice in choices:
         for batch in choice.batches:
             by_batch.setdefault(batch.m, []).append(batch)
-    totals = []
+    whole = []
     for m, batches in sorted(by_batch.items()):
         if len(batches) < len(choices):
             continue
         names = set.intersection(*(set(batch.best) for batch in batches))
         if names:
-            totals.append((m, {name: sum(_median(batch.best[name]) for batch in batches) for name in names}))
-    return totals
+            whole.append((m, {name: [batch.best[name] for batch in batches] for name in sorted(names)}))
+    return whole
 
 
 def crossover(leaders: list[tuple[int, tuple[str, ...]]]) -> str:

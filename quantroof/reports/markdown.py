@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from quantroof.records.quality import QualityStudy
 from quantroof.reports import header, units
+from quantroof.reports.accuracy_section import StudyTable, study_tables
 from quantroof.reports.answers import Answers
 from quantroof.reports.choice import LayerChoice
 from quantroof.reports.comparison import RunComparison
@@ -13,8 +15,8 @@ from quantroof.reports.unmeasured import unmeasured
 _ROWS = 20
 
 
-def markdown(given: Answers) -> str:
-    """Cards, changes, a format table of the largest layer of every device, and what was not measured."""
+def markdown(given: Answers, studies: Sequence[QualityStudy] = ()) -> str:
+    """Cards, changes, a format table of every device's largest layer, losses, and what was not measured."""
     parts = [f"# quantroof: {text(', '.join(run.info.run_id for run in given.runs))}"]
     if given.simulated:
         parts.append(
@@ -33,6 +35,7 @@ def markdown(given: Answers) -> str:
     for subject, choices in zip(given.subjects, given.choices, strict=True):
         if choices:
             parts.append(_formats(subject.label, choices[0]))
+    parts += [_losses(table) for table in study_tables(studies)]
     parts.append(_unmeasured(given))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -90,6 +93,16 @@ def _formats(label: str, choice: LayerChoice) -> str:
     title = f"### {text(label)}, N {choice.n}, K {choice.k}: {text(choice.sentence())}"
     note = "Bold is the winner, = ties with it. -static formats receive quantised activations and cannot win."
     return f"{title}\n\n{_table([text(cell) for cell in head], rows)}\n\n{note}"
+
+
+def _losses(table: StudyTable) -> str:
+    rows = [
+        [text(cell) for cell in (method, *(c.words if c else units.NONE for c in cells), scheme)]
+        for method, scheme, cells in table.rows
+    ]
+    head = [text(cell) for cell in ("method", *table.variants, "speed of")]
+    title = f"## What {text(table.study.header.model)} loses, nats a token over unquantized"
+    return f"{title}\n\n{_table(head, rows)}"
 
 
 def _unmeasured(given: Answers) -> str:

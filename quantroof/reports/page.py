@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from quantroof.advisor.advice import Advice
-from quantroof.reports import advice as advice_words
 from quantroof.records.quality import QualityStudy
+from quantroof.reports import advice as advice_words
 from quantroof.reports import claims_section, header, methods, units
 from quantroof.reports import studies as studies_words
 from quantroof.reports.accuracy_section import accuracy_data, study_tables, tradeoff_figure

@@ -1,14 +1,17 @@
-"""Claims about accuracy, judged from the formats, the lab and a study's file."""
+"""Claims about formats and accuracy: judged from arithmetic, the lab's table and a study."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 
-from quantroof.records.quality import QualityHeader, QualityResult, TextUsed, append, start_file
+import pytest
 
-Run = Callable[..., tuple[int, str, str]]
+from quantroof.errors import UsageError
+from quantroof.hwprofiles.claims.model import Claim, Judgement, judge_all, read_claims
+from quantroof.quality import claims
+from quantroof.records.quality import QualityHeader, QualityResult, QualityStudy, TextUsed
+
+LESSON = Path(claims.__file__).with_name("lesson.toml")
 HEADER = QualityHeader(
     purpose="study",
     started_at="2026-11-21T00:00:00+00:00",
@@ -23,50 +26,102 @@ HEADER = QualityHeader(
 )
 
 
-def _study(file: Path, losses: dict[str, float]) -> Path:
-    """A study in which every window of a method has the same loss over windows of different difficulty."""
-    start_file(file, HEADER)
-    for name, extra in losses.items():
-        windows = tuple(3 + i / 10 + extra for i in range(10))
-        append(
-            file,
-            QualityResult(variant="outliers", method=name, weights="0", status="ok", window_losses=windows),
+def study(losses: dict[tuple[str, str], float], seconds: dict[str, float] | None = None) -> QualityStudy:
+    """A study in which every window of a method loses the same, over windows of different difficulty."""
+    results = [
+        QualityResult(
+            variant=variant,
+            method=name,
+            weights="0",
+            status="ok",
+            window_losses=tuple(3 + i / 10 + extra + i * 1e-5 for i in range(10)),
+            quantize_s=(seconds or {}).get(name),
         )
-    return file
+        for (variant, name), extra in losses.items()
+    ]
+    return QualityStudy(HEADER, results)
 
 
-def _outcomes(text: str) -> dict[str, str]:
-    return {j["claim"]["id"]: j["outcome"] for j in json.loads(text)["judgements"]}
+def judged(found: QualityStudy | None) -> dict[str, Judgement]:
+    """The lesson of this room, by id."""
+    return {j.claim.id: j for j in judge_all(read_claims(LESSON), claims.evaluators(found))}
 
 
-def test_bits_and_errors_are_judged_without_a_study(run_command: Run) -> None:
-    """NF4 takes 4.5 bits and does not minimise the error; what needs a model is left open."""
-    code, text, _ = run_command("claims", "--json")
+def test_bits_and_errors_are_judged_without_a_study() -> None:
+    """NF4 takes 4.5 bits, has unequal bins and not the least error; what needs a model says so and how."""
+    found = judged(None)
 
-    found = _outcomes(text)
-    assert code == 1
-    assert found["nf4-half-a-byte"] == found["nf4-optimal"] == found["fp8-below-int8"] == "wrong"
-    assert found["group-overhead-small"] == "holds"
-    assert found["threshold-direction"] == "cannot tell here"
+    for wrong in ("nf4-half-a-byte", "nf4-optimal", "nf4-below-int4", "fp8-below-int8", "nf4-equal-mass"):
+        assert found[wrong].outcome == "wrong"
+    for right in ("group-overhead-small", "nf4-over-int4-heavy", "fp8-stabler", "e5m2-57344"):
+        assert found[right].outcome == "holds"
+    assert "0.017 to 0.092" in found["nf4-equal-mass"].evidence[0]
+    left = found["threshold-direction"]
+    assert left.outcome == "cannot tell here"
+    assert left.evidence == ("needs the model: a study of it, --study FILE",)
+    assert left.command is not None
+    assert "--methods llm-int8-60,llm-int8-6 --variants outliers" in left.command
 
 
-def test_losses_are_judged_from_a_study(tmp_path: Path, run_command: Run) -> None:
+def test_losses_are_judged_from_a_study() -> None:
     """A higher threshold that loses more makes the claim wrong; equal losses decide nothing."""
-    losses = {"llm-int8-6": 0.0, "llm-int8-60": 0.1, "fp8": 0.05, "w8a8-token": 0.05}
+    found = judged(
+        study(
+            {
+                ("outliers", "llm-int8-6"): 0.0,
+                ("outliers", "llm-int8-60"): 0.1,
+                ("outliers", "fp8"): 0.05,
+                ("outliers", "w8a8-token"): 0.05,
+            }
+        )
+    )
 
-    _, text, _ = run_command("claims", "--study", _study(tmp_path / "s.jsonl", losses), "--json")
+    assert found["threshold-direction"].outcome == "wrong"
+    assert found["fp8-below-int8-outliers"].outcome == "cannot tell here"
+    assert "undecided" in found["fp8-below-int8-outliers"].evidence[0]
+    assert found["smoothquant-works"].outcome == "cannot tell here"
+    assert "not in the study" in found["smoothquant-works"].evidence[0]
 
-    found = _outcomes(text)
-    assert found["threshold-direction"] == "wrong"
-    assert found["fp8-below-int8-outliers"] == "cannot tell here"
-    assert found["smoothquant-works"] == "cannot tell here"
+
+def test_outliers_cost_where_both_variants_were_measured() -> None:
+    """INT8 that loses ten times as much with outliers is told apart; FP8 that stays is left open."""
+    losses = {(variant, "none"): 0.0 for variant in ("base", "outliers")}
+    losses |= {("base", "w8a8-tensor"): 0.01, ("outliers", "w8a8-tensor"): 0.1}
+    losses |= {("base", "fp8"): 0.001, ("outliers", "fp8"): 0.001}
+
+    found = judged(study(losses))
+
+    assert found["outliers-break-int8"].outcome == "holds"
+    assert found["fp8-outliers-cost"].outcome == "cannot tell here"
+    assert judged(study({k: v for k, v in losses.items() if k[1] != "none"}))[
+        "outliers-break-int8"
+    ].evidence == ("the study has no unquantized model to compare with",)
 
 
-def test_a_file_that_is_no_study_is_refused(tmp_path: Path, run_command: Run) -> None:
-    """One line with the path, exit code 2."""
-    (tmp_path / "run.jsonl").write_text('{"kind": "run"}\n')
+def test_time_to_quantize_is_judged_from_a_study() -> None:
+    """AWQ seven times slower than GPTQ is not ten times quicker."""
+    found = judged(study({("base", "gptq"): 0.0, ("base", "awq"): 0.0}, {"gptq": 11.0, "awq": 75.9}))
 
-    code, _, error = run_command("claims", "--study", tmp_path / "run.jsonl")
+    assert found["awq-quicker"].outcome == "wrong"
+    assert "awq 75.9 s, gptq 11.0 s" in found["awq-quicker"].evidence[0]
 
-    assert code == 2
-    assert "run.jsonl" in error
+
+def test_shipped_table_is_what_the_lab_measures() -> None:
+    """Every figure of format_errors.toml within 0.05 dB, for the lab has a seed; none is missing."""
+    pytest.importorskip("torch")
+    from quantroof.quality.lab.data import synthetic
+    from quantroof.quality.lab.errors import format_errors
+
+    table = claims.lab_errors()
+    for name in ("gaussian", "student-t5", "outlier-channels"):
+        found = format_errors([synthetic(name)])
+        assert table[name] == pytest.approx({e.format: e.sqnr_db for e in found}, abs=0.05)
+        usual = {e.format: e.usual_sqnr_db for e in found if e.usual_sqnr_db}
+        assert table.get(f"{name}-usual", {}) == pytest.approx(usual, abs=0.05)
+
+
+def test_a_format_that_the_lab_does_not_know_is_refused() -> None:
+    """In one line that names it."""
+    claim = Claim(id="c", text="t", kind="smaller-error", element="nf3", over="int4.g64", other="gaussian")
+    with pytest.raises(UsageError, match="unknown format of the lab 'nf3'"):
+        judge_all([claim], claims.evaluators(None))

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 )
 @click.option("--plotlyjs", type=click.Choice(["inside", "beside"]), default="inside",
               help="Beside writes plotly.js as its own file, for folders of many reports.")  # fmt: skip
+@click.option("--study", "study_paths", multiple=True, type=click.Path(path_type=Path),
+              help="Losses beside the speeds: a file of `quality study --out`. Repeatable.")  # fmt: skip
 @click.option("--model", help="What the serving section is about; default a usual one for the device.")
 @click.option("--png", is_flag=True, help="Also write a picture of the page beside it (needs chromium).")
 def command(
@@ -40,6 +42,7 @@ def command(
     form: str,
     reader: Reader,
     plotlyjs: str,
+    study_paths: tuple[Path, ...],
     model: str | None,
     png: bool,
 ) -> None:
@@ -48,16 +51,21 @@ def command(
     from quantroof.reports.answers import answers
     from quantroof.reports.files import write_to
     from quantroof.reports.markdown import markdown
+    from quantroof.reports.page import html
+    from quantroof.reports.studies import read_studies
 
+    studies = read_studies(study_paths)
     given = answers([read_run(run) for run in runs], read_run(baseline) if baseline else None)
     target = out or given.runs[0].path.parent / f"report.{form}"
     if target.is_dir():
         raise UsageError("is a directory", where=str(target), hint="name the file to write")
     if form == "md":
-        write_to(target, lambda file: file.write_text(markdown(given), encoding="utf-8"))
+        write_to(target, lambda file: file.write_text(markdown(given, studies), encoding="utf-8"))
         click.echo(str(target))
         return
-    _write_page(given, target, reader, beside=plotlyjs == "beside", model=model)
+    beside = plotlyjs == "beside"
+    page = html(given, reader=reader, beside=beside, advice=_advice(given, model), studies=studies)
+    _write_page(page, target, beside=beside)
     click.echo(str(target))
     if png:
         from quantroof.reports.picture import picture
@@ -65,12 +73,10 @@ def command(
         click.echo(str(picture(target)))
 
 
-def _write_page(given: Answers, target: Path, reader: Reader, *, beside: bool, model: str | None) -> None:
+def _write_page(page: str, target: Path, *, beside: bool) -> None:
     from quantroof.reports.bundle import plotly_bundle
     from quantroof.reports.files import write_to
-    from quantroof.reports.page import html
 
-    page = html(given, reader=reader, beside=beside, advice=_advice(given, model))
     write_to(target, lambda file: file.write_text(page, encoding="utf-8"))
     if beside:
         bundle = plotly_bundle()

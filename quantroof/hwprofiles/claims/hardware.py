@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TypeVar
 
-from quantroof.errors import UsageError
 from quantroof.hwprofiles import catalog, native
-from quantroof.hwprofiles.claims.model import Claim, Evaluator, Judgement, Outcome
+from quantroof.hwprofiles.claims.model import Claim, Evaluator, Judgement, judged, near, need, undecided
 from quantroof.hwprofiles.compute import capabilities
 from quantroof.hwprofiles.types import HardwareProfile, Peak, Unit
 
-T = TypeVar("T")
 # Rates in operations a second by profile and element, from a run on such a device.
 Measured = Mapping[str, Mapping[str, float]]
 
@@ -38,7 +35,7 @@ def evaluators(measured: Measured | None = None) -> dict[str, Evaluator]:
 
 def _support(measured: Measured, claim: Claim) -> Judgement:
     """A format is supported where a unit multiplies it natively: three witnesses, who must agree."""
-    profile, element = _profile(claim), _need(claim, "element", claim.element)
+    profile, element = _profile(claim), need(claim, "element", claim.element)
     witnesses = [_by_catalog(profile, element, claim.unit)]
     if claim.unit == "matrix":
         witnesses.append(_by_machine_code(profile, element))
@@ -46,8 +43,8 @@ def _support(measured: Measured, claim: Claim) -> Judgement:
     answers = {answer for answer, _ in witnesses if answer is not None}
     evidence = tuple(text for _, text in witnesses if text)
     if len(answers) != 1:
-        return Judgement(claim=claim, outcome="cannot tell here", evidence=evidence)
-    return _judged(claim, answers == {claim.states}, *evidence)
+        return undecided(claim, *evidence)
+    return judged(claim, answers == {claim.states}, *evidence)
 
 
 def _by_catalog(profile: HardwareProfile, element: str, unit: Unit) -> tuple[bool | None, str]:
@@ -86,7 +83,7 @@ def _by_rate(rates: Mapping[str, float], element: str) -> tuple[bool | None, str
 
 
 def _only_on(claim: Claim) -> Judgement:
-    element = _need(claim, "element", claim.element)
+    element = need(claim, "element", claim.element)
     others = [
         p
         for p in catalog.profiles().values()
@@ -94,75 +91,65 @@ def _only_on(claim: Claim) -> Judgement:
     ]
     if not others:
         text = f"no profile outside {', '.join(claim.architectures)} rates {element}"
-        return _judged(claim, True, text)
+        return judged(claim, True, text)
     shown = {p.architecture: p for p in reversed(others)}
     witnesses = (f"catalog {p.id} ({a}): {_peak_text(_first(p, element))}" for a, p in shown.items())
-    return _judged(claim, False, f"{len(others)} other profiles rate {element}", *witnesses)
+    return judged(claim, False, f"{len(others)} other profiles rate {element}", *witnesses)
 
 
 def _everywhere(claim: Claim) -> Judgement:
-    element = _need(claim, "element", claim.element)
+    element = need(claim, "element", claim.element)
     known = [p for p in catalog.profiles().values() if p.rate_class != "unknown"]
     rated = [p for p in known if any(k.unit == "matrix" for k in p.peaks)]
     lacking = [p.id for p in rated if not _has(p, element)]
     if lacking:
         text = f"{len(lacking)} of {len(rated)} rated profiles have no {element} rate: {', '.join(lacking)}"
-        return _judged(claim, False, text)
-    return _judged(claim, True, f"all {len(rated)} rated profiles have it")
+        return judged(claim, False, text)
+    return judged(claim, True, f"all {len(rated)} rated profiles have it")
 
 
 def _largest_memory(claim: Claim) -> Judgement:
     largest = max(catalog.profiles().values(), key=lambda p: p.memory_gb)
-    value = _need(claim, "value", claim.value)
+    value = need(claim, "value", claim.value)
     text = f"catalog {largest.id}: {largest.memory_gb:g} GB ({largest.sources['memory_gb']})"
-    return _judged(claim, largest.memory_gb <= value * (1 + claim.tolerance), text)
+    return judged(claim, largest.memory_gb <= value * (1 + claim.tolerance), text)
 
 
 def _bandwidth(claim: Claim) -> Judgement:
     profile = _profile(claim)
     figure = profile.bandwidth_gbps
     text = f"catalog {profile.id}: {figure.value:g} GB/s ({figure.source}, {figure.basis})"
-    return _near(claim, figure.value, text)
+    return near(claim, figure.value, text)
 
 
 def _bandwidth_ratio(claim: Claim) -> Judgement:
-    one, two = _profile(claim), catalog.profile(_need(claim, "other", claim.other))
+    one, two = _profile(claim), catalog.profile(need(claim, "other", claim.other))
     ratio = one.bandwidth_gbps.value / two.bandwidth_gbps.value
     text = f"{one.bandwidth_gbps.value:g} / {two.bandwidth_gbps.value:g} GB/s = {ratio:.3f}"
-    return _near(claim, ratio, f"catalog {one.id} and {two.id}: {text}")
+    return near(claim, ratio, f"catalog {one.id} and {two.id}: {text}")
 
 
 def _peak(claim: Claim) -> Judgement:
-    profile, element = _profile(claim), _need(claim, "element", claim.element)
+    profile, element = _profile(claim), need(claim, "element", claim.element)
     found = profile.peak(element, claim.accumulator)
     rate = None if found is None else found.sparse_tflops if claim.sparse else found.tflops
     if found is None or rate is None:
         text = f"catalog {profile.id}: no {'sparse' if claim.sparse else 'dense'} rate for {element}"
-        return Judgement(claim=claim, outcome="cannot tell here", evidence=(text,))
-    return _near(claim, rate, f"catalog {profile.id}: {_peak_text(found, sparse=claim.sparse)}")
+        return undecided(claim, text)
+    return near(claim, rate, f"catalog {profile.id}: {_peak_text(found, sparse=claim.sparse)}")
 
 
 def _peak_ratio(claim: Claim) -> Judgement:
     one = _profile(claim)
     two = catalog.profile(claim.other) if claim.other else one
-    element, over = _need(claim, "element", claim.element), _need(claim, "over", claim.over)
+    element, over = need(claim, "element", claim.element), need(claim, "over", claim.over)
     above, below = one.peak(element), two.peak(over)
     if above is None or below is None:
         missing = f"{one.id} {element}" if above is None else f"{two.id} {over}"
-        return Judgement(claim=claim, outcome="cannot tell here", evidence=(f"no rate for {missing}",))
+        return undecided(claim, f"no rate for {missing}")
     text = f"catalog {one.id} {element} {above.tflops:g} / {two.id} {over} {below.tflops:g}"
     ratio = above.tflops / below.tflops
-    return _near(claim, ratio, f"{text} = {ratio:.3f} ({above.source}; {below.source})")
-
-
-def _near(claim: Claim, value: float, text: str) -> Judgement:
-    wanted = _need(claim, "value", claim.value)
-    return _judged(claim, abs(wanted / value - 1) <= claim.tolerance, text)
-
-
-def _judged(claim: Claim, holds: bool, *evidence: str) -> Judgement:
-    outcome: Outcome = "holds" if holds else "wrong"
-    return Judgement(claim=claim, outcome=outcome, evidence=evidence)
+    return near(claim, ratio, f"{text} = {ratio:.3f} ({above.source}; {below.source})")
 
 
 def _has(profile: HardwareProfile, element: str) -> bool:
@@ -182,10 +169,4 @@ def _peak_text(peak: Peak, *, sparse: bool = False) -> str:
 
 
 def _profile(claim: Claim) -> HardwareProfile:
-    return catalog.profile(_need(claim, "profile", claim.profile))
-
-
-def _need(claim: Claim, key: str, value: T | None) -> T:
-    if value is None:
-        raise UsageError(f"a claim of kind '{claim.kind}' needs '{key}'", where=claim.id)
-    return value
+    return catalog.profile(need(claim, "profile", claim.profile))

@@ -32,6 +32,14 @@ function formatCell(row, baseline) {
   return element("td", { class: role }, inner);
 }
 
+// What stands beside the speeds, a row each: losses of a studied model, format error, worst kernel error.
+function errorRows(subject, schemes) {
+  const costs = (own) => own.map(([method, words]) => element("div", {}, method, method ? element("br") : "", words));
+  return data.accuracy[subject].errors.map(({ name, of, cells }) => element("tr", { class: "errors" },
+    element("th", { scope: "row" }, name, element("small", {}, of)), cell(""),
+    ...schemes.map((scheme) => element("td", {}, ...(costs(cells[data.schemes[scheme].name] ?? [["", NONE]]))))));
+}
+
 const hoverTitle = (row) => `${kernelName(row)}: ${timeText(column("median", row))}, ${shareText(roofShare(row))} of its roof, error ${errorText(column("error", row))}`;
 
 function drawFormats() {
@@ -49,7 +57,7 @@ function drawFormats() {
   });
   const own = data.subjects[subject].layers.find(({ n, k }) => `${n}x${k}` === layer);
   byId("crossover").textContent = own ? `N ${own.n} × K ${own.k} on ${data.subjects[subject].label}: ${own.sentence}.` : "";
-  byId("formats-table").replaceChildren(element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)));
+  byId("formats-table").replaceChildren(element("table", {}, element("thead", {}, head), element("tbody", {}, ...errorRows(subject, schemes), ...rows)));
   byId("format-views").replaceChildren(
     choice("show", Object.entries(CELLS).map(([key, [text]]) => [key, text]), state.cell, (value) => setState({ cell: value })),
     element("div", { class: "group" }, layerSelect(), data.subjects.length > 1 ? deviceSelect() : null),

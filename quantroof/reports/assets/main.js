@@ -26,6 +26,7 @@ function drawTables() {
 function drawPanels() {
   drawBandwidth();
   drawState();
+  drawTradeoff();
   drawAdvice();
 }
 
@@ -48,6 +49,7 @@ function listen() {
   onState(CHART_KEYS, () => { drawControls(); drawCharts(); });
   onState(["layer", "dev", "cell"], drawFormats);
   onState(["dev"], drawPanels);
+  onState(["cost", "batch"], drawTradeoff);
   onState(["v"], drawChanges);
   onState(["q", "sort"], drawPoints);
   onState(["rec"], drawRecord);

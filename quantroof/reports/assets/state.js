@@ -2,7 +2,7 @@
 
 const DEFAULTS = {
   y: "rate", show: "all", layer: "", dev: "all", off: "", without: "", roofs: "measured,datasheet",
-  cell: "time", q: "", sort: "", v: "slower,undecided,missing", base: "1", rec: "",
+  cell: "time", cost: "0", batch: "", q: "", sort: "", v: "slower,undecided,missing", base: "1", rec: "",
 };
 let defaults = { ...DEFAULTS };
 let state = { ...DEFAULTS };

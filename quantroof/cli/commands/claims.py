@@ -1,0 +1,52 @@
+"""quantroof claims: what a lesson says of hardware, formats and accuracy, row by row, and what is true."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from quantroof.cli.output import echo_json, json_option
+from quantroof.errors import ExitCode, UsageError
+
+
+@click.command(short_help="Which claims about formats and GPUs hold?")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--study", "study_path", type=click.Path(path_type=Path),
+              help="A file of `quality study --out`; judges claims about a loss, for its model.")  # fmt: skip
+@click.option("--run", "runs", multiple=True, type=click.Path(path_type=Path),
+              help="A run whose measurements judge claims about speed. Repeatable.")  # fmt: skip
+@click.option("--only", multiple=True, help="A row, a section's letter, or the id of a claim. Repeatable.")
+@json_option
+def command(
+    files: tuple[Path, ...],
+    *,
+    study_path: Path | None,
+    runs: tuple[Path, ...],
+    only: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Judge claims by arithmetic, catalog, machine code, the error lab's table, a study and runs.
+
+    Without FILES every row of the lesson that this project was made from. What nothing here can judge says
+    what it needs. Exit code 1 says that a claim is wrong.
+    """
+    from quantroof.cli.claims_text import document, print_judgements
+    from quantroof.hwprofiles.claims.model import read_all
+    from quantroof.records.directory import read_run
+    from quantroof.reports.answers import answers
+    from quantroof.reports.claims import judge, shipped
+    from quantroof.reports.studies import read_studies
+
+    read = read_all(files) if files else shipped()
+    chosen = [c for c in read.claims if not only or {c.row, c.id, (c.row or "")[:1]} & set(only)]
+    if not chosen:
+        raise UsageError(f"no claim is called {', '.join(only) or 'anything'}", hint="A, A4 or an id")
+    timed = answers([read_run(run) for run in runs]).timed if runs else []
+    study = read_studies([study_path])[0] if study_path else None
+    judged = judge(chosen, timed, study)
+    if as_json:
+        echo_json("claims", document(judged))
+    else:
+        print_judgements(judged)
+    return ExitCode.FINDING if any(j.outcome == "wrong" for j in judged) else ExitCode.OK
