@@ -22,6 +22,7 @@ _FIXED_S = {"cpu": 0.15, "gpu": 0.15}
 _PER_WEIGHT_S = {"cpu": 2.0e-8, "gpu": 2.0e-10}
 _CEILINGS_S = {"cpu": 25.0, "gpu": 120.0}
 _QUICK_CEILINGS_S = {"cpu": 15.0, "gpu": 20.0}
+_START_S = 8.0  # a worker imports torch and opens the device: an allowance, not measured on a GPU node
 _ANCHORS_S = 4.0  # a process: two of them, twice
 
 
@@ -68,7 +69,7 @@ class DevicePlan:
         target = "gpu" if is_gpu(self.device) else "cpu"
         each = self.settings.rule().seconds + _FIXED_S[target]
         setup = sum(p.case.n * p.case.k * len(p.kernels) for p in self.cases) * _PER_WEIGHT_S[target]
-        return self.timed * each + setup + self._extra_s(target)
+        return _START_S + self.timed * each + setup + self._extra_s(target)
 
     def _extra_s(self, target: str) -> float:
         ceilings = _QUICK_CEILINGS_S if self.settings.quick_ceilings else _CEILINGS_S

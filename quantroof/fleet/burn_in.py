@@ -21,11 +21,13 @@ from quantroof.fleet.policy import Policy
 from quantroof.fleet.verdict import NodeVerdict, Seen, node_verdict
 from quantroof.hwprofiles.types import Device
 from quantroof.records.directory import FILE_NAME, read_run
-from quantroof.records.lines import Mode
 
-_PROCESSES: dict[Mode, int] = {"burst": 3, "sustained": 1}
-"""What one process has by chance (a memory placement, a library's choice) is no property of a GPU. Bursts are
-short enough to repeat; a sustained case takes three seconds, and heat does not care about processes."""
+_PROCESSES = 3
+"""What one process has by chance (a memory placement, a library's choice) is no property of a GPU: bursts are
+repeated. A sustained case takes three seconds, and heat does not care about processes."""
+
+_HEATING = ("bf16", "int8-w8a8")
+"""Formats under sustained load: what every tensor core since Ampere runs hot on, in half a minute."""
 
 Measure = Callable[[Job, Path], None]
 """Runs a job into a directory, with whatever progress the caller shows."""
@@ -34,7 +36,8 @@ Measure = Callable[[Job, Path], None]
 @dataclass(frozen=True, slots=True)
 class Order:
     """What is to be judged. `past` are earlier runs of this node, beside those in `folder`; `reference` runs
-    of other GPUs of the model; `expected` the number of GPUs that should be here."""
+    of other GPUs of the model; `expected` the number of GPUs that should be here; `heating` the formats under
+    sustained load."""
 
     devices: tuple[Device, ...]
     folder: Path
@@ -43,6 +46,7 @@ class Order:
     policy: Policy = field(default_factory=Policy)
     expected: int | None = None
     wishes: Wishes = field(default_factory=lambda: Wishes(suite="node"))
+    heating: tuple[str, ...] = _HEATING
     command: tuple[str, ...] = ("quantroof", "doctor", "--burn-in")
 
 
@@ -97,14 +101,9 @@ class BurnIn:
         alone would be cooler."""
         if not self._free:
             return []
-        return [
-            new_job(
-                replace(self._order.wishes, mode=mode, processes=processes, seed=seed),
-                self._free,
-                self._order.command,
-            )
-            for mode, processes in _PROCESSES.items()
-        ]
+        burst = replace(self._order.wishes, mode="burst", processes=_PROCESSES, seed=seed)
+        hot = replace(burst, mode="sustained", processes=1, formats=self._order.heating, ceilings=False)
+        return [new_job(wishes, self._free, self._order.command) for wishes in (burst, hot)]
 
     def _measure(self, measure: Measure, jobs: list[Job]) -> list[str]:
         """Run jobs; the names of their directories."""

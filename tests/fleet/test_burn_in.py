@@ -20,6 +20,7 @@ from quantroof.fleet.burn_in import BurnIn, Order
 from quantroof.hwprofiles.detect import detect
 from quantroof.hwprofiles.select import select
 from quantroof.records.directory import FILE_NAME, RunWriter, read_run
+from tests.builders import gpu_device
 
 NODE = "sim:h100-sxm5-80gb*8"
 
@@ -34,6 +35,14 @@ def burn_in(folder: Path, device: str = NODE, *options: str) -> tuple[int, dict[
     assert "Traceback" not in done.stderr, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
     return done.returncode, document
+
+
+def test_eight_gpus_take_less_than_five_minutes(tmp_path: Path) -> None:
+    """The estimate of a whole burn-in, every suspect measured again, for eight GPUs side by side."""
+    devices = tuple(gpu_device(index) for index in range(8))
+    once, again = BurnIn(Order(devices, tmp_path)).estimate_s()
+
+    assert 0 < once < again < 300
 
 
 def test_a_sound_node_is_healthy(tmp_path: Path) -> None:
@@ -236,7 +245,7 @@ def test_a_real_worker_that_dies_is_named_as_the_reason(tmp_path: Path) -> None:
         with RunWriter.create(directory, job.info) as writer, Display(job, quiet=True) as display:
             execute(job, writer, display)
 
-    found = BurnIn(Order(cpu, tmp_path / "runs", wishes=wishes)).run(measure)
+    found = BurnIn(Order(cpu, tmp_path / "runs", wishes=wishes, heating=("fp32",))).run(measure)
     kept = [line.status for d in found.directories for line in read_run(d).measurements]
 
     assert found.verdict.verdict == "failed"
