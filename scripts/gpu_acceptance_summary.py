@@ -1,55 +1,134 @@
-"""One page out of an acceptance directory: agreement with counters, repeatability, ceilings."""
+"""One page and its tables out of an acceptance directory; what is missing there is said to be missing."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from quantroof.errors import QuantroofError
 from quantroof.records.directory import Run, read_run
 from quantroof.records.estimate import estimate, grouped
-from quantroof.records.roofs import measured_roofs
+from quantroof.records.lines import Ceiling
+from quantroof.records.roofs import ceiling_rate, measured_roofs
 
 # What the measurement contract promises; a line says whether it holds here.
 LONG_NS, SHORT_NS = 20_000, 5_000
 MEDIAN_SHARE, WORST_SHARE, SHORT_SLACK_NS = 0.01, 0.04, 1_000
 REPEAT_SHARE, REPEATING = 0.01, 0.95
+CASE_COST_S = 0.15
 BYTES_SHARE, BYTES_FROM = 0.02, 16 << 20
 
 
 def main() -> None:
-    """Print the summary of the directory named on the command line."""
+    """Print the summary of the directory named on the command line, and write its tables beside it."""
     out = Path(sys.argv[1])
-    first = read_run(out / "first")
-    print(f"# Acceptance on {', '.join(d.name for d in first.info.devices)}\n")
-    print(f"{first.info.started_at}, driver {first.info.devices[0].driver}, {_versions(first)}\n")
+    first, second = _run(out / "first"), _run(out / "second")
+    if first is None:
+        print("# Acceptance\n\nThe suite wrote no run: see suite.log and doctor.out.\n")
+    else:
+        print(f"# Acceptance on {', '.join(d.name for d in first.info.devices)}\n")
+        print(f"{first.info.started_at}, driver {first.info.devices[0].driver}, {_versions(first)}\n")
     for title, lines in (
-        ("Against hardware counters", _counters(out / "counters.json")),
-        ("Repeatability", _repeatability(first, read_run(out / "second"))),
-        ("Ceilings", _ceilings(first)),
+        ("Steps", _steps(out / "steps.tsv")),
+        ("Cases", _cases(first, out)),
+        ("Against hardware counters", _counters(out)),
+        ("Repeatability", _repeatability(first, second, out)),
+        ("Ceilings", _ceilings(first, out)),
+        ("GPU tests", _last_line(out / "gpu_tests.out")),
     ):
         print(f"## {title}\n")
         print("\n".join(lines) + "\n")
+
+
+def _run(path: Path) -> Run | None:
+    try:
+        return read_run(path)
+    except (OSError, QuantroofError):
+        return None
+
+
+def _table(out: Path, name: str, head: str, rows: Iterable[Sequence[object]]) -> None:
+    """One table as tab-separated text; None is an empty cell."""
+    lines = ["\t".join("" if cell is None else str(cell) for cell in row) for row in rows]
+    (out / f"{name}.tsv").write_text("\n".join([head.replace(" ", "\t"), *lines, ""]), encoding="utf-8")
+
+
+def _steps(file: Path) -> list[str]:
+    try:
+        rows = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()[1:]]
+    except OSError:
+        return ["not recorded"]
+    return [f"- {name}: {_outcome(code)}, {seconds} s" for name, code, seconds in rows]
+
+
+def _outcome(code: str) -> str:
+    return {"0": "done", "124": "OUT OF TIME"}.get(code, f"ended with {code}, see its log")
+
+
+def _last_line(file: Path) -> list[str]:
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return lines[-1:] or ["not run"]
+
+
+def _cases(run: Run | None, out: Path) -> list[str]:
+    """How many lines came to what, why some failed, and what a case costs beside its sampling."""
+    if run is None:
+        return ["not measured"]
+    rows, costs = [], []
+    for m in run.measurements:
+        ns = None if m.timing is None else median(m.timing.samples_ns)
+        if m.timing is not None and m.elapsed_s is not None:
+            costs.append(m.elapsed_s - sum(m.timing.samples_ns) * m.timing.calls_per_sample / 1e9)
+        clock = m.state.sm_clock_mhz if m.state else None
+        source = m.state.sm_clock_source if m.state else None
+        rows.append((m.device, m.case, m.kernel, m.status, ns, clock, source, m.elapsed_s, m.reason))
+    _table(out, "cases", "device case kernel status median_ns clock_mhz clock_source elapsed_s reason", rows)
+    counts = Counter(m.status for m in run.measurements)
+    lines = ["- " + ", ".join(f"{count} {status}" for status, count in counts.most_common())]
+    bad = [m for m in run.measurements if m.status in ("failed", "incorrect")]
+    lines += [f"- {m.status}: {m.case} {m.kernel}: {m.reason}" for m in bad[:20]]
+    if costs:
+        good = median(costs) <= CASE_COST_S
+        lines.append(f"- a case costs {median(costs):.2f} s beside its sampling (median){_mark(good)}")
+    return lines
 
 
 def _versions(run: Run) -> str:
     return ", ".join(f"{name} {version}" for name, version in run.info.versions.items())
 
 
-def _counters(file: Path) -> list[str]:
-    try:
-        cases: list[dict[str, Any]] = json.loads(file.read_text())["cases"]
-    except (OSError, ValueError, KeyError):
-        return ["not measured: there were no counters here"]
+def _witnessed(out: Path) -> list[dict[str, Any]]:
+    """The cases of the first witness that answered."""
+    for name in ("counters.out", "timeline.out"):
+        try:
+            cases: list[dict[str, Any]] = json.loads((out / name).read_text(encoding="utf-8"))["cases"]
+        except (OSError, ValueError, KeyError):
+            continue
+        return cases
+    return []
+
+
+def _counters(out: Path) -> list[str]:
+    cases = _witnessed(out)
+    if not cases:
+        return ["not measured: neither counters nor a timeline here"]
+    keys = ("case", "kernel", "witness", "ours_ns", "witness_ns", "kernels", "counted_bytes", "dram_bytes")
+    _table(out, "counters", " ".join(keys), ([case.get(key) for key in keys] for case in cases))
     for case in cases:
         case["share"] = case["ours_ns"] / case["witness_ns"] - 1
     long = [c for c in cases if c["kernels"] == 1 and c["witness_ns"] >= LONG_NS]
     short = [c for c in cases if c["kernels"] == 1 and SHORT_NS <= c["witness_ns"] < LONG_NS]
     several = [c for c in cases if c["kernels"] > 1]
     heavy = [c for c in cases if c["dram_bytes"] and c["counted_bytes"] >= BYTES_FROM]
-    lines = [f"{len(cases)} cases"]
+    lines = [f"{len(cases)} cases by {', '.join(sorted({c.get('witness', 'counters') for c in cases}))}"]
     if long:
         shares = [abs(c["share"]) for c in long]
         good = median(shares) <= MEDIAN_SHARE and max(shares) <= WORST_SHARE
@@ -70,13 +149,17 @@ def _counters(file: Path) -> list[str]:
     return lines
 
 
-def _repeatability(first: Run, second: Run) -> list[str]:
+def _repeatability(first: Run | None, second: Run | None, out: Path) -> list[str]:
+    if first is None or second is None:
+        return ["not measured"]
     again = grouped(second.measurements)
-    shares = []
+    shares, rows = [], []
     for key, lines in grouped(first.measurements).items():
         one, two = estimate(lines), estimate(again.get(key, []))
         if one is not None and two is not None:
             shares.append(abs(two.interval.median / one.interval.median - 1))
+            rows.append((*key, one.interval.median, two.interval.median, shares[-1]))
+    _table(out, "repeatability", "device case kernel first_ns second_ns difference", rows)
     if not shares:
         return ["not measured"]
     within = sum(share <= REPEAT_SHARE for share in shares) / len(shares)
@@ -85,13 +168,37 @@ def _repeatability(first: Run, second: Run) -> list[str]:
     ]
 
 
-def _ceilings(run: Run) -> list[str]:
+def _ceilings(run: Run | None, out: Path) -> list[str]:
+    if run is None:
+        return ["not measured"]
+    head = "device quantity name kernel status mode bytes shape rate_per_s clock_mhz reason"
+    _table(out, "ceilings", head, (_ceiling_row(ceiling) for ceiling in run.ceilings))
     lines = []
     for device in run.info.devices:
         roofs = measured_roofs(device.id, run.ceilings)
         lines += [f"- {device.id} {name}: {rate / 1e9:.0f} GB/s" for name, rate in roofs.bandwidth.items()]
         lines += [f"- {device.id} {name}: {rate / 1e12:.1f} TFLOP/s" for name, rate in roofs.matrix.items()]
     return lines or ["not measured"]
+
+
+def _ceiling_row(c: Ceiling) -> tuple[object, ...]:
+    shape = "x".join(map(str, c.shape or ())) or None
+    mode = c.timing.mode if c.timing else None
+    clock = c.state.sm_clock_mhz if c.state else None
+    rate = ceiling_rate(c)
+    return (
+        c.device,
+        c.quantity,
+        c.name,
+        c.kernel,
+        c.status,
+        mode,
+        c.bytes_moved,
+        shape,
+        rate,
+        clock,
+        c.reason,
+    )
 
 
 def _mark(good: bool) -> str:

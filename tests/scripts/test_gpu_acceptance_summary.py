@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from tests.builders import write
 from tests.runs import gpu_run
 
+TABLES = ("cases", "counters", "repeatability", "ceilings")
 ROOT = Path(__file__).parent.parent.parent
 CASES = [
     {
@@ -43,7 +45,7 @@ def test_every_promise_of_the_contract_gets_its_line(tmp_path: Path) -> None:
     """Long and short kernels, several kernels, bytes, repeatability, ceilings; what fails says so."""
     write(gpu_run(), tmp_path / "first")
     write(gpu_run(), tmp_path / "second")
-    (tmp_path / "counters.json").write_text(json.dumps({"cases": CASES}))
+    (tmp_path / "counters.out").write_text(json.dumps({"cases": CASES}))
     text = _summary(tmp_path)
 
     assert "- 1 of >= 20 us: median 0.65%, worst 0.65%: holds" in text
@@ -59,4 +61,41 @@ def test_without_counters_it_says_not_measured(tmp_path: Path) -> None:
     write(gpu_run(), tmp_path / "first")
     write(gpu_run(), tmp_path / "second")
 
-    assert "not measured: there were no counters here" in _summary(tmp_path)
+    assert "not measured: neither counters nor a timeline here" in _summary(tmp_path)
+
+
+def test_the_tables_stand_beside_the_page(tmp_path: Path) -> None:
+    """Cases, counters, repeatability and ceilings, a row each, for whoever wants more than the page."""
+    write(gpu_run(), tmp_path / "first")
+    write(gpu_run(), tmp_path / "second")
+    (tmp_path / "counters.out").write_text(json.dumps({"cases": CASES}))
+    text = _summary(tmp_path)
+
+    assert "beside its sampling" in text
+    rows = {name: (tmp_path / f"{name}.tsv").read_text().splitlines() for name in TABLES}
+    assert len(rows["counters"]) == 1 + len(CASES)
+    assert len(rows["cases"]) == 1 + len(gpu_run().measurements)
+    assert rows["ceilings"][0].startswith("device\tquantity\tname")
+    assert len(rows["repeatability"]) > 1
+
+
+def test_an_empty_directory_still_gets_its_page(tmp_path: Path) -> None:
+    """Where the suite did not even start, the page says so and where to look."""
+    text = _summary(tmp_path)
+
+    assert "The suite wrote no run: see suite.log" in text
+    assert text.count("not measured") >= 3
+
+
+def test_without_a_gpu_every_step_is_noted_and_the_page_is_written(tmp_path: Path) -> None:
+    """The real script, where its device is missing: no step ends it, and it ends with the summary."""
+    command = ["bash", str(ROOT / "scripts" / "gpu_acceptance.sh"), str(tmp_path / "out"), "--python"]
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "HOME": "/nonexistent", "PYTEST_ADDOPTS": "--co"}
+    done = subprocess.run(
+        [*command, sys.executable], capture_output=True, text=True, timeout=200, check=False, env=environment
+    )
+
+    assert done.returncode == 0, done.stderr
+    steps = [line.split("\t")[0] for line in (tmp_path / "out" / "steps.tsv").read_text().splitlines()[1:]]
+    assert steps == ["doctor", "suite", "counters", "timeline", "again", "gpu_tests", "summary"]
+    assert "The suite wrote no run" in (tmp_path / "out" / "summary.md").read_text()
