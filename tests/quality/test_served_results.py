@@ -1,9 +1,9 @@
 """Results of load tools as records, from real ones.
 
-tests/data/served_*: a random Llama of 2 layers under `transformers serve` 5.17 on a CPU, 2026-11-21; its times
-mean nothing. `guidellm_*` by guidellm 0.8.1, without the aggregate block `metrics` and stack traces. `vllm_*` by
-the client of `vllm bench serve` 0.33.0, without generated texts, through a relay that drops the request fields
-this server refuses. The `refused` ones met it without the relay: it answers 422 to `ignore_eos`.
+tests/data/served_*: a random Llama of 2 layers under `transformers serve` 5.17 on a CPU, 2026-11-21; its
+times mean nothing. `guidellm_*` by guidellm 0.8.1, without the aggregate block `metrics` and stack traces.
+`vllm_*` by the client of `vllm bench serve` 0.33.0, without generated texts, through a relay that drops the
+request fields this server refuses. The `refused` ones met it without the relay: 422 to `ignore_eos`.
 """
 
 from __future__ import annotations

@@ -130,8 +130,12 @@ def _guidellm(plan: Path, log: Path, seconds: float) -> None:
         finally:
             _end(process)
     if code:
-        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-        raise EnvironmentMissing(f"{_TOOL} failed: {(lines or ['no output'])[-1].strip()[:300]}")
+        text = log.read_text(errors="replace")
+        offline = "offline mode" in text  # what transformers says of a name that is not in its cache
+        hint = "name its folder with --tokenizer: nothing is downloaded" if offline else None
+        last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no output")
+        what = "does not find the tokenizer here" if offline else f"failed: {last[:300]}"
+        raise EnvironmentMissing(f"{_TOOL} {what}", hint=hint)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
