@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from quantroof.errors import EnvironmentMissing
+from quantroof.errors import EnvironmentMissing, UsageError
 from quantroof.gate.baseline import MIN_RUNS, Baseline
 from quantroof.gate.environment import Finding, Tolerance, findings, moved_anchors
-from quantroof.gate.learning import anchor_limit, learn_baseline
+from quantroof.gate.learning import COLLECT, anchor_limit, learn_baseline
 from quantroof.gate.times import ANCHORS, RunTimes
 
 
@@ -26,8 +26,11 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 def calibrate(runs: list[RunTimes], pairs: int, tolerance: Tolerance) -> Calibration:
     """Learn this machine's noise from A/A runs; runs whose anchors moved beyond it are listed and left out.
 
-    EnvironmentMissing where fewer than five valid runs are left.
+    UsageError for fewer than five runs, EnvironmentMissing where fewer than five valid ones are left.
     """
+    if len(runs) < MIN_RUNS:
+        given = "1 run was" if len(runs) == 1 else f"{len(runs)} runs were"
+        raise UsageError(f"{given} given, a baseline needs {MIN_RUNS} or more", hint=COLLECT)
     limits = {
         name: anchor_limit([moved[name] for times in runs for moved in times.anchoring.moved.values()])
         for name in ANCHORS

@@ -18,13 +18,18 @@ ANNOTATION_LIMIT = 10  # GitHub shows ten of a kind in a step
 _SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
-def write_summary(report: Report) -> None:
-    """Append the check to the step summary; EnvironmentMissing outside GitHub Actions."""
+def summary_file() -> Path:
+    """Where the step summary goes; EnvironmentMissing outside GitHub Actions."""
     target = os.environ.get(_SUMMARY)
     if not target:
         hint = "--github is for GitHub Actions; elsewhere use --markdown FILE"
         raise EnvironmentMissing(f"{_SUMMARY} is not set", hint=hint)
-    path = Path(target)
+    return Path(target)
+
+
+def write_summary(report: Report) -> None:
+    """Append the check to the step summary."""
+    path = summary_file()
     used = path.stat().st_size if path.exists() else 0
     with path.open("a", encoding="utf-8") as file:
         file.write(markdown(report, SUMMARY_LIMIT_BYTES - used))

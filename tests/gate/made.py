@@ -41,13 +41,14 @@ class Silent:
 
 
 def simulated(directory: Path, seed: int, processes: int = 5) -> Run:
-    """One run on the simulated device, with ceilings and anchors."""
+    """One run on the simulated device with ceilings and anchors; a later provider changes no count."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     suite = directory.parent / "gated.toml"
     suite.write_text(SUITE)
     wishes = Wishes(
-        suite=str(suite), devices=("sim:h100-sxm5-80gb",), processes=processes, seed=seed, anchors=True
-    )
+        suite=str(suite), devices=("sim:h100-sxm5-80gb",), processes=processes, seed=seed, anchors=True,
+        providers=("torch", "triton"),
+    )  # fmt: skip
     job = new_job(wishes, select(Detection(devices=()), wishes.devices), ("quantroof", "run"))
     with RunWriter.create(directory, job.info) as writer:
         execute(job, writer, Silent())

@@ -218,16 +218,38 @@ def test_options_that_cannot_be_met(
     assert words in err
 
 
+def test_a_surface_that_cannot_be_written_does_not_swallow_the_verdict(
+    capsys: pytest.CaptureFixture[str], now: Run, baseline_file: Path, tmp_path: Path
+) -> None:
+    """The verdict was printed before the JUnit file failed: exit 3, and minutes of measuring are not lost."""
+    code, out, err = _check(capsys, now, baseline_file, tmp_path, "--junit", "/dev/null/x.xml")
+
+    assert code == 3
+    assert "PASS: 18 pass" in out
+    assert "/dev/null/x.xml: cannot be written" in err
+
+
+def test_calibration_does_not_mix_with_what_is_there(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A folder with runs is refused before anything is measured."""
+    (tmp_path / "run-00").mkdir()
+    code, _, err = _gate(capsys, "calibrate", "--device", "sim:h100-sxm5-80gb", "--out", tmp_path)
+
+    assert code == 2
+    assert "there are runs here already (move them, or name another --out)" in err
+
+
 def test_a_baseline_needs_five_valid_and_different_runs(
     capsys: pytest.CaptureFixture[str], history: list[Run], tmp_path: Path
 ) -> None:
-    """Four runs, and one run named five times, teach nothing: exit 2 or 3, and no file."""
+    """Four runs, and one run named five times, teach nothing: exit 2, and no file."""
     paths = [run.path.parent for run in history]
     out = tmp_path / "b.json"
 
     code, _, err = _gate(capsys, "baseline", "update", *paths[:4], "--out", out)
-    assert code == 3
-    assert "4 of 4 runs are valid, 5 are needed" in err
+    assert code == 2
+    assert "4 runs were given, a baseline needs 5 or more" in err
     code, _, err = _gate(capsys, "baseline", "update", *[paths[0]] * 5, "--out", out)
     assert code == 2
     assert "named twice" in err

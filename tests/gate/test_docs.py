@@ -9,6 +9,7 @@ import click
 import pytest
 
 from quantroof.cli.commands import gate, history, run
+from quantroof.cli.gate import baseline
 from quantroof.gate.policy import read_policy
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -16,7 +17,7 @@ DOCS = Path(__file__).parent.parent.parent / "docs"
 
 def _options() -> set[str]:
     commands: list[click.Command] = [run.command, history.command, *gate.command.commands.values()]
-    commands += gate.baseline_group.commands.values()
+    commands += baseline.command.commands.values()
     return {option for command in commands for parameter in command.params for option in parameter.opts}
 
 

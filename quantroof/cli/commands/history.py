@@ -110,12 +110,9 @@ def _document(trend: Trend) -> dict[str, Any]:
 
 
 def _write_plot(trends: list[Trend], target: Path) -> None:
-    from quantroof.errors import EnvironmentMissing
     from quantroof.gate.trend_plot import trend_page
+    from quantroof.reports.files import write_to
 
     page = trend_page(trends, simulated=any(trend.device.startswith("SIMULATED") for trend in trends))
-    try:
-        target.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(target)) from None
+    write_to(target, lambda file: file.write_text(page, encoding="utf-8"))
     click.echo(str(target), err=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quantroof.cli.kernel_reference import absolute
 from quantroof.cli.numbers import POSITIVE, SHARE, Finite
 from quantroof.cli.output import echo_json, json_option
 from quantroof.errors import ExitCode
@@ -115,14 +116,8 @@ def _wishes(options: dict[str, Any]) -> Wishes:
         case_timeout_s=options["case_timeout"],
         ceilings=not options["no_ceilings"],
         anchors=options["anchors"],
-        kernels=tuple(_absolute(reference) for reference in options["kernels"]),
+        kernels=tuple(absolute(reference) for reference in options["kernels"]),
     )
-
-
-def _absolute(reference: str) -> str:
-    """`path.py:NAME` with the path made absolute: a worker and --resume may start elsewhere."""
-    path, colon, name = reference.rpartition(":")
-    return f"{Path(path).resolve()}{colon}{name}" if path else reference
 
 
 def _detected() -> tuple[Device, ...]:

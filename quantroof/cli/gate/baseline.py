@@ -1,0 +1,51 @@
+"""`quantroof gate baseline`: learn a baseline file from runs of accepted code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from quantroof.cli.gate.options import (
+    PathType,
+    device_option,
+    pairs_option,
+    policy_of,
+    policy_option,
+    times_of,
+)
+
+
+@click.group("baseline", short_help="Make baseline files.")
+def command() -> None:
+    """Baselines: one file a kind of device, kept in the repository and reviewed like code."""
+
+
+@command.command("update", short_help="Learn a baseline from five or more runs.")
+@click.argument("runs", nargs=-1, required=True, type=PathType)
+@click.option("--out", required=True, type=PathType, help="The file, such as baselines/h100.json.")
+@pairs_option
+@policy_option
+@device_option
+def update(runs: tuple[Path, ...], out: Path, pairs: int, policy: Path | None, device: str | None) -> None:
+    """Learn from RUNS of accepted code, write the file and say what moved. Invalid runs are refused.
+
+    \b
+    quantroof run --suite quick --processes 5 --anchors --seed 1      five times, the seed counted up
+    quantroof gate baseline update runs/* --out baselines/h100.json
+    """
+    from quantroof.cli.gate_text import update_lines
+    from quantroof.errors import EnvironmentMissing
+    from quantroof.gate import baseline
+    from quantroof.gate.calibrate import calibrate
+
+    tolerance = policy_of(policy).environment
+    old = baseline.read(out) if out.exists() else None
+    found = calibrate([times_of(run, device) for run in runs], pairs, tolerance)
+    if found.invalid:
+        reasons = "; ".join(f"{run}: {findings[0].text}" for run, findings in found.invalid.items())
+        raise EnvironmentMissing(f"invalid runs teach nothing: {reasons}", hint="leave them out")
+    baseline.write(found.baseline, out)
+    for line in update_lines(old, found.baseline):
+        click.echo(line, err=True)
+    click.echo(str(out))

@@ -1,0 +1,40 @@
+"""What the gate's commands share: options, and the records that they name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from quantroof.gate.policy import Policy
+    from quantroof.gate.times import RunTimes
+
+PathType = click.Path(path_type=Path)
+
+policy_option = click.option("--policy", type=PathType, help="Thresholds, waivers and floors, as TOML.")
+device_option = click.option("--device", help="Which device of the run, where it has several.")
+pairs_option = click.option(
+    "--pairs", type=click.IntRange(6, 40), default=10, show_default=True, help="Processes a side of an A/B."
+)
+
+
+def times_of(run: Path, device: str | None) -> RunTimes:
+    """One device of a run directory, as a gate reads it."""
+    from quantroof.gate.times import run_times
+    from quantroof.records.directory import read_run
+
+    return run_times(read_run(run), device)
+
+
+def policy_of(path: Path | None, floors: tuple[str, ...] = (), threshold: float | None = None) -> Policy:
+    """The policy file with what the command line says on top."""
+    from msgspec.structs import replace
+
+    from quantroof.gate.policy import Policy, parse_floor, read_policy
+
+    policy = read_policy(path) if path is not None else Policy()
+    if floors:
+        policy = replace(policy, min_roof={**policy.min_roof, **dict(parse_floor(text) for text in floors)})
+    return policy if threshold is None else replace(policy, relative=threshold)
