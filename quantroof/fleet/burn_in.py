@@ -69,8 +69,8 @@ class BurnIn:
         self._free = tuple(device for device in order.devices if device not in busy)
         self._earlier = (*order.past, *map(str, sorted(order.folder.rglob(FILE_NAME))))  # as of now
         self._reference = gather(order.reference) if order.reference else None
-        if self._earlier:
-            gather(self._earlier)  # what cannot be read at all is said before the load, not after it
+        if order.past:
+            gather(order.past)  # what cannot be read at all is said before the load, not after it
         self._jobs = self._planned(seed=0)
         self._directories: list[Path] = []
 

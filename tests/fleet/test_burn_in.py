@@ -146,6 +146,23 @@ def test_other_nodes_in_the_folder_are_no_siblings(tmp_path: Path) -> None:
     assert "fewer than 4 GPUs alike" in found["reason"]
 
 
+def test_broken_runs_in_the_folder_cost_a_line(tmp_path: Path) -> None:
+    """A burn-in that was cut off before its first case, or half a file, does not stop the next; a past that
+    was named and cannot be read is a usage error before any load."""
+    _, first = burn_in(tmp_path)
+    for number, run in enumerate(first["runs"]):
+        file = Path(run) / FILE_NAME
+        file.write_text(file.read_text().splitlines(keepends=True)[0][: None if number else -40])
+    code, found = burn_in(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--burn-in", "--device", NODE, "--out", str(tmp_path / "b"), "--past", "nothing"])
+
+    assert (code, found["verdict"]) == (0, "healthy")
+    assert len(found["problems"]) == 2
+    assert ended.value.code == 2
+    assert not (tmp_path / "b").exists()
+
+
 def test_a_node_slow_alike_shows_beside_a_reference(tmp_path: Path) -> None:
     """Siblings that are all 10 % slow agree with each other; runs of another node do not."""
     _, sound = burn_in(tmp_path / "sound")
