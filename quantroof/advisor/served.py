@@ -24,7 +24,7 @@ from quantroof.records.served import ServedLoad
 
 
 class Beside(msgspec.Struct, frozen=True, kw_only=True):
-    """One measured median and its prediction. `linear` says where the linear layers' times come from."""
+    """A prediction and the median measured for it, if any. `linear`: where linear layers' times come from."""
 
     measured_s: float | None
     predicted: Estimate
@@ -48,7 +48,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int | None = None
     context: int | None = None
     first_token: Beside | None = None
-    first_token_alone: Estimate | None = None
+    first_token_alone: Beside | None = None
     per_token: Beside | None = None
 
 
@@ -84,7 +84,7 @@ class Predictor:
             prompt_tokens=tokens,
             context=context,
             first_token=_beside(load.first_token.median_ns if load.first_token else None, together),
-            first_token_alone=self._prefill(1, tokens).total,
+            first_token_alone=_beside(None, self._prefill(1, tokens)),
             per_token=_beside(load.per_token.median_ns if load.per_token else None, step),
         )
 

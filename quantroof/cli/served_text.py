@@ -9,7 +9,6 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from quantroof.advisor.estimate import Estimate
     from quantroof.advisor.served import Beside, Prediction, Predictor
     from quantroof.records.served import Served, ServedLoad, Spread
 
@@ -58,16 +57,15 @@ def print_predictions(predictor: Predictor, predictions: Sequence[Prediction]) -
     from quantroof.cli.quality_text import print_table
     from quantroof.reports.units import printable
 
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for found in predictions:
-        for name, beside in (("first token", found.first_token), ("a token", found.per_token)):
-            if beside is not None:
-                rows.append((f"{found.concurrency}: {name}", *_beside_cells(beside)))
-        alone = found.first_token_alone
-        if alone is not None and found.concurrency != 1:
-            rows.append(
-                (f"{found.concurrency}: one prompt alone", "-", *_estimate_cells(alone), "-", alone.source)
-            )
+        alone = None if found.concurrency == 1 else found.first_token_alone
+        named = (
+            ("first token", found.first_token),
+            ("one prompt alone", alone),
+            ("a token", found.per_token),
+        )
+        rows += [(f"{found.concurrency}: {name}", *_cells(beside)) for name, beside in named if beside]
     mark = "SIMULATED. " if predictor.machine.simulated else ""
     machine = predictor.machine
     subject = f"{predictor.model.id} in {predictor.format} on {machine.count(predictor.gpus)}"
@@ -146,13 +144,11 @@ def _percentiles(spread: Spread | None) -> str:
     return " / ".join(figure(None if value is None else value / _MS) for value in values)
 
 
-def _beside_cells(beside: Beside) -> tuple[str, ...]:
+def _cells(beside: Beside) -> tuple[str, ...]:
     from quantroof.cli.quality_text import figure
 
     measured = None if beside.measured_s is None else beside.measured_s * 1e3
-    return figure(measured), *_estimate_cells(beside.predicted), figure(beside.ratio), beside.linear
-
-
-def _estimate_cells(estimate: Estimate) -> tuple[str, str]:
-    low, high = estimate.low * 1e3, estimate.high * 1e3
-    return f"{estimate.seconds * 1e3:.3f}", f"{low:.3f} .. {high:.3f}"
+    low, time, high = (
+        f"{t * 1e3:.3f}" for t in (beside.predicted.low, beside.predicted.seconds, beside.predicted.high)
+    )
+    return figure(measured), time, f"{low} .. {high}", figure(beside.ratio), beside.linear

@@ -17,6 +17,7 @@ import pytest
 
 from quantroof.errors import UsageError
 from quantroof.quality.served.importing import read_result, read_results
+from tests import builders, runs
 
 Run = Callable[..., tuple[int, str, str]]
 DATA = Path(__file__).parent.parent / "data"
@@ -214,3 +215,17 @@ def test_a_prediction_that_cannot_be_made_says_why(run_command: Run) -> None:
 
     assert code == 0
     assert "concurrency 3: no prediction, no fp8 matrix instructions" in text
+
+
+def test_a_prediction_from_a_simulated_run_says_so(tmp_path: Path, run_command: Run) -> None:
+    """The title is marked, the document too; linear layers come from the run's points."""
+    run = builders.write(runs.gpu_run(simulated=True), tmp_path / "run")
+    options = ("--import", GUIDELLM, "--run", run, "--as-model", "llama-3.1-8b")
+    code, text, _ = run_command("endpoint", *options)
+    _, document, _ = run_command("endpoint", *options, "--json")
+    found = json.loads(document)["predictions"]
+
+    assert code == 0
+    assert "SIMULATED. beside the advisor" in text
+    assert found["simulated"] is True
+    assert "interpolated" in found["loads"][1]["per_token"]["linear"]
