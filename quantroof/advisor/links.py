@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
 
 import msgspec
 
+from quantroof.hwprofiles.types import Device
+from quantroof.records.lines import Ceiling
+from quantroof.records.roofs import ceiling_rate
+
+_ALL_REDUCE = "all_reduce/"
 # What one small all-reduce takes at least: an assumption, to be replaced by the node's own (--link-latency).
 DEFAULT_LATENCY_S = 10e-6
 
@@ -38,3 +44,22 @@ def _shipped() -> list[tuple[str, Link]]:
 def link_of(profile_id: str) -> Link | None:
     """The link that boards of this profile have, None where none is known."""
     return next((link for prefix, link in _shipped() if profile_id.startswith(prefix)), None)
+
+
+def measured_link(ceilings: Iterable[Ceiling], device: Device) -> Link | None:
+    """The link that a run measured with an all-reduce of this device and another, None where it did not.
+
+    Its rate is the bus bandwidth: what one link carries in one direction, as a ring's formula wants it.
+    """
+    reduced = (
+        c
+        for c in ceilings
+        if c.quantity == "link"
+        and c.name.startswith(_ALL_REDUCE)
+        and device.id in c.name.removeprefix(_ALL_REDUCE).split("+")
+    )
+    rates = {c.name: rate for c in reduced if (rate := ceiling_rate(c)) is not None}
+    if not rates:
+        return None
+    name, rate = max(rates.items(), key=lambda pair: pair[1])
+    return Link(kind="the measured link", bytes_per_s=rate, source=f"{name}, measured in this run")

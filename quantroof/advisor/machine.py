@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from quantroof.advisor.links import Link, link_of
+from quantroof.advisor.links import Link, link_of, measured_link
 from quantroof.errors import UsageError
 from quantroof.hwprofiles import roofline
 from quantroof.hwprofiles.types import Device, HardwareProfile
@@ -108,7 +108,8 @@ def from_run(run: Run, device: Device) -> Machine:
             **{name: Rate(value=value, basis="measured") for name, value in seen.matrix.items()},
         },
         capability=device.capability,
-        link=link_of(device.profile_id) if device.profile_id else None,
+        link=measured_link(run.ceilings, device)
+        or (link_of(device.profile_id) if device.profile_id else None),
         is_gpu=device.kind != "cpu",
         simulated=run.info.simulated,
     )

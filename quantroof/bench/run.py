@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from quantroof.bench import provenance
+from quantroof.bench.links.run import link_ceilings
 from quantroof.bench.plan import DevicePlan, make_plan
 from quantroof.bench.settings import Wishes
 from quantroof.bench.suite import Suite, load, parse
@@ -28,6 +29,8 @@ class Job:
     info: RunInfo
     plans: tuple[DevicePlan, ...]
     serial: bool = False
+    links: bool = False
+    """Whether the links between the GPUs are measured, once the devices are done."""
 
     def waves(self) -> list[list[Lane]]:
         """Lanes that run side by side, wave after wave.
@@ -75,7 +78,7 @@ def new_job(wishes: Wishes, devices: tuple[Device, ...], command: tuple[str, ...
         processes=wishes.processes,
         kernel_sources=kernel_sources(_kernels(plans)),
     )
-    return Job(info, plans, wishes.serial)
+    return Job(info, plans, wishes.serial, links=wishes.ceilings)
 
 
 def resumed_job(run: Run, detected: tuple[Device, ...]) -> Job:
@@ -94,7 +97,8 @@ def resumed_job(run: Run, detected: tuple[Device, ...]) -> Job:
         plan.without(run.done(), ceilings_done=plan.device.id in with_ceilings)
         for plan in _plans(suite, info.devices, wishes, info.suite)
     )
-    return Job(info, plans, wishes.serial)
+    links = wishes.ceilings and not any(c.quantity == "link" for c in run.ceilings)
+    return Job(info, plans, wishes.serial, links)
 
 
 def execute(job: Job, writer: RunWriter, observer: Observer) -> None:
@@ -107,6 +111,8 @@ def execute(job: Job, writer: RunWriter, observer: Observer) -> None:
     try:
         for wave in job.waves():
             team.run(wave)
+        for line in link_ceilings(job.info.devices) if job.links else ():
+            team.emit(line)
     except KeyboardInterrupt:
         team.stop()
         team.finish("interrupted")

@@ -60,7 +60,7 @@ class Team:
 
     def _run_of(self, plan: DevicePlan) -> DeviceRun | SimulatedRun:
         kind = SimulatedRun if plan.device.kind == "sim" else DeviceRun
-        return kind(plan, self._emit)
+        return kind(plan, self.emit)
 
     def _guarded(self, lane: list[DeviceRun | SimulatedRun]) -> None:
         try:
@@ -71,7 +71,8 @@ class Team:
         except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
             self._errors.append(error)
 
-    def _emit(self, line: Ceiling | Anchor | Measurement) -> None:
+    def emit(self, line: Ceiling | Anchor | Measurement) -> None:
+        """Write a line and tell the observer. Raises Stopped once the run has ended."""
         with self._lock:
             if self._closed:
                 raise Stopped

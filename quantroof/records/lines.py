@@ -131,7 +131,8 @@ class Ceiling(Line, frozen=True, kw_only=True, tag="ceiling"):
 
     Two quantities are roofs: `bandwidth` of the DRAM (name read, write, copy or triad) and `matrix`, the best
     library kernel of an element type (its name). The others are evidence and never a roof: `cache` (l2_read,
-    shared_read), `instruction` (fma/fp32, mma.sync/int4/int32) and `link` (peer_copy/cuda:1, all_reduce/2).
+    shared_read), `instruction` (fma/fp32, mma.sync/int4/int32) and `link` (peer_copy/cuda:1,
+    all_reduce/cuda:0+cuda:1, whose bytes are what one link carries in one direction).
     """
 
     device: str
