@@ -17,7 +17,7 @@ from quantroof.advisor.layers import (
     total_parameters,
 )
 from quantroof.advisor.linear_time import wide_scheme
-from quantroof.advisor.memory import KV_BLOCK_TOKENS, kv_elements
+from quantroof.advisor.memory import KV_BLOCK_TOKENS, kv_bytes, kv_elements
 from quantroof.advisor.step import REDUCES_PER_LAYER
 from quantroof.kernels.cases import Case
 
@@ -125,11 +125,14 @@ def _rest(advice: Advice, option: Option) -> Iterator[Line]:
     assert option.decode is not None
     decode, batch, machine = option.decode, option.batch or 1, advice.machine
     attention, whole = decode.part("attention"), decode.total
-    moved = batch * option.fit.kv_per_sequence
+    kv = kv_format(advice.request.kv)
+    context = advice.request.context
+    moved = batch * kv_bytes(advice.model, kv, context, option.gpus)  # no page is read whole
     yield Line(
         what="attention",
         formula=(
-            f"{batch} x KV cache = {moved / 1e9:.2f} GB / ({machine.bandwidth.value / 1e9:.0f} GB/s x "
+            f"{batch} x cache of {context} tokens = {moved / 1e9:.2f} GB / "
+            f"({machine.bandwidth.value / 1e9:.0f} GB/s x "
             f"{advice.request.assumptions.memory_efficiency:g}), or its operations where they take longer"
         ),
         result=f"{attention.seconds * 1e3:.3f} ms",

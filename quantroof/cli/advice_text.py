@@ -11,12 +11,15 @@ from quantroof.advisor.explain import explain
 from quantroof.advisor.launch import Launch, vllm
 from quantroof.reports.advice import (
     FORMAT_HEADINGS,
+    NONE,
     OPTION_HEADINGS,
     format_row,
     headline,
     markdown_table,
     option_row,
 )
+
+_Row = tuple[str, ...]
 
 
 def print_advice(
@@ -25,7 +28,7 @@ def print_advice(
     """Print the ranking, the format facts, the remarks, and what else was asked for."""
     table = _markdown if markdown else _plain
     click.echo(headline(advice))
-    click.echo(table(OPTION_HEADINGS, [option_row(option) for option in advice.options]))
+    click.echo(table(*_filled(OPTION_HEADINGS, [option_row(option) for option in advice.options])))
     click.echo(table(FORMAT_HEADINGS, [format_row(row) for row in advice.formats]))
     for line in _notes(advice, shown):
         click.echo(f"- {line}")
@@ -58,6 +61,12 @@ def _print_launch(launch: Launch) -> None:
         click.echo(f"  {flag.name} {flag.value}: {flag.reason}")
     for warning in launch.warnings:
         click.echo(f"  warning: {warning}")
+
+
+def _filled(headings: _Row, rows: list[_Row]) -> tuple[_Row, list[_Row]]:
+    """Without the columns that no row has a value in, such as dollars without a price: lines stay short."""
+    kept = [i for i in range(len(headings)) if any(row[i] != NONE for row in rows)]
+    return tuple(headings[i] for i in kept), [tuple(row[i] for i in kept) for row in rows]
 
 
 def _markdown(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -31,7 +31,8 @@ def describe(line: Ceiling | Measurement) -> str:
         return f"{line.device} {what}: {line.status}, {line.reason}"
     interval = median_interval(line.timing.samples_ns)
     mark = " SIMULATED" if line.status == "simulated" else ""
-    spread = f"{interval.median / 1e3:.1f} us +-{interval.relative_half_width:.1%}"
+    width = f"+-{interval.relative_half_width:.1%}" if interval.samples > 1 else "(one sample)"
+    spread = f"{interval.median / 1e3:.1f} us {width}"
     return f"{line.device} {what}: {spread}{_rate(line)}{mark}"
 
 

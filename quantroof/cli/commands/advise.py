@@ -55,6 +55,10 @@ def command(*, explained: bool, emit: str | None, markdown: bool, as_json: bool,
 
     Times are the node's own where --run has them, else modelled from the profile; the answer says which.
     Exit code 1 says that nothing meets the targets.
+
+    \b
+    quantroof advise --model llama-3.1-70b --gpu a100-sxm4-80gb --latency 50ms --tokens-per-day 10M
+    quantroof advise --model config.json --run runs/run-... --explain --emit vllm
     """
     from quantroof.cli.advice_text import print_advice
 

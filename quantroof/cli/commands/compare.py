@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 def command(*, base: Path, now: Path, floor: float, everything: bool, as_json: bool) -> None:
     """Compare two runs case by case, with intervals and likely causes.
 
-    It never exits 1: two runs are too few to fail a job by. That is what `quantroof gate` is for.
+    It never exits 1: two runs are too few to fail a job by. That is what `quantroof gate` is for. It exits 4
+    where the runs cannot be compared, such as a simulated with a measured one.
+
+    \b
+    quantroof compare runs/before runs/after
     """
     from quantroof.records.directory import read_run
     from quantroof.reports.comparison import compare

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from quantroof.kernels.sass.table import Row
 
 
-@click.command()
+@click.command(short_help="Machine code of the kernels, for any architecture.")
 @click.option(
     "--arch", "archs", multiple=True, help="sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_120a; default all."
 )
@@ -26,9 +26,11 @@ def command(
 ) -> None:
     """Compile every kernel ahead of time and read its machine code.
 
-    \b
     Shows the instruction class against the declared one, registers, spills, shared memory and, for
     weight-only kernels, instructions a weight. Exit code 1 where a kernel does not keep its promise.
+
+    \b
+    quantroof compile --arch sm_90a --kernel triton.int4
     """
     version = _triton_version()
     from quantroof.kernels.sass.table import all_architectures, declared, machine_code_table

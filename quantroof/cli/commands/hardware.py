@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from quantroof.hwprofiles.types import Device, HardwareProfile
     from quantroof.records.directory import Run
 
+_WIDE = 110
 _CLASSES = [c for c in get_args(RateClass) if c in ("full", "half", "geforce")]
 _run_option = click.option(
     "--run",
@@ -33,7 +34,7 @@ def command() -> None:
 @command.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """List every profile of the catalog."""
+    """List every profile of the catalog: the ids are what --gpu and --device sim:ID take."""
     import msgspec
 
     from quantroof.hwprofiles import catalog
@@ -45,28 +46,29 @@ def list_(as_json: bool) -> None:
     from rich.box import SIMPLE
     from rich.table import Table
 
+    console = stdout()
     table = Table(box=SIMPLE, pad_edge=False)
-    for name in ("profile", "device name", "cc", "SMs", "memory", "GB/s", "bf16 TFLOP/s", "class"):
+    # A narrow terminal would break ids and names in the middle.
+    left_out = () if console.width >= _WIDE else ("device name", "class")
+    every = {
+        "profile": [p.id for p in found],
+        "device name": [p.device_names[0] for p in found],
+        "cc": [p.compute_capability for p in found],
+        "SMs": [str(p.sm_count) for p in found],
+        "memory": [f"{p.memory_gb:g} GB {p.memory_type}" for p in found],
+        "GB/s": [f"{p.bandwidth_gbps.value:g}" for p in found],
+        "bf16 TFLOP/s": ["" if (peak := p.peak("bf16")) is None else f"{peak.tflops:g}" for p in found],
+        "class": [p.rate_class for p in found],
+    }
+    columns = {name: cells for name, cells in every.items() if name not in left_out}
+    for name in columns:
         table.add_column(name, overflow="fold")
-    for p in found:
-        bf16 = p.peak("bf16")
-        memory = f"{p.memory_gb:g} GB {p.memory_type}"
-        rate = "" if bf16 is None else f"{bf16.tflops:g}"
-        bandwidth = f"{p.bandwidth_gbps.value:g}"
-        table.add_row(
-            p.id,
-            p.device_names[0],
-            p.compute_capability,
-            str(p.sm_count),
-            memory,
-            bandwidth,
-            rate,
-            p.rate_class,
-        )
-    stdout().print(table)
+    for cells in zip(*columns.values(), strict=True):
+        table.add_row(*cells)
+    console.print(table)
 
 
-@command.command()
+@command.command(short_help="Show one profile, beside what a run measured.")
 @click.argument("name")
 @_run_option
 @json_option
@@ -74,6 +76,10 @@ def show(name: str, run_path: Path | None, as_json: bool) -> None:
     """Show one profile by id, device name or device (cuda:0), beside what a run measured.
 
     A shared name shows every card that has it; a device is matched as a run would match it.
+
+    \b
+    quantroof hardware show h100-sxm5-80gb
+    quantroof hardware show "NVIDIA H200" --run runs/run-...
     """
     found = _resolve(name)
     run = _read(run_path)
@@ -92,7 +98,7 @@ def show(name: str, run_path: Path | None, as_json: bool) -> None:
         _print_profile(p, run)
 
 
-@command.command()
+@command.command(short_help="Peaks by formula, for a GPU that is not listed.")
 @click.option("--device", "device_text", help="Derive for a detected GPU, such as cuda:0.")
 @click.option("--compute-capability", help="Such as 8.9.")
 @click.option("--sms", type=click.IntRange(1), help="Number of SMs.")
@@ -103,7 +109,12 @@ def show(name: str, run_path: Path | None, as_json: bool) -> None:
 @click.option("--rate-class", type=click.Choice(_CLASSES), help="How matrix rates are cut.  [default: full]")
 @json_option
 def derive(device_text: str | None, rate_class: RateClass | None, as_json: bool, **given: Any) -> None:
-    """Derive peaks and bandwidth by formula, for a GPU that the catalog does not list."""
+    """Derive peaks and bandwidth by formula, for a GPU that the catalog does not list.
+
+    \b
+    quantroof hardware derive --compute-capability 8.9 --sms 128 --clock-mhz 2520 \\
+        --memory-gbps-per-pin 21 --bus-bits 384 --rate-class geforce
+    """
     import msgspec
 
     if device_text is not None:
@@ -129,7 +140,7 @@ def derive(device_text: str | None, rate_class: RateClass | None, as_json: bool,
         click.echo(f"bandwidth: {bandwidth:.4g} GB/s  derived: data rate x bus / 8")
 
 
-@command.command()
+@command.command(short_help="Hold claims about hardware against what is known.")
 @click.argument("claims", required=False, type=click.Path(path_type=Path))
 @_run_option
 @json_option

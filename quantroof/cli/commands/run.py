@@ -70,6 +70,11 @@ def command(
 
     Prints the run directory as its last line. Exit code 1 says that a kernel failed or computed wrongly;
     130 that the run was interrupted, with what was measured saved.
+
+    \b
+    quantroof run --suite quick                                two minutes on every device
+    quantroof run --device cuda:0 --format int4-w4a16 --format bf16
+    quantroof run --device sim:h100-sxm5-80gb                  without a GPU; says SIMULATED
     """
     from quantroof.bench.run import execute, new_job, open_again
     from quantroof.cli.progress import Display

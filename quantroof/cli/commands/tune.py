@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from quantroof.hwprofiles.types import Device
 
 
-@click.command(context_settings={"show_default": True})
+@click.command(context_settings={"show_default": True}, short_help="Find the best tilings for this GPU.")
 @click.option("--suite", default="default", help="The suite whose cases are tuned.")
 @click.option("--kernel", "kernels", multiple=True, help="Only this kernel, as triton.int4. Repeatable.")
 @click.option("--seconds", default=0.2, type=POSITIVE, help="Limit per tiling.")
