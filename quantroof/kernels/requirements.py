@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 
 from quantroof.hwprofiles.types import Device
+from quantroof.kernels.cases import Case
 from quantroof.kernels.registry import Skip
 
 
@@ -20,6 +22,19 @@ def needs_capability(device: Device, minimum: tuple[int, int], what: str) -> Ski
 def needs_multiple(value: int, of: int, name: str, what: str) -> Skip | None:
     """Skip a dimension that is not a multiple."""
     return Skip(f"{what} needs {name} to be a multiple of {of}, not {value}") if value % of else None
+
+
+def bf16_in_tiles_of(tile: int, what: str) -> Callable[[Case, Device], Skip | None]:
+    """The check of a library's bf16 kernel whose N and K come in multiples of a tile."""
+
+    def check(case: Case, device: Device) -> Skip | None:
+        return (
+            needs_capability(device, (8, 0), "bf16 kernels")
+            or needs_multiple(case.k, tile, "K", what)
+            or needs_multiple(case.n, tile, "N", what)
+        )
+
+    return check
 
 
 def needs_package(module: str, distribution: str | None = None) -> None:

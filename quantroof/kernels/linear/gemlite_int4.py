@@ -5,10 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from quantroof.hwprofiles.types import Device
-from quantroof.kernels.cases import Case
-from quantroof.kernels.registry import Kernel, Prepared, Skip
-from quantroof.kernels.requirements import needs_capability, needs_multiple, needs_package
+from quantroof.kernels.registry import Kernel, Prepared
+from quantroof.kernels.requirements import bf16_in_tiles_of, needs_package
 
 if TYPE_CHECKING:
     import torch
@@ -16,14 +14,6 @@ if TYPE_CHECKING:
     from quantroof.kernels.problem import Problem
 
 needs_package("gemlite")
-
-
-def _check(case: Case, device: Device) -> Skip | None:
-    return (
-        needs_capability(device, (8, 0), "bf16 kernels")
-        or needs_multiple(case.k, 32, "K", "gemlite")
-        or needs_multiple(case.n, 32, "N", "gemlite")
-    )
 
 
 def _build(problem: Problem) -> Prepared:
@@ -52,7 +42,7 @@ KERNELS = (
         "gemlite",
         ("int4-w4a16", "int4-zp-w4a16"),
         _build,
-        _check,
+        bf16_in_tiles_of(32, "gemlite"),
         targets=("gpu",),
         summary="gemlite's choice of GEMV, split-K or GEMM, tuned on the first call",
     ),

@@ -5,10 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from quantroof.hwprofiles.types import Device
-from quantroof.kernels.cases import Case
-from quantroof.kernels.registry import Kernel, Prepared, Skip
-from quantroof.kernels.requirements import needs_capability, needs_multiple, needs_package
+from quantroof.kernels.registry import Kernel, Prepared
+from quantroof.kernels.requirements import bf16_in_tiles_of, needs_package
 
 if TYPE_CHECKING:
     import torch
@@ -16,14 +14,6 @@ if TYPE_CHECKING:
     from quantroof.kernels.problem import Problem
 
 needs_package("humming", distribution="humming-kernels")
-
-
-def _check(case: Case, device: Device) -> Skip | None:
-    return (
-        needs_capability(device, (8, 0), "bf16 kernels")
-        or needs_multiple(case.k, 64, "K", "Humming")
-        or needs_multiple(case.n, 64, "N", "Humming")
-    )
 
 
 def _build(problem: Problem) -> Prepared:
@@ -57,7 +47,7 @@ KERNELS = (
         "humming",
         ("int4-w4a16",),
         _build,
-        _check,
+        bf16_in_tiles_of(64, "Humming"),
         targets=("gpu",),
         summary="stream-K CUDA C++ with Humming's own tuning tables",
     ),
