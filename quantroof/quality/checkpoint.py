@@ -40,12 +40,16 @@ class Checkpoint:
 
     def config(self) -> Any:
         """The model's configuration; UsageError for an architecture that transformers does not know."""
+        _read_config(self.path / "config.json")
         with accepting("config.json", self.path):
             return load("transformers").AutoConfig.from_pretrained(self.path)
 
     def tokenizer(self) -> Any:
         """The checkpoint's tokenizer; UsageError where there is none."""
-        with accepting("has no tokenizer", self.path):
+        if not any(self.path.glob("tokenizer*")) and not (self.path / "vocab.json").exists():
+            hint = "copy tokenizer.json of the original model"
+            raise UsageError("has no tokenizer", where=str(self.path), hint=hint)
+        with accepting("its tokenizer cannot be read", self.path):
             return load("transformers").AutoTokenizer.from_pretrained(self.path)
 
     def model(self, dtype: torch.dtype | None = None, device: str = "cpu", **options: Any) -> torch.nn.Module:
@@ -76,6 +80,14 @@ def architecture(path: Path) -> Any:
     UsageError for a file that is none, or an architecture that transformers does not know.
     """
     file = path / "config.json" if path.is_dir() else path
+    data = _read_config(file)
+    data.pop("quantization_config", None)
+    with accepting("describes no model", file):
+        return load("transformers").AutoConfig.for_model(**data)
+
+
+def _read_config(file: Path) -> dict[str, Any]:
+    """What a config.json holds. UsageError where it is none, or names what transformers does not know."""
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -84,9 +96,10 @@ def architecture(path: Path) -> Any:
         raise UsageError("is no JSON", where=str(file), hint="give a checkpoint or a config.json") from None
     if not isinstance(data, dict) or not isinstance(data.get("model_type"), str):
         raise UsageError("names no model_type, so describes no model", where=str(file))
-    data.pop("quantization_config", None)
-    with accepting("describes no model", file):
-        return load("transformers").AutoConfig.for_model(**data)
+    if data["model_type"] not in load("transformers").CONFIG_MAPPING:
+        own = "code that comes with a checkpoint is not run" if "auto_map" in data else None
+        raise UsageError(f"unknown architecture '{data['model_type']}'", where=str(file), hint=own)
+    return data
 
 
 def weight_files(path: Path) -> list[Path]:
@@ -101,6 +114,9 @@ def weight_files(path: Path) -> list[Path]:
     else:
         files = sorted(path.glob("*.safetensors"))
     missing = [file.name for file in files if not file.exists()]
+    if not files and (pickled := sorted(path.glob("*.bin"))):
+        what = f"has only pickled weights ({pickled[0].name}), which run code when they are loaded"
+        raise UsageError(what, where=str(path), hint="convert them to safetensors first")
     if missing or not files:
         what = f"lacks {', '.join(missing)}" if missing else "has no *.safetensors"
         raise UsageError(what, where=str(path), hint="complete the download first")

@@ -118,6 +118,8 @@ def first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).strip().splitlines()]
     if not lines:
         return type(error).__name__
+    if "ignore_mismatched_sizes" in lines[0]:  # transformers prints what it found, and raises advice
+        return "its tensors have other shapes than config.json says"
     return " ".join(lines[: 2 if lines[0].endswith(":") else 1])[:300]
 
 
@@ -140,3 +142,4 @@ def _hush(package: str) -> None:
         logs.disable_progress_bar()
     if package == "llmcompressor":
         import_module("loguru").logger.remove()  # its own logger, on stdout
+        logging.getLogger("torch.fx").setLevel(logging.ERROR)  # advice to who calls what it calls

@@ -56,7 +56,12 @@ class Evaluation:
 def commands(
     checkpoints: Sequence[Path], tasks: Sequence[str], device: str, out: Path, limit: int | None = None
 ) -> list[Evaluation]:
-    """A command per checkpoint and number of shots; tasks without a customary number get none."""
+    """A command per checkpoint and number of shots; tasks without a customary number get none.
+
+    UsageError where no task is named.
+    """
+    if not tasks:
+        raise UsageError("no task is named", hint="--tasks winogrande,mmlu")
     by_shots: dict[int, list[str]] = {}
     for task in tasks:
         by_shots.setdefault(SHOTS.get(task, 0), []).append(task)
@@ -72,10 +77,13 @@ def write_local_task(text: str, folder: Path) -> Path:
     documents = [part for part in text.split("\n\n") if part.strip()]
     if not documents:
         raise UsageError("the evaluation text is empty")
-    folder.mkdir(parents=True, exist_ok=True)
     data = (folder / f"{LOCAL_TASK}.jsonl").resolve()
-    data.write_text("".join(json.dumps({"text": d}) + "\n" for d in documents), encoding="utf-8")
-    (folder / f"{LOCAL_TASK}.yaml").write_text(_YAML.format(task=LOCAL_TASK, data=json.dumps(str(data))))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        data.write_text("".join(json.dumps({"text": d}) + "\n" for d in documents), encoding="utf-8")
+        (folder / f"{LOCAL_TASK}.yaml").write_text(_YAML.format(task=LOCAL_TASK, data=json.dumps(str(data))))
+    except OSError as error:
+        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(folder)) from None
     return folder
 
 

@@ -60,6 +60,13 @@ def header(subject: Subject, purpose: str, seed: int) -> QualityHeader:
     )
 
 
+def check_variants(names: Sequence[str]) -> None:
+    """UsageError for a name that is none of VARIANTS."""
+    for name in names:
+        if name not in VARIANTS:
+            raise unknown_name("variant", name, list(VARIANTS))
+
+
 def run_study(
     subject: Subject,
     methods: Sequence[Method],
@@ -67,6 +74,7 @@ def run_study(
     done: frozenset[tuple[str, str, str | None]] = frozenset(),
 ) -> Iterator[QualityResult]:
     """Yield a result for every variant and method that is not `done`, each variant's own baseline first."""
+    check_variants(variants)
     ordered = [METHODS[BASELINE], *(m for m in methods if m.name != BASELINE)]
     for name in variants:
         wanted = [m for m in ordered if (name, m.name, None) not in done]
@@ -115,8 +123,6 @@ def _variant(checkpoint: Checkpoint, name: str) -> Iterator[Checkpoint]:
     if name == "base":
         yield checkpoint
         return
-    if name != "outliers":
-        raise unknown_name("variant", name, list(VARIANTS))
     with TemporaryDirectory(prefix="quantroof-outliers-") as folder:
         model = checkpoint.model(torch.float32)
         induce_outliers(model)

@@ -54,7 +54,9 @@ def pack(
     count = min(len(ids) // tokens, most or len(ids))
     if count < least:
         what = f"{count} windows of {tokens} tokens, and {least} are needed"
-        raise UsageError(what, where=source, hint="give more text or a shorter --window")
+        few = most is not None and most < least
+        hint = f"--windows {least} at least" if few else "give more text or a shorter --window"
+        raise UsageError(what, where=source, hint=hint)
     return Windows(ids[: count * tokens].view(count, tokens), source)
 
 

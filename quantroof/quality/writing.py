@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -10,7 +12,7 @@ import torch
 
 from quantroof.errors import EnvironmentMissing
 from quantroof.quality.checkpoint import open_checkpoint, weight_files
-from quantroof.quality.environment import quiet
+from quantroof.quality.environment import first_line, load, quiet
 from quantroof.quality.methods import Method
 from quantroof.quality.quantizing import quantized
 from quantroof.quality.study import Subject
@@ -32,17 +34,16 @@ class Written:
 
 def write_quantized(subject: Subject, method: Method, out: Path) -> Written:
     """Quantize, save with the tokenizer, free, reload from disk, measure against the original."""
+    with _writing_to(out):  # found out now, not after an hour of quantizing
+        out.mkdir(parents=True, exist_ok=True)
     source = subject.checkpoint
     made = quantized(
         method, source, calibration=subject.calibration, dtype=subject.dtype, device=subject.device
     )
     seconds, peak_bytes = made.seconds, made.peak_bytes
-    try:
-        with quiet():
-            made.model.save_pretrained(out)  # type: ignore[operator]
-            source.tokenizer().save_pretrained(out)
-    except OSError as error:
-        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(out)) from None
+    with quiet(), _writing_to(out):
+        made.model.save_pretrained(out)  # type: ignore[operator]
+        source.tokenizer().save_pretrained(out)
     del made
     dtype = torch.bfloat16 if method.unpacks_to_bf16 else subject.dtype
     with quiet():  # weights are unpacked in the first forward pass, under a bar
@@ -58,6 +59,17 @@ def write_quantized(subject: Subject, method: Method, out: Path) -> Written:
         loss=fmean(after),
         difference=paired_difference(before, after),
     )
+
+
+@contextmanager
+def _writing_to(out: Path) -> Iterator[None]:
+    """EnvironmentMissing where a disk is full or a folder is not ours; safetensors has its own error."""
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(out)) from None
+    except load("safetensors").SafetensorError as error:
+        raise EnvironmentMissing(f"cannot be written: {first_line(error)}", where=str(out)) from None
 
 
 def _size(path: Path) -> int:

@@ -56,6 +56,7 @@ def test_random_weights_decode_in_every_format(config: Path, run_command: Run) -
 
     rows = json.loads(text)["results"]
     assert code == 0
+    assert json.loads(text)["random_weights"]
     assert len(rows) == 6
     for row in rows:
         low, high = row["step_interval_ns"]

@@ -31,6 +31,37 @@ def test_a_local_task_holds_every_paragraph(tmp_path: Path) -> None:
     assert [json.loads(line)["text"].strip() for line in lines] == ["one", "two", "three"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "expected"),
+    [
+        (("nowhere",), 2, "no checkpoint here"),
+        (("checkpoint", "--tasks", ""), 2, "no task is named"),
+        (("checkpoint", "--text", "empty"), 2, "text is empty"),
+        (("checkpoint", "--text", "text", "--out", "text"), 3, "cannot be written"),
+        (("checkpoint", "--text", "text", "--device", "cuda:99"), 3, "use --device cpu"),
+    ],
+)
+def test_a_wrong_request_is_one_line(
+    trained: SmallModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run_command: Run,
+    arguments: tuple[str, ...],
+    code: int,
+    expected: str,
+) -> None:
+    """No checkpoint, task, text, folder or GPU: said before the harness is started."""
+    monkeypatch.chdir(tmp_path)
+    Path("empty").write_text("")
+    Path("text").write_text("some text")
+    Path("checkpoint").symlink_to(trained.checkpoint)
+    found, _, error = run_command("lm-eval", *arguments)
+
+    assert found == code
+    assert expected in error
+    assert len(error.strip().splitlines()) == 1
+
+
 @pytest.mark.slow
 def test_a_local_task_runs_offline(trained: SmallModel, tmp_path: Path, run_command: Run) -> None:
     """The harness itself measures the small model: under 4 bits a byte after 200 steps."""

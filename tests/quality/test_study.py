@@ -120,6 +120,8 @@ def test_another_model_cannot_be_resumed(trained: SmallModel, tmp_path: Path, ru
         (("--windows", "3"), "are needed"),
         (("--dtype", "int3"), "unknown dtype"),
         (("--domain-share", "0.5"), "belong together"),
+        (("--variants", "bse"), "did you mean base"),
+        (("--device", "gpu"), "unknown device"),
     ],
 )
 def test_a_wrong_request_is_one_line(
@@ -135,7 +137,7 @@ def test_a_wrong_request_is_one_line(
 
 
 def test_a_half_checkpoint_is_one_line(trained: SmallModel, tmp_path: Path, run_command: Run) -> None:
-    """Cut weights, missing weights, an unknown architecture and a name that would be downloaded."""
+    """Weights that are missing, cut or pickled, no tokenizer, an unknown architecture, a name to download."""
     half = tmp_path / "half"
     half.mkdir()
     for file in trained.checkpoint.glob("*.json"):
@@ -144,16 +146,72 @@ def test_a_half_checkpoint_is_one_line(trained: SmallModel, tmp_path: Path, run_
     whole = (trained.checkpoint / "model.safetensors").read_bytes()
     (half / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     cut = run_command("study", half, "--methods", "none", "--window", 64, "--variants", "base")
-    (half / "config.json").write_text('{"model_type": "no-such-thing"}')
+    (half / "model.safetensors").unlink()
+    (half / "pytorch_model.bin").write_bytes(b"")
+    pickled = run_command("study", half, "--methods", "none", "--window", 64)
+    (half / "model.safetensors").write_bytes(whole)
+    (half / "tokenizer.json").unlink()
+    (half / "tokenizer_config.json").unlink()
+    mute = run_command("study", half, "--methods", "none", "--window", 64)
+    (half / "config.json").write_text('{"model_type": "no-such-thing", "auto_map": {}}')
     unknown = run_command("study", half, "--methods", "none", "--window", 64)
     download = run_command("study", "meta-llama/Llama-3.1-8B", "--methods", "none")
 
-    for code, _, error in (missing, cut, unknown, download):
+    for code, _, error in (missing, cut, pickled, mute, unknown, download):
         assert code == 2
         assert len(error.strip().splitlines()) == 1
     assert "*.safetensors" in missing[2]
     assert "half a file" in cut[2]
+    assert "convert them to safetensors" in pickled[2]
+    assert "has no tokenizer" in mute[2]
+    assert "unknown architecture 'no-such-thing' (code that comes with a checkpoint is not run)" in unknown[2]
     assert "not downloaded" in download[2]
+
+
+def test_other_shapes_than_the_config_says_are_one_line(
+    trained: SmallModel, tmp_path: Path, run_command: Run
+) -> None:
+    """A config.json of another model beside the weights."""
+    for file in trained.checkpoint.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "hidden_size": 256}))
+
+    code, _, error = run_command("study", tmp_path, "--methods", "none", "--window", 64)
+
+    assert code == 2
+    assert error.strip().endswith("its tensors have other shapes than config.json says")
+
+
+@pytest.mark.parametrize(
+    ("out", "method", "code", "expected"),
+    [
+        ("file", "fp8", 2, "is no directory"),
+        ("full", "fp8", 2, "is not empty"),
+        ("file/below", "fp8", 3, "cannot be written"),
+        ("new", "none", 2, "quantizes nothing"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_written_is_one_line(
+    trained: SmallModel,
+    tmp_path: Path,
+    run_command: Run,
+    out: str,
+    method: str,
+    code: int,
+    expected: str,
+) -> None:
+    """A file or a filled directory in the way, a method that does nothing: before anything is quantized."""
+    needs("llmcompressor")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "config.json").write_text("")
+    options = ("--method", method, "--out", tmp_path / out, "--window", 64, "--windows", 8)
+    found, _, error = run_command("quantize", trained.checkpoint, *options)
+
+    assert found == code
+    assert expected in error
+    assert len(error.strip().splitlines()) == 1
 
 
 def test_a_method_that_needs_a_gpu_says_so(trained: SmallModel, run_command: Run) -> None:

@@ -13,6 +13,7 @@ from quantroof.cli.output import echo_json, json_option
 from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
+    from quantroof.quality.decode.models import Source
     from quantroof.quality.decode.sweep import TooLarge
     from quantroof.quality.decode.throughput import Throughput
 
@@ -55,26 +56,34 @@ def command(
     if not model.exists():
         raise UsageError("no model here", where=str(model), hint="give a checkpoint or a config.json")
     sizes = _numbers(batches)
-    from quantroof.quality.environment import use_device
+    from quantroof.cli.quality_text import say
+    from quantroof.quality.environment import load, use_device
+
+    load("torch")
+    from quantroof.quality.decode.models import RandomWeights, source
 
     device = use_device(device)
     roof = _read_roof(run_path, device)
-    found, too_large = _measure(model, [f.strip() for f in formats.split(",")], sizes, device, settings)
+    origin = source(model)
+    random = isinstance(origin, RandomWeights)
+    if random and model.is_dir():
+        say(f"{model}: no weights there, so random ones in its shape")
+    found, too_large = _measure(origin, [f.strip() for f in formats.split(",")], sizes, device, settings)
     if as_json:
         results = [_row(t, roof) for t in found]
         left_out = [asdict(t) for t in too_large]
-        echo_json("quality-decode", {"device": device, "results": results, "too_large": left_out})
+        document = {"device": device, "random_weights": random, "results": results, "too_large": left_out}
+        echo_json("quality-decode", document)
     else:
-        _print(found, roof)
+        _print(f"decode, {'random weights in the shape of ' if random else ''}{model}", found, roof)
 
 
 def _measure(
-    model: Path, formats: list[str], batches: list[int], device: str, settings: dict[str, Any]
+    origin: Source, formats: list[str], batches: list[int], device: str, settings: dict[str, Any]
 ) -> tuple[list[Throughput], list[TooLarge]]:
     """What was measured, and what the memory did not hold; both are told as they come."""
     from quantroof.bench.timing.stopping import StoppingRule
     from quantroof.cli.quality_text import say
-    from quantroof.quality.decode.models import source
     from quantroof.quality.decode.sweep import sweep
     from quantroof.quality.decode.throughput import Throughput, Workload
 
@@ -82,7 +91,7 @@ def _measure(
     workloads = [Workload(batch, settings["prompt"], settings["tokens"]) for batch in batches]
     found: list[Throughput] = []
     too_large: list[TooLarge] = []
-    for result in sweep(source(model), formats, workloads, rule, device):
+    for result in sweep(origin, formats, workloads, rule, device):
         if isinstance(result, Throughput):
             found.append(result)
             say(f"{result.format} batch {result.workload.batch}: {result.tokens_per_s:.1f} tokens/s")
@@ -129,7 +138,7 @@ def _row(found: Throughput, roof: float | None) -> dict[str, Any]:
     }
 
 
-def _print(found: list[Throughput], roof: float | None) -> None:
+def _print(title: str, found: list[Throughput], roof: float | None) -> None:
     from quantroof.cli.quality_text import figure, print_table
 
     rows = []
@@ -149,4 +158,4 @@ def _print(found: list[Throughput], roof: float | None) -> None:
             )
         )
     header = ("", "prefill tok/s", "decode tok/s", "ms a step", "95 %", "GB/s", "of roof", "J/token", "graph")
-    print_table("decode", header, rows)
+    print_table(title, header, rows)

@@ -33,19 +33,22 @@ def command(
     that text is measured here and now (needs lm-eval).
     """
     from quantroof.quality import lm_eval
+    from quantroof.quality.checkpoint import open_checkpoint
 
+    whole = [open_checkpoint(path).path for path in checkpoints]
     if text is None:
-        planned = lm_eval.commands(checkpoints, tasks.split(","), device, out, limit)
+        names = [name for name in map(str.strip, tasks.split(",")) if name]
+        planned = lm_eval.commands(whole, names, device, out, limit)
         if as_json:
             echo_json("quality-lm-eval", {"commands": [e.text for e in planned], "results": {}})
         else:
             click.echo("\n".join(e.text for e in planned))
         return
     from quantroof.cli.quality_text import print_table
-    from quantroof.quality.checkpoint import open_checkpoint
+    from quantroof.quality.environment import use_device
     from quantroof.quality.windows import read_text
 
-    whole = [open_checkpoint(path).path for path in checkpoints]
+    device = use_device(device)  # the harness would take the CPU instead, and say so in its log
     include = lm_eval.write_local_task(read_text(text), out / "tasks")
     planned = lm_eval.commands(whole, [lm_eval.LOCAL_TASK], device, out, limit)
     results = {e.checkpoint: lm_eval.run(e, include)[lm_eval.LOCAL_TASK] for e in planned}

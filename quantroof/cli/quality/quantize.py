@@ -29,11 +29,15 @@ def command(wish: Wish, *, name: str, out: Path, as_json: bool) -> None:
 
     from quantroof.cli.quality_text import both_units, say
     from quantroof.quality import setup, writing
-    from quantroof.quality.methods import method
+    from quantroof.quality.methods import QUANTIZING, method
+    from quantroof.records.quality import BASELINE
 
+    if name == BASELINE:
+        raise UsageError(f"method '{name}' quantizes nothing", hint=f"one of: {', '.join(QUANTIZING)}")
     chosen = method(name)
-    if out.exists() and any(out.iterdir()):
-        raise UsageError("is not empty", where=str(out), hint="choose another --out")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        what = "is not empty" if out.is_dir() else "is no directory"
+        raise UsageError(what, where=str(out), hint="choose another --out")
     stored = replace(wish, dtype="stored") if wish.dtype == "fp32" else wish
     subject = setup.subject(stored, say, calibrate=chosen.calibrated)
     written = writing.write_quantized(subject, chosen, out)

@@ -41,10 +41,13 @@ def command(
     measured as a whole, and laid beside the uniform ones.
     """
     from quantroof.cli.quality_text import say
+    from quantroof.kernels.formats import Format
     from quantroof.quality import sensitivity, setup, study
     from quantroof.records.quality import append, opened
 
     names = [name.strip() for name in formats.split(",")]
+    for name in names:
+        Format.parse(name)  # refused before any work
     subject = setup.subject(wish, say, calibrate=False)
     found = opened(out, study.header(subject, "sensitivity", wish.seed), resume=resume)
     model = subject.checkpoint.model(subject.dtype, subject.device)

@@ -36,10 +36,12 @@ def command(
     from quantroof.records.quality import append, opened
 
     chosen = [method(name.strip()) for name in (QUANTIZING if methods == "all" else methods.split(","))]
+    kinds = [name.strip() for name in variants.split(",")]
+    study.check_variants(kinds)
     subject = setup.subject(wish, say, calibrate=any(m.calibrated for m in chosen))
     found = opened(out, study.header(subject, "study", wish.seed), resume=resume)
     done = frozenset(r.key for r in found.results if r.status == "ok")
-    for result in study.run_study(subject, chosen, variants.split(","), done):
+    for result in study.run_study(subject, chosen, kinds, done):
         found.results.append(result)
         if out is not None:
             append(out, result)
@@ -51,10 +53,12 @@ def command(
 
 
 def _line(found: QualityStudy, result: QualityResult) -> str:
+    from quantroof.records.quality import BASELINE
+
     name = f"{result.variant} {result.method}"
     if result.status != "ok":
         return f"{name}: {result.status}, {result.reason}"
-    difference = found.difference(result)
+    difference = None if result.method == BASELINE else found.difference(result)
     if difference is None:
         return f"{name}: {result.loss:.4f} nats a token"
     return f"{name}: {difference.mean:+.4f} +- {difference.half_width:.4f} nats, {difference.verdict}"
@@ -94,12 +98,14 @@ def _print(found: QualityStudy) -> None:
 
 
 def _cells(found: QualityStudy, result: QualityResult | None) -> tuple[str, str, str, str]:
+    from quantroof.cli.quality_text import figure
+    from quantroof.records.quality import BASELINE
+
     if result is None or result.loss is None:
         return "-", "not measured", "-", "-"
-    if result.quantize_s is None or result.quantize_peak_bytes is None:
-        return f"{result.loss:.4f}", "", "-", "-"
-    difference = found.difference(result)
-    cost = (f"{result.quantize_s:.1f}", f"{result.quantize_peak_bytes / 1e6:.0f}")
-    if difference is None or result.method == "none":
+    difference = None if result.method == BASELINE else found.difference(result)
+    if difference is None:
         return f"loss {result.loss:.4f}", "", "-", "-"
-    return (f"{difference.mean:+.4f} +- {difference.half_width:.4f}", difference.verdict, *cost)
+    peak = result.quantize_peak_bytes
+    cost = figure(result.quantize_s, 1), figure(None if peak is None else peak / 1e6, 0)
+    return f"{difference.mean:+.4f} +- {difference.half_width:.4f}", difference.verdict, *cost
