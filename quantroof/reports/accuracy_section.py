@@ -10,7 +10,7 @@ from quantroof.records.quality import QualityStudy
 from quantroof.reports import units
 from quantroof.reports.choice import LayerChoice, can_win
 from quantroof.reports.speed import baseline
-from quantroof.reports.studies import Loss, losses, variants
+from quantroof.reports.studies import Loss, losses, name_of, variants
 from quantroof.reports.subjects import Subject
 from quantroof.reports.tradeoff import Tradeoff, View, format_errors, kernel_errors, tradeoffs, views
 
@@ -25,6 +25,11 @@ class StudyTable:
     study: QualityStudy
     variants: list[str]
     rows: list[tuple[str, str, list[Loss | None]]]
+
+    @property
+    def name(self) -> str:
+        """The model in a word."""
+        return name_of(self.study)
 
 
 def study_tables(studies: Sequence[QualityStudy]) -> list[StudyTable]:

@@ -9,7 +9,6 @@ from quantroof.advisor.advice import Advice
 from quantroof.records.quality import QualityStudy
 from quantroof.reports import advice as advice_words
 from quantroof.reports import claims_section, header, methods, units
-from quantroof.reports import studies as studies_words
 from quantroof.reports.accuracy_section import accuracy_data, study_tables, tradeoff_figure
 from quantroof.reports.advice_section import curves_figure, picture
 from quantroof.reports.answers import Answers
@@ -53,10 +52,7 @@ def html(
     data = page_data(given.subjects, given.choices, given.comparison)
     data["preset"] = _PRESETS[reader]
     data["accuracy"] = accuracy_data(given.subjects, given.choices, studies)
-    built = figures(given.subjects)
-    built["tradeoff"] = as_json(tradeoff_figure())
-    if advice is not None:
-        built["advice"] = as_json(curves_figure(advice))
+    built = _figures(given, advice)
     return str(
         template("page.html").render(
             given=given,
@@ -69,7 +65,6 @@ def html(
             style=asset("style.css", "advice.css", "accuracy.css"),
             tradeoffs=data["accuracy"],
             studies=study_tables(studies),
-            studies_words=studies_words,
             claims=claims_page(given.timed, studies[0] if studies else None),
             claim_words=claims_section,
             script=script,
@@ -84,6 +79,15 @@ def html(
             units=units,
         )
     )
+
+
+def _figures(given: Answers, advice: Advice | None) -> dict[str, Any]:
+    """All figures of the page as plotly JSON."""
+    built = figures(given.subjects)
+    built["tradeoff"] = as_json(tradeoff_figure())
+    if advice is not None:
+        built["advice"] = as_json(curves_figure(advice))
+    return built
 
 
 def content_policy(script: str, bundle: Bundle, *, beside: bool) -> str:

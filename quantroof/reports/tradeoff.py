@@ -101,15 +101,15 @@ def tradeoffs(choices: list[LayerChoice], view: View) -> list[tuple[int, list[Tr
 def _behind(
     speed: Interval, cost: Cost, pairs: list[tuple[str, Cost]], speeds: dict[str, Interval]
 ) -> str | None:
-    """The quickest format that can win and leaves this one behind."""
+    """The quickest format, then the cheapest, that can win and leaves this one behind."""
     better = []
     for name, other in pairs:
         rival = speeds[name]
         quicker = rival.low > speed.high and other.value <= cost.value
         cheaper = other.high < cost.low and rival.median >= speed.median
         if can_win(name) and (quicker or cheaper):
-            better.append((rival.median, other.label))
-    return max(better)[1] if better else None
+            better.append((rival.median, -other.value, other.label))
+    return max(better)[2] if better else None
 
 
 def _cost(scheme: str, loss: Loss, beside: list[Loss]) -> Cost:

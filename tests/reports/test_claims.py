@@ -1,0 +1,192 @@
+"""The lesson's list as a whole: every row has a verdict or what it needs, by the command and on the page."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from quantroof.cli.main import main
+from quantroof.hwprofiles.claims.model import Claim
+from quantroof.records.directory import Run
+from quantroof.reports.answers import answers
+from quantroof.reports.claims import Row, command_for, judge, sections, shipped
+from quantroof.reports.claims_section import claims_page, count, grouped
+from quantroof.reports.page import html
+from tests.builders import LAYERS, cpu_device, gpu_device, info, measurement, run
+
+# The checklist this project was given: letters with their rows.
+_NUMBERED = {
+    "A": 9, "B": 6, "C": 4, "D": 6, "E": 3, "F": 4, "G": 5, "H": 4, "I": 4, "J": 3, "K": 4, "L": 3, "M": 3,
+    "N": 4, "O": 11, "P": 5,
+}  # fmt: skip
+ROWS = {f"{letter}{n}" for letter, last in _NUMBERED.items() for n in range(1, last + 1)}
+ROWS |= {"Q1", "Q1b", "Q3", "Q4", "Q5", "Q6a", "Q6b", "Q6c", "Q6d", "Q6e"}
+READ = shipped()
+PAGE = {row.name: row for section in claims_page([], None) for row in section.rows}
+
+
+def test_every_row_of_the_checklist_is_there_and_no_other() -> None:
+    """88 rows under 17 letters, each letter with its title."""
+    assert set(PAGE) == ROWS
+    assert len(ROWS) == 88
+    assert {row[0] for row in ROWS} == set(READ.sections)
+
+
+def test_every_row_has_evidence_and_a_command() -> None:
+    """Nothing is judged without a sentence, and what is open says what it needs and what would decide it."""
+    for row in PAGE.values():
+        for judgement in row.judgements:
+            assert all(judgement.evidence), judgement.claim.id
+            assert "no evaluator" not in judgement.evidence[0]
+            assert command_for(judgement).startswith("quantroof ")
+            if judgement.outcome == "cannot tell here":
+                assert re.search(r"needs (the|a) |not measured|no source", judgement.evidence[0])
+
+
+@pytest.mark.parametrize(
+    ("row", "verdict"),
+    [
+        ("A1", "holds"), ("A2", "in part"), ("A4", "wrong"), ("A5", "wrong"), ("E1", "holds"),
+        ("E2", "wrong"), ("G1", "in part"), ("G3", "wrong"), ("I1", "wrong"), ("O2", "open"),
+        ("P5", "in part"), ("Q1b", "in part"), ("Q3", "holds"), ("Q6a", "wrong"), ("C2", "open"),
+        ("D4", "open"),
+    ],
+)  # fmt: skip
+def test_verdicts_are_those_of_the_checked_list(row: str, verdict: str) -> None:
+    """Rows that arithmetic, catalog or machine code decide, as the list's authors found them."""
+    assert PAGE[row].verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("claim_id", "words"),
+    [
+        ("fp16-70b-gb", "141.1 GB"),
+        ("two-a100-serve", "0 sequences"),
+        ("2400-a-month", "1.644 $"),
+        ("under-50-ms", "roofline 37.7 ms"),
+        ("int8-70-gb", "72.7 GB"),
+        ("nf4-35-gb", "42.7 GB"),
+        ("int4-35-gb", "39.5 GB"),
+        ("table-int4-ms", "17.17 ms"),
+        ("helps-even-more", "1.00x"),
+        ("kv-small-batch-long", "42.9 GB of cache"),
+        ("batch-200-a100", "batch 153"),
+        ("batch-200-int4", "batch 39"),
+        ("two-int8-over-one-fp16", "3.92x"),
+        ("kv-90-gb", "68.0 GB"),
+    ],
+)
+def test_worked_numbers_of_the_list_are_reached(claim_id: str, words: str) -> None:
+    """The advisor's arithmetic gives the figures that were worked out by hand for the list."""
+    (found,) = (j for row in PAGE.values() for j in row.judgements if j.claim.id == claim_id)
+
+    assert words in found.evidence[0]
+
+
+def _timed(int4_ns: float, *, gpu: bool = True, profile: str = "a10g", simulated: bool = False) -> Run:
+    device = msgspec.structs.replace(gpu_device(), profile_id=profile) if gpu else cpu_device()
+    header = msgspec.structs.replace(info([device]), simulated=simulated)
+    lines = [
+        measurement(device, "bf16", 1, LAYERS[0], 40_000),
+        measurement(device, "int4-w4a16", 1, LAYERS[0], int4_ns),
+    ]
+    return run(header, lines)
+
+
+def _judged(given: Run, claim_id: str) -> tuple[str, str]:
+    claims = [c for c in READ.claims if c.id == claim_id]
+    (found,) = judge(claims, answers([given]).timed, None)
+    return found.outcome, found.evidence[0]
+
+
+def test_a_run_on_the_named_gpu_judges_a_speed_up() -> None:
+    """3.7x is within 3.5 to 4, 2x is not; another GPU and a simulated one are no evidence."""
+    assert _judged(_timed(10_800), "a10g-int4-decode")[0] == "holds"
+    assert _judged(_timed(20_000), "a10g-int4-decode")[0] == "wrong"
+    for other in (_timed(10_800, profile="a100-sxm4-80gb"), _timed(10_800, simulated=True)):
+        outcome, evidence = _judged(other, "a10g-int4-decode")
+        assert outcome == "cannot tell here"
+        assert "needs a GPU" in evidence
+
+
+def test_a_format_that_is_slower_anywhere_refutes_never_slower() -> None:
+    """A CPU counts too; where nothing was slower the claim stays open, for a run proves no never."""
+    assert _judged(_timed(80_000, gpu=False), "never-slower")[0] == "wrong"
+    assert _judged(_timed(10_000, gpu=False), "never-slower")[0] == "cannot tell here"
+
+
+def test_rows_of_many_like_cells_are_one_line() -> None:
+    """The support matrix shows its six wrong cells with evidence and the thirty right ones together."""
+    lines = grouped(PAGE["G1"])
+
+    assert [line.words for line in lines] == ["wrong"] * 6 + ["holds"]
+    assert len(lines[-1].texts) == 30
+
+
+def test_a_hostile_claim_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A claim's words, evidence, row and section are escaped on the page."""
+    from quantroof.reports import page
+
+    evil = "<script>window.owned=1</script><img src=x>"
+    claim = Claim(id=evil, text=evil, row=evil, kind="open", needs="a GPU", reason=evil, command=evil)
+    made = sections(judge([claim], [], None), {"<": evil})
+    monkeypatch.setattr(page, "claims_page", lambda *_: made)
+
+    text = html(answers([_timed(10_000)]))
+
+    assert isinstance(made[0].rows[0], Row)
+    assert "<script>window.owned" not in text
+    assert "<img" not in text
+    assert text.count("&lt;script&gt;window.owned=1") >= 4
+
+
+def test_the_claims_add_little_to_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under 70 kB of 2 MB, and every row is in it."""
+    from quantroof.reports import page
+
+    given = answers([_timed(10_000)])
+    whole = html(given)
+    monkeypatch.setattr(page, "claims_page", lambda *_: [])
+
+    assert 0 < len(whole.encode()) - len(html(given).encode()) < 70_000
+    assert all(f"<strong>{row}</strong>" in whole for row in ROWS)
+    assert count(claims_page(given.timed, None)) in whole
+
+
+def test_command_prints_a_row_and_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong row ends with 1, a true one with 0, an unknown one with 2; JSON holds the command."""
+
+    def ended(*words: str) -> tuple[object, str, str]:
+        with pytest.raises(SystemExit) as end:
+            main(["claims", *words])
+        told = capsys.readouterr()
+        return end.value.code, told.out, told.err
+
+    code, out, _ = ended("--only", "A4")
+    assert code == 1
+    assert "roofline 37.7 ms" in out
+    assert ended("--only", "A1")[0] == 0
+    code, _, error = ended("--only", "Z9")
+    assert (code, error.count("\n")) == (2, 1)
+    code, out, _ = ended("--only", "O2", "--json")
+    assert json.loads(out)["judgements"][0]["command"].startswith("quantroof quality study")
+    assert code == 0
+
+
+def test_command_judges_a_file_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Kinds of every room are understood in one file."""
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'title = "mine"\n[[claim]]\nid = "a"\ntext = "t"\nkind = "weights-gb"\nmodel = "llama-3.1-8b"\n'
+        'element = "bf16"\nvalue = 16.06\n[[claim]]\nid = "b"\ntext = "u"\nkind = "stored-bits"\n'
+        'element = "nf4.g64"\nvalue = 4.5\n'
+    )
+    with pytest.raises(SystemExit) as ended:
+        main(["claims", str(file)])
+
+    assert ended.value.code == 0
+    assert "2 claims: 0 wrong" in capsys.readouterr().out
