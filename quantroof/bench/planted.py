@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from quantroof.errors import EnvironmentMissing
 from quantroof.hwprofiles.clock_events import CLOCK_EVENTS
 from quantroof.records.lines import DeviceState
 
@@ -24,7 +25,8 @@ class Planted:
 
     `compute` and `memory` lower one rate, `passing` lowers both in a run with seed 0 only, like a
     neighbour that leaves. `throttle` slows half of the lines and shows it, `ecc` counts errors, `crash`
-    loses some lines, `dead` all, `busy` shows a foreign process. `pcie` and `vbios` are facts of the device.
+    loses some lines, `dead` all, `nostart` has no worker at all, `busy` shows a foreign process.
+    `pcie` and `vbios` are facts of the device.
     """
 
     fault: str | None
@@ -47,6 +49,11 @@ class Planted:
     def slowdown(self, name: str) -> float:
         """Factor on the time of one line."""
         return 1 / _THROTTLED_SPEED if self._throttled(name) else 1.0
+
+    def start(self) -> None:
+        """Raises as a worker does that cannot open its device."""
+        if self.fault == "nostart":
+            raise EnvironmentMissing("the worker process did not start (planted)")
 
     def crashes(self, name: str) -> bool:
         """Whether this line is lost with its worker."""

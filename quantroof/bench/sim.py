@@ -79,6 +79,7 @@ class SimulatedRun:
 
     def run(self) -> None:
         """Emit ceilings, anchors and measurements."""
+        self._planted.start()
         if self._plan.ceilings and not self._planted.crashes("ceilings"):
             for ceiling in self._ceilings():
                 self._emit(ceiling)

@@ -13,11 +13,13 @@ from msgspec.structs import replace
 
 from quantroof.bench.run import Job, new_job
 from quantroof.bench.settings import Wishes
+from quantroof.errors import QuantroofError
 from quantroof.fleet.analysis import Analysis, analyse
 from quantroof.fleet.collection import Collection, Population, Unit
 from quantroof.fleet.gather import gather
 from quantroof.fleet.live import Watch
 from quantroof.fleet.policy import Policy
+from quantroof.fleet.preflight import Finding
 from quantroof.fleet.verdict import NodeVerdict, Seen, node_verdict
 from quantroof.hwprofiles.types import Device
 from quantroof.records.directory import FILE_NAME, read_run
@@ -112,9 +114,25 @@ class BurnIn:
             again = "-again" if job.info.settings["seed"] else ""
             directory = self._order.folder / f"{job.info.run_id}-{job.info.settings['mode']}{again}"
             self._directories.append(directory)
-            measure(job, directory)
+            self._endure(measure, job, directory)
             names.append(str(directory))
         return names
+
+    def _endure(self, measure: Measure, job: Job, directory: Path) -> None:
+        """Run a job; a GPU on which nothing could be started failed, and does not end the others' burn-in.
+
+        What ends all of them, such as a torch without CUDA or a full disk, is no GPU's fault and is raised.
+        """
+        try:
+            measure(job, directory)
+        except QuantroofError as error:
+            lines = read_run(directory).measurements if directory.is_dir() else []
+            started = {line.device for line in lines if line.status != "skipped"}
+            lost = [device for device in self._free if device.id not in started]
+            if not started or not lost:
+                raise
+            for device in lost:
+                self._watch.add(device, Finding("failed", "no_start", str(error)))
 
     def _analysed(self, names: list[str], ids: set[str], retest: Collection | None) -> list[Analysis]:
         """Judge our runs, a mode at a time; earlier runs of other GPUs in the folder are no siblings."""

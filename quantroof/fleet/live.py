@@ -45,11 +45,15 @@ class Watch:
         """Read every state. After a load (`loaded`) our own processes may still be there: nobody is busy."""
         for device in self.devices:
             health = read_health(device)
-            seen = self.findings.setdefault(device.id, [])
             for finding in state_findings(device, health) if health else ():
-                mine = loaded and finding.code == "busy"
-                if not mine and finding.code not in {f.code for f in seen}:
-                    seen.append(finding)
+                if not (loaded and finding.code == "busy"):
+                    self.add(device, finding)
+
+    def add(self, device: Device, finding: Finding) -> None:
+        """Keep a finding; one of each kind is enough."""
+        seen = self.findings.setdefault(device.id, [])
+        if finding.code not in {f.code for f in seen}:
+            seen.append(finding)
 
     def busy(self) -> tuple[Device, ...]:
         """Devices that somebody else uses."""

@@ -66,6 +66,7 @@ def test_a_sound_node_is_healthy(tmp_path: Path) -> None:
         ("pcie", "failed", "pcie_width", "PCIe runs on 8 lanes, the card can 16"),
         ("crash", "failed", "kernels_failed", "the worker process was killed"),
         ("dead", "failed", "kernels_failed", "the worker process was killed"),
+        ("nostart", "failed", "no_start", "the worker process did not start"),
     ],
 )
 def test_a_planted_fault_is_the_first_reason(
@@ -82,6 +83,18 @@ def test_a_planted_fault_is_the_first_reason(
     assert words in worst["reasons"][0]["text"]
     assert found["reason"].startswith("sim:h100-sxm5-80gb#3: ")
     assert {gpu["verdict"] for gpu in others} == {"healthy"}
+
+
+def test_what_stops_every_gpu_is_no_gpus_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no worker starts at all the environment is broken: exit code 3 and one line, no verdict."""
+    faults = "".join(f"+nostart@{n}" for n in range(8))
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--burn-in", "--device", NODE + faults, "--out", str(tmp_path), "--quiet"])
+    told = capsys.readouterr()
+
+    assert ended.value.code == 3
+    assert told.out == ""
+    assert told.err.splitlines()[-1].startswith("error: the worker process did not start")
 
 
 def test_two_faults_are_told_gravest_first(tmp_path: Path) -> None:
