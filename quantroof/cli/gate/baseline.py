@@ -32,7 +32,7 @@ def update(runs: tuple[Path, ...], out: Path, pairs: int, policy: Path | None, d
 
     \b
     quantroof run --suite quick --processes 5 --anchors --seed 1      five times, the seed counted up
-    quantroof gate baseline update runs/* --out baselines/h100.json
+    quantroof gate baseline update runs/run-* --out baselines/h100.json
     """
     from quantroof.cli.gate_text import update_lines
     from quantroof.errors import EnvironmentMissing
