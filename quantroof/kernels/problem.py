@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import torch
 
@@ -18,11 +18,50 @@ from quantroof.kernels.quantize import Quantized, quantize, storage_dtype
 # x86 CPU (bf16 1.7e-3, fp16 2.1e-4, fp32 4e-7), so that a wrong scale or a lost group still stands out.
 _TOLERANCE = {"fp32": 1e-5, "tf32": 2e-3, "fp16": 2e-3, "bf16": 8e-3}
 
+_WEIGHT_SEED = 0x5EED
+
 
 def tolerance(case: Case) -> float:
     """Largest relative Frobenius error of a correct kernel: owned by the formats of the case."""
     names = (case.output.element.name, case.activation.element.name)
     return max(_TOLERANCE.get(name, 0.0) for name in names)
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """Weights [N, K] and all that follows from them alone: the same for every M of a layer and format."""
+
+    format: Format
+    rows: int
+    k: int
+    device: torch.device
+    seed: int
+
+    @cached_property
+    def source(self) -> torch.Tensor:
+        """Normal fp32 values, by a seed that is not the activations'."""
+        generator = torch.Generator(self.device).manual_seed(self.seed + _WEIGHT_SEED)
+        return torch.randn((self.rows, self.k), generator=generator, device=self.device)
+
+    @cached_property
+    def quantized(self) -> Quantized:
+        """In their format."""
+        return quantize(self.source, self.format)
+
+    @cached_property
+    def exact(self) -> torch.Tensor:
+        """fp64 of the very values a kernel is given."""
+        return self.quantized.dequantized()
+
+
+@lru_cache(maxsize=1)  # a suite runs through the batches of one layer and format, so one is enough
+def _weights_of(fmt: Format, rows: int, k: int, device: torch.device, seed: int) -> _Weights:
+    return _Weights(fmt, rows, k, device, seed)
+
+
+def forget_weights() -> None:
+    """Make the next Problem's weights anew: a kernel that came out wrong may have written into them."""
+    _weights_of.cache_clear()
 
 
 @dataclass(frozen=True)
@@ -39,44 +78,47 @@ class Problem:
         return torch.device("cuda", self.device.index) if self.device.kind == "cuda" else torch.device("cpu")
 
     @cached_property
-    def _source(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def _source(self) -> torch.Tensor:
         generator = torch.Generator(self.torch_device).manual_seed(self.seed)
-        shapes = ((self.case.m, self.case.k), (self.case.weight_rows, self.case.k))
-        x, w = (torch.randn(s, generator=generator, device=self.torch_device) for s in shapes)
-        return x, w
+        return torch.randn((self.case.m, self.case.k), generator=generator, device=self.torch_device)
 
     @cached_property
+    def _weights(self) -> _Weights:
+        case = self.case
+        return _weights_of(case.weight, case.weight_rows, case.k, self.torch_device, self.seed)
+
+    @property
     def weight(self) -> Quantized:
-        """The weight [N, K] in its format."""
-        return quantize(self._source[1], self.case.weight)
+        """The weight [N, K] in its format; nobody may change it, because the next case may have the same."""
+        return self._weights.quantized
 
     @cached_property
     def arriving(self) -> torch.Tensor:
         """The activations [M, K] as they reach the call: in the format, or in what it converts from."""
         given = self.case.activation.arrives_as
-        return self._source[0].to(storage_dtype(_plain(given))) if given else self.activation.codes
+        return self._source.to(storage_dtype(_plain(given))) if given else self.activation.codes
 
     @cached_property
     def activation(self) -> Quantized:
         """The activations [M, K] in the format that enters the multiplier."""
         fmt = self.case.activation
         if fmt.arrives_as is None:
-            return quantize(self._source[0], fmt)
+            return quantize(self._source, fmt)
         return quantize(self.arriving.float(), replace(fmt, arrives_as=None))
 
     @cached_property
     def reference(self) -> torch.Tensor:
         """fp64 result [M, N] for the very values a kernel is given."""
         if self.case.operation == "dequantize":
-            return self.weight.dequantized()
+            return self._weights.exact
         if self.case.operation == "act_quant":
             return quantize(self.arriving.float(), self.case.output).dequantized()
-        return self.activation.dequantized() @ self.weight.dequantized().T
+        return self.activation.dequantized() @ self._weights.exact.T
 
     @cached_property
     def unquantized(self) -> torch.Tensor:
         """fp64 result [M, N] for the fp32 values before any rounding."""
-        x, w = self._source
+        x, w = self._source, self._weights.source
         if self.case.operation != "gemm" and self.case.operation != "gemv":
             return (w if self.case.operation == "dequantize" else x).double()
         return x.double() @ w.double().T

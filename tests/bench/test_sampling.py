@@ -9,10 +9,15 @@ from itertools import count, pairwise
 import pytest
 import torch
 
+from quantroof.bench.timing import rotation
 from quantroof.bench.timing.cpu import CpuBlocks
 from quantroof.bench.timing.rotation import Arena, Copies
 from quantroof.bench.timing.sampler import sample
 from quantroof.bench.timing.stopping import StoppingRule
+from quantroof.hwprofiles.types import Device
+from quantroof.kernels.cases import Case
+from quantroof.kernels.problem import Problem, forget_weights
+from quantroof.kernels.schemes import SCHEMES
 from quantroof.records.lines import Method
 
 RULE = StoppingRule(precision=0.01, min_samples=10, max_samples=50, seconds=1.0)
@@ -88,6 +93,44 @@ def test_cold_copies_rotate_past_three_times_the_cache() -> None:
     for w, s in copies.sets:
         assert torch.equal(w, weights[0])
         assert torch.equal(s, weights[1])
+
+
+def test_equal_weights_are_not_laid_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next batch of a layer finds its copies in place; other weights, or written ones, are laid out."""
+    filled: list[int] = []
+    real = rotation._replicate
+
+    def replicate(block: torch.Tensor, size: int, total: int) -> None:
+        filled.append(total)
+        real(block, size, total)
+
+    monkeypatch.setattr(rotation, "_replicate", replicate)
+    arena, weights = _arena(llc_bytes=1 << 20), (torch.randn(64, 128), torch.arange(64, dtype=torch.int8))
+    arena.copies(weights, cold=True)
+    again = arena.copies(tuple(w.clone() for w in weights), cold=True)
+    assert len(filled) == 1
+
+    again.sets[0][0].zero_()  # a stream's write, say: every use begins with the first set
+    assert all(torch.equal(s[0], weights[0]) for s in arena.copies(weights, cold=True).sets)
+    assert len(filled) == 2
+    other = (torch.randn(64, 128), weights[1])
+    assert all(torch.equal(s[0], other[0]) for s in arena.copies(other, cold=True).sets)
+    arena.release()
+    assert all(torch.equal(s[0], other[0]) for s in arena.copies(other, cold=True).sets)
+    assert len(filled) == 4
+
+
+def test_batches_of_a_layer_share_their_weights() -> None:
+    """Same seed, format and shape: the very tensor, whatever M; another seed or format has its own."""
+    device = Device(kind="cpu", index=0, name="test CPU")
+    one, two = (Problem(Case.linear(SCHEMES["bf16"], m, 64, 32), device) for m in (1, 8))
+    assert one.weight is two.weight
+    assert not torch.equal(Problem(one.case, device, seed=1).weight.codes, one.weight.codes)
+    assert Problem(Case.linear(SCHEMES["int4-w4a16"], 1, 64, 128), device).weight.codes.dtype == torch.int8
+    forget_weights()
+    fresh = Problem(one.case, device).weight
+    assert fresh is not one.weight
+    assert torch.equal(fresh.codes, one.weight.codes)
 
 
 def test_large_weights_still_get_two_copies() -> None:

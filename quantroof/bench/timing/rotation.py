@@ -32,6 +32,9 @@ class Arena:
         self._wanted = CACHE_MULTIPLE * llc_bytes
         self._limit = limit_bytes
         self._block: torch.Tensor | None = None
+        # Bytes a set and sets that the block holds: the next batch of a layer often has the same weights. A
+        # call that wrote into its operands shows in the first set, because every use begins with it.
+        self._filled: tuple[int, int] | None = None
 
     def copies(self, weights: tuple[Any, ...], *, cold: bool) -> Copies:
         """Clone a weight set often enough to rotate past the cache; a hot measurement keeps the one set.
@@ -45,19 +48,22 @@ class Arena:
         count = max(_MIN_COPIES, min(wanted, self._limit // size))
         block = self._block_of(count * size)
         sets = [_views(weights, block, index * size) for index in range(count)]
-        for view, tensor in zip(sets[0], weights, strict=True):
-            if view is not tensor:
-                view.copy_(tensor)
-        _replicate(block, size, count * size)
+        if self._filled != (size, count) or not all(map(_same, sets[0], weights)):
+            self._filled = None
+            for view, tensor in zip(sets[0], weights, strict=True):
+                if view is not tensor:
+                    view.copy_(tensor)
+            _replicate(block, size, count * size)
+            self._filled = size, count
         return Copies(sets, count * size, short=count < wanted)
 
     def release(self) -> None:
         """Give the block back; the next case asks for one of its own size."""
-        self._block = None
+        self._block = self._filled = None
 
     def _block_of(self, size: int) -> torch.Tensor:
         if self._block is None or self._block.numel() < size:
-            self._block = None  # give the old block back before asking for a larger one
+            self.release()  # give the old block back before asking for a larger one
             try:
                 self._block = torch.empty(max(size, self._wanted), dtype=torch.uint8, device=self._device)
             except RuntimeError as error:
@@ -77,6 +83,15 @@ def _views(weights: tuple[Any, ...], block: torch.Tensor, offset: int) -> tuple[
         laid.append(flat.as_strided(tensor.shape, tensor.stride()))
         offset += _aligned(size)
     return tuple(laid)
+
+
+def _same(view: Any, tensor: Any) -> bool:
+    """Whether a view holds what a tensor does; NaN differs from itself and is only copied again."""
+    if view is tensor:
+        return True
+    if tensor.element_size() == 1:  # torch does not compare fp8
+        view, tensor = view.view(torch.uint8), tensor.view(torch.uint8)
+    return torch.equal(view, tensor)
 
 
 def _replicate(block: torch.Tensor, filled: int, total: int) -> None:

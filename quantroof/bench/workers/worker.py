@@ -21,7 +21,7 @@ from quantroof.bench.measure import Bench, measure
 from quantroof.bench.workers import protocol
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
-from quantroof.kernels.problem import Problem
+from quantroof.kernels.problem import Problem, forget_weights
 from quantroof.records.lines import Anchor, Ceiling, Measurement
 
 _PR_SET_PDEATHSIG = 1
@@ -61,6 +61,9 @@ def _lines(bench: Bench, request: protocol.Request) -> Iterator[tuple[protocol.A
             problem = Problem(Case.parse(request.case), bench.device, bench.settings.seed)
             for name in request.kernels:
                 line = measure(bench, problem, registry.load(bench.settings.kernels).kernels[name])
+                if line.status in ("failed", "incorrect"):
+                    forget_weights()
+                    problem = Problem(problem.case, bench.device, bench.settings.seed)
                 yield protocol.Result(measurement=line), line
         case protocol.MeasureCeilings():
             for ceiling in measure_ceilings(bench, quick=request.quick):
