@@ -162,11 +162,8 @@ class Judge:
     ) -> Judgement:
         band = self._bands[key]
         change, low, high = (math.expm1(float(values[i])) for values in (found.change, found.low, found.high))
-        return _judgement(
-            key,
-            verdict,
-            reason,
-            band=band,
+        return msgspec.structs.replace(
+            _judgement(key, verdict, reason, band=band),
             stage=stage,
             change=change,
             low=low,
@@ -206,30 +203,14 @@ class Judge:
         return np.asarray(np.maximum(relative, self._absolute(keys)))
 
 
-def _judgement(
-    key: Key,
-    verdict: Verdict,
-    reason: str,
-    *,
-    band: CaseBand | None = None,
-    stage: Stage = "none",
-    change: float | None = None,
-    low: float | None = None,
-    high: float | None = None,
-    threshold: float | None = None,
-    now_ns: float | None = None,
-) -> Judgement:
+def _judgement(key: Key, verdict: Verdict, reason: str, *, band: CaseBand | None = None) -> Judgement:
+    """A verdict without a measured change; with a band, what the baseline says of the case."""
+    case, kernel = key
     return Judgement(
-        case=key[0],
-        kernel=key[1],
+        case=case,
+        kernel=kernel,
         verdict=verdict,
         reason=reason,
-        stage=stage,
-        change=change,
-        low=low,
-        high=high,
-        threshold=threshold,
         detectable=None if band is None else band.detectable,
         base_ns=None if band is None else band.ns,
-        now_ns=now_ns,
     )

@@ -146,6 +146,8 @@ class RunWriter:
     def create(cls, directory: Path, info: RunInfo) -> RunWriter:
         """Make the directory and write the header; EnvironmentMissing where that cannot be done."""
         file = directory / FILE_NAME
+        if directory.exists() and not directory.is_dir():
+            raise UsageError("is a file", where=str(directory), hint="name a directory for the run")
         try:
             directory.mkdir(parents=True, exist_ok=True)
             handle = file.open("xb")

@@ -156,3 +156,13 @@ def test_a_full_disk_leaves_a_readable_run(tmp_path: Path) -> None:
     working.close()
 
     assert read_run(tmp_path / "run").info == cpu_run().info
+
+
+def test_a_file_in_the_way_is_named_as_such(tmp_path: Path) -> None:
+    """--out that is a file is no run that could be resumed."""
+    target = tmp_path / "notes.txt"
+    target.write_text("mine")
+
+    with pytest.raises(UsageError, match="is a file"):
+        RunWriter.create(target, cpu_run().info)
+    assert target.read_text() == "mine"

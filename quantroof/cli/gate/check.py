@@ -55,8 +55,7 @@ def command(*, run: Path, device: str | None, as_json: bool, **options: Any) -> 
     from quantroof.gate.check import Request, check
     from quantroof.gate.github import summary_file
 
-    if options["revision"] and options["python"]:
-        raise UsageError("--confirm-against and --confirm-python exclude each other")
+    _require_base(options["revision"], options["python"])
     if options["github"]:
         summary_file()  # before minutes of measuring
     name = options["baseline"]
@@ -79,6 +78,20 @@ def command(*, run: Path, device: str | None, as_json: bool, **options: Any) -> 
     _print(report, as_json=as_json)
     _write(report, options["junit"], options["markdown"], github=options["github"])
     return int(report.exit_code)
+
+
+def _require_base(revision: str | None, python: str | None) -> None:
+    """UsageError for a base that is not there: on the first check, not on the first suspect months later."""
+    from shutil import which
+
+    from quantroof.gate.sides import git
+
+    if revision and python:
+        raise UsageError("--confirm-against and --confirm-python exclude each other")
+    if python and which(python) is None:
+        raise UsageError("there is no such interpreter", where=f"--confirm-python {python}")
+    if revision:
+        git("rev-parse", "--verify", f"{revision}^{{commit}}")
 
 
 def _baseline(path: Path, revision: str | None) -> Baseline:
