@@ -18,6 +18,7 @@ _AGAINST_TORCH = {"fp8-w8a8-static": 0.97, "int8-w8a8-static": 0.97, "bf16": 0.9
 _WIDE = 4096
 _READ_SHARE = 0.90  # of a plain read of the same bytes, int4 at M = 1
 _SLOWDOWN_AT_16 = 1.10
+_INT4 = ("triton.int4", "cupy.int4")
 
 
 def main(path: str) -> int:
@@ -56,14 +57,17 @@ def _verdicts(points: list[Point]) -> Iterator[str]:
     found = {(p.measurement.kernel, p.measurement.case): p for p in points}
     for point in points:
         c = point.case
-        if point.measurement.kernel == "triton.int4" and c.m == 1 and point.sized_roof_ns is not None:
+        kernel = point.measurement.kernel
+        if kernel in _INT4 and c.m == 1 and point.sized_roof_ns is not None:
             assert point.time is not None
             share = point.sized_roof_ns / point.time.median
-            yield _verdict(f"int4 M=1 {c.n}x{c.k}: {share:.1%} of a read of its size", share >= _READ_SHARE)
-            wider = found.get(("triton.int4", c.id.replace("gemv/", "gemm/").replace("/m1-", "/m16-")))
+            yield _verdict(
+                f"{kernel} M=1 {c.n}x{c.k}: {share:.1%} of a read of its size", share >= _READ_SHARE
+            )
+            wider = found.get((kernel, c.id.replace("gemv/", "gemm/").replace("/m1-", "/m16-")))
             if wider is not None:
                 ratio = _us(wider) / _us(point)
-                yield _verdict(f"int4 M=16 {c.n}x{c.k}: {ratio:.2f} x M=1", ratio <= _SLOWDOWN_AT_16)
+                yield _verdict(f"{kernel} M=16 {c.n}x{c.k}: {ratio:.2f} x M=1", ratio <= _SLOWDOWN_AT_16)
         if point.measurement.provider == "triton" and point.scheme in _AGAINST_TORCH and c.m >= _WIDE:
             torch = [_us(p) for p in points if p.case == c and p.measurement.provider == "torch"]
             if torch:

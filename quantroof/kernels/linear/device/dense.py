@@ -127,7 +127,8 @@ def dense_skinny(
         x_at += BK
     last = True
     if SPLIT > 1:
-        acc, last = reduce_parts(acc, partials, counters, tile_m * tl.num_programs(0) + tile_n, part, SPLIT)
+        tile = tile_m * tl.num_programs(0) + tile_n
+        acc, last = reduce_parts(acc, partials, counters, tile, part, M - tile_m * BM, SPLIT)
     if last:
         rows, cols = m[None, :], n[:, None]
         values = _scaled(acc, x_scale, w_scale, rows, cols, M, N, SCALING)

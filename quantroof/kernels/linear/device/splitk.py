@@ -16,17 +16,19 @@ _ALL_AT_ONCE = tl.constexpr(16 * 1024)
 
 
 @triton.jit
-def reduce_parts(acc, partials, counters, tile, part, SPLIT: tl.constexpr):
+def reduce_parts(acc, partials, counters, tile, part, live, SPLIT: tl.constexpr):
     """Give `acc` [rows, cols] of one part to the workspace; return (the tile's sum, whether I am last).
 
     `partials` holds SPLIT * rows * cols of acc's type a tile, `counters` one int32 a tile, zero between
-    launches.
+    launches. Only the first `live` columns count and travel, each in one piece: at M = 1 the other 15 would
+    add a quarter to the weights' own traffic.
     """
     rows: tl.constexpr = acc.shape[0]
     cols: tl.constexpr = acc.shape[1]
-    inside = tl.arange(0, rows)[:, None] * cols + tl.arange(0, cols)[None, :]
+    inside = tl.arange(0, rows)[:, None] + tl.arange(0, cols)[None, :] * rows
+    alive = (tl.arange(0, cols) < live)[None, :]
     mine = partials + (tile * SPLIT + part).to(tl.int64) * (rows * cols)
-    tl.store(mine + inside, acc)
+    tl.store(mine + inside, acc, mask=alive)
     # Every thread's stores come before the barrier, the barrier before thread 0's release of the counter.
     tl.debug_barrier()
     arrived = tl.atomic_add(counters + tile, 1, sem="acq_rel", scope="gpu")
@@ -37,9 +39,13 @@ def reduce_parts(acc, partials, counters, tile, part, SPLIT: tl.constexpr):
         # .cg reads L2, where the other programs' stores are; an L1 line could be stale.
         if rows * cols * SPLIT <= _ALL_AT_ONCE:
             for index in tl.static_range(SPLIT):
-                acc += tl.load(first + index * (rows * cols) + inside, cache_modifier=".cg")
+                acc += tl.load(
+                    first + index * (rows * cols) + inside, mask=alive, other=0, cache_modifier=".cg"
+                )
         else:
             for index in tl.range(SPLIT, num_stages=1):
-                acc += tl.load(first + index * (rows * cols) + inside, cache_modifier=".cg")
+                acc += tl.load(
+                    first + index * (rows * cols) + inside, mask=alive, other=0, cache_modifier=".cg"
+                )
         tl.atomic_xchg(counters + tile, 0, sem="relaxed", scope="gpu")
     return acc, last

@@ -114,7 +114,8 @@ def weight_only_linear(
         column += BK
     last = True
     if SPLIT > 1:
-        acc, last = reduce_parts(acc, partials, counters, tile_m * tl.num_programs(0) + tile_n, part, SPLIT)
+        tile = tile_m * tl.num_programs(0) + tile_n
+        acc, last = reduce_parts(acc, partials, counters, tile, part, M - tile_m * BM, SPLIT)
     if last:
         if SCALED == "end":
             acc *= tl.load(scales + n)[:, None]
