@@ -70,7 +70,7 @@ def views(subject: Subject, choices: list[LayerChoice], studies: Sequence[Qualit
             )
     if errors := format_errors(subject):
         costs = {name: [Cost(name, value, value, value, "measured here")] for name, value in errors.items()}
-        axis = "relative error of a product against unquantized values"
+        axis = "relative error of a product"
         found.append(View(FORMAT_ERROR, "random data, measured here", axis, True, costs))
     return found
 

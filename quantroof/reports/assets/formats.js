@@ -36,7 +36,7 @@ function formatCell(row, baseline) {
 function errorRows(subject, schemes) {
   const costs = (own) => own.map(([method, words]) => element("div", {}, method, method ? element("br") : "", words));
   return data.accuracy[subject].errors.map(({ name, of, cells }) => element("tr", { class: "errors" },
-    element("th", { scope: "row" }, name, element("small", {}, of)), cell(""),
+    element("th", { scope: "row", colspan: "2" }, name, element("small", {}, of)),
     ...schemes.map((scheme) => element("td", {}, ...(costs(cells[data.schemes[scheme].name] ?? [["", NONE]]))))));
 }
 
