@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from quantroof.errors import UsageError
-from quantroof.quality.environment import accepting, enough_memory, load
+from quantroof.quality.environment import load
 from quantroof.quality.memory.stored import read_header
+from quantroof.quality.refusals import accepting, enough_memory
 
 _BLOCK = 1 << 22
 

@@ -1,4 +1,7 @@
-"""What this room needs beyond the base installation: imported when asked for, or a line on how to get it."""
+"""What this room needs beyond the base installation: packages, imported when asked for, and a device.
+
+What is missing is a line on how to get it.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 
-from quantroof.errors import EnvironmentMissing, QuantroofError, UsageError
+from quantroof.errors import EnvironmentMissing, UsageError
 
 # What a package is needed for, and the extra that brings it.
 _NEEDS = {
@@ -76,51 +78,6 @@ def use_device(name: str) -> str:
             raise EnvironmentMissing(what, where=name, hint="use --device cpu")
         torch.cuda.set_device(number)
     return "cpu" if kind == "cpu" else f"cuda:{number}"
-
-
-class OutOfMemory(EnvironmentMissing):
-    """The device's memory does not hold what was asked for."""
-
-
-@contextmanager
-def enough_memory(what: str) -> Iterator[None]:
-    """Turn torch's ways to say that memory is out into OutOfMemory, which names what did not fit."""
-    try:
-        yield
-    except RuntimeError as error:
-        if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
-            raise OutOfMemory(f"{what} does not fit into the device's memory") from None
-        raise
-
-
-@contextmanager
-def accepting(what: str, where: Path) -> Iterator[None]:
-    """Turn whatever a library raises over a user's file into one line: `what`, and the library's own words.
-
-    It may be anything: a validation error of its own, a division by zero heads, a missing attribute. What
-    already is one line passes, and a package that is missing is EnvironmentMissing.
-    """
-    try:
-        yield
-    except QuantroofError:
-        raise
-    except ImportError as error:
-        raise EnvironmentMissing(first_line(error), where=str(where)) from None
-    except Exception as error:  # noqa: BLE001 - see above
-        raise UsageError(f"{what}: {first_line(error)}", where=str(where)) from None
-
-
-def first_line(error: Exception) -> str:
-    """The first line of a library's message, not longer than 300 characters; its type where it has none.
-
-    One that ends in a colon says what is wrong in the next.
-    """
-    lines = [line.strip() for line in str(error).strip().splitlines()]
-    if not lines:
-        return type(error).__name__
-    if "ignore_mismatched_sizes" in lines[0]:  # transformers prints what it found, and raises advice
-        return "its tensors have other shapes than config.json says"
-    return " ".join(lines[: 2 if lines[0].endswith(":") else 1])[:300]
 
 
 def _forbid_downloads() -> None:

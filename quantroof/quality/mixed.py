@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import StatisticsError, correlation
+from statistics import correlation, fmean
 
 from quantroof.errors import UsageError
-from quantroof.records.paired import paired_difference
-from quantroof.records.quality import BASELINE, QualityStudy
+from quantroof.records.paired import MIN_WINDOWS
+from quantroof.records.quality import QualityStudy
 
 KEPT_BITS = 16.0
 
@@ -77,27 +77,19 @@ def choices_from(study: QualityStudy, bits: Mapping[tuple[str, str], float]) -> 
 
 
 def rank_stability(study: QualityStudy, method: str) -> float | None:
-    """Rank correlation of parts' losses between the even and the odd windows; None where undefined.
+    """Rank correlation of parts' losses between the even and the odd windows; None for too few of either.
 
     Near 1 the ranking is the model's; near 0 it is noise of the text, and more text is needed.
     """
-    base = next((r for r in study.results if r.method == BASELINE and r.part is None), None)
     parts = [r for r in study.results if r.method == method and r.part is not None and r.window_losses]
-    if base is None or len(parts) < 3 or len(base.window_losses) < 16:
+    if len(parts) < 3 or len(parts[0].window_losses) < 2 * MIN_WINDOWS:
         return None
-    halves = []
-    for start in (0, 1):
-        means = [
-            paired_difference(base.window_losses[start::2][:n], r.window_losses[start::2][:n]).mean
-            for r in parts
-            for n in (len(base.window_losses) // 2,)
-        ]
-        order = sorted(range(len(means)), key=means.__getitem__)
-        ranks = [0.0] * len(means)
-        for rank, index in enumerate(order):
-            ranks[index] = float(rank)
-        halves.append(ranks)
-    try:
-        return correlation(*halves)
-    except StatisticsError:
-        return None
+    return correlation(*(_ranks([fmean(r.window_losses[half::2]) for r in parts]) for half in (0, 1)))
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    order = sorted(range(len(values)), key=values.__getitem__)
+    ranks = [0.0] * len(values)
+    for rank, index in enumerate(order):
+        ranks[index] = float(rank)
+    return ranks

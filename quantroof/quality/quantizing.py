@@ -13,9 +13,10 @@ import torch
 
 from quantroof.errors import UsageError
 from quantroof.quality.checkpoint import Checkpoint
-from quantroof.quality.environment import accepting, enough_memory, load, quiet
+from quantroof.quality.environment import load, quiet
 from quantroof.quality.methods import Method
 from quantroof.quality.peak import Peak
+from quantroof.quality.refusals import accepting, enough_memory
 from quantroof.quality.windows import Windows
 
 _HEAD = "lm_head"

@@ -17,7 +17,7 @@ from quantroof.quality.lm.cache import SmallModel, small_model
 from quantroof.quality.lm.recipe import RECIPES
 from quantroof.quality.lm.text import interpreter, python_texts
 from quantroof.quality.study import Subject
-from quantroof.quality.windows import pack, read_text
+from quantroof.quality.windows import Windows, pack, read_text
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "stored": None}
 
@@ -69,7 +69,7 @@ def chosen_model(wish: Wish, say: Callable[[str], None]) -> Checkpoint:
     return replace(open_checkpoint(trained.checkpoint), label=f"small model '{wish.recipe}'")
 
 
-def _calibration(wish: Wish, tokenizer: Any, evaluation: Any) -> Any:
+def _calibration(wish: Wish, tokenizer: Any, evaluation: Windows) -> Windows:
     if (wish.domain_text is None) != (not wish.domain_share):
         raise UsageError("--domain-text and --domain-share belong together")
     generic = read_text(wish.calibration_text) if wish.calibration_text else "".join(python_texts().train)

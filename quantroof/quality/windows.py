@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from quantroof.errors import UsageError
-from quantroof.quality.environment import enough_memory
+from quantroof.quality.refusals import enough_memory
 from quantroof.records.paired import MIN_WINDOWS
 from quantroof.records.quality import TextUsed
 

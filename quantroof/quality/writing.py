@@ -12,9 +12,10 @@ import torch
 
 from quantroof.errors import EnvironmentMissing
 from quantroof.quality.checkpoint import open_checkpoint, weight_files
-from quantroof.quality.environment import first_line, load, quiet
+from quantroof.quality.environment import load, quiet
 from quantroof.quality.methods import Method
 from quantroof.quality.quantizing import quantized
+from quantroof.quality.refusals import first_line
 from quantroof.quality.study import Subject
 from quantroof.quality.windows import window_losses
 from quantroof.records.paired import Difference, paired_difference

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -12,8 +13,10 @@ import torch
 
 from quantroof.errors import UsageError
 from quantroof.quality.lm.cache import SmallModel
-from quantroof.quality.mixed import Choice, suggest
+from quantroof.quality.mixed import Choice, rank_stability, suggest
 from quantroof.quality.sensitivity import parts_of, rounded
+from quantroof.records.quality import QualityResult, QualityStudy
+from tests.quality.test_claims import HEADER
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -75,6 +78,31 @@ def test_a_budget_below_the_fewest_bits_is_refused() -> None:
     """Three bits cannot be had of parts that take four."""
     with pytest.raises(UsageError, match="below the fewest possible, 4"):
         suggest({"a": [Choice("int4", 4.0, 0.1)]}, {"a": 10}, 3.0)
+
+
+@pytest.mark.parametrize(("noise", "low", "high"), [(0.0, 1.0, 1.0), (10.0, -0.9, 0.9)])
+def test_a_ranking_is_stable_where_halves_of_the_text_agree(noise: float, low: float, high: float) -> None:
+    """Parts of clearly different loss rank alike in even and odd windows; drowned in noise they do not."""
+    source = random.Random(1)
+    study = QualityStudy(HEADER)
+    for part in range(20):
+        windows = tuple(3 + part / 10 + noise * source.random() for _ in range(16))
+        study.results.append(
+            QualityResult(
+                variant="base",
+                method="int4",
+                part=f"p{part}",
+                weights="0",
+                status="ok",
+                window_losses=windows,
+            )
+        )
+
+    found = rank_stability(study, "int4")
+
+    assert found is not None
+    assert low <= round(found, 6) <= high
+    assert rank_stability(study, "int8") is None
 
 
 def test_every_matrix_is_scanned_and_the_mixture_measured(

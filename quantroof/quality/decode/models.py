@@ -12,7 +12,8 @@ import torch
 
 from quantroof.errors import unknown_name
 from quantroof.quality.checkpoint import architecture, open_checkpoint
-from quantroof.quality.environment import accepting, enough_memory, load, quiet
+from quantroof.quality.environment import load, quiet
+from quantroof.quality.refusals import accepting, enough_memory
 
 _PLAIN = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _BITSANDBYTES: dict[str, dict[str, Any]] = {

@@ -10,7 +10,8 @@ import torch
 
 from quantroof.bench.timing.cuda_stream import new_stream
 from quantroof.errors import UsageError
-from quantroof.quality.environment import first_line, load
+from quantroof.quality.environment import load, quiet
+from quantroof.quality.refusals import first_line
 
 _WARM_STEPS = 3
 
@@ -123,13 +124,14 @@ class Stepper:
         layer whether there are outliers, so it always waits.
         """
         mode = torch.cuda.get_sync_debug_mode()
-        torch.cuda.set_sync_debug_mode("error")
-        try:
-            self._step()
-        except RuntimeError as error:
-            return f"the host waits for the device: {first_line(error)[:80]}"
-        finally:
-            torch.cuda.set_sync_debug_mode(mode)
+        with quiet():  # torch warns that the mode misses some waits; the capture then finds them
+            torch.cuda.set_sync_debug_mode("error")
+            try:
+                self._step()
+            except RuntimeError as error:
+                return f"the host waits for the device: {first_line(error)[:80]}"
+            finally:
+                torch.cuda.set_sync_debug_mode(mode)
         return None
 
     def _now(self) -> float:

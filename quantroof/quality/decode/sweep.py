@@ -12,7 +12,7 @@ import torch
 from quantroof.bench.timing.stopping import StoppingRule
 from quantroof.quality.decode.models import Loaded, Source, check_formats, in_format
 from quantroof.quality.decode.throughput import Throughput, Workload, measure
-from quantroof.quality.environment import OutOfMemory, enough_memory
+from quantroof.quality.refusals import OutOfMemory, enough_memory
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ import torch
 
 from quantroof.kernels.formats import Format
 from quantroof.quality.checkpoint import architecture
-from quantroof.quality.environment import accepting, load
+from quantroof.quality.environment import load
+from quantroof.quality.refusals import accepting
 
 # Weight formats of interest, with what else is stored in 16 bits.
 FORMATS = ("bf16", "fp8_e4m3.channel", "int8.channel", "int4.g128", "int4.g128.zp", "nf4.g64")
