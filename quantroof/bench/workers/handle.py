@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from quantroof.bench.settings import Settings
 from quantroof.bench.workers import protocol
 from quantroof.errors import EnvironmentMissing
+from quantroof.hwprofiles.cuda_driver import devices_by_uuid, digits
 from quantroof.hwprofiles.types import Device
 
 _START_TIMEOUT_S = 180.0  # importing torch from a cold network disk takes a minute on some clusters
@@ -35,9 +36,13 @@ class ContextLost(WorkerLost):
 def visible_only(device: Device) -> dict[str, str]:
     """Environment in which a CUDA program sees this device alone, as its first.
 
-    A process can use one MIG slice only, and a context on a neighbour would take memory there.
+    A process can use one MIG slice only, and a context on a neighbour would take memory there. Empty where
+    CUDA gives the GPU another UUID than NVML does, as some virtual machines have it: the ordinal must do.
     """
     if device.kind != "cuda" or device.uuid is None:
+        return {}
+    known = devices_by_uuid()
+    if known and device.mig is None and digits(device.uuid) not in known:
         return {}
     return {"CUDA_VISIBLE_DEVICES": device.uuid}
 
@@ -46,18 +51,19 @@ class Worker:
     """One worker process of a device. Use as a context manager; it is killed at the end."""
 
     def __init__(self, device: Device, settings: Settings) -> None:
+        chosen = visible_only(device)
         ours, theirs = socket.socketpair()
         os.set_inheritable(theirs.fileno(), True)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "quantroof.bench.workers.worker", str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
-            env=os.environ | visible_only(device),
+            env=os.environ | chosen,
             start_new_session=True,  # a Ctrl-C at the terminal reaches the run only
         )
         theirs.close()
         self._connection = Connection(ours.detach())
-        alone = device if device.uuid is None else replace(device, index=0)
+        alone = replace(device, index=0) if chosen else device
         self._connection.send_bytes(protocol.encode(protocol.Setup(device=alone, settings=settings)))
         self._await_hello()
 
