@@ -50,6 +50,8 @@ def print_loads(served: Served) -> None:
     for load in served.loads:
         for text in load.errors:
             click.echo(printable(f"concurrency {_load_name(load)} failed: {text}"))
+        if not load.completed and not load.failed:
+            click.echo(f"concurrency {_load_name(load)}: no request completed before the time limit")
 
 
 def print_predictions(predictor: Predictor, predictions: Sequence[Prediction]) -> None:

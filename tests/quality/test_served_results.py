@@ -27,6 +27,12 @@ APPENDED = DATA / "served_vllm_appended.jsonl"
 REFUSED = (DATA / "served_guidellm_refused.json", DATA / "served_vllm_refused.json")
 
 
+def _changed(file: Path, change: Callable[[dict[str, Any]], object]) -> str:
+    raw = json.loads(file.read_text())
+    change(raw)
+    return json.dumps(raw)
+
+
 def test_guidellm_requests_keep_their_own_times() -> None:
     """Each request's first token and time per token equal what guidellm derives for it."""
     served = read_result(GUIDELLM)
@@ -83,6 +89,21 @@ def test_failures_are_counted_and_shown(file: Path, run_command: Run) -> None:
     assert load["failed"] in (4, 6)
 
 
+def test_a_load_that_was_cut_off_is_a_finding(tmp_path: Path, run_command: Run) -> None:
+    """No failure, but no answer either: said so, exit code 1."""
+
+    def cut_off(raw: dict[str, Any]) -> None:
+        requests = raw["benchmarks"][0]["requests"]
+        requests["incomplete"], requests["successful"] = requests["successful"], []
+
+    file = tmp_path / "result.json"
+    file.write_text(_changed(GUIDELLM, cut_off))
+    code, text, _ = run_command("endpoint", "--import", file)
+
+    assert code == 1
+    assert "concurrency 1: no request completed before the time limit" in text
+
+
 def test_the_table_has_a_row_a_concurrency(run_command: Run) -> None:
     """Concurrency, requests, tokens, percentiles, rate: 12 requests have a p90 and no p99."""
     code, text, _ = run_command("endpoint", "--import", GUIDELLM)
@@ -113,12 +134,6 @@ def test_files_of_two_tools_are_not_mixed() -> None:
     """Their ways to count differ."""
     with pytest.raises(UsageError, match="of tool 'vllm bench serve', the first file of 'guidellm'"):
         read_results([GUIDELLM, DETAILED])
-
-
-def _changed(file: Path, change: Callable[[dict[str, Any]], object]) -> str:
-    raw = json.loads(file.read_text())
-    change(raw)
-    return json.dumps(raw)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,8 @@ def command(*, url: str | None, out: Path | None, as_json: bool, **given: Any) -
     """Measure the OpenAI-compatible server at URL, or read a result of guidellm or `vllm bench serve`.
 
     Time to the first token, time per token and tokens a second at each concurrency; beside the advisor's
-    prediction with --predict-for or --run, and --as-model. Exit code 1 says that requests failed.
+    prediction with --predict-for or --run, and --as-model. Exit code 1 says that requests failed, or
+    none completed.
     """
     if (url is None) == (not given["imported"]):
         raise UsageError("give the URL of a server, or --import FILE", hint="one of the two")
@@ -72,7 +73,8 @@ def command(*, url: str | None, out: Path | None, as_json: bool, **given: Any) -
 
         write_served(out, served)
     _show(served, predictor, as_json=as_json)
-    return ExitCode.FINDING if any(load.failed for load in served.loads) else ExitCode.OK
+    answered = all(load.completed and not load.failed for load in served.loads)
+    return ExitCode.OK if answered else ExitCode.FINDING
 
 
 def _imported(given: dict[str, Any]) -> Served:

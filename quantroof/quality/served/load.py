@@ -64,7 +64,7 @@ def scenario(endpoint: Endpoint, workload: Workload, result: Path, *, ignore_eos
         "target": endpoint.url,
         "model": endpoint.model,
         "request_format": PATHS[endpoint.api],
-        "timeout": workload.seconds,
+        "timeout": 2 * workload.seconds,  # the load's own end comes first, and counts as cut off
         "validate_backend": False,  # not every server has /health; it answered a request already
     }
     if endpoint.key is not None:
