@@ -10,6 +10,7 @@ import torch
 
 from quantroof.bench.timing import cuda_graph
 from quantroof.bench.timing.cuda_graph import GraphReplays, SustainedReplays, replay_calls
+from quantroof.bench.timing.cuda_stream import make_room
 from quantroof.bench.timing.rotation import Copies
 
 CALL_NS = 10_000.0
@@ -147,8 +148,24 @@ def test_a_call_that_cannot_be_captured_says_why(monkeypatch: pytest.MonkeyPatch
         raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore")
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(cuda_graph, "make_room", lambda: None)
     monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     nowhere: Any = None
     with pytest.raises(cuda_graph.CaptureError, match=r"cannot be .*not permitted .*capturable=False"):
         cuda_graph.capture(waits, COPIES, 4, nowhere)
+
+
+@pytest.mark.parametrize(("free", "emptied"), [(100, 0), (10, 1)])
+def test_room_is_made_for_a_capture_only_where_there_is_little(
+    monkeypatch: pytest.MonkeyPatch, free: int, emptied: int
+) -> None:
+    """Emptying the cache costs every later allocation; a capture without room fails."""
+    calls: list[int] = []
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (free, 1000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 60)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 20)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: calls.append(1))
+    make_room()
+
+    assert len(calls) == emptied

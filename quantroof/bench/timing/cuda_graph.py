@@ -13,7 +13,7 @@ from itertools import cycle
 
 import torch
 
-from quantroof.bench.timing.cuda_stream import nanoseconds, new_event, own_stream, spin, warm_up
+from quantroof.bench.timing.cuda_stream import make_room, nanoseconds, new_event, own_stream, spin, warm_up
 from quantroof.bench.timing.rotation import Copies
 from quantroof.bench.timing.timer import Call, Probe
 from quantroof.records.lines import Method
@@ -46,6 +46,7 @@ def capture(call: Call, copies: Copies, calls: int, stream: torch.cuda.Stream) -
     """
     graph, sets = torch.cuda.CUDAGraph(), cycle(copies.sets)
     torch.cuda.synchronize()
+    make_room()
     with torch.cuda.stream(stream):
         graph.capture_begin()
         try:
