@@ -285,3 +285,16 @@ def test_launches_can_bind() -> None:
 
     assert line(ask(5e-6)).endswith("launch bound")
     assert line(ask(0.0)).endswith("memory bound")
+
+
+def test_explained_attention_reads_the_tokens_that_are_there() -> None:
+    """Memory is held in whole pages, but a step reads 4100 tokens, not the 4112 of the pages."""
+    advice = _ask(context=4100, formats=("int4-w4a16",), gpu_counts=(1,))
+    assert advice.choice is not None
+    assert advice.choice.decode is not None
+    line = next(line for line in explain(advice, advice.choice) if line.what == "attention")
+
+    moved = float(line.formula.partition(" = ")[2].partition(" GB")[0]) * 1e9
+    bandwidth = advice.machine.bandwidth.value * advice.request.assumptions.memory_efficiency
+    assert "cache of 4100 tokens" in line.formula
+    assert moved / bandwidth == pytest.approx(advice.choice.decode.part("attention").seconds, rel=2e-4)
