@@ -1,6 +1,7 @@
 // CUDA C++ on a CPU, as much of it as linear/device/int4_gemv.cu uses: a thread a lane, one block at a time.
 // The matrix instruction is written from the fragment tables of the PTX ISA (mma.m16n8k16, bf16).
-#include <barrier>
+#include <pthread.h>
+
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -22,12 +23,20 @@ static thread_local Index threadIdx, blockIdx;
 inline float __uint_as_float(unsigned bits) { float value; std::memcpy(&value, &bits, 4); return value; }
 inline unsigned __float_as_uint(float value) { unsigned bits; std::memcpy(&bits, &value, 4); return bits; }
 
+// pthread's barrier: with std::barrier (libstdc++ 12) one run on a loaded machine differed in one row, once.
+struct Barrier {
+  pthread_barrier_t all;
+  explicit Barrier(int threads) { pthread_barrier_init(&all, nullptr, threads); }
+  ~Barrier() { pthread_barrier_destroy(&all); }
+  void arrive_and_wait() { pthread_barrier_wait(&all); }
+};
+
 struct Warp {
   unsigned a[32][4], b[32][2];
-  std::barrier<> together{32};
+  Barrier together{32};
 };
 static std::vector<std::unique_ptr<Warp>> warps;
-static std::unique_ptr<std::barrier<>> block;
+static std::unique_ptr<Barrier> block;
 inline void __syncthreads() { block->arrive_and_wait(); }
 
 inline uint4 load_once(const uint4* at) { return *at; }
@@ -55,7 +64,7 @@ inline void multiply_add(float (&d)[4], const unsigned (&a)[4], unsigned b0, uns
 
 template <typename Body> void run_blocks(int blocks, int threads, Body body) {
   for (int index = 0; index < blocks; ++index) {
-    block = std::make_unique<std::barrier<>>(threads);
+    block = std::make_unique<Barrier>(threads);
     warps.clear();
     for (int w = 0; w < threads / 32; ++w) warps.push_back(std::make_unique<Warp>());
     std::vector<std::thread> running;
