@@ -98,8 +98,10 @@ def load(name_or_path: str) -> tuple[Suite, str]:
         raise unknown_name("suite", name_or_path, [*SHIPPED, "PATH.toml"])
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot be read: {error}", where=name_or_path) from None
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=name_or_path) from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"not TOML: {error}", where=name_or_path) from None
     return parse(text, name_or_path), text
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quantroof.cli.numbers import Finite
 from quantroof.cli.output import echo_json
 from quantroof.errors import EnvironmentMissing, ExitCode, UsageError
 
@@ -25,7 +26,7 @@ _OPTIONS = (
     click.option("--past", multiple=True, help="Earlier runs of this node, beside those in --out."),
     click.option("--reference", multiple=True, help="Runs of sound GPUs of this model, measured alike."),
     click.option("--gpus", "expected", type=click.IntRange(1), help="How many GPUs there should be."),
-    click.option("--floor", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="As in fleet."),
+    click.option("--floor", type=Finite(0, 1, min_open=True, max_open=True), help="As in fleet."),
     click.option("--dry-run", is_flag=True, help="Print how long it takes, and stop."),
     click.option("--quiet", is_flag=True, help="No progress."),
 )  # fmt: skip

@@ -11,7 +11,9 @@ from quantroof.errors import UsageError, unknown_name
 from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.types import Device, HardwareProfile, PcieLink
 
-Fault = Literal["compute", "memory", "passing", "throttle", "ecc", "pcie", "vbios", "crash", "dead", "nostart", "busy"]
+Fault = Literal[
+    "compute", "memory", "passing", "throttle", "ecc", "pcie", "vbios", "crash", "dead", "nostart", "busy"
+]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 """What can be planted; `bench.sim` says how large each is. `pcie` and `vbios` stand in the device itself."""
 _MOST = 64

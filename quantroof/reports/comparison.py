@@ -25,7 +25,7 @@ _CLOCK_MOVED = 0.02  # the contract's limit for a burst clock
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One planned measurement in two runs. `ratio` is now / base, None where one of them has no time."""
+    """One measurement that at least one of two runs timed. `ratio` is now / base, None where only one did."""
 
     device: str
     case: str
@@ -73,7 +73,8 @@ def compare(base: list[Subject], now: list[Subject], floor: float = FLOOR) -> Ru
         raise NotComparable("a simulated run never compares with a measured one", where=str(base_run.path))
     before = {p.measurement.key: p for subject in base for p in subject.points}
     after = {p.measurement.key: p for subject in now for p in subject.points}
-    keys = dict.fromkeys((*before, *after))
+    # What neither run timed (a skip in both) has nothing to compare.
+    keys = dict.fromkeys(k for points in (before, after) for k, p in points.items() if p.time is not None)
     general = differences(base_run, now_run)
     entries = [_entry(key, before.get(key), after.get(key), floor, general) for key in keys]
     entries.sort(key=lambda e: (VERDICTS.index(e.verdict), -e.lost_ns))
@@ -105,7 +106,9 @@ def differences(base: Run, now: Run) -> tuple[str, ...]:
 def _entry(
     key: tuple[str, str, str], base: Point | None, now: Point | None, floor: float, general: tuple[str, ...]
 ) -> Comparison:
-    ratio, verdict = None, _without_times(base, now)
+    ratio: Interval | None = None
+    # A case that lost its time is missing, one that got its first is new.
+    verdict: Verdict = "missing" if base is not None and base.time is not None else "new"
     if base and now and base.time and now.time:
         ratio = ratio_interval(base.time, now.time)
         verdict = judge_ratio(ratio, floor)
@@ -113,13 +116,6 @@ def _entry(
     if base is not None and now is not None and verdict in ("slower", "faster", "undecided", "missing"):
         causes = (*_causes(base, now), *general)
     return Comparison(*key, verdict=verdict, base=base, now=now, ratio=ratio, causes=causes)
-
-
-def _without_times(base: Point | None, now: Point | None) -> Verdict:
-    """The verdict where at least one side was not timed: a case that lost its time is missing."""
-    if base is not None and base.time is not None:
-        return "missing"
-    return "new" if now is not None and now.time is not None else "pass"
 
 
 def _causes(base: Point, now: Point) -> tuple[str, ...]:

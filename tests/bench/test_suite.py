@@ -99,3 +99,11 @@ def test_an_unknown_suite(name: str) -> None:
     """A name that is neither shipped nor a file."""
     with pytest.raises(UsageError, match=r"unknown suite 'defalt' \(did you mean default\?\)|cannot be read"):
         suites.load(name)
+
+
+def test_a_folder_for_a_suite_is_one_line(tmp_path: Path) -> None:
+    """The system's words without its error number, and the name that was given."""
+    folder = tmp_path / "mine.toml"
+    folder.mkdir()
+    with pytest.raises(UsageError, match=r"mine\.toml: cannot be read: Is a directory$"):
+        suites.load(str(folder))

@@ -76,6 +76,17 @@ def test_lost_case_is_missing_and_an_added_one_is_new() -> None:
     assert _compare(part, whole).count("new") == 10
 
 
+def test_what_neither_run_timed_is_not_counted() -> None:
+    """A case that is skipped in both runs is no pass; skipped in the new run only, it is missing."""
+    base = gpu_run()
+    first, *rest = base.measurements
+    skipped = msgspec.structs.replace(first, status="skipped", reason="too large", timing=None, accuracy=None)
+    without = run(base.info, [*base.ceilings, skipped, *rest])
+
+    assert len(_compare(without, without).entries) == len(_compare(base, base).entries) - 1
+    assert _compare(base, without).count("missing") == 1
+
+
 def test_changed_clock_and_versions_are_named_as_causes() -> None:
     """A clock that moved 10 % and another torch stand beside the verdict."""
     base = gpu_run()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quantroof.cli.numbers import Finite
 from quantroof.cli.output import echo_json, json_option
 from quantroof.errors import ExitCode, UsageError
 
@@ -40,11 +41,11 @@ def command() -> None:
 @click.option("--retest", multiple=True, help="Second measurements of suspects: what they clear is dropped.")
 @click.option("--labels", type=click.Path(path_type=Path), help="CSV: node and any attributes to compare.")
 @click.option(
-    "--floor", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.95, show_default=True,
+    "--floor", type=Finite(0, 1, min_open=True, max_open=True), default=0.95, show_default=True,
     help="Below this share of the siblings' median speed a GPU is below policy.",
 )  # fmt: skip
 @click.option(
-    "--min-effect", type=click.FloatRange(0, 1, max_open=True), default=0.03, show_default=True,
+    "--min-effect", type=Finite(0, 1, max_open=True), default=0.03, show_default=True,
     help="A slowdown under this is never called a defect.",
 )  # fmt: skip
 @click.option("--expect", help="Nodes that should be here, a,b or a file: those without a run are named.")

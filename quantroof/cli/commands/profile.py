@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quantroof.cli.numbers import Finite
 from quantroof.cli.output import echo_json, json_option
 from quantroof.errors import EnvironmentMissing, UsageError
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--print-only", is_flag=True, help="Print the Nsight Compute lines and run nothing.")
 @click.option("--timeline", is_flag=True, help="Kernel times from torch's profiler: needs no counters.")
-@click.option("--time-limit", type=click.FloatRange(1), default=600, show_default=True, help="Seconds.")
+@click.option("--time-limit", type=Finite(1), default=600, show_default=True, help="Seconds.")
 @json_option
 def command(
     run: Path,

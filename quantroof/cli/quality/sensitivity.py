@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quantroof.cli.numbers import POSITIVE
 from quantroof.cli.output import echo_json, json_option
 from quantroof.cli.quality_options import subject_options
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @click.command("sensitivity")
 @subject_options
 @click.option("--formats", default="int4.g128,int8.channel", show_default=True, help="Tried on every part.")
-@click.option("--budget", type=float, help="Mean bits a weight: suggest a mixture and measure it.")
+@click.option("--budget", type=POSITIVE, help="Mean bits a weight: suggest a mixture and measure it.")
 @click.option("--out", type=click.Path(path_type=Path), help="Keep every result in this file (JSON lines).")
 @click.option("--resume", is_flag=True, help="Go on with --out where it stopped.")
 @json_option
