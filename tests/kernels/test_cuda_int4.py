@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import shutil
 import subprocess
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
 from quantroof.kernels.linear.cupy_int4 import pack_codes, pack_scales
 from quantroof.kernels.problem import Problem, tolerance
+from quantroof.kernels.quantize import Quantized
 from quantroof.kernels.registry import Skip
 from quantroof.kernels.sass.native import read_source
 
@@ -43,10 +45,10 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     return ctypes.CDLL(str(folder / "kernel.so"))
 
 
-def _run(library: ctypes.CDLL, problem: Problem) -> torch.Tensor:
-    """y [M, N] of a problem, computed lane by lane."""
+def _run(library: ctypes.CDLL, problem: Problem, weight: Quantized) -> torch.Tensor:
+    """y [M, N] of a problem's activations with a weight, computed lane by lane."""
     case, x = problem.case, problem.arriving.contiguous()
-    packed, scales = pack_codes(problem.weight.codes + 8), pack_scales(problem.weight.scale)
+    packed, scales = pack_codes(weight.codes + 8), pack_scales(weight.scale)
     y = torch.full((case.m, case.n), float("nan"), dtype=torch.bfloat16)
     pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in (x, packed, scales, y)]
     library.run(*pointers, case.m, case.n, case.k)
@@ -60,7 +62,7 @@ def test_the_source_matches_float64(library: ctypes.CDLL, m: int, n: int, k: int
     """Warps without work, one group each, and more groups than are in flight; 1 to 8 rows."""
     case = Case.parse(f"{'gemv' if m == 1 else 'gemm'}/int4.g128-bf16-bf16/m{m}-n{n}-k{k}")
     problem = Problem(case, _CPU, seed=k)
-    y = _run(library, problem).double()
+    y = _run(library, problem, problem.weight).double()
     error = torch.linalg.norm(y - problem.reference) / torch.linalg.norm(problem.reference)
     assert float(error) < tolerance(case) / 4
 
@@ -68,12 +70,14 @@ def test_the_source_matches_float64(library: ctypes.CDLL, m: int, n: int, k: int
 def test_every_weight_and_scale_is_in_its_place(library: ctypes.CDLL) -> None:
     """A damaged code or scale of any one row shows in that row alone."""
     problem = Problem(Case.parse("gemv/int4.g128-bf16-bf16/m1-n32-k256"), _CPU)
-    good = _run(library, problem)
+    weight = problem.weight
+    good = _run(library, problem, weight)
     for row in (0, 7, 8, 15, 16, 31):
-        changed = Problem(problem.case, _CPU)
-        changed.weight.codes[row] = -changed.weight.codes[row].clamp(-7, 7)
-        changed.weight.scale[row, 1] *= 3
-        assert torch.nonzero((_run(library, changed) != good)[0]).flatten().tolist() == [row]
+        codes, scales = weight.codes.clone(), weight.scale.clone()
+        codes[row] *= -1
+        scales[row, 1] *= 3
+        damaged = _run(library, problem, replace(weight, codes=codes, scales=scales))
+        assert torch.nonzero((damaged != good)[0]).flatten().tolist() == [row]
 
 
 def test_what_it_cannot_do_is_skipped_with_a_reason() -> None:

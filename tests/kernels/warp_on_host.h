@@ -23,7 +23,6 @@ static thread_local Index threadIdx, blockIdx;
 inline float __uint_as_float(unsigned bits) { float value; std::memcpy(&value, &bits, 4); return value; }
 inline unsigned __float_as_uint(float value) { unsigned bits; std::memcpy(&bits, &value, 4); return bits; }
 
-// pthread's barrier: with std::barrier (libstdc++ 12) one run on a loaded machine differed in one row, once.
 struct Barrier {
   pthread_barrier_t all;
   explicit Barrier(int threads) { pthread_barrier_init(&all, nullptr, threads); }
