@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -63,12 +65,25 @@ def cuobjdump() -> Path:
 
 def read_cubin(cubin: bytes | Path) -> tuple[CodeReport, ...]:
     """Disassemble a cubin and report on each of its functions. DisassemblyError if that fails."""
+    with _on_disk(cubin) as path:
+        return _read(path)
+
+
+def listing(cubin: bytes) -> str:
+    """The disassembly of a cubin as text. DisassemblyError, say for an architecture younger than the tool."""
+    with _on_disk(cubin) as path:
+        return _run("-sass", path)
+
+
+@contextmanager
+def _on_disk(cubin: bytes | Path) -> Iterator[Path]:
     if isinstance(cubin, Path):
-        return _read(cubin)
+        yield cubin
+        return
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
-        return _read(Path(file.name))
+        yield Path(file.name)
 
 
 def _read(path: Path) -> tuple[CodeReport, ...]:

@@ -7,8 +7,6 @@ something else does, refused if nothing assembles.
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
@@ -16,7 +14,7 @@ from importlib.resources import files
 from quantroof.hwprofiles.native import Cell, Verdict
 from quantroof.kernels.ceilings.instructions import INSTRUCTIONS, Instruction
 from quantroof.kernels.sass.classify import MATRIX_OPCODES
-from quantroof.kernels.sass.cubin import cuobjdump
+from quantroof.kernels.sass.cubin import listing
 from quantroof.kernels.sass.listing import Instruction as MachineInstruction
 from quantroof.kernels.sass.listing import parse_listing
 from quantroof.kernels.sass.nvrtc import Refusal, compile_cuda
@@ -59,20 +57,12 @@ def read_source(name: str) -> str:
 
 def matrix_opcodes(cubin: bytes) -> list[str]:
     """The full opcodes of the matrix instructions in a cubin, sorted."""
-    found = (i for function in parse_listing(_listing(cubin)) for i in function.instructions)
+    found = (i for function in parse_listing(listing(cubin)) for i in function.instructions)
     return sorted({i.opcode for i in found if _multiplies(i)})
 
 
 def _multiplies(instruction: MachineInstruction) -> bool:
     return instruction.base in MATRIX_OPCODES
-
-
-def _listing(cubin: bytes) -> str:
-    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        file.write(cubin)
-        file.flush()
-        command = [str(cuobjdump()), "-sass", file.name]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
 def _cell(instruction: Instruction, arch: str, verdict: Verdict, evidence: str) -> Cell:
