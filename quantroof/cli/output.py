@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 JSON_SCHEMA_VERSION = 1
+STANDARD_OUTPUT = Path("-")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
@@ -21,6 +26,24 @@ def echo_json(kind: str, data: dict[str, Any]) -> None:
     document = {"schema_version": JSON_SCHEMA_VERSION, "kind": kind, **data}
     json.dump(document, sys.stdout, indent=2, allow_nan=False)
     sys.stdout.write("\n")
+
+
+def deliver(target: Path, write: Callable[[Path], object]) -> None:
+    """Write a file and print its path; `-` is standard output, and then nothing else is printed there."""
+    from tempfile import TemporaryDirectory
+
+    from quantroof.reports.files import write_to
+
+    if target == STANDARD_OUTPUT:
+        with TemporaryDirectory(prefix="quantroof-") as folder:
+            file = Path(folder) / "out"
+            write(file)
+            sys.stdout.buffer.write(file.read_bytes())
+        return
+    if target.is_dir():
+        raise UsageError("is a directory", where=str(target), hint="name the file to write")
+    write_to(target, write)
+    click.echo(str(target))
 
 
 def stdout() -> Console:

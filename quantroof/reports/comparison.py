@@ -94,7 +94,7 @@ def differences(base: Run, now: Run) -> tuple[str, ...]:
     devices = {device.id: device for device in base.info.devices}
     for device in now.info.devices:
         before = devices.get(device.id)
-        for name in ("uuid", "driver", "power_limit_w", "ecc", "mig", "max_sm_clock_mhz"):
+        for name in ("uuid", "driver", "vbios", "power_limit_w", "ecc", "mig", "max_sm_clock_mhz"):
             old, new = getattr(before, name, None), getattr(device, name)
             if before is not None and old != new:
                 found.append(f"{device.id} {name.removesuffix('_w').replace('_', ' ')} {old} -> {new}")

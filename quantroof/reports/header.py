@@ -71,6 +71,7 @@ def _gpu_facts(device: Device) -> Facts:
     return [
         ("UUID", f"…{device.uuid[-12:]}" if device.uuid else UNKNOWN),
         ("driver", device.driver or UNKNOWN),
+        ("VBIOS", device.vbios or UNKNOWN),
         ("compute capability", device.compute_capability or UNKNOWN),
         ("SMs", str(device.sm_count) if device.sm_count else UNKNOWN),
         ("maximum SM clock", clock),

@@ -8,11 +8,15 @@ from collections import Counter
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from quantroof.bench.workers.device_run import DeviceRun
+from quantroof.bench.workers.handle import Worker
+from quantroof.errors import EnvironmentMissing
 from quantroof.hwprofiles.types import Device
 from quantroof.records.lines import Anchor, Ceiling, Measurement
 from tests.bench.conftest import tiny_plan
+from tests.hwprofiles.boards import h200
 
 
 def _others(device: Device) -> int:
@@ -75,3 +79,13 @@ def test_what_a_kernel_forked_does_not_outlive_the_run(cpu: Device) -> None:
     assert sum(line.status == "ok" for line in lines if line.provider != "faulty") == _others(cpu)
     assert left == []
     assert [p.ppid() for p in orphans if p.ppid() == 1] == []
+
+
+def test_a_device_that_cannot_be_used_ends_in_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    """The library's own words come in the error; the worker leaves no traceback on the terminal."""
+    nowhere = replace(h200(), index=99, uuid=None)
+    with pytest.raises(EnvironmentMissing, match="the device cannot be used") as refusal:
+        Worker(nowhere, tiny_plan(nowhere).settings)
+
+    assert "\n" not in str(refusal.value)
+    assert capfd.readouterr().err == ""

@@ -231,8 +231,30 @@ def test_parquet_without_duckdb_is_one_line(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "start"),
+    [
+        (("report", "{run}"), "<!doctype html>"),
+        (("report", "{run}", "--format", "md"), "#"),
+        (("export", "{run}", "--to", "csv"), "run,device,"),
+        (("export", "{run}", "--to", "json"), "{"),
+    ],
+)
+def test_a_dash_is_standard_output(
+    arguments: tuple[str, ...], start: str, failures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The document alone is printed, so that it can be piped; no file of that name appears."""
+    assert _call(*(argument.format(run=failures) for argument in arguments), "--out", "-") == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(start)
+    assert not printed.rstrip().endswith("\n-")
+    assert not Path("-").exists()
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
+        (("report", "{run}", "--out", "-", "--png"), 2, "standard output takes one file"),
+        (("report", "{run}", "--out", "-", "--plotlyjs", "beside"), 2, "standard output takes one file"),
         (("report", "{run}", "--out", "/proc/nowhere/x.html"), 3, "/proc/nowhere/x.html: cannot be written"),
         (("report", "{run}", "--out", "{run}"), 2, "is a directory"),
         (("report", "{run}/none"), 2, "no run.jsonl here"),

@@ -103,12 +103,17 @@ class Worker:
 
     def _await_hello(self) -> None:
         try:
-            self._receive(_START_TIMEOUT_S)
+            hello = self._receive(_START_TIMEOUT_S)
         except WorkerLost as error:
             self.kill()
             raise EnvironmentMissing(
                 f"the worker process did not start: {error}", hint="its own message stands above"
             ) from None
+        if isinstance(hello, protocol.Hello) and hello.trouble:
+            self.kill()
+            raise EnvironmentMissing(
+                f"the device cannot be used: {hello.trouble}", hint="`quantroof doctor` looks further"
+            )
 
     def _receive(self, timeout_s: float) -> protocol.Reply:
         try:

@@ -14,7 +14,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="message"):
 
 
 class Hello(Message, frozen=True, kw_only=True, tag="hello"):
-    """The worker is up, with its libraries loaded and its device ready."""
+    """The worker is up, with its libraries loaded and its device ready, unless `trouble` says why not."""
+
+    trouble: str | None = None
 
 
 class MeasureCase(Message, frozen=True, kw_only=True, tag="measure"):

@@ -17,7 +17,7 @@ from pathlib import Path
 from quantroof.bench.anchors import measure_anchors
 from quantroof.bench.ceilings import measure_ceilings
 from quantroof.bench.local import local_bench, lost_context, tidy
-from quantroof.bench.measure import Bench, measure
+from quantroof.bench.measure import Bench, first_line, measure
 from quantroof.bench.workers import protocol
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
@@ -37,7 +37,11 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a kernel prints must not look like a result
     setup = protocol.decode_request(connection.recv_bytes())
     assert isinstance(setup, protocol.Setup)
-    bench = local_bench(setup.device, setup.settings)
+    try:
+        bench = local_bench(setup.device, setup.settings)
+    except Exception as error:  # noqa: BLE001 - a library may raise anything of a device that it cannot use
+        connection.send_bytes(protocol.encode(protocol.Hello(trouble=first_line(error))))
+        return
     connection.send_bytes(protocol.encode(protocol.Hello()))
     with suppress(EOFError, ConnectionResetError):
         while True:

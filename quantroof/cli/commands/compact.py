@@ -17,6 +17,9 @@ def command(runs: tuple[str, ...], out: Path) -> None:
 
     On a node it turns a run into its part; at the centre it turns many parts into one file. A row that
     several inputs hold is written once. Input that cannot be read costs a line on stderr. Prints the path.
+
+    \b
+    quantroof compact 'sweep/run-*' --out sweep.parquet
     """
     from quantroof.fleet.compact import compact
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from quantroof.errors import UsageError
+from quantroof.cli.output import deliver
 
 _FORMATS = {
     "csv": "one row a measurement, base units",
@@ -22,16 +22,19 @@ _HELP = "; ".join(f"{name}: {text}" for name, text in _FORMATS.items())
 @click.command(short_help="Write runs as CSV, Parquet, JSON or a benchmark library's JSON.")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--to", "form", required=True, type=click.Choice(list(_FORMATS)), help=_HELP)
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="The file to write; - is standard output."
+)
 def command(runs: tuple[Path, ...], form: str, out: Path) -> None:
-    """Export all measurements of RUNS into one file and print its path."""
+    """Export all measurements of RUNS into one file and print its path.
+
+    \b
+    quantroof export runs/after --to csv --out - | column -s, -t
+    quantroof export runs/a runs/b --to parquet --out both.parquet
+    """
     from quantroof.records.directory import read_run
-    from quantroof.reports.files import write_to
     from quantroof.reports.subjects import subjects
 
-    if out.is_dir():
-        raise UsageError("is a directory", where=str(out), hint="name the file to write")
     found = subjects([read_run(run) for run in runs])
     exporter = import_module(f"quantroof.reports.exports.{form.replace('-', '_')}")
-    write_to(out, lambda target: exporter.write(found, target))
-    click.echo(str(out))
+    deliver(out, lambda target: exporter.write(found, target))

@@ -45,6 +45,10 @@ def command(
     """Run Nsight Compute on measured cases of RUN and put its time and DRAM bytes beside ours.
 
     The lines are printed on stderr first, so that they can be run by hand where counters need permission.
+
+    \b
+    quantroof profile runs/after --case 'gemv/int4*'
+    quantroof profile runs/after --case 'gemv/int4*' --print-only
     """
     from quantroof.bench.crosscheck import ncu
     from quantroof.bench.crosscheck.compare import cross_check

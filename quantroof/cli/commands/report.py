@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quantroof.cli.output import STANDARD_OUTPUT, deliver
 from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     "--baseline", type=click.Path(path_type=Path), help="An older run to compare the first one with."
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="The file; default report.html beside the first run."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The file; default report.html beside the first run; - is standard output.",
 )
 @click.option(
     "--format", "form", type=click.Choice(["html", "md"]), default="html", help="Page or Markdown summary."
@@ -46,41 +49,44 @@ def command(
     model: str | None,
     png: bool,
 ) -> None:
-    """Write one self-contained HTML file that opens from disk without a network, and print its path."""
+    """Write one self-contained HTML file that opens from disk without a network, and print its path.
+
+    \b
+    quantroof report runs/after
+    quantroof report runs/after --baseline runs/before --reader ci --out site/index.html
+    quantroof report runs/after --format md --out - >>"$GITHUB_STEP_SUMMARY"
+    """
     from quantroof.records.directory import read_run
     from quantroof.reports.answers import answers
-    from quantroof.reports.files import write_to
     from quantroof.reports.markdown import markdown
     from quantroof.reports.page import html
     from quantroof.reports.studies import read_studies
 
+    beside = plotlyjs == "beside"
+    if out == STANDARD_OUTPUT and (beside or png):
+        raise UsageError("standard output takes one file", where="--out -", hint="name a file to write")
     studies = read_studies(study_paths)
     given = answers([read_run(run) for run in runs], read_run(baseline) if baseline else None)
     target = out or given.runs[0].path.parent / f"report.{form}"
-    if target.is_dir():
-        raise UsageError("is a directory", where=str(target), hint="name the file to write")
     if form == "md":
-        write_to(target, lambda file: file.write_text(markdown(given, studies), encoding="utf-8"))
-        click.echo(str(target))
+        deliver(target, lambda file: file.write_text(markdown(given, studies), encoding="utf-8"))
         return
-    beside = plotlyjs == "beside"
     page = html(given, reader=reader, beside=beside, advice=_advice(given, model), studies=studies)
-    _write_page(page, target, beside=beside)
-    click.echo(str(target))
+    deliver(target, lambda file: file.write_text(page, encoding="utf-8"))
+    if beside:
+        _write_library(target.parent)
     if png:
         from quantroof.reports.picture import picture
 
         click.echo(str(picture(target)))
 
 
-def _write_page(page: str, target: Path, *, beside: bool) -> None:
+def _write_library(folder: Path) -> None:
     from quantroof.reports.bundle import plotly_bundle
     from quantroof.reports.files import write_to
 
-    write_to(target, lambda file: file.write_text(page, encoding="utf-8"))
-    if beside:
-        bundle = plotly_bundle()
-        write_to(target.parent / bundle.file_name, lambda file: file.write_bytes(bundle.text))
+    bundle = plotly_bundle()
+    write_to(folder / bundle.file_name, lambda file: file.write_bytes(bundle.text))
 
 
 def _advice(given: Answers, model: str | None) -> Advice | None:

@@ -17,7 +17,12 @@ from quantroof.cli.output import echo_json, json_option, stdout
 @click.option("--failed", is_flag=True, help="Only what was skipped, failed or wrong, with reasons.")
 @json_option
 def command(runs: tuple[Path, ...], baseline: Path | None, failed: bool, as_json: bool) -> None:
-    """Print the answers, the format table and what was not measured."""
+    """Print the answers, the format table and what was not measured.
+
+    \b
+    quantroof show runs/after
+    quantroof show runs/after --failed --json
+    """
     from quantroof.records.directory import read_run
     from quantroof.reports.answers import answers
     from quantroof.reports.terminal import show, summary

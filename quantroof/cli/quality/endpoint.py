@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quantroof.cli.numbers import Finite
 from quantroof.cli.output import echo_json, json_option
 from quantroof.errors import ExitCode, UsageError
 
@@ -22,7 +23,7 @@ _LOAD = (
     click.option("--model", help="The name it is served under."),
     click.option("--concurrency", default="1,4,16", help="Requests kept under way, as a list."),
     click.option("--requests", type=_MANY, default=8, help="Requests per concurrent stream."),
-    click.option("--seconds", type=click.FloatRange(1), default=120.0, help="Longest time of one load."),
+    click.option("--seconds", type=Finite(1), default=120.0, help="Longest time of one load."),
     click.option("--prompt-tokens", type=_MANY, default=256, help="Tokens of a prompt."),
     click.option("--output-tokens", type=click.IntRange(2), default=64, help="Tokens of an answer."),
     click.option("--tokenizer", help="Folder of its tokenizer, or a cached name.  [default: --model]"),
