@@ -6,6 +6,7 @@ import os
 
 import torch
 
+from quantroof.bench.host_heap import give_back, keep_freed_memory
 from quantroof.bench.measure import Bench
 from quantroof.bench.memory import available_bytes
 from quantroof.bench.settings import Settings
@@ -20,9 +21,10 @@ def tidy(bench: Bench, *, after_shortage: bool = False) -> None:
     """Give memory back to the driver before a case, where much is kept or the last one ran short.
 
     torch's allocator keeps what it was given, the pools of ended graphs too; it would free that for itself,
-    but not for Triton, cuBLAS or a graph's own memory.
+    but not for Triton, cuBLAS or a graph's own memory. On a CPU the heap is given back.
     """
     if bench.device.kind == "cpu":
+        give_back()
         return
     reserved = torch.cuda.memory_reserved()
     if after_shortage or reserved > _MOST_RESERVED * (bench.device.memory_bytes or reserved):
@@ -47,6 +49,7 @@ def lost_context(bench: Bench) -> str | None:
 def local_bench(device: Device, settings: Settings) -> Bench:
     """Make the device current, and set up its memory for rotated copies and the watch over its state."""
     if device.kind == "cpu":
+        keep_freed_memory()
         torch.set_num_threads(device.cpu.usable_cores if device.cpu else os.cpu_count() or 1)
         target = torch.device("cpu")
     else:
