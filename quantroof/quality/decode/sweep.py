@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 
+from quantroof.bench.host_heap import give_back, keep_freed_memory
 from quantroof.bench.timing.stopping import StoppingRule
 from quantroof.quality.decode.models import Loaded, Source, check_formats, in_format
 from quantroof.quality.decode.throughput import Throughput, Workload, measure
@@ -30,6 +31,8 @@ def sweep(
 ) -> Iterator[Throughput | TooLarge]:
     """Yield a result for every format and workload, in that order. Names are checked before any is run."""
     check_formats(formats)
+    if device == "cpu":
+        keep_freed_memory()
     for name in formats:
         loaded = _loaded(origin, name, device)
         if loaded is None:
@@ -65,3 +68,5 @@ def _release(device: str) -> None:
     gc.collect()
     if device.startswith("cuda"):
         torch.cuda.empty_cache()
+    else:
+        give_back()
