@@ -11,7 +11,7 @@ from quantroof.bench import local
 from quantroof.bench.local import local_bench, lost_context
 from quantroof.bench.measure import Bench
 from quantroof.bench.settings import Settings
-from quantroof.bench.workers import worker
+from quantroof.bench.workers import server
 from quantroof.hwprofiles.types import Device
 from quantroof.records.lines import Ceiling
 from tests.hwprofiles.boards import h200
@@ -32,7 +32,7 @@ def failed(reason: str) -> Ceiling:
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     """What the GPU says when it is asked."""
     said: list[str | None] = [None]
-    monkeypatch.setattr(worker, "lost_context", lambda _bench: said[0])
+    monkeypatch.setattr(server, "lost_context", lambda _bench: said[0])
     return said
 
 
@@ -40,19 +40,19 @@ def test_a_refusal_of_a_library_does_not_cost_the_worker(answers: list[str | Non
     """cuBLAS says 'CUDA error' as well, and the context is as sound as before."""
     line = failed("RuntimeError: CUDA error: CUBLAS_STATUS_NOT_SUPPORTED when calling cublasLtMatmul")
 
-    assert worker._poison(GPU, line) is None
+    assert server._poison(GPU, line) is None
 
 
 def test_a_lost_context_costs_the_worker_whatever_the_words(answers: list[str | None]) -> None:
     """cupy, Triton and torch word the same fault differently."""
     answers[0] = "CUDA error: an illegal memory access was encountered"
 
-    assert worker._poison(GPU, failed("CUDADriverError: CUDA_ERROR_ILLEGAL_ADDRESS")) == answers[0]
+    assert server._poison(GPU, failed("CUDADriverError: CUDA_ERROR_ILLEGAL_ADDRESS")) == answers[0]
 
 
 def test_a_broken_capture_costs_the_worker(answers: list[str | None]) -> None:
     """The GPU answers, but torch's allocator is still inside the capture."""
-    assert worker._poison(GPU, failed("CaptureError: cannot be captured in a CUDA graph (...)")) is not None
+    assert server._poison(GPU, failed("CaptureError: cannot be captured in a CUDA graph (...)")) is not None
 
 
 def test_memory_that_ran_short_is_given_back(
@@ -60,9 +60,9 @@ def test_memory_that_ran_short_is_given_back(
 ) -> None:
     """The next case begins with what the driver has, not with what the last one left over."""
     given: list[bool] = []
-    monkeypatch.setattr(worker, "tidy", lambda _bench, *, after_shortage: given.append(after_shortage))
+    monkeypatch.setattr(server, "tidy", lambda _bench, *, after_shortage: given.append(after_shortage))
 
-    assert worker._poison(GPU, failed("out of memory: CUDA out of memory. Tried to allocate")) is None
+    assert server._poison(GPU, failed("out of memory: CUDA out of memory. Tried to allocate")) is None
     assert given == [True]
 
 

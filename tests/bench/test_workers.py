@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from pathlib import Path
 
 import psutil
 import pytest
@@ -86,6 +87,19 @@ def test_a_device_that_cannot_be_used_ends_in_one_line(capfd: pytest.CaptureFixt
     nowhere = replace(h200(), index=99, uuid=None)
     with pytest.raises(EnvironmentMissing, match="the device cannot be used") as refusal:
         Worker(nowhere, tiny_plan(nowhere).settings)
+
+    assert "\n" not in str(refusal.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_broken_library_is_one_line(
+    cpu: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A torch that cannot be imported, as where its CUDA libraries are missing, is told by its own words."""
+    (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so.13: cannot open shared object file')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(EnvironmentMissing, match="ImportError: libcudart") as refusal:
+        Worker(cpu, tiny_plan(cpu).settings)
 
     assert "\n" not in str(refusal.value)
     assert capfd.readouterr().err == ""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -172,6 +174,19 @@ def test_doctor_sees_who_else_uses_the_gpu(environment_of: Environment) -> None:
     _, document = doctor(environment_of(FAKE_PROCESSES=1))
     (busy,) = [c for c in document["devices"][0]["checks"] if c["code"] == "busy"]
     assert "4242" in busy["text"]
+
+
+def test_doctor_finds_a_torch_that_cannot_be_imported(environment_of: Environment, tmp_path: Path) -> None:
+    """As where its CUDA libraries are missing: a warning with torch's own words, and exit code 1."""
+    (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so.13: cannot open shared object file')")
+    environment = environment_of()
+    environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), environment.get("PYTHONPATH", "")])
+    code, document = doctor(environment)
+    (check,) = document["checks"]
+
+    assert code == 1
+    assert (check["level"], check["code"]) == ("warn", "torch")
+    assert "cannot be imported: ImportError: libcudart.so.13" in check["text"]
 
 
 def test_doctor_without_a_driver_is_content_with_the_cpu() -> None:

@@ -65,7 +65,7 @@ class Worker:
         self._connection = Connection(ours.detach())
         alone = replace(device, index=0) if chosen else device
         self._connection.send_bytes(protocol.encode(protocol.Setup(device=alone, settings=settings)))
-        self._await_hello()
+        self._await_hello(device.id)
 
     def ask(self, request: protocol.Request, timeout_s: float) -> Iterator[protocol.Answer]:
         """Send a request and yield its replies; `timeout_s` bounds the wait for each of them.
@@ -101,7 +101,7 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
-    def _await_hello(self) -> None:
+    def _await_hello(self, device: str) -> None:
         try:
             hello = self._receive(_START_TIMEOUT_S)
         except WorkerLost as error:
@@ -112,7 +112,9 @@ class Worker:
         if isinstance(hello, protocol.Hello) and hello.trouble:
             self.kill()
             raise EnvironmentMissing(
-                f"the device cannot be used: {hello.trouble}", hint="`quantroof doctor` looks further"
+                f"the device cannot be used, {hello.trouble}",
+                where=device,
+                hint="quantroof doctor looks further",
             )
 
     def _receive(self, timeout_s: float) -> protocol.Reply:

@@ -36,11 +36,12 @@ def command(burning: bool, as_json: bool, **options: Any) -> int:
         return burn_in(as_json=as_json, **options)
     refuse_without_burn_in(options)
     from quantroof.bench.provenance import versions
+    from quantroof.cli.library_checks import library_checks
     from quantroof.hwprofiles.detect import detect
 
     detection = detect()
     installed = versions()
-    general = list(_libraries(detection, installed))
+    general = library_checks(detection, installed)
     by_device = [(device, *_examined(device)) for device in detection.devices]
     checks = [*general, *(check for _, _, found in by_device for check in found)]
     if as_json:
@@ -68,30 +69,6 @@ def _examined(device: Device) -> tuple[Health | None, list[Check]]:
     if health is not None:
         checks += judge(device, health, faults(health.reasons))
     return health, [*checks, *cross_check(device, profile)]
-
-
-def _libraries(detection: Detection, installed: dict[str, str]) -> list[Check]:
-    from quantroof.hwprofiles.checks import Check
-
-    extra = "gpu" if detection.gpus else "cpu"
-    if "torch" not in installed:
-        hint = f"pip install 'quantroof[{extra}]'"
-        return [Check(level="warn", code="torch", text="torch is not installed: run needs it", hint=hint)]
-    if not detection.gpus:
-        return []
-    from quantroof.hwprofiles.torch_join import join_with_torch
-    from quantroof.kernels.registry import load
-
-    _, remarks = join_with_torch(detection.devices)
-    checks = [Check(level="warn", code="torch", text=text) for text in remarks]
-    for name in ("triton", "cupy"):
-        if not any(package.startswith(name) for package in installed):
-            text = f"{name} is not installed: its kernels are skipped"
-            checks.append(Check(level="note", code=name, text=text, hint="pip install 'quantroof[gpu]'"))
-    for module, reason in load().broken.items():
-        text = f"the kernels of {module.rpartition('.')[2]} are left out: {reason}"
-        checks.append(Check(level="note", code="kernels", text=text))
-    return checks
 
 
 def _document(
@@ -126,6 +103,7 @@ def _print(
     by_device: list[tuple[Device, Health | None, list[Check]]],
 ) -> None:
     from quantroof.cli.device_text import headline
+    from quantroof.cli.library_checks import NOTHING_RUNS
 
     for device, _, checks in by_device:
         console.print(headline(device), style="bold", markup=False)
@@ -138,7 +116,8 @@ def _print(
     warnings += sum(c.level == "warn" for c in general)
     gpus = len(detection.gpus)
     subject = f"{_plural(gpus, 'GPU')} and the CPU" if gpus else "the CPU"
-    console.print(f"{subject} can be measured, {_plural(warnings, 'warning')}")
+    able = "cannot" if any(c.code == NOTHING_RUNS for c in general) else "can"
+    console.print(f"{subject} {able} be measured, {_plural(warnings, 'warning')}")
 
 
 def _plural(count: int, noun: str) -> str:

@@ -1,0 +1,74 @@
+"""What a worker does for each request: measure, and say whether its process can go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+
+from quantroof.bench.anchors import measure_anchors
+from quantroof.bench.ceilings import measure_ceilings
+from quantroof.bench.local import local_bench, lost_context, tidy
+from quantroof.bench.measure import Bench, measure
+from quantroof.bench.workers import protocol
+from quantroof.kernels import registry
+from quantroof.kernels.cases import Case
+from quantroof.kernels.problem import Problem, forget_weights
+from quantroof.records.lines import Anchor, Ceiling, Measurement
+
+_Line = Measurement | Ceiling | Anchor
+_OUT_OF_MEMORY = "out of memory"
+_BROKEN_CAPTURE = "cannot be captured"  # torch's allocator does not recover from it
+
+
+class Server:
+    """Answers requests with one device, which the constructor takes into use: whatever a library raises."""
+
+    def __init__(self, setup: protocol.Setup) -> None:
+        self._bench = local_bench(setup.device, setup.settings)
+
+    def answer(self, connection: Connection, request: protocol.Request) -> None:
+        """Send what was asked for, one message a line, then Done."""
+        poisoned: str | None = None
+        for answer, line in _lines(self._bench, request):
+            connection.send_bytes(protocol.encode(answer))
+            if poisoned := _poison(self._bench, line):
+                break
+        connection.send_bytes(protocol.encode(protocol.Done(poisoned=poisoned)))
+
+
+def _lines(bench: Bench, request: protocol.Request) -> Iterator[tuple[protocol.Answer, _Line]]:
+    """What a request asks for, measured one by one: the message and the line in it."""
+    match request:
+        case protocol.MeasureCase():
+            tidy(bench)
+            problem = Problem(Case.parse(request.case), bench.device, bench.settings.seed)
+            for name in request.kernels:
+                line = measure(bench, problem, registry.load(bench.settings.kernels).kernels[name])
+                if line.status in ("failed", "incorrect"):
+                    forget_weights()
+                    problem = Problem(problem.case, bench.device, bench.settings.seed)
+                yield protocol.Result(measurement=line), line
+        case protocol.MeasureCeilings():
+            for ceiling in measure_ceilings(bench, quick=request.quick):
+                yield protocol.Found(ceiling=ceiling), ceiling
+            bench.arena.release()  # the largest arrays of a run were in it
+        case protocol.MeasureAnchors():
+            for anchor in measure_anchors(bench, request.moment):
+                yield protocol.Anchored(anchor=anchor), anchor
+        case protocol.Setup():
+            raise ValueError("a worker is set up once")
+
+
+def _poison(bench: Bench, line: _Line) -> str | None:
+    """Why this process must not be used again after a failure, or None: the GPU itself is asked.
+
+    Many errors of a library leave the context sound, and each new process costs ten seconds.
+    """
+    if line.status != "failed":
+        return None
+    text = line.reason or ""
+    if bench.device.kind != "cpu" and _BROKEN_CAPTURE in text:
+        return text
+    if _OUT_OF_MEMORY in text:
+        tidy(bench, after_shortage=True)
+    return lost_context(bench)

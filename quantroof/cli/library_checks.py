@@ -1,0 +1,50 @@
+"""What doctor says of the libraries: does torch start and see the GPUs, and what is left out."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from quantroof.hwprofiles.checks import Check
+from quantroof.hwprofiles.detect import Detection
+
+NOTHING_RUNS = "torch"  # the code of a check without which nothing can be measured
+
+
+def library_checks(detection: Detection, installed: dict[str, str]) -> list[Check]:
+    """Checks of the libraries, `installed` by name and version."""
+    extra = "gpu" if detection.gpus else "cpu"
+    hint = f"pip install 'quantroof[{extra}]'"
+    if "torch" not in installed:
+        return [
+            Check(level="warn", code=NOTHING_RUNS, text="torch is not installed: run needs it", hint=hint)
+        ]
+    if (why := broken_torch()) is not None:
+        text = f"torch {installed['torch']} cannot be imported: {why}"
+        return [Check(level="warn", code=NOTHING_RUNS, text=text, hint="install the one for this driver")]
+    return list(_for_gpus(detection, installed)) if detection.gpus else []
+
+
+def broken_torch() -> str | None:
+    """Why torch cannot be imported, None where it can; tried in another process, which it may crash."""
+    done = subprocess.run([sys.executable, "-c", "import torch"], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return None
+    said = done.stderr.strip().splitlines()
+    return said[-1].strip() if said else f"the interpreter ended with {done.returncode}"
+
+
+def _for_gpus(detection: Detection, installed: dict[str, str]) -> Iterator[Check]:
+    from quantroof.hwprofiles.torch_join import join_with_torch
+    from quantroof.kernels.registry import load
+
+    _, remarks = join_with_torch(detection.devices)
+    yield from (Check(level="warn", code="torch_sees", text=text) for text in remarks)
+    for name in ("triton", "cupy"):
+        if not any(package.startswith(name) for package in installed):
+            text = f"{name} is not installed: its kernels are skipped"
+            yield Check(level="note", code=name, text=text, hint="pip install 'quantroof[gpu]'")
+    for module, reason in load().broken.items():
+        text = f"the kernels of {module.rpartition('.')[2]} are left out: {reason}"
+        yield Check(level="note", code="kernels", text=text)
