@@ -75,11 +75,19 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if os.environ.get(_TRACEBACK):
             raise
-        what = f"{type(error).__name__}: {error}".splitlines()[0]
-        hint = f"{_TRACEBACK}=1 shows where; please report it"
-        click.echo(f"error: a defect of quantroof, {what} ({hint})", err=True)
-        code = ExitCode.DEFECT
+        code = _unexpected(error)
     sys.exit(int(code or 0))
+
+
+def _unexpected(error: Exception) -> ExitCode:
+    """One line for what nothing foresaw: a library that cannot be imported, or a defect of ours."""
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    if isinstance(error, ImportError) and not (error.name or "").startswith("quantroof"):
+        click.echo(f"error: a library cannot be imported, {what} (quantroof doctor looks further)", err=True)
+        return ExitCode.ENVIRONMENT
+    hint = f"{_TRACEBACK}=1 shows where; please report it"
+    click.echo(f"error: a defect of quantroof, {what} ({hint})", err=True)
+    return ExitCode.DEFECT
 
 
 def _show(error: click.ClickException) -> None:

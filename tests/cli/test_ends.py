@@ -70,6 +70,30 @@ def test_a_defect_is_no_regression(
         line.main(["gate"])
 
 
+@pytest.mark.parametrize(
+    ("module", "code", "told"),
+    [
+        ("torch", 3, "error: a library cannot be imported, ImportError: no libcudart"),
+        ("quantroof.gate.judge", 70, "error: a defect of quantroof, ImportError: no libcudart"),
+    ],
+)
+def test_a_broken_library_is_the_machines_doing(
+    module: str, code: int, told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 3 and the way to doctor, unless it is a module of ours that cannot be imported."""
+
+    @click.command()
+    def broken() -> None:
+        raise ImportError("no libcudart", name=module)
+
+    monkeypatch.setattr(line.cli, "get_command", lambda *_: broken)
+    with pytest.raises(SystemExit) as ended:
+        line.main(["compile"])
+
+    assert ended.value.code == code
+    assert capsys.readouterr().err.startswith(told)
+
+
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf", "NaN"])
 def test_numbers_are_finite(text: str) -> None:
     """NaN passes click's own ranges: a gate with such a threshold would find nothing."""
