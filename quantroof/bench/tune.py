@@ -13,7 +13,7 @@ from quantroof.bench.measure import Bench, time_prepared
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
 from quantroof.kernels.linear.tiling import Tiling
-from quantroof.kernels.linear.tuned import Entry, bucket, source_hash, trying
+from quantroof.kernels.linear.tuned import Entry, bucket, by_formula, source_hash, trying
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.program import Target
 from quantroof.kernels.registry import Kernel, Prepared
@@ -93,11 +93,8 @@ def _compile(job: tuple[str, str, Target, Tiling]) -> int:
 def _trial(bench: Bench, kernel: Kernel, problem: Problem, tiling: Tiling | None) -> tuple[float | None, str]:
     """Median ns of a call with a tiling (or the formula's), or None with the reason."""
     try:
-        if tiling is None:
+        with by_formula() if tiling is None else trying(tiling):
             prepared = kernel.build(problem)
-        else:
-            with trying(tiling):
-                prepared = kernel.build(problem)
         if not isinstance(prepared, Prepared):
             return None, prepared.reason
         accuracy = check(prepared, problem)

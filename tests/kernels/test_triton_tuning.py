@@ -71,6 +71,14 @@ def test_what_is_being_tried_wins_over_everything() -> None:
     assert _chosen() == _TIMED
 
 
+def test_a_second_tuning_compares_with_the_formula() -> None:
+    """Not with the tiling that the first one has kept; outside the block that one counts again."""
+    tuned.remember([_entry()], tuned.cache_file())
+    with tuned.by_formula():
+        assert _chosen() == triton_weight_only.formula(_CASE, _H200)
+    assert _chosen() == _TIMED
+
+
 def test_a_damaged_cache_is_one_line() -> None:
     """The file is named, and what to do about it."""
     tuned.cache_file().parent.mkdir(parents=True)

@@ -24,6 +24,7 @@ from quantroof.kernels.program import Target
 _KERNELS = Path(__file__).parents[1]
 SHIPPED = Path(__file__).parent / "tuned.json"
 _trying: ContextVar[Tiling | None] = ContextVar("trying", default=None)
+_formula_only: ContextVar[bool] = ContextVar("formula_only", default=False)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +42,7 @@ def choose(kernel: str, case: Case, target: Target, formula: Callable[[Case, Tar
     """The tiling to use, by the precedence above."""
     if (tried := _trying.get()) is not None:
         return tried
-    if target.device is not None:
+    if target.device is not None and not _formula_only.get():
         found = _known().get((target.device, kernel, bucket(case)))
         if found is not None:
             return found
@@ -56,6 +57,16 @@ def trying(tiling: Tiling) -> Iterator[None]:
         yield
     finally:
         _trying.reset(token)
+
+
+@contextmanager
+def by_formula() -> Iterator[None]:
+    """Leave timed tilings aside in whatever is built inside: the formula is what they are compared with."""
+    token = _formula_only.set(True)
+    try:
+        yield
+    finally:
+        _formula_only.reset(token)
 
 
 def bucket(case: Case) -> str:
