@@ -20,6 +20,17 @@ class ExitCode(IntEnum):
     READER_LEFT = 141
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says first, its type where it says nothing; the rest is for a log."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def described(error: BaseException) -> str:
+    """The type of an error that may be anything, and what it says first."""
+    said = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
 class QuantroofError(Exception):
     """An error a user can act on; its text is one line, and no traceback is shown for it."""
 

@@ -7,6 +7,7 @@ cost, or what the prediction misses.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -77,14 +78,14 @@ class Predictor:
         if reason is not None:
             return Prediction(concurrency=load.concurrency, reason=reason)
         tokens, context = round(prompt), round(prompt + output / 2)
-        together = self._prefill(load.concurrency, tokens)
-        step = self._decode(load.concurrency, context)
+        together = self._step(prefill, load.concurrency, tokens)
+        step = self._step(decode_step, load.concurrency, context)
         return Prediction(
             concurrency=load.concurrency,
             prompt_tokens=tokens,
             context=context,
             first_token=_beside(load.first_token.median_ns if load.first_token else None, together),
-            first_token_alone=_beside(None, self._prefill(1, tokens)),
+            first_token_alone=_beside(None, self._step(prefill, 1, tokens)),
             per_token=_beside(load.per_token.median_ns if load.per_token else None, step),
         )
 
@@ -105,17 +106,9 @@ class Predictor:
             return f"memory holds {option.fit.sequences} sequences of {context} tokens: the others would wait"
         return None
 
-    def _prefill(self, batch: int, context: int) -> Step:
+    def _step(self, kind: Callable[..., Step], batch: int, context: int) -> Step:
         scheme, kv = choice(self.format), kv_format(self.kv)
-        return prefill(
-            self.model, scheme, kv, batch=batch, context=context, ways=self.gpus, timer=self._timer
-        )
-
-    def _decode(self, batch: int, context: int) -> Step:
-        scheme, kv = choice(self.format), kv_format(self.kv)
-        return decode_step(
-            self.model, scheme, kv, batch=batch, context=context, ways=self.gpus, timer=self._timer
-        )
+        return kind(self.model, scheme, kv, batch=batch, context=context, ways=self.gpus, timer=self._timer)
 
 
 def _beside(measured_ns: float | None, step: Step) -> Beside:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from quantroof.bench.measure import Bench, time_prepared
-from quantroof.errors import QuantroofError
+from quantroof.errors import QuantroofError, first_line
 from quantroof.kernels.cases import Case
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.registry import Prepared, is_gpu, load
@@ -44,7 +44,7 @@ def _anchor(bench: Bench, name: AnchorName, moment: Moment, build: Any) -> Ancho
         amount, prepared = build(bench)
         timing, state, flags = time_prepared(bench, prepared)
     except (RuntimeError, QuantroofError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         return Anchor(device=bench.device.id, name=name, moment=moment, status="failed", reason=reason)
     return Anchor(
         device=bench.device.id,

@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from quantroof.bench.measure import Bench, first_line, time_prepared
+from quantroof.bench.ceiling_line import timed, untimed
+from quantroof.bench.measure import Bench
 from quantroof.kernels.cases import Case
 from quantroof.kernels.problem import Problem
-from quantroof.kernels.registry import Skip, is_gpu, load
+from quantroof.kernels.registry import is_gpu, load
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.kernels.stream.torch_stream import StreamKernel, stream_kernels
-from quantroof.records.lines import Ceiling, Quantity, Status
+from quantroof.records.lines import Ceiling
 from quantroof.records.roofs import ceiling_rate
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def _gpu_matrices(bench: Bench, *, quick: bool) -> Iterator[Ceiling]:
 
     for gemm in library_gemms():
         if (skip := gemm.check(bench.device)) is not None:
-            yield _untimed(bench, "matrix", gemm.element, gemm.kernel, "skipped", skip.reason)
+            yield untimed(bench, "matrix", gemm.element, gemm.kernel, "skipped", skip.reason)
             continue
         best = (0.0, SHAPES[0])
         for shape in SHAPES[: _QUICK_SHAPES["gpu"] if quick else None]:
@@ -76,22 +78,8 @@ def _gpu_matrices(bench: Bench, *, quick: bool) -> Iterator[Ceiling]:
 
 def _library(bench: Bench, gemm: LibraryGemm, shape: tuple[int, int, int]) -> Ceiling:
     m, n, k = shape
-    try:
-        prepared = gemm.build(bench.device, shape, bench.settings.seed)
-        timing, state, _ = time_prepared(bench, prepared)
-    except Exception as error:  # noqa: BLE001 - a library may raise anything, and costs its ceiling only
-        return _untimed(bench, "matrix", gemm.element, gemm.kernel, "failed", first_line(error))
-    return Ceiling(
-        device=bench.device.id,
-        quantity="matrix",
-        name=gemm.element,
-        kernel=gemm.kernel,
-        status="ok",
-        flops=2 * m * n * k,
-        shape=shape,
-        timing=timing,
-        state=state,
-    )
+    build = partial(gemm.build, bench.device, shape, bench.settings.seed)
+    return timed(bench, build, "matrix", gemm.element, gemm.kernel, flops=2 * m * n * k, shape=shape)
 
 
 def _cpu_matrices(bench: Bench, *, quick: bool) -> Iterator[Ceiling]:
@@ -105,21 +93,8 @@ def _sustained(bench: Bench) -> Bench:
 
 
 def _bandwidth(bench: Bench, stream: StreamKernel) -> Ceiling:
-    try:
-        prepared = stream.build(bench.device)
-        timing, state, _ = time_prepared(bench, prepared)
-    except Exception as error:  # noqa: BLE001 - costs its ceiling only
-        return _untimed(bench, "bandwidth", stream.name, stream.kernel, "failed", first_line(error))
-    return Ceiling(
-        device=bench.device.id,
-        quantity="bandwidth",
-        name=stream.name,
-        kernel=stream.kernel,
-        status="ok",
-        bytes_moved=stream.bytes_moved(bench.device),
-        timing=timing,
-        state=state,
-    )
+    build, moved = partial(stream.build, bench.device), stream.bytes_moved(bench.device)
+    return timed(bench, build, "bandwidth", stream.name, stream.kernel, bytes_moved=moved)
 
 
 def _matrix(bench: Bench, element: str, scheme: str, shape: tuple[int, int, int]) -> Iterator[Ceiling]:
@@ -129,26 +104,5 @@ def _matrix(bench: Bench, element: str, scheme: str, shape: tuple[int, int, int]
     for kernel in load().for_providers(("torch",)):
         if not kernel.made_for(case, bench.device) or kernel.check(case, bench.device):
             continue
-        prepared = kernel.build(problem)
-        if isinstance(prepared, Skip):
-            continue
-        timing, state, _ = time_prepared(bench, prepared)
-        yield Ceiling(
-            device=bench.device.id,
-            quantity="matrix",
-            name=element,
-            kernel=kernel.name,
-            status="ok",
-            flops=case.flops,
-            shape=shape,
-            timing=timing,
-            state=state,
-        )
-
-
-def _untimed(
-    bench: Bench, quantity: Quantity, name: str, kernel: str, status: Status, reason: str
-) -> Ceiling:
-    return Ceiling(
-        device=bench.device.id, quantity=quantity, name=name, kernel=kernel, status=status, reason=reason
-    )
+        build = partial(kernel.build, problem)
+        yield timed(bench, build, "matrix", element, kernel.name, flops=case.flops, shape=shape)

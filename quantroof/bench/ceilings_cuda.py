@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import msgspec
 
-from quantroof.bench.measure import Bench, first_line, time_prepared
+from quantroof.bench.ceiling_line import timed, untimed
+from quantroof.bench.measure import Bench
 from quantroof.kernels.ceilings.launch import unavailable
 from quantroof.kernels.ceilings.rates import (
     LARGE,
@@ -22,8 +23,7 @@ from quantroof.kernels.ceilings.rates import (
     on_chip,
     stream,
 )
-from quantroof.kernels.sass.nvrtc import Refusal
-from quantroof.records.lines import Cache, Ceiling, Mode, Quantity, Status
+from quantroof.records.lines import Cache, Ceiling, Mode
 from quantroof.records.roofs import ceiling_rate
 
 _SUSTAINED = ("read", "copy")
@@ -33,16 +33,16 @@ _ARRAYS_IN_MEMORY = 3  # the values and two copies that rotate; they may take ha
 def cuda_ceilings(bench: Bench, *, quick: bool) -> Iterator[Ceiling]:
     """DRAM streams over sizes, then caches and instructions as evidence; if quick, streams of one size."""
     if (skip := unavailable()) is not None:
-        yield _untimed(bench, "bandwidth", "read", "cuda.stream_read", "skipped", skip.reason)
+        yield untimed(bench, "bandwidth", "read", "cuda.stream_read", "skipped", skip.reason)
         return
     for operation in STREAMS:
         yield from _streams(bench, operation, quick=quick)
     if quick:
         return
     for rate in on_chip(bench.device):
-        yield timed(bench, rate)
+        yield timed_rate(bench, rate)
     for _, rate in matrix_instructions(bench.device):
-        yield timed(bench, rate)
+        yield timed_rate(bench, rate)
 
 
 def _streams(bench: Bench, operation: str, *, quick: bool) -> Iterator[Ceiling]:
@@ -50,7 +50,7 @@ def _streams(bench: Bench, operation: str, *, quick: bool) -> Iterator[Ceiling]:
     reference = min(QUICK if quick else LARGE, _largest(bench))
     tried = []
     for shape in SHAPES[: 1 if quick else None]:
-        ceiling = timed(bench, stream(bench.device, operation, reference, shape))
+        ceiling = timed_rate(bench, stream(bench.device, operation, reference, shape))
         tried.append((ceiling_rate(ceiling) or 0.0, shape))
         yield ceiling
     if quick:
@@ -61,43 +61,20 @@ def _streams(bench: Bench, operation: str, *, quick: bool) -> Iterator[Ceiling]:
             continue
         # Small arrays end before a few long-lived blocks have begun to stream: the curve is the best of both.
         for shape in dict.fromkeys((best, SMALL_SHAPE) if size <= SMALL else (best,)):
-            yield timed(bench, stream(bench.device, operation, size, shape))
+            yield timed_rate(bench, stream(bench.device, operation, size, shape))
     if operation in _SUSTAINED:
-        yield timed(bench, stream(bench.device, operation, reference, best), mode="sustained")
+        yield timed_rate(bench, stream(bench.device, operation, reference, best), mode="sustained")
 
 
-def timed(bench: Bench, rate: Rate, mode: Mode = "burst") -> Ceiling:
+def timed_rate(bench: Bench, rate: Rate, mode: Mode = "burst") -> Ceiling:
     """One ceiling; what cannot run or assemble becomes a line with its reason."""
     cache: Cache = "cold" if rate.cold else "hot"
     settings = msgspec.structs.replace(bench.settings, cache=cache, mode=mode)
-    try:
-        timing, state, _ = time_prepared(replace(bench, settings=settings), rate.build())
-    except Refusal as refusal:
-        return _untimed(bench, rate.quantity, rate.name, rate.kernel, "skipped", refusal.what)
-    except Exception as error:  # noqa: BLE001 - costs its ceiling only
-        return _untimed(bench, rate.quantity, rate.name, rate.kernel, "failed", first_line(error))
-    operations = rate.quantity == "instruction"
-    return Ceiling(
-        device=bench.device.id,
-        quantity=rate.quantity,
-        name=rate.name,
-        kernel=rate.kernel,
-        status="ok",
-        bytes_moved=None if operations else rate.amount,
-        flops=rate.amount if operations else None,
-        timing=timing,
-        state=state,
-    )
+    amount = {"flops" if rate.quantity == "instruction" else "bytes_moved": rate.amount}
+    bench = replace(bench, settings=settings)
+    return timed(bench, rate.build, rate.quantity, rate.name, rate.kernel, **amount)
 
 
 def _largest(bench: Bench) -> int:
     memory = bench.device.memory_bytes
     return QUICK if memory is None else memory // (_ARRAYS_IN_MEMORY * 2)
-
-
-def _untimed(
-    bench: Bench, quantity: Quantity, name: str, kernel: str, status: Status, reason: str
-) -> Ceiling:
-    return Ceiling(
-        device=bench.device.id, quantity=quantity, name=name, kernel=kernel, status=status, reason=reason
-    )

@@ -12,6 +12,7 @@ from quantroof.bench.memory import available_bytes
 from quantroof.bench.settings import Settings
 from quantroof.bench.state.monitor import monitor_for
 from quantroof.bench.timing.rotation import Arena
+from quantroof.errors import first_line
 from quantroof.hwprofiles.types import Device
 
 _MOST_RESERVED = 0.5
@@ -42,7 +43,7 @@ def lost_context(bench: Bench) -> str | None:
     except torch.OutOfMemoryError:
         return None
     except RuntimeError as error:
-        return (str(error).strip() or "no message").splitlines()[0]
+        return first_line(error)
     return None
 
 

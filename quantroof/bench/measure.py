@@ -20,6 +20,7 @@ from quantroof.bench.timing.rotation import Arena, Copies
 from quantroof.bench.timing.sampler import sample
 from quantroof.bench.timing.settle import CPU_SETTLE_S, GPU_SETTLE_S, settle
 from quantroof.bench.timing.timer import Call, Probe, Timer
+from quantroof.errors import described, first_line
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.registry import Kernel, Prepared, Skip
@@ -52,7 +53,7 @@ def measure(bench: Bench, problem: Problem, kernel: Kernel) -> Measurement:
     except torch.OutOfMemoryError as error:
         line = record.line("failed", f"out of memory: {first_line(error)}")
     except Exception as error:  # noqa: BLE001 - a kernel may raise anything, and costs its case only
-        line = record.line("failed", f"{type(error).__name__}: {first_line(error)}")
+        line = record.line("failed", described(error))
     return replace(line, elapsed_s=time.perf_counter() - start)
 
 
@@ -137,9 +138,3 @@ def _rotation_flags(copies: Copies) -> tuple[Flag, ...]:
         return ()
     text = f"weights rotate through {copies.bytes_total} bytes only: memory did not allow 3x the cache"
     return (Flag(code="rotation_short", text=text),)
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says first; the rest is for a log."""
-    text = str(error).strip()
-    return text.splitlines()[0] if text else "no message"

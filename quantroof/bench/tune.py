@@ -10,6 +10,7 @@ from multiprocessing import get_context
 
 from quantroof.bench.correctness import WrongOutput, check
 from quantroof.bench.measure import Bench, time_prepared
+from quantroof.errors import described
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
 from quantroof.kernels.linear.tiling import Tiling
@@ -104,5 +105,5 @@ def _trial(bench: Bench, kernel: Kernel, problem: Problem, tiling: Tiling | None
     except WrongOutput as error:
         return None, f"wrong: {error}"
     except Exception as error:  # noqa: BLE001 - too many resources, or anything else: it costs this tiling only
-        return None, f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        return None, described(error)
     return statistics.median(timing.samples_ns), ""

@@ -13,7 +13,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 from quantroof import __version__
-from quantroof.errors import ExitCode, QuantroofError
+from quantroof.errors import ExitCode, QuantroofError, described
 
 _COMMANDS = Path(__file__).parent / "commands"
 _TRACEBACK = "QUANTROOF_TRACEBACK"
@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _unexpected(error: Exception) -> ExitCode:
     """One line for what nothing foresaw: a library that cannot be imported, or a defect of ours."""
-    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    what = described(error)
     if isinstance(error, ImportError) and not (error.name or "").startswith("quantroof"):
         click.echo(f"error: a library cannot be imported, {what} (quantroof doctor looks further)", err=True)
         return ExitCode.ENVIRONMENT

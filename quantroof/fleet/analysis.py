@@ -56,6 +56,11 @@ class Judged:
         return next((f.grade for f in self.findings if f.grade != "note"), "healthy")
 
     @property
+    def bad(self) -> bool:
+        """Whether a site would not give it to a job."""
+        return self.grade in ("failed", "defective", "below policy")
+
+    @property
     def worst(self) -> float:
         """The slowest class, for ranking."""
         return max((v for v in self.level.values() if v is not None), default=0.0)
@@ -88,7 +93,7 @@ class Analysis:
     @property
     def bad(self) -> list[Judged]:
         """Those that a site would not give to a job."""
-        return [gpu for gpu in self.gpus if gpu.grade in ("failed", "defective", "below policy")]
+        return [gpu for gpu in self.gpus if gpu.bad]
 
     def nodes(self) -> list[tuple[str, list[Judged]]]:
         """GPUs by node, the node with the worst GPU first."""

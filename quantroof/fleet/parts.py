@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from quantroof.errors import UsageError
+from quantroof.errors import UsageError, first_line
 from quantroof.fleet.collection import DEVICE, Collection, Population, Unit, Work
 from quantroof.fleet.optional import require
 from quantroof.fleet.rows import SCHEMA, Row
@@ -90,7 +90,7 @@ def collect_parts(parts: list[Path], into: Collection) -> None:
             _view(connection, parts)
             _collect(connection, into)
         except duckdb.Error as error:
-            text = str(error).splitlines()[0]
+            text = first_line(error)
             raise UsageError(f"cannot be read: {text}", where=str(parts[0])) from None
 
 
@@ -158,7 +158,7 @@ def _strange(connection: DuckDBPyConnection, parts: list[Path]) -> dict[str, str
         try:
             reasons = _reasons(connection, [path])
         except duckdb.Error as error:
-            reasons = [f"cannot be read: {str(error).splitlines()[0]}"]
+            reasons = [f"cannot be read: {first_line(error)}"]
         if reasons:
             strange[path] = reasons[0]
     return strange

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from quantroof.errors import QuantroofError
+from quantroof.errors import QuantroofError, first_line
 from quantroof.fleet.optional import require
 from quantroof.records.directory import FILE_NAME
 
@@ -72,6 +72,5 @@ def _download(url: str, downloads: Path) -> list[Path]:
             system.get_file(remote, str(local))
             copied.append(local)
     except Exception as error:  # noqa: BLE001 - every file system has exceptions of its own
-        text = (str(error) or type(error).__name__).splitlines()[0]
-        raise QuantroofError(f"cannot be read: {text}", where=url) from None
+        raise QuantroofError(f"cannot be read: {first_line(error)}", where=url) from None
     return copied

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.errors import EnvironmentMissing, UsageError, first_line
 from quantroof.gate.band import run_statistic
 from quantroof.gate.change_points import ChangePoint, change_points
 from quantroof.gate.distributions import Array
@@ -120,7 +120,7 @@ def _load(connection: Connection, store: Path) -> None:
     try:
         connection.execute(f"INSERT INTO rows SELECT {names} FROM read_parquet(?)", [str(store)])  # noqa: S608
     except _duckdb().Error as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise UsageError(f"not a history that this version reads: {reason}", where=str(store)) from None
 
 

@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from quantroof.errors import UsageError
+from quantroof.errors import UsageError, described
 from quantroof.kernels.registry import Kernel
 
 
@@ -28,7 +28,7 @@ def load_file(reference: str) -> Kernel:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise UsageError(f"cannot be imported: {type(error).__name__}: {error}", where=str(path)) from error
+        raise UsageError(f"cannot be imported: {described(error)}", where=str(path)) from error
     kernel = getattr(module, name, None)
     if not isinstance(kernel, Kernel):
         raise UsageError(f"{name} is no Kernel but {type(kernel).__name__}", where=str(path))

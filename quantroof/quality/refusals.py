@@ -36,12 +36,12 @@ def accepting(what: str, where: Path) -> Iterator[None]:
     except QuantroofError:
         raise
     except ImportError as error:
-        raise EnvironmentMissing(first_line(error), where=str(where)) from None
+        raise EnvironmentMissing(refusal_text(error), where=str(where)) from None
     except Exception as error:  # noqa: BLE001 - see above
-        raise UsageError(f"{what}: {first_line(error)}", where=str(where)) from None
+        raise UsageError(f"{what}: {refusal_text(error)}", where=str(where)) from None
 
 
-def first_line(error: Exception) -> str:
+def refusal_text(error: Exception) -> str:
     """The first line of a library's message, not longer than 300 characters; its type where it has none.
 
     One that ends in a colon says what is wrong in the next.

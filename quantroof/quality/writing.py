@@ -15,7 +15,7 @@ from quantroof.quality.checkpoint import open_checkpoint, weight_files
 from quantroof.quality.environment import load, quiet
 from quantroof.quality.methods import Method
 from quantroof.quality.quantizing import quantized
-from quantroof.quality.refusals import first_line
+from quantroof.quality.refusals import refusal_text
 from quantroof.quality.study import Subject
 from quantroof.quality.windows import window_losses
 from quantroof.records.paired import Difference, paired_difference
@@ -70,7 +70,7 @@ def _writing_to(out: Path) -> Iterator[None]:
     except OSError as error:
         raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(out)) from None
     except load("safetensors").SafetensorError as error:
-        raise EnvironmentMissing(f"cannot be written: {first_line(error)}", where=str(out)) from None
+        raise EnvironmentMissing(f"cannot be written: {refusal_text(error)}", where=str(out)) from None
 
 
 def _size(path: Path) -> int:

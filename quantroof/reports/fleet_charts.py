@@ -15,7 +15,6 @@ _BINS = 48
 _WORST, _BEST = -0.30, 0.15  # changes of speed beyond these are drawn at the edge
 _MARKS = 300
 _LEAST_PX = 2.0
-_BAD = ("failed", "defective", "below policy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def _histogram(name: str, gpus: list[Judged], summary: PopulationSummary, floor:
     counts = Counter(min(_BINS - 1, int((change - low) / step)) for change in changes)
     scale = _Scale(low, high, max(counts.values()))
     bars = [_bar(scale, count, low + number * step, step) for number, count in sorted(counts.items())]
-    bad = [(gpu, change) for (gpu, _), change in zip(known, changes, strict=True) if gpu.grade in _BAD]
+    bad = [(gpu, change) for (gpu, _), change in zip(known, changes, strict=True) if gpu.bad]
     marks = [Mark(scale.x(c), g.grade, f"{g.unit.label}: {g.grade}, {c:+.1%}") for g, c in bad[:_MARKS]]
     below = sum(change < floor - 1 for _, change in known)
     caption = (

@@ -74,7 +74,7 @@ def fleet_html(found: Analysis, silent: list[str]) -> str:
             cards=[_gpu_card(found), _node_card(found, silent), _group_card(found)],
             nodes=[_node(name, gpus) for name, gpus in nodes[:NODES]],
             node_count=len(nodes),
-            quiet_nodes=sum(not _is_bad(gpus[0]) for _, gpus in nodes[NODES:]),
+            quiet_nodes=sum(not gpus[0].bad for _, gpus in nodes[NODES:]),
             gpus=[_gpu(gpu) for gpu in found.bad[:GPUS]],
             groups=found.groups[:GROUPS],
             charts=drawn,
@@ -90,10 +90,6 @@ def fleet_html(found: Analysis, silent: list[str]) -> str:
 def speed(level: float | None) -> str:
     """A log time as a signed change of speed."""
     return units.NONE if level is None else units.change(math.exp(-level))
-
-
-def _is_bad(gpu: Judged) -> bool:
-    return gpu.grade in ("failed", "defective", "below policy")
 
 
 def _why(gpu: Judged) -> str:
@@ -134,8 +130,10 @@ def _gpu_card(found: Analysis) -> Card:
 
 def _node_card(found: Analysis, silent: list[str]) -> Card:
     question, floor = "Which node first?", "a node is as bad as its worst GPU"
-    bad = [(name, gpus) for name, gpus in found.nodes() if _is_bad(gpus[0])]
-    facts = [f"{name}: {sum(map(_is_bad, gpus))} of {len(gpus)} GPUs" for name, gpus in bad[: _FACTS - 1]]
+    bad = [(name, gpus) for name, gpus in found.nodes() if gpus[0].bad]
+    facts = [
+        f"{name}: {sum(gpu.bad for gpu in gpus)} of {len(gpus)} GPUs" for name, gpus in bad[: _FACTS - 1]
+    ]
     if silent:
         facts.append(f"never answered: {', '.join(silent[:3])}{', ...' if len(silent) > 3 else ''}")
     if bad:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from quantroof.bench import ceilings, ceilings_cuda
+from quantroof.bench import ceiling_line, ceilings, ceilings_cuda
 from quantroof.bench.measure import Bench
 from quantroof.bench.settings import Settings
 from quantroof.bench.timing.settle import GPU_SETTLE_S
@@ -65,7 +65,7 @@ def plan(monkeypatch: pytest.MonkeyPatch, *, quick: bool) -> list[tuple[Rate, st
         return one(rate.amount, fast * 1e12, quantity=rate.quantity, name=rate.name, **counted)
 
     monkeypatch.setattr(ceilings_cuda, "unavailable", lambda: None)
-    monkeypatch.setattr(ceilings_cuda, "timed", fake)
+    monkeypatch.setattr(ceilings_cuda, "timed_rate", fake)
     list(ceilings_cuda.cuda_ceilings(bench(), quick=quick))
     return timed
 
@@ -95,7 +95,7 @@ def test_a_refused_instruction_is_a_skipped_line(monkeypatch: pytest.MonkeyPatch
         raise Refusal("not supported on .target 'sm_90a'")
 
     rate = Rate("instruction", "mma.sync/mxfp4/fp32", "cuda.mma_rate", 1, False, refuse)
-    line = ceilings_cuda.timed(bench(), rate)
+    line = ceilings_cuda.timed_rate(bench(), rate)
     assert (line.status, line.reason) == ("skipped", "not supported on .target 'sm_90a'")
 
 
@@ -149,8 +149,7 @@ def test_the_ceilings_of_a_gpu_end_in_time_even_if_none_is_precise(
     pretended = Pretended()
     built = Prepared((), lambda: None)
     monkeypatch.setattr(time, "sleep", pretended.rest)
-    for module in (ceilings, ceilings_cuda):
-        monkeypatch.setattr(module, "time_prepared", pretended.time)
+    monkeypatch.setattr(ceiling_line, "time_prepared", pretended.time)
     monkeypatch.setattr(ceilings_cuda, "unavailable", lambda: None)
     for kind in (StreamKernel, LibraryGemm):
         monkeypatch.setattr(kind, "build", lambda *_: built)

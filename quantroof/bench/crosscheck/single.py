@@ -16,12 +16,11 @@ import torch
 
 from quantroof.bench.crosscheck.ncu import CALLS, RANGE
 from quantroof.bench.crosscheck.timeline import Spans, spans
-from quantroof.bench.measure import first_line
 from quantroof.bench.memory import available_bytes
 from quantroof.bench.timing.cuda_graph import capture
 from quantroof.bench.timing.cuda_stream import own_stream, warm_up
 from quantroof.bench.timing.rotation import Arena, Copies
-from quantroof.errors import UsageError
+from quantroof.errors import UsageError, first_line
 from quantroof.hwprofiles.detect import detect
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case

@@ -16,6 +16,7 @@ import torch
 from quantroof.bench.timing.cuda_stream import make_room, nanoseconds, new_event, own_stream, spin, warm_up
 from quantroof.bench.timing.rotation import Copies
 from quantroof.bench.timing.timer import Call, Probe
+from quantroof.errors import described
 from quantroof.records.lines import Method
 
 _REPLAY_NS = 1_000_000
@@ -56,9 +57,8 @@ def capture(call: Call, copies: Copies, calls: int, stream: torch.cuda.Stream) -
         except Exception as error:
             with suppress(RuntimeError):
                 graph.capture_end()
-            first = (str(error).strip() or "no message").splitlines()[0]
             hint = "its declaration should say capturable=False"
-            raise CaptureError(f"{CANNOT_CAPTURE} ({type(error).__name__}: {first}); {hint}") from error
+            raise CaptureError(f"{CANNOT_CAPTURE} ({described(error)}); {hint}") from error
     return graph
 
 

@@ -9,6 +9,7 @@ from quantroof.bench.anchors import measure_anchors
 from quantroof.bench.ceilings import measure_ceilings
 from quantroof.bench.local import local_bench, lost_context, tidy
 from quantroof.bench.measure import Bench, measure
+from quantroof.bench.timing.cuda_graph import CANNOT_CAPTURE
 from quantroof.bench.workers import protocol
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
@@ -17,7 +18,6 @@ from quantroof.records.lines import Anchor, Ceiling, Measurement
 
 _Line = Measurement | Ceiling | Anchor
 _OUT_OF_MEMORY = "out of memory"
-_BROKEN_CAPTURE = "cannot be captured"  # torch's allocator does not recover from it
 
 
 class Server:
@@ -67,7 +67,7 @@ def _poison(bench: Bench, line: _Line) -> str | None:
     if line.status != "failed":
         return None
     text = line.reason or ""
-    if bench.device.kind != "cpu" and _BROKEN_CAPTURE in text:
+    if bench.device.kind != "cpu" and CANNOT_CAPTURE in text:
         return text
     if _OUT_OF_MEMORY in text:
         tidy(bench, after_shortage=True)

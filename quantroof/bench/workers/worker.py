@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from quantroof.bench.workers import protocol
+from quantroof.errors import described
 
 _PR_SET_PDEATHSIG = 1
 
@@ -30,9 +31,7 @@ def main() -> None:
 
         server = Server(setup)
     except Exception as error:  # noqa: BLE001 - a broken library or an unusable device may raise anything
-        first = str(error).strip().partition("\n")[0]
-        trouble = f"{type(error).__name__}: {first}" if first else type(error).__name__
-        connection.send_bytes(protocol.encode(protocol.Hello(trouble=trouble)))
+        connection.send_bytes(protocol.encode(protocol.Hello(trouble=described(error))))
         return
     connection.send_bytes(protocol.encode(protocol.Hello()))
     with suppress(EOFError, ConnectionResetError):

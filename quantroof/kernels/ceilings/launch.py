@@ -11,7 +11,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
-from quantroof.errors import QuantroofError
+from quantroof.errors import QuantroofError, first_line
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.registry import Skip
 from quantroof.kernels.sass.native import read_source
@@ -30,7 +30,7 @@ def unavailable() -> Skip | None:
 
         nvrtc_version()
     except (ImportError, OSError, QuantroofError) as error:
-        return Skip(f"no CUDA C++ kernels: {(str(error).strip() or type(error).__name__).splitlines()[0]}")
+        return Skip(f"no CUDA C++ kernels: {first_line(error)}")
     return None
 
 

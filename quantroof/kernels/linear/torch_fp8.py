@@ -10,8 +10,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from quantroof.errors import first_line
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
+from quantroof.kernels.formats import element
 from quantroof.kernels.registry import Kernel, Prepared, Skip, Target, is_gpu
 from quantroof.kernels.requirements import needs_capability, needs_multiple
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from quantroof.kernels.problem import Problem
 
-_E4M3_MAX = 448.0  # OCP 8-bit floating point specification 1.0
+E4M3_MAX = element("fp8_e4m3").max_value
 
 
 def check_scaled_mm(case: Case, device: Device) -> Skip | None:
@@ -58,14 +60,14 @@ def _build_row(problem: Problem, *, fast: bool) -> Prepared | Skip:
     multiply = partial(torch._scaled_mm, out_dtype=torch.bfloat16, use_fast_accum=fast)
 
     def call(w: torch.Tensor, ws: torch.Tensor) -> torch.Tensor:
-        xs = x.abs().amax(dim=1, keepdim=True).float().clamp_min_(1e-12).div_(_E4M3_MAX)
+        xs = x.abs().amax(dim=1, keepdim=True).float().clamp_min_(1e-12).div_(E4M3_MAX)
         return multiply((x / xs).to(torch.float8_e4m3fn), w.t(), scale_a=xs, scale_b=ws)
 
     weights = (problem.weight.codes, problem.weight.scale.T.contiguous())
     try:
         call(*weights)
     except RuntimeError as error:
-        return Skip(f"torch._scaled_mm refuses row scales here: {str(error).splitlines()[0]}")
+        return Skip(f"torch._scaled_mm refuses row scales here: {first_line(error)}")
     return Prepared(weights, call, {"fast_accum": fast})
 
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from quantroof.errors import first_line
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
+from quantroof.kernels.linear.torch_fp8 import E4M3_MAX
 from quantroof.kernels.registry import Kernel, Prepared, Skip
 from quantroof.kernels.requirements import needs_multiple
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from quantroof.kernels.problem import Problem
 
 _BLOCK = 128
-_E4M3_MAX = 448.0  # OCP 8-bit floating point specification 1.0
 _PADDED_TO = 4  # scales along K of a 128 x 128 block
 
 
@@ -74,7 +75,7 @@ def quantized_by_groups(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     import torch
 
     groups = x.view(x.shape[0], -1, _BLOCK).float()
-    scales = groups.abs().amax(dim=-1).clamp_min_(1e-12).div_(_E4M3_MAX)
+    scales = groups.abs().amax(dim=-1).clamp_min_(1e-12).div_(E4M3_MAX)
     codes = (groups / scales[:, :, None]).to(torch.float8_e4m3fn).view(x.shape)
     return codes, scales_of_activation(scales)
 
@@ -99,7 +100,7 @@ def _build(problem: Problem, *, quantising: bool) -> Prepared | Skip:
     try:
         call(*weights)
     except (RuntimeError, ValueError) as error:
-        return Skip(f"torch refuses the 128-block fp8 recipe here: {str(error).splitlines()[0]}")
+        return Skip(f"torch refuses the 128-block fp8 recipe here: {first_line(error)}")
     return Prepared(weights, call)
 
 

@@ -11,7 +11,7 @@ import torch
 from quantroof.bench.timing.cuda_stream import new_stream
 from quantroof.errors import UsageError
 from quantroof.quality.environment import load, quiet
-from quantroof.quality.refusals import first_line
+from quantroof.quality.refusals import refusal_text
 
 _WARM_STEPS = 3
 
@@ -113,7 +113,7 @@ class Stepper:
                 self._step()
         except RuntimeError as error:
             torch.cuda.synchronize()
-            return f"eager: {first_line(error)[:120]}"
+            return f"eager: {refusal_text(error)[:120]}"
         self._graph = graph
         return "captured"
 
@@ -129,7 +129,7 @@ class Stepper:
             try:
                 self._step()
             except RuntimeError as error:
-                return f"the host waits for the device: {first_line(error)[:80]}"
+                return f"the host waits for the device: {refusal_text(error)[:80]}"
             finally:
                 torch.cuda.set_sync_debug_mode(mode)
         return None

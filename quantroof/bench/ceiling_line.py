@@ -1,0 +1,49 @@
+"""One ceiling: something timed by the contract, or the reason why it was not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from quantroof.bench.measure import Bench, time_prepared
+from quantroof.errors import first_line
+from quantroof.kernels.registry import Prepared, Skip
+from quantroof.kernels.sass.nvrtc import Refusal
+from quantroof.records.lines import Ceiling, Quantity, Status
+
+
+def timed(
+    bench: Bench,
+    build: Callable[[], Prepared | Skip],
+    quantity: Quantity,
+    name: str,
+    kernel: str,
+    **amount: Any,
+) -> Ceiling:
+    """Build and time; `amount` is what a call moves or computes. What is raised costs this ceiling only."""
+    try:
+        prepared = build()
+        if isinstance(prepared, Skip):
+            return untimed(bench, quantity, name, kernel, "skipped", prepared.reason)
+        timing, state, _ = time_prepared(bench, prepared)
+    except Refusal as refusal:
+        return untimed(bench, quantity, name, kernel, "skipped", refusal.what)
+    except Exception as error:  # noqa: BLE001 - a library may raise anything
+        return untimed(bench, quantity, name, kernel, "failed", first_line(error))
+    return Ceiling(
+        device=bench.device.id,
+        quantity=quantity,
+        name=name,
+        kernel=kernel,
+        status="ok",
+        timing=timing,
+        state=state,
+        **amount,
+    )
+
+
+def untimed(bench: Bench, quantity: Quantity, name: str, kernel: str, status: Status, reason: str) -> Ceiling:
+    """A ceiling without a time."""
+    return Ceiling(
+        device=bench.device.id, quantity=quantity, name=name, kernel=kernel, status=status, reason=reason
+    )
