@@ -202,7 +202,12 @@ def _interrupted(
     """Start a run, send a signal once some lines are written, and return its exit code."""
     process = subprocess.Popen(
         # Hot: rotating past a server's L3 touches a gigabyte in every new worker, and is not the point here.
-        _command("run", "--suite", suite, *QUICKLY, "--out", out, "--quiet"),
+        # A shell that starts the tests in the background lets its children ignore SIGINT: not this one.
+        [
+            "env",
+            "--default-signal=INT",
+            *_command("run", "--suite", suite, *QUICKLY, "--out", out, "--quiet"),
+        ],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
