@@ -10,11 +10,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from quantroof.analysis.case_time import estimate, grouped
+from quantroof.analysis.roofs import ceiling_rate, measured_roofs
 from quantroof.errors import QuantroofError
 from quantroof.records.directory import Run, read_run
-from quantroof.records.estimate import estimate, grouped
 from quantroof.records.lines import Ceiling
-from quantroof.records.roofs import ceiling_rate, measured_roofs
 
 # What the measurement contract promises; a line says whether it holds here.
 LONG_NS, SHORT_NS = 20_000, 5_000

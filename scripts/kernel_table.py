@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from quantroof.analysis.device_results import subjects
+from quantroof.analysis.points import Point
 from quantroof.records.directory import read_run
-from quantroof.reports.points import Point
-from quantroof.reports.subjects import subjects
 
 # (format, smallest M, least share of the fastest torch kernel's speed): what issue 5 asks of wide products.
 _AGAINST_TORCH = {"fp8-w8a8-static": 0.97, "int8-w8a8-static": 0.97, "bf16": 0.95}

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from statistics import median
 
+from quantroof.analysis.case_time import estimate, grouped
 from quantroof.records.directory import read_run
-from quantroof.records.estimate import estimate, grouped
 from quantroof.records.lines import Measurement, parsed_case
 
 Groups = dict[tuple[str, str, str], list[Measurement]]

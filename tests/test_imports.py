@@ -21,15 +21,17 @@ RANK = {
     "hwprofiles": 0,
     "kernels": 1,
     "records": 2,
-    "bench": 3,
-    "gate": 4,
-    "advisor": 4,
-    "quality": 4,
-    "fleet": 5,  # judges many GPUs by the gate's own tests
-    "reports": 6,
-    "cli": 7,
+    "analysis": 3,
+    "bench": 4,
+    "gate": 5,
+    "advisor": 5,
+    "quality": 5,
+    "fleet": 6,  # judges many GPUs with the gate's statistics
+    "claims": 6,
+    "reports": 7,
+    "cli": 8,
 }
-TORCH_FREE = ("records", "advisor", "gate", "fleet", "reports")
+TORCH_FREE = ("records", "analysis", "advisor", "gate", "fleet", "claims", "reports")
 HEAVY = ("torch", "triton", "cupy", "pandas", "plotly", "rich")
 
 
@@ -60,7 +62,7 @@ def test_every_room_has_a_rank() -> None:
 
 @pytest.mark.parametrize("room", RANK)
 def test_rooms_import_one_way(room: str) -> None:
-    """hwprofiles <- kernels <- records <- bench <- gate, advisor, quality <- fleet <- reports <- cli."""
+    """The order of RANK: hwprofiles first, cli last."""
     wrong = []
     for path in _modules(room):
         for module in _imports(path):

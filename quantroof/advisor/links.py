@@ -9,9 +9,9 @@ from importlib.resources import files
 
 import msgspec
 
+from quantroof.analysis.roofs import ceiling_rate
 from quantroof.hwprofiles.types import Device
 from quantroof.records.lines import Ceiling
-from quantroof.records.roofs import ceiling_rate
 
 _ALL_REDUCE = "all_reduce/"
 # What one small all-reduce takes at least: an assumption, to be replaced by the node's own (--link-latency).

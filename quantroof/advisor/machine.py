@@ -7,12 +7,12 @@ from typing import Literal
 import msgspec
 
 from quantroof.advisor.links import Link, link_of, measured_link
+from quantroof.analysis.roofs import Roofs, datasheet_roofs, measured_roofs
 from quantroof.errors import UsageError
 from quantroof.hwprofiles import roofline
 from quantroof.hwprofiles.types import Device, HardwareProfile
 from quantroof.kernels.cases import Case
 from quantroof.records.directory import Run
-from quantroof.records.roofs import Roofs, datasheet_roofs, measured_roofs
 
 Basis = Literal["measured", "datasheet"]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 
+from quantroof.analysis.statistics import median_interval
 from quantroof.records.lines import TIMED, Measurement, parsed_case
-from quantroof.records.statistics import median_interval
 
 Shape = tuple[int, int]
 # A layer of another shape stands in for one that is at most this many times larger or smaller.

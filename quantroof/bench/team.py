@@ -8,7 +8,7 @@ from typing import Protocol
 
 from quantroof.bench import provenance
 from quantroof.bench.plan import DevicePlan
-from quantroof.bench.sim import SimulatedRun
+from quantroof.bench.simulated.device import SimulatedRun
 from quantroof.bench.workers.device_run import DeviceRun, Stopped
 from quantroof.records.directory import RunWriter
 from quantroof.records.lines import Anchor, Ceiling, Measurement, Outcome, RunEnd

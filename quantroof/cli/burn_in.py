@@ -48,8 +48,8 @@ def refuse_without_burn_in(options: dict[str, Any]) -> None:
 
 def burn_in(*, as_json: bool, dry_run: bool, quiet: bool, **options: Any) -> int:
     """Measure and judge the node. Exit code 1: degraded or failed; 3: no GPU here; 4: nothing to judge by."""
-    from quantroof.cli.burn_in_text import burn_in_document, burn_in_lines, estimate_line
     from quantroof.fleet.burn_in import BurnIn
+    from quantroof.reports.text.burn_in_lines import burn_in_document, burn_in_lines, estimate_line
 
     signal.signal(signal.SIGTERM, _interrupt)
     order = _order(**options)

@@ -6,14 +6,11 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from quantroof.errors import UsageError
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 JSON_SCHEMA_VERSION = 1
 STANDARD_OUTPUT = Path("-")
@@ -32,7 +29,7 @@ def deliver(target: Path, write: Callable[[Path], object]) -> None:
     """Write a file and print its path; `-` is standard output, and then nothing else is printed there."""
     from tempfile import TemporaryDirectory
 
-    from quantroof.reports.files import write_to
+    from quantroof.files import write_to
 
     if target == STANDARD_OUTPUT:
         with TemporaryDirectory(prefix="quantroof-") as folder:
@@ -44,17 +41,3 @@ def deliver(target: Path, write: Callable[[Path], object]) -> None:
         raise UsageError("is a directory", where=str(target), hint="name the file to write")
     write_to(target, write)
     click.echo(str(target))
-
-
-def stdout() -> Console:
-    """The console for results. rich obeys NO_COLOR, and prints no codes into a pipe."""
-    from rich.console import Console
-
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-
-
-def stderr() -> Console:
-    """The console for progress and remarks."""
-    from rich.console import Console
-
-    return Console(stderr=True, highlight=False)

@@ -9,10 +9,10 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from quantroof.analysis.statistics import median_interval
 from quantroof.bench.run import Job
-from quantroof.cli.output import stderr
 from quantroof.records.lines import Ceiling, Measurement, parsed_case
-from quantroof.records.statistics import median_interval
+from quantroof.reports.text.console import stderr
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from quantroof.analysis.distributions import Array
 from quantroof.fleet.collection import Unit, Work
 from quantroof.fleet.policy import Policy
 from quantroof.fleet.preflight import Finding
-from quantroof.gate.distributions import Array
 from quantroof.hwprofiles.catalog import match
 
 READ = "read"

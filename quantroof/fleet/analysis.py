@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from quantroof.analysis.distributions import Array
 from quantroof.fleet.absolute import READ, below_datasheet, datasheet_shares
 from quantroof.fleet.bounds import followed
 from quantroof.fleet.collection import Collection, Population, Times, Unit, matrix
@@ -32,7 +33,6 @@ from quantroof.fleet.judge import (
 from quantroof.fleet.policy import MIN_SIBLINGS, Policy
 from quantroof.fleet.preflight import GRADES, Finding, preflight
 from quantroof.fleet.reference import Reference, below_reference, on_works, reference_for
-from quantroof.gate.distributions import Array
 
 
 @dataclass(frozen=True, slots=True)

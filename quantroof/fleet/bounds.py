@@ -6,8 +6,8 @@ from collections import defaultdict
 
 import numpy as np
 
+from quantroof.analysis.distributions import Array
 from quantroof.fleet.collection import Work
-from quantroof.gate.distributions import Array
 
 _LARGE = 8  # works that move less than this part of the largest may live in a cache
 _EVEN = (1 / 3, 2 / 3)  # a share of compute time within these follows both

@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from quantroof.analysis.distributions import Array
 from quantroof.fleet.rows import Row
-from quantroof.gate.distributions import Array
 from quantroof.hwprofiles.types import Device
 
 _LOW_SHARE = 0.4  # as in gate.band.run_statistic

@@ -11,10 +11,10 @@ from statistics import median
 
 import numpy as np
 
+from quantroof.analysis.distributions import benjamini_hochberg, t_tail
 from quantroof.errors import UsageError
 from quantroof.fleet.collection import Population, Unit
 from quantroof.gate.band import robust_spread
-from quantroof.gate.distributions import benjamini_hochberg, t_tail
 
 Labels = dict[str, dict[str, str]]
 """Attributes of a node by its name: rack, cooling. Driver and VBIOS come from the runs themselves."""

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from quantroof.analysis.distributions import Array, benjamini_hochberg, t_quantile, t_tail
 from quantroof.fleet.policy import NATURAL_SPREAD, REPEAT_SPREAD, Policy
 from quantroof.gate.band import PRIOR_FREEDOM, moderated, robust_spread
-from quantroof.gate.distributions import Array, benjamini_hochberg, t_quantile, t_tail
 
 Mask = NDArray[np.bool_]
 

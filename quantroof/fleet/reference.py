@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from quantroof.analysis.distributions import Array
 from quantroof.fleet.collection import Collection, Population, Times, Unit, Work, matrix
 from quantroof.fleet.judge import CLASSES, class_levels, nanmedian
 from quantroof.fleet.policy import Policy
 from quantroof.fleet.preflight import Finding
-from quantroof.gate.distributions import Array
 
 
 def on_works(collection: Collection, times: Times, units: list[int], works: list[Work]) -> Array:

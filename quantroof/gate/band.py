@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quantroof.gate.distributions import Array, t_quantile
+from quantroof.analysis.distributions import Array, t_quantile
 
 PRIOR_FREEDOM = 6
 _NORMAL_IQR, _NORMAL_Q90 = 1.349, 1.2816  # of the standard normal distribution

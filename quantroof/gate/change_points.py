@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quantroof.gate.distributions import Array, t_tail
+from quantroof.analysis.distributions import Array, t_tail
 
 P_VALUE = 0.001
 MAGNITUDE = 0.02

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from quantroof.analysis.distributions import Array, benjamini_hochberg, signed_rank_tail, t_quantile, t_tail
 from quantroof.gate.band import CONFIRM_MARGIN, PRIOR_FREEDOM, Bands, robust_spread
-from quantroof.gate.distributions import Array, benjamini_hochberg, signed_rank_tail, t_quantile, t_tail
 
 Mask = NDArray[np.bool_]
 

@@ -8,11 +8,11 @@ from statistics import median
 
 import msgspec
 
+from quantroof.analysis.roofs import measured_roofs, roof_fraction
 from quantroof.errors import UsageError
 from quantroof.gate.times import Key, RunTimes
 from quantroof.gate.verdicts import Judgement
 from quantroof.records.lines import parsed_case
-from quantroof.records.roofs import measured_roofs, roof_fraction
 
 
 def hold_floors(

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from quantroof.analysis.distributions import Array
 from quantroof.errors import EnvironmentMissing, UsageError, first_line
 from quantroof.gate.band import run_statistic
 from quantroof.gate.change_points import ChangePoint, change_points
-from quantroof.gate.distributions import Array
 from quantroof.gate.mix import Mixer, follows_of
 from quantroof.gate.times import ANCHORS, Key, RunTimes
 

@@ -13,10 +13,10 @@ from difflib import get_close_matches
 import msgspec
 import numpy as np
 
+from quantroof.analysis.distributions import Array
 from quantroof.gate.band import Bands, run_statistic
 from quantroof.gate.baseline import Baseline, CaseBand, join_name
 from quantroof.gate.confirm import Change, Mask, confirmed, paired, remeasured, screen, suspects
-from quantroof.gate.distributions import Array
 from quantroof.gate.policy import Policy
 from quantroof.gate.times import ANCHORS, MIN_PROCESSES, Key, RunTimes
 from quantroof.gate.verdicts import Judgement, Stage, Verdict

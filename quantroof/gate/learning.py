@@ -8,12 +8,12 @@ from statistics import median
 
 import numpy as np
 
+from quantroof.analysis.distributions import Array
 from quantroof.errors import UsageError
 from quantroof.gate import baseline as files
 from quantroof.gate.band import learn, moderated, process_spread, run_statistic
 from quantroof.gate.baseline import MIN_RUNS, AnchorBand, Baseline, CaseBand
 from quantroof.gate.contract import contract_of, machine_breaches, require_same_method
-from quantroof.gate.distributions import Array
 from quantroof.gate.mix import Mixer, Weights, follows_of
 from quantroof.gate.times import ANCHORS, MIN_PROCESSES, Key, RunTimes
 from quantroof.records.lines import AnchorName

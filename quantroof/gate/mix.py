@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from quantroof.analysis.roofs import Roofs, datasheet_roofs, measured_roofs
 from quantroof.gate.times import RunTimes
 from quantroof.hwprofiles.roofline import arithmetic_intensity, ridge_point
 from quantroof.kernels.cases import Case
 from quantroof.records.lines import AnchorName, parsed_case
-from quantroof.records.roofs import Roofs, datasheet_roofs, measured_roofs
 
 _EVEN = (1 / 3, 2 / 3)  # a case whose compute time is this share of compute + memory time follows both
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from quantroof.analysis.distributions import Array
 from quantroof.errors import EnvironmentMissing, ExitCode
-from quantroof.gate.distributions import Array
 from quantroof.gate.environment import Tolerance, findings
 from quantroof.gate.sides import Side
 from quantroof.gate.suspect_suite import suspect_suite

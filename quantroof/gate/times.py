@@ -11,8 +11,8 @@ from statistics import fmean, median
 
 import numpy as np
 
+from quantroof.analysis.distributions import Array
 from quantroof.errors import UsageError
-from quantroof.gate.distributions import Array
 from quantroof.hwprofiles.types import Device
 from quantroof.records.directory import Run
 from quantroof.records.lines import Anchor, AnchorName, Measurement

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import Literal, get_args
@@ -10,7 +9,6 @@ from typing import Literal, get_args
 import msgspec
 
 from quantroof.errors import ExitCode
-from quantroof.records.statistics import Interval
 
 Verdict = Literal["slower", "missing", "undecided", "incomparable", "waived", "faster", "new", "pass"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -18,8 +16,6 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 FAILING: tuple[Verdict, ...] = ("slower", "missing")
 OPEN: tuple[Verdict, ...] = ("undecided", "incomparable")
 
-Decided = Literal["slower", "faster", "pass", "undecided"]
-"""What two times and nothing else can give."""
 Stage = Literal["screen", "A/B", "re-measured", "none"]
 
 
@@ -42,31 +38,6 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     detectable: float | None = None
     base_ns: float | None = None
     now_ns: float | None = None
-
-
-def judge_ratio(ratio: Interval, floor: float) -> Decided:
-    """The verdict on a ratio of times: an equivalence test with a relative floor.
-
-    `slower` where the whole 95 % interval lies above 1 + floor, `faster` where below 1 / (1 + floor), `pass`
-    where within, else `undecided`.
-    """
-    if ratio.low > 1 + floor:
-        return "slower"
-    if ratio.high < 1 / (1 + floor):
-        return "faster"
-    inside = ratio.low >= 1 / (1 + floor) and ratio.high <= 1 + floor
-    return "pass" if inside else "undecided"
-
-
-def ratio_interval(base: Interval, now: Interval) -> Interval:
-    """95 % interval of now / base by the method of variance estimates recovery on logarithms.
-
-    Zou & Donner, Statistics in Medicine 27(10), 2008: the distances to the two limits add in squares.
-    """
-    centre = now.median / base.median
-    down = math.hypot(math.log(now.median / now.low), math.log(base.high / base.median))
-    up = math.hypot(math.log(now.high / now.median), math.log(base.median / base.low))
-    return Interval(centre, centre * math.exp(-down), centre * math.exp(up), min(base.samples, now.samples))
 
 
 def counts(judgements: Iterable[Judgement]) -> dict[Verdict, int]:

@@ -7,6 +7,7 @@ bf16 activations inside the timed call, because a serving engine must; `-static`
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -125,3 +126,9 @@ def scheme_of(weight: Format, activation: Format, output: Format) -> Scheme | No
         if (sized.weight, sized.activation, sized.output) == (weight, activation, output):
             return sized
     return None
+
+
+def catalog_order(names: Iterable[str]) -> list[str]:
+    """Scheme names in the order of the catalog; names that it does not list come last, by name."""
+    ranks = {name: rank for rank, name in enumerate(SCHEMES)}
+    return sorted(names, key=lambda name: (ranks.get(name, len(ranks)), name))

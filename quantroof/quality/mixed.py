@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import correlation, fmean
 
+from quantroof.analysis import studies
+from quantroof.analysis.paired import MIN_WINDOWS
 from quantroof.errors import UsageError
-from quantroof.records.paired import MIN_WINDOWS
 from quantroof.records.quality import QualityStudy
 
 KEPT_BITS = 16.0
@@ -68,7 +69,7 @@ def choices_from(study: QualityStudy, bits: Mapping[tuple[str, str], float]) -> 
     """What a scan measured, per part, with 16 bits at no loss; a gain by rounding counts as no loss."""
     found: dict[str, list[Choice]] = {}
     for result in study.results:
-        difference = study.difference(result)
+        difference = studies.difference(study, result)
         if result.part is None or difference is None:
             continue
         options = found.setdefault(result.part, [Choice(None, KEPT_BITS, 0.0)])

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
+from quantroof.analysis.paired import MIN_WINDOWS
 from quantroof.errors import UsageError
 from quantroof.quality.refusals import enough_memory
-from quantroof.records.paired import MIN_WINDOWS
 from quantroof.records.quality import TextUsed
 
 _TOKENS_AT_ONCE = 4096

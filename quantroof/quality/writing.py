@@ -10,6 +10,7 @@ from statistics import fmean
 
 import torch
 
+from quantroof.analysis.paired import Difference, paired_difference
 from quantroof.errors import EnvironmentMissing
 from quantroof.quality.checkpoint import open_checkpoint, weight_files
 from quantroof.quality.environment import load, quiet
@@ -18,7 +19,6 @@ from quantroof.quality.quantizing import quantized
 from quantroof.quality.refusals import refusal_text
 from quantroof.quality.study import Subject
 from quantroof.quality.windows import window_losses
-from quantroof.records.paired import Difference, paired_difference
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ import msgspec
 
 from quantroof.errors import EnvironmentMissing, UsageError
 from quantroof.records.lines import Line
-from quantroof.records.paired import Difference, paired_difference
 
 SCHEMA = "quantroof-quality/1"
 BASELINE = "none"
@@ -91,13 +90,6 @@ class QualityStudy:
 
     header: QualityHeader
     results: list[QualityResult] = field(default_factory=list)
-
-    def difference(self, result: QualityResult) -> Difference | None:
-        """Loss of a result over the same variant left as it is; None where either was not measured."""
-        base = next((r for r in self.results if r.key == (result.variant, BASELINE, None)), None)
-        if base is None or not base.window_losses or not result.window_losses:
-            return None
-        return paired_difference(base.window_losses, result.window_losses)
 
 
 _DECODER: msgspec.json.Decoder[QualityHeader | QualityResult] = msgspec.json.Decoder(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from quantroof.reports import units
-from quantroof.reports.choice import BASELINE, LayerChoice, can_win, crossover, overall
-from quantroof.reports.comparison import VERDICTS, RunComparison
-from quantroof.reports.health import BANDWIDTH_FLOOR, READ, SIBLING_FLOOR, Health
+from quantroof import units
+from quantroof.analysis.answers import Answers
+from quantroof.analysis.choice import BASELINE, LayerChoice, can_win, crossover, overall
+from quantroof.analysis.comparison import VERDICTS, RunComparison
+from quantroof.analysis.health import BANDWIDTH_FLOOR, READ, SIBLING_FLOOR, Health
 
 Tone = Literal["good", "bad", "unsure", "none"]
 _FACTS = 3
@@ -31,6 +32,15 @@ class Card:
     def symbol(self) -> str:
         """A sign beside the word, so that no colour carries the answer alone."""
         return SYMBOLS[self.tone]
+
+
+def cards(given: Answers) -> tuple[Card, ...]:
+    """The cards of a report, in order; the format card is about the first device with timed layers."""
+    layers, label = next(
+        ((choices, subject.label) for subject, choices in given.timed if choices), ([], None)
+    )
+    by_format = format_card(layers, label if len(given.subjects) > 1 else None)
+    return health_card(given.health), by_format, change_card(given.comparison)
 
 
 def health_card(health: Health) -> Card:

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from quantroof.bench import ceiling_line, ceilings, ceilings_cuda
+from quantroof.analysis.roofs import ceiling_rate, measured_roofs
+from quantroof.bench.ceilings import cuda as ceilings_cuda
+from quantroof.bench.ceilings import measure as ceilings
+from quantroof.bench.ceilings import record as ceiling_line
 from quantroof.bench.measure import Bench
 from quantroof.bench.settings import Settings
 from quantroof.bench.timing.settle import GPU_SETTLE_S
@@ -20,7 +23,6 @@ from quantroof.kernels.registry import Prepared, Skip
 from quantroof.kernels.sass.nvrtc import Refusal
 from quantroof.kernels.stream.torch_stream import StreamKernel
 from quantroof.records.lines import Ceiling, Timing
-from quantroof.records.roofs import ceiling_rate, measured_roofs
 from tests.hwprofiles.boards import h200
 
 DEVICE = h200()

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from quantroof.advisor.links import link_of, measured_link
+from quantroof.analysis.roofs import ceiling_rate, measured_roofs
 from quantroof.bench import run as bench_run
 from quantroof.bench.links import run
 from quantroof.bench.links.all_reduce import bus_bytes
@@ -18,7 +19,6 @@ from quantroof.bench.settings import Wishes
 from quantroof.hwprofiles.types import Device
 from quantroof.records.directory import RunWriter, read_run
 from quantroof.records.lines import Ceiling, Measurement, Timing
-from quantroof.records.roofs import ceiling_rate, measured_roofs
 from tests.bench.conftest import SUITE
 from tests.hwprofiles.boards import h200
 

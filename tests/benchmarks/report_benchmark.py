@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from quantroof.analysis.answers import answers
+from quantroof.analysis.device_results import subjects
 from quantroof.records.directory import Run
 from quantroof.records.lines import AnyLine, Measurement
-from quantroof.reports.answers import answers
-from quantroof.reports.page import html
-from quantroof.reports.subjects import subjects
+from quantroof.reports.html.page import html
 from tests.builders import gpu_device, info, run
 from tests.reports.conftest import ARGUMENTS, CHROMIUM
 from tests.runs import gpu_lines

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from quantroof.analysis.distributions import Array
 from quantroof.fleet.collection import Population, Unit
 from quantroof.fleet.judge import (
     Mask,
@@ -29,7 +30,6 @@ from quantroof.fleet.judge import (
 )
 from quantroof.fleet.policy import Policy
 from quantroof.fleet.preflight import preflight
-from quantroof.gate.distributions import Array
 from quantroof.hwprofiles.types import PcieLink
 from tests.builders import gpu_device
 from tests.fleet.world import PLANTED, SimulatedFleet

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from quantroof.analysis.distributions import Array
 from quantroof.gate.band import run_statistic
-from quantroof.gate.distributions import Array
 from tests.gate.world import Session, Sizes, World
 
 SESSION_DRIFT = (0.004, 0.001)

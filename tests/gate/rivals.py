@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from quantroof.analysis.distributions import Array
 from quantroof.gate.confirm import Mask
-from quantroof.gate.distributions import Array
 
 
 def pytest_benchmark(base: Array, now: Array) -> Mask:

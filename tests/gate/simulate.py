@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from quantroof.analysis.distributions import Array
 from quantroof.gate.band import Bands, learn, process_spread, run_statistic
 from quantroof.gate.confirm import Mask, confirmed, paired, remeasured, screen, suspects
-from quantroof.gate.distributions import Array
 from tests.gate.rivals import asv, pytest_benchmark, u_test
 from tests.gate.world import Batch, Session, Sizes, World
 

@@ -7,8 +7,8 @@ from itertools import product
 import numpy as np
 import pytest
 
+from quantroof.analysis.distributions import benjamini_hochberg, signed_rank_tail, t_quantile, t_tail
 from quantroof.gate.confirm import hodges_lehmann
-from quantroof.gate.distributions import benjamini_hochberg, signed_rank_tail, t_quantile, t_tail
 
 
 @pytest.mark.parametrize(

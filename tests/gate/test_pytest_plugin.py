@@ -49,7 +49,7 @@ formats = ["fp32", "tf32"]
 """
 # Installed, the plugin registers itself by its entry point, and a second registration is an error.
 _INSTALLED = any(point.name == "quantroof" for point in entry_points(group="pytest11"))
-_PLUGIN = () if _INSTALLED else ("-p", "quantroof.gate.pytest_plugin")
+_PLUGIN = () if _INSTALLED else ("-p", "quantroof.pytest_plugin")
 
 
 def _pytest(folder: Path, *arguments: str | Path, scale: float = 1.0) -> subprocess.CompletedProcess[str]:

@@ -8,12 +8,12 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from quantroof.errors import EnvironmentMissing, ExitCode
-from quantroof.gate import github
 from quantroof.gate.check import Report
 from quantroof.gate.environment import Finding
-from quantroof.gate.junit import junit
-from quantroof.gate.markdown import markdown
 from quantroof.gate.verdicts import VERDICTS, Judgement, Verdict, worst_first
+from quantroof.reports.exports import github
+from quantroof.reports.exports.junit import junit
+from quantroof.reports.text.gate_markdown import markdown
 from tests.gate.made import case_id
 
 _HOSTILE = "evil|<b>`x`</b>\n::error::"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from quantroof.gate.distributions import Array
+from quantroof.analysis.distributions import Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from quantroof.claims import hardware, model
+from quantroof.claims.model import Claim, Judgement
 from quantroof.errors import UsageError
-from quantroof.hwprofiles.claims import hardware, model
-from quantroof.hwprofiles.claims.model import Claim, Judgement
 
-LESSON = Path(hardware.__file__).with_name("lesson.toml")
+LESSON = Path(hardware.__file__).with_name("hardware.toml")
 JUDGED = {j.claim.id: j for j in model.judge_all(model.read_claims(LESSON), hardware.evaluators())}
 
 WRONG_CELLS = {

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from quantroof.claims import accuracy as claims
+from quantroof.claims.model import Claim, Judgement, judge_all, read_claims
 from quantroof.errors import UsageError
-from quantroof.hwprofiles.claims.model import Claim, Judgement, judge_all, read_claims
-from quantroof.quality import claims
 from quantroof.records.quality import QualityHeader, QualityResult, QualityStudy, TextUsed
 
-LESSON = Path(claims.__file__).with_name("lesson.toml")
+LESSON = Path(claims.__file__).with_name("accuracy.toml")
 HEADER = QualityHeader(
     purpose="study",
     started_at="2026-11-21T00:00:00+00:00",

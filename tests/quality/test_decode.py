@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from quantroof.analysis.roofs import measured_roofs
 from quantroof.quality.checkpoint import architecture
 from quantroof.quality.decode import models
 from quantroof.quality.decode.stepping import Stepper
-from quantroof.records.roofs import measured_roofs
 from tests.builders import write
 from tests.quality.extras import needs
 from tests.runs import cpu_run

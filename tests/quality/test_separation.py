@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from quantroof.analysis import studies
 from quantroof.cli.main import main
 from quantroof.quality.methods import METHODS
 from quantroof.records.quality import QualityStudy, read_study
@@ -27,7 +28,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> QualityStudy:
 def _loss(study: QualityStudy, variant: str, method: str) -> float:
     """Mean loss over the unquantized variant, nats a token."""
     result = next(r for r in study.results if r.key == (variant, method, None))
-    difference = study.difference(result)
+    difference = studies.difference(study, result)
     assert difference is not None
     return difference.mean
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from quantroof.records.estimate import estimate, grouped
+from quantroof.analysis.case_time import estimate, grouped
 from quantroof.records.lines import Measurement
 from tests.runs import cpu_run
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from quantroof.records.paired import paired_difference
+from quantroof.analysis.paired import paired_difference
 
 
 def test_the_interval_covers_the_truth_nineteen_times_in_twenty() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantroof.records.statistics import effective_count, median_interval
+from quantroof.analysis.statistics import effective_count, median_interval
 
 
 def test_ranks_of_twenty_independent_samples() -> None:

@@ -53,8 +53,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """`built(name, runs, baseline=None, ...)` writes a report once and returns its file."""
-    from quantroof.reports.answers import answers
-    from quantroof.reports.page import html
+    from quantroof.analysis.answers import answers
+    from quantroof.reports.html.page import html
 
     folder = tmp_path_factory.mktemp("reports")
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from quantroof.analysis.answers import answers
+from quantroof.analysis.speed import speed_ups
+from quantroof.analysis.studies import losses, read_studies
+from quantroof.analysis.tradeoff import Tradeoff, tradeoffs, views
 from quantroof.cli.main import main
 from quantroof.errors import UsageError
 from quantroof.records.directory import Run
 from quantroof.records.quality import QualityResult, QualityStudy
-from quantroof.reports.answers import answers
-from quantroof.reports.markdown import markdown
-from quantroof.reports.speed import speed_ups
-from quantroof.reports.studies import losses, read_studies
-from quantroof.reports.tradeoff import Tradeoff, tradeoffs, views
+from quantroof.reports.text.markdown import markdown
 from tests.builders import LAYERS, gpu_device, info, measurement, run, write
 from tests.reports.conftest import Open
 from tests.reports.studies import RESULTS, header, result, written

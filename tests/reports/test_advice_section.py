@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from quantroof.analysis.answers import answers
 from quantroof.errors import UsageError
-from quantroof.reports.advice_section import advice_for, curves_figure, picture
-from quantroof.reports.answers import answers
-from quantroof.reports.page import html
+from quantroof.reports.html.advice_section import advice_for, curves_figure, picture
+from quantroof.reports.html.page import html
 from tests import builders, runs
 from tests.reports.conftest import Open
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from quantroof.analysis.answers import answers
+from quantroof.analysis.choice import crossover, layer_choices, overall
+from quantroof.analysis.device_results import subjects
 from quantroof.hwprofiles.clock_events import faults, words
-from quantroof.reports.answers import answers
-from quantroof.reports.choice import crossover, layer_choices, overall
-from quantroof.reports.palette import ordered
-from quantroof.reports.subjects import subjects
+from quantroof.kernels.schemes import catalog_order
+from quantroof.reports.cards import cards
 from tests.builders import ceilings, gpu_device, info, measurement, run
 from tests.runs import GPU_BANDWIDTH, GPU_RATES, cpu_run, empty_run, failures_run, gpu_run, node_run, slower
 
@@ -49,7 +50,7 @@ def test_hardware_slowdown_is_unhealthy_and_a_power_cap_is_a_remark() -> None:
 
 def test_cpu_alone_is_not_judged_and_says_what_would_judge_it() -> None:
     """No datasheet and no sibling is no verdict, not a good one."""
-    card = answers([cpu_run()]).cards[0]
+    card = cards(answers([cpu_run()]))[0]
 
     assert (card.verdict, card.tone) == ("not judged", "none")
     assert card.advice is not None
@@ -59,7 +60,7 @@ def test_cpu_alone_is_not_judged_and_says_what_would_judge_it() -> None:
 def test_cards_hold_at_most_three_facts_and_advise_where_they_have_none() -> None:
     """Every card of every kind of run keeps to three facts; one without an answer says what to run."""
     for built in (cpu_run(), gpu_run(), node_run(), failures_run(), empty_run()):
-        for card in answers([built]).cards:
+        for card in cards(answers([built])):
             assert len(card.facts) <= 3
             assert card.tone != "none" or (card.advice and "quantroof " in card.advice)
 
@@ -91,7 +92,7 @@ def test_winner_is_the_quickest_kernel_and_ties_overlap_it() -> None:
         measurement(device, "fp8-w8a8-static", 8, layer, 5_000),
     ]
     subject = subjects([run(info([device]), lines)])[0]
-    batch = layer_choices(subject, ordered({p.scheme for p in subject.points}))[0].batches[0]
+    batch = layer_choices(subject, catalog_order({p.scheme for p in subject.points}))[0].batches[0]
 
     assert batch.best["bf16"].measurement.kernel == "torch.bf16"
     assert {batch.winner, *batch.ties} == {"int8-w8a16", "fp8-w8a8"}
@@ -119,7 +120,7 @@ def test_overall_counts_only_formats_that_have_every_layer() -> None:
 def test_change_card_counts_slower_first() -> None:
     """The worst case leads, with its change."""
     base = gpu_run()
-    card = answers([slower(base, 1.12, scheme="bf16", provider="torch")], base).cards[2]
+    card = cards(answers([slower(base, 1.12, scheme="bf16", provider="torch")], base))[2]
 
     assert (card.verdict, card.tone) == ("15 slower", "bad")
     assert card.facts[0].startswith("torch.bf16 ")

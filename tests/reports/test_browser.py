@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from quantroof.analysis.device_results import subjects
 from quantroof.records.directory import Run
 from quantroof.reports.exports.table import table
-from quantroof.reports.subjects import subjects
 from tests.builders import gpu_device, info, measurement, run
 from tests.reports.anchors import h200_run
 from tests.reports.conftest import Open, Seen

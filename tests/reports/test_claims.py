@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from quantroof.analysis.answers import answers
+from quantroof.claims.checklist import Row, command_for, judge, sections, shipped
+from quantroof.claims.model import Claim
 from quantroof.cli.main import main
-from quantroof.hwprofiles.claims.model import Claim
 from quantroof.records.directory import Run
-from quantroof.reports.answers import answers
-from quantroof.reports.claims import Row, command_for, judge, sections, shipped
-from quantroof.reports.claims_section import claims_page, count, grouped
-from quantroof.reports.page import html
+from quantroof.reports.html.claims_section import claims_page, count, grouped
+from quantroof.reports.html.page import html
 from tests.builders import LAYERS, cpu_device, gpu_device, info, measurement, run
 
 # The checklist this project was given: letters with their rows.
@@ -129,7 +129,7 @@ def test_rows_of_many_like_cells_are_one_line() -> None:
 
 def test_a_hostile_claim_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """A claim's words, evidence, row and section are escaped on the page."""
-    from quantroof.reports import page
+    from quantroof.reports.html import page
 
     evil = "<script>window.owned=1</script><img src=x>"
     claim = Claim(id=evil, text=evil, row=evil, kind="open", needs="a GPU", reason=evil, command=evil)
@@ -146,7 +146,7 @@ def test_a_hostile_claim_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_claims_add_little_to_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Under 70 kB of 2 MB, and every row is in it."""
-    from quantroof.reports import page
+    from quantroof.reports.html import page
 
     given = answers([_timed(10_000)])
     whole = html(given)

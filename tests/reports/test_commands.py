@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from quantroof.analysis.device_results import subjects
 from quantroof.cli.main import main
-from quantroof.reports.subjects import subjects
 from tests.builders import write
 from tests.reports.conftest import CHROMIUM, Open
 from tests.runs import cpu_run, failures_run, gpu_run, slower

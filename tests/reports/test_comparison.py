@@ -7,12 +7,12 @@ import random
 import msgspec
 import pytest
 
+from quantroof.analysis.comparison import NotComparable, RunComparison, compare
+from quantroof.analysis.device_results import subjects
+from quantroof.analysis.ratio import judge_ratio, ratio_interval
+from quantroof.analysis.statistics import Interval, median_interval
 from quantroof.errors import ExitCode
-from quantroof.gate.verdicts import judge_ratio, ratio_interval
 from quantroof.records.directory import Run
-from quantroof.records.statistics import Interval, median_interval
-from quantroof.reports.comparison import NotComparable, RunComparison, compare
-from quantroof.reports.subjects import subjects
 from tests.builders import info, run, samples
 from tests.runs import gpu_run, slower
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from quantroof.analysis.device_results import subjects
+from quantroof.analysis.health import judge_health
 from quantroof.records.directory import Run
-from quantroof.reports.health import judge_health
-from quantroof.reports.subjects import subjects
 from tests.runs import gpu_run
 
 

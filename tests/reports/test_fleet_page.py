@@ -16,7 +16,7 @@ from quantroof.fleet.gather import gather
 from quantroof.fleet.policy import Policy
 from quantroof.fleet.preflight import Finding
 from quantroof.hwprofiles.types import Device
-from quantroof.reports.fleet_page import GPUS, NODES, fleet_html
+from quantroof.reports.html.fleet_page import GPUS, NODES, fleet_html
 from tests.builders import gpu_device
 from tests.fleet.runs import node_run, stored
 from tests.reports.conftest import Open

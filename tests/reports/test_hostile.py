@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from quantroof.analysis.answers import answers
 from quantroof.cli.main import main
 from quantroof.records.directory import Run
 from quantroof.records.lines import AnyLine, DeviceState, Flag
-from quantroof.reports.answers import answers
-from quantroof.reports.markdown import markdown, text
+from quantroof.reports.text.markdown import markdown, text
 from tests.builders import (
     LAYERS,
     ceilings,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from quantroof.kernels.schemes import SCHEMES
-from quantroof.reports.bundle import asset
-from quantroof.reports.palette import DARK, LIGHT, colours, family
+from quantroof.reports.html.bundle import asset
+from quantroof.reports.html.palette import DARK, LIGHT, colours, family
 from tests.reports.colour import ciede2000, contrast, lab, seen_by
 
 # Sharma, Wu, Dalal, "The CIEDE2000 colour-difference formula", Color Res. Appl. 30(1), 2005, table 1.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from quantroof.analysis.device_results import bandwidth_at, subjects
+from quantroof.analysis.points import frame, row
 from quantroof.errors import UsageError
-from quantroof.reports.points import frame, row
-from quantroof.reports.subjects import bandwidth_at, subjects
 from tests.builders import (
     LAYERS,
     ceilings,

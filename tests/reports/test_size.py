@@ -9,9 +9,9 @@ import re
 
 import pytest
 
-from quantroof.reports.answers import answers
-from quantroof.reports.bundle import plotly_bundle
-from quantroof.reports.page import html
+from quantroof.analysis.answers import answers
+from quantroof.reports.html.bundle import plotly_bundle
+from quantroof.reports.html.page import html
 from tests.benchmarks.report_benchmark import big_run
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from quantroof.reports import units
+from quantroof import units
 
 
 @pytest.mark.parametrize(

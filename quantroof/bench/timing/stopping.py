@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from quantroof.analysis.statistics import median_interval
 from quantroof.records.lines import StoppedBy
-from quantroof.records.statistics import median_interval
 
 
 @dataclass(frozen=True, slots=True)

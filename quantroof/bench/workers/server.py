@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 
-from quantroof.bench.anchors import measure_anchors
-from quantroof.bench.ceilings import measure_ceilings
+from quantroof.bench.ceilings.anchors import measure_anchors
+from quantroof.bench.ceilings.measure import measure_ceilings
 from quantroof.bench.local import local_bench, lost_context, tidy
 from quantroof.bench.measure import Bench, measure
 from quantroof.bench.timing.cuda_graph import CANNOT_CAPTURE

@@ -60,7 +60,7 @@ def command(*, explained: bool, emit: str | None, markdown: bool, as_json: bool,
     quantroof advise --model llama-3.1-70b --gpu a100-sxm4-80gb --latency 50ms --tokens-per-day 10M
     quantroof advise --model config.json --run runs/run-... --explain --emit vllm
     """
-    from quantroof.cli.advice_text import print_advice
+    from quantroof.reports.text.advice_lines import print_advice
 
     if markdown and as_json:
         raise UsageError("--markdown and --json exclude each other")

@@ -31,12 +31,12 @@ def command(
     Without FILES every row of the lesson that this project was made from. What nothing here can judge says
     what it needs. Exit code 1 says that a claim is wrong.
     """
-    from quantroof.cli.claims_text import document, print_judgements
-    from quantroof.hwprofiles.claims.model import read_all
+    from quantroof.analysis.answers import answers
+    from quantroof.analysis.studies import read_studies
+    from quantroof.claims.checklist import judge, shipped
+    from quantroof.claims.model import read_all
     from quantroof.records.directory import read_run
-    from quantroof.reports.answers import answers
-    from quantroof.reports.claims import judge, shipped
-    from quantroof.reports.studies import read_studies
+    from quantroof.reports.text.claims_lines import document, print_judgements
 
     read = read_all(files) if files else shipped()
     chosen = [c for c in read.claims if not only or {c.row, c.id, (c.row or "")[:1]} & set(only)]

@@ -12,7 +12,7 @@ from quantroof.cli.numbers import SHARE
 from quantroof.cli.output import echo_json, json_option
 
 if TYPE_CHECKING:
-    from quantroof.reports.comparison import Comparison, RunComparison
+    from quantroof.analysis.comparison import Comparison, RunComparison
 
 
 @click.command("compare", short_help="What changed between two runs, for people.")
@@ -36,9 +36,9 @@ def command(*, base: Path, now: Path, floor: float, everything: bool, as_json: b
     \b
     quantroof compare runs/before runs/after
     """
+    from quantroof.analysis.comparison import compare
+    from quantroof.analysis.device_results import subjects
     from quantroof.records.directory import read_run
-    from quantroof.reports.comparison import compare
-    from quantroof.reports.subjects import subjects
 
     found = compare(subjects([read_run(base)]), subjects([read_run(now)]), floor)
     shown = [entry for entry in found.entries if everything or entry.verdict != "pass"]
@@ -50,7 +50,7 @@ def command(*, base: Path, now: Path, floor: float, everything: bool, as_json: b
 
 
 def _lines(found: RunComparison, shown: list[Comparison]) -> Iterator[str]:
-    from quantroof.reports.comparison import VERDICTS
+    from quantroof.analysis.comparison import VERDICTS
 
     counts = ", ".join(f"{n} {verdict}" for verdict in VERDICTS if (n := found.count(verdict)))
     yield f"{found.base_id} -> {found.now_id}: {counts}"

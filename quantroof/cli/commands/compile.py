@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quantroof.cli.output import echo_json, json_option, stdout
+from quantroof.cli.output import echo_json, json_option
 from quantroof.errors import EnvironmentMissing, ExitCode, unknown_name
+from quantroof.reports.text.console import stdout
 
 if TYPE_CHECKING:
     from quantroof.kernels.sass.table import Row

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quantroof.cli.burn_in import burn_in, burn_in_options, refuse_without_burn_in
-from quantroof.cli.output import echo_json, json_option, stdout
+from quantroof.cli.output import echo_json, json_option
 from quantroof.errors import ExitCode
+from quantroof.reports.text.console import stdout
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -102,8 +103,8 @@ def _print(
     general: list[Check],
     by_device: list[tuple[Device, Health | None, list[Check]]],
 ) -> None:
-    from quantroof.cli.device_text import headline
     from quantroof.cli.library_checks import NOTHING_RUNS
+    from quantroof.reports.text.device_lines import headline
 
     for device, _, checks in by_device:
         console.print(headline(device), style="bold", markup=False)

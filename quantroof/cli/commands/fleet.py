@@ -70,12 +70,12 @@ def analyse(
     that nothing could be judged. What cannot be read is reported on
     stderr, a line each, and the rest is analysed.
     """
-    from quantroof.cli.fleet_text import fleet_document, fleet_lines
     from quantroof.fleet.analysis import analyse as judge
     from quantroof.fleet.gather import gather
     from quantroof.fleet.groups import read_labels
     from quantroof.fleet.launch.nodes import read_nodes, silent_nodes
     from quantroof.fleet.policy import Policy
+    from quantroof.reports.text.fleet_lines import fleet_document, fleet_lines
 
     known = read_labels(labels) if labels else None
     expected = read_nodes(expect) if expect else []
@@ -99,8 +99,8 @@ def analyse(
 
 
 def _write_page(target: Path, found: Analysis, silent: list[str]) -> None:
-    from quantroof.reports.files import write_to
-    from quantroof.reports.fleet_page import fleet_html
+    from quantroof.files import write_to
+    from quantroof.reports.html.fleet_page import fleet_html
 
     page = fleet_html(found, silent)
     write_to(target, lambda file: file.write_text(page, encoding="utf-8"))

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from quantroof.cli.numbers import POSITIVE
-from quantroof.cli.output import echo_json, json_option, stdout
+from quantroof.cli.output import echo_json, json_option
 from quantroof.errors import ExitCode, UsageError
 from quantroof.hwprofiles.types import RateClass
+from quantroof.reports.text.console import stdout
 
 if TYPE_CHECKING:
     from quantroof.hwprofiles.types import Device, HardwareProfile
@@ -126,7 +127,7 @@ def derive(device_text: str | None, rate_class: RateClass | None, as_json: bool,
         else:
             _print_profile(derived, None)
         return
-    from quantroof.cli.profile_text import rate_unit
+    from quantroof.reports.text.profile_lines import rate_unit
 
     rows, bandwidth = _by_numbers(rate_class or "full", given)
     if as_json:
@@ -152,13 +153,13 @@ def audit(claims: Path | None, run_path: Path | None, as_json: bool) -> int:
     """
     from importlib.resources import as_file, files
 
-    from quantroof.cli.claims_text import document, print_judgements
-    from quantroof.hwprofiles.claims.model import read_claims
-    from quantroof.reports.answers import answers
-    from quantroof.reports.claims import judge
+    from quantroof.analysis.answers import answers
+    from quantroof.claims.checklist import judge
+    from quantroof.claims.model import read_claims
+    from quantroof.reports.text.claims_lines import document, print_judgements
 
     if claims is None:
-        with as_file(files("quantroof.hwprofiles") / "claims" / "lesson.toml") as shipped:
+        with as_file(files("quantroof.claims") / "hardware.toml") as shipped:
             read = read_claims(shipped)
     else:
         read = read_claims(claims)
@@ -201,7 +202,7 @@ def _read(path: Path | None) -> Run | None:
 
 
 def _measured_data(run: Run | None, profile: HardwareProfile) -> dict[str, Any] | None:
-    from quantroof.records.roofs import measured_roofs
+    from quantroof.analysis.roofs import measured_roofs
 
     device = _device_of(run, profile)
     if run is None or device is None:
@@ -225,8 +226,8 @@ def _ridges(profile: HardwareProfile) -> dict[str, float]:
 
 
 def _print_profile(profile: HardwareProfile, run: Run | None) -> None:
-    from quantroof.cli.profile_text import Sources, identity, machine_code, numbers, rates
-    from quantroof.records.roofs import measured_roofs
+    from quantroof.analysis.roofs import measured_roofs
+    from quantroof.reports.text.profile_lines import Sources, identity, machine_code, numbers, rates
 
     console, device = stdout(), _device_of(run, profile)
     roofs = measured_roofs(device.id, run.ceilings) if run is not None and device is not None else None

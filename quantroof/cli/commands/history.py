@@ -110,8 +110,8 @@ def _document(trend: Trend) -> dict[str, Any]:
 
 
 def _write_plot(trends: list[Trend], target: Path) -> None:
-    from quantroof.gate.trend_plot import trend_page
-    from quantroof.reports.files import write_to
+    from quantroof.files import write_to
+    from quantroof.reports.html.trend_page import trend_page
 
     page = trend_page(trends, simulated=any(trend.device.startswith("SIMULATED") for trend in trends))
     write_to(target, lambda file: file.write_text(page, encoding="utf-8"))

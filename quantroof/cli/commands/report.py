@@ -12,8 +12,8 @@ from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
     from quantroof.advisor.advice import Advice
-    from quantroof.reports.answers import Answers
-    from quantroof.reports.page import Reader
+    from quantroof.analysis.answers import Answers
+    from quantroof.reports.html.page import Reader
 
 
 @click.command(short_help="Write one HTML file of a run, or of several.")
@@ -56,11 +56,11 @@ def command(
     quantroof report runs/after --baseline runs/before --reader ci --out site/index.html
     quantroof report runs/after --format md --out - >>"$GITHUB_STEP_SUMMARY"
     """
+    from quantroof.analysis.answers import answers
+    from quantroof.analysis.studies import read_studies
     from quantroof.records.directory import read_run
-    from quantroof.reports.answers import answers
-    from quantroof.reports.markdown import markdown
-    from quantroof.reports.page import html
-    from quantroof.reports.studies import read_studies
+    from quantroof.reports.html.page import html
+    from quantroof.reports.text.markdown import markdown
 
     beside = plotlyjs == "beside"
     if out == STANDARD_OUTPUT and (beside or png):
@@ -76,14 +76,14 @@ def command(
     if beside:
         _write_library(target.parent)
     if png:
-        from quantroof.reports.picture import picture
+        from quantroof.reports.html.picture import picture
 
         click.echo(str(picture(target)))
 
 
 def _write_library(folder: Path) -> None:
-    from quantroof.reports.bundle import plotly_bundle
-    from quantroof.reports.files import write_to
+    from quantroof.files import write_to
+    from quantroof.reports.html.bundle import plotly_bundle
 
     bundle = plotly_bundle()
     write_to(folder / bundle.file_name, lambda file: file.write_bytes(bundle.text))
@@ -91,7 +91,7 @@ def _write_library(folder: Path) -> None:
 
 def _advice(given: Answers, model: str | None) -> Advice | None:
     """The serving section, left out with a remark where the run cannot answer it and nobody asked."""
-    from quantroof.reports.advice_section import advice_for
+    from quantroof.reports.html.advice_section import advice_for
 
     try:
         return advice_for(given.runs[0], model)

@@ -139,8 +139,8 @@ def _devices(wishes: Wishes) -> tuple[Device, ...]:
 
 
 def _announce(job: Job) -> None:
-    from quantroof.cli.plan_text import headline
     from quantroof.kernels.registry import load
+    from quantroof.reports.text.plan_lines import headline
 
     for plan in job.plans:
         click.echo(headline(plan), err=True)
@@ -152,7 +152,7 @@ def _announce(job: Job) -> None:
 
 
 def _print_plan(job: Job, *, as_json: bool) -> int:
-    from quantroof.cli.plan_text import plan_document, plan_lines
+    from quantroof.reports.text.plan_lines import plan_document, plan_lines
 
     if as_json:
         echo_json("plan", plan_document(job))

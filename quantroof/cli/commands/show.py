@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from quantroof.cli.output import echo_json, json_option, stdout
+from quantroof.cli.output import echo_json, json_option
+from quantroof.reports.text.console import stdout
 
 
 @click.command(short_help="Summarise a run in the terminal.")
@@ -23,9 +24,9 @@ def command(runs: tuple[Path, ...], baseline: Path | None, failed: bool, as_json
     quantroof show runs/after
     quantroof show runs/after --failed --json
     """
+    from quantroof.analysis.answers import answers
     from quantroof.records.directory import read_run
-    from quantroof.reports.answers import answers
-    from quantroof.reports.terminal import show, summary
+    from quantroof.reports.text.terminal import show, summary
 
     given = answers([read_run(run) for run in runs], read_run(baseline) if baseline else None)
     if as_json:

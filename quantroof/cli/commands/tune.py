@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from quantroof.cli.numbers import POSITIVE
-from quantroof.cli.output import echo_json, json_option, stderr
+from quantroof.cli.output import echo_json, json_option
 from quantroof.errors import EnvironmentMissing, ExitCode, unknown_name
+from quantroof.reports.text.console import stderr
 
 if TYPE_CHECKING:
     from quantroof.bench.tune import Outcome

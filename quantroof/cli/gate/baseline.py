@@ -34,10 +34,10 @@ def update(runs: tuple[Path, ...], out: Path, pairs: int, policy: Path | None, d
     quantroof run --suite quick --processes 5 --anchors --seed 1      five times, the seed counted up
     quantroof gate baseline update runs/run-* --out baselines/h100.json
     """
-    from quantroof.cli.gate_text import update_lines
     from quantroof.errors import EnvironmentMissing
     from quantroof.gate import baseline
     from quantroof.gate.calibrate import calibrate
+    from quantroof.reports.text.gate_lines import update_lines
 
     tolerance = policy_of(policy).environment
     old = baseline.read(out) if out.exists() else None

@@ -83,7 +83,7 @@ def _collect(directory: Path, seed: int, options: dict[str, Any]) -> RunTimes:
 def _print(found: Calibration, *, as_json: bool) -> None:
     import msgspec
 
-    from quantroof.cli.gate_text import calibration_lines
+    from quantroof.reports.text.gate_lines import calibration_lines
 
     if as_json:
         data = msgspec.to_builtins(found)

@@ -53,7 +53,7 @@ def command(*, run: Path, device: str | None, as_json: bool, **options: Any) -> 
     quantroof gate check runs/candidate --baseline baselines/h100.json --confirm-against origin/main
     """
     from quantroof.gate.check import Request, check
-    from quantroof.gate.github import summary_file
+    from quantroof.reports.exports.github import summary_file
 
     _require_base(options["revision"], options["python"])
     if options["github"]:
@@ -112,7 +112,7 @@ def _baseline_name(path: Path, revision: str | None) -> str:
 def _print(report: Report, *, as_json: bool) -> None:
     import msgspec
 
-    from quantroof.cli.gate_text import report_lines
+    from quantroof.reports.text.gate_lines import report_lines
 
     if as_json:
         echo_json("gate", msgspec.to_builtins(report))
@@ -123,10 +123,10 @@ def _print(report: Report, *, as_json: bool) -> None:
 
 def _write(report: Report, junit: Path | None, markdown: Path | None, *, github: bool) -> None:
     """The surfaces that were asked for, after the verdict was printed: a full disk must not swallow it."""
-    from quantroof.gate import github as actions
-    from quantroof.gate.junit import junit as as_junit
-    from quantroof.gate.markdown import markdown as as_markdown
-    from quantroof.reports.files import write_to
+    from quantroof.files import write_to
+    from quantroof.reports.exports import github as actions
+    from quantroof.reports.exports.junit import junit as as_junit
+    from quantroof.reports.text.gate_markdown import markdown as as_markdown
 
     if github:
         actions.write_summary(report)

@@ -56,8 +56,8 @@ def command(
     if not model.exists():
         raise UsageError("no model here", where=str(model), hint="give a checkpoint or a config.json")
     sizes = _numbers(batches)
-    from quantroof.cli.quality_text import say
     from quantroof.quality.environment import load, use_device
+    from quantroof.reports.text.quality_lines import say
 
     load("torch")
     from quantroof.quality.decode.models import RandomWeights, source
@@ -83,9 +83,9 @@ def _measure(
 ) -> tuple[list[Throughput], list[TooLarge]]:
     """What was measured, and what the memory did not hold; both are told as they come."""
     from quantroof.bench.timing.stopping import StoppingRule
-    from quantroof.cli.quality_text import say
     from quantroof.quality.decode.sweep import sweep
     from quantroof.quality.decode.throughput import Throughput, Workload
+    from quantroof.reports.text.quality_lines import say
 
     rule = StoppingRule(settings["precision"], min_samples=6, max_samples=60, seconds=settings["seconds"])
     workloads = [Workload(batch, settings["prompt"], settings["tokens"]) for batch in batches]
@@ -115,8 +115,8 @@ def _read_roof(path: Path | None, device: str) -> float | None:
     """Measured read bandwidth of the device in a run, bytes/s."""
     if path is None:
         return None
+    from quantroof.analysis.roofs import measured_roofs
     from quantroof.records.directory import read_run
-    from quantroof.records.roofs import measured_roofs
 
     run = read_run(path)
     roof = measured_roofs("cpu:0" if device == "cpu" else device, run.ceilings).read_bandwidth()
@@ -139,7 +139,7 @@ def _row(found: Throughput, roof: float | None) -> dict[str, Any]:
 
 
 def _print(title: str, found: list[Throughput], roof: float | None) -> None:
-    from quantroof.cli.quality_text import figure, print_table
+    from quantroof.reports.text.quality_lines import figure, print_table
 
     rows = []
     for t in found:

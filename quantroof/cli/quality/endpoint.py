@@ -85,8 +85,8 @@ def _imported(given: dict[str, Any]) -> Served:
 
 
 def _measured(url: str, given: dict[str, Any]) -> Served:
-    from quantroof.cli.quality_text import say
     from quantroof.quality.served import endpoint, load
+    from quantroof.reports.text.quality_lines import say
 
     if given["model"] is None:
         raise UsageError("which model does it serve?", where=url, hint="--model NAME")
@@ -146,7 +146,7 @@ def _predictor(given: dict[str, Any]) -> Predictor | None:
 
 
 def _show(served: Served, predictor: Predictor | None, *, as_json: bool) -> None:
-    from quantroof.cli import served_text
+    from quantroof.reports.text import served_lines as served_text
 
     predictions = [predictor.predict(load) for load in served.loads] if predictor else []
     if as_json:

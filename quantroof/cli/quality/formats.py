@@ -53,7 +53,7 @@ def command(checkpoint: Path | None, *, names: tuple[str, ...], limit: int, seed
 
 
 def _print(by_format: list[FormatError], by_scheme: list[OutputError]) -> None:
-    from quantroof.cli.quality_text import figure, print_table
+    from quantroof.reports.text.quality_lines import figure, print_table
 
     data_names = list(dict.fromkeys(e.data for e in by_format))
     for name in data_names:

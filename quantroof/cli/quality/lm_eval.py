@@ -44,9 +44,9 @@ def command(
         else:
             click.echo("\n".join(e.text for e in planned))
         return
-    from quantroof.cli.quality_text import print_table
     from quantroof.quality.environment import use_device
     from quantroof.quality.windows import read_text
+    from quantroof.reports.text.quality_lines import print_table
 
     device = use_device(device)  # the harness would take the CPU instead, and say so in its log
     include = lm_eval.write_local_task(read_text(text), out / "tasks")

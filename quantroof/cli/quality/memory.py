@@ -90,7 +90,7 @@ def _stored(files: list[StoredFile]) -> dict[str, Any] | None:
 
 
 def _print(model: Path, data: dict[str, Any]) -> None:
-    from quantroof.cli.quality_text import both_units, print_table
+    from quantroof.reports.text.quality_lines import both_units, print_table
 
     total, linear = data["logical_parameters"], data["in_linear_layers"]
     click.echo(f"{model}: {total:,} logical parameters, {linear:,} of them in linear layers that quantize")

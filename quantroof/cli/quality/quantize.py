@@ -27,10 +27,10 @@ def command(wish: Wish, *, name: str, out: Path, as_json: bool) -> None:
     """
     from dataclasses import asdict, replace
 
-    from quantroof.cli.quality_text import both_units, say
     from quantroof.quality import setup, writing
     from quantroof.quality.methods import QUANTIZING, method
     from quantroof.records.quality import BASELINE
+    from quantroof.reports.text.quality_lines import both_units, say
 
     if name == BASELINE:
         raise UsageError(f"method '{name}' quantizes nothing", hint=f"one of: {', '.join(QUANTIZING)}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quantroof.analysis import studies
 from quantroof.cli.numbers import POSITIVE
 from quantroof.cli.output import echo_json, json_option
 from quantroof.cli.quality_options import subject_options
@@ -41,10 +42,10 @@ def command(
     Weights that are tied are one part. With --budget the cheapest mixture under it is suggested,
     measured as a whole, and laid beside the uniform ones.
     """
-    from quantroof.cli.quality_text import say
     from quantroof.kernels.formats import Format
     from quantroof.quality import sensitivity, setup, study
     from quantroof.records.quality import append, opened
+    from quantroof.reports.text.quality_lines import say
 
     names = [name.strip() for name in formats.split(",")]
     for name in names:
@@ -103,7 +104,7 @@ def _document(found: QualityStudy, mixture: Mixture | None, formats: list[str]) 
 
     rows = []
     for result in found.results:
-        difference = found.difference(result)
+        difference = studies.difference(found, result)
         row: dict[str, Any] = {"part": result.part, "format": result.method, "loss_nats": result.loss}
         row["difference"] = None if difference is None else asdict(difference)
         row["verdict"] = None if difference is None else difference.verdict
@@ -117,14 +118,14 @@ def _document(found: QualityStudy, mixture: Mixture | None, formats: list[str]) 
 
 
 def _print(found: QualityStudy, mixture: Mixture | None, formats: list[str]) -> None:
-    from quantroof.cli.quality_text import figure, print_table
     from quantroof.quality.mixed import rank_stability
+    from quantroof.reports.text.quality_lines import figure, print_table
 
     for text in formats:
         differences = [
             (r.part, d)
             for r in found.results
-            if r.method == text and r.part is not None and (d := found.difference(r)) is not None
+            if r.method == text and r.part is not None and (d := studies.difference(found, r)) is not None
         ]
         ranked = sorted(differences, key=lambda pair: -pair[1].mean)
         rows = [(part, f"{d.mean:+.5f}", f"{d.half_width:.5f}", d.verdict) for part, d in ranked]
@@ -139,7 +140,7 @@ def _print(found: QualityStudy, mixture: Mixture | None, formats: list[str]) -> 
         click.echo(f"  {part}: {text}")
     click.echo("  the others stay in 16 bits")
     for result in found.results:
-        difference = found.difference(result)
+        difference = studies.difference(found, result)
         if result.part is None and difference is not None and result.method != "none":
             click.echo(
                 f"measured, {result.method}: {difference.mean:+.4f} +- {difference.half_width:.4f} nats"

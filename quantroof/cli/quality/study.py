@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quantroof.analysis import studies
 from quantroof.cli.output import echo_json, json_option
 from quantroof.cli.quality_options import subject_options
 
@@ -30,10 +31,10 @@ def command(
     Losses are compared window by window with the unquantized model; a difference whose 95 % interval holds
     zero is called undecided. The variant `outliers` computes the same function with large activations.
     """
-    from quantroof.cli.quality_text import say
     from quantroof.quality import setup, study
     from quantroof.quality.methods import QUANTIZING, method
     from quantroof.records.quality import append, opened
+    from quantroof.reports.text.quality_lines import say
 
     chosen = [method(name.strip()) for name in (QUANTIZING if methods == "all" else methods.split(","))]
     kinds = [name.strip() for name in variants.split(",")]
@@ -58,7 +59,7 @@ def _line(found: QualityStudy, result: QualityResult) -> str:
     name = f"{result.variant} {result.method}"
     if result.status != "ok":
         return f"{name}: {result.status}, {result.reason}"
-    difference = None if result.method == BASELINE else found.difference(result)
+    difference = None if result.method == BASELINE else studies.difference(found, result)
     if difference is None:
         return f"{name}: {result.loss:.4f} nats a token"
     return f"{name}: {difference.mean:+.4f} +- {difference.half_width:.4f} nats, {difference.verdict}"
@@ -72,7 +73,7 @@ def _document(found: QualityStudy) -> dict[str, Any]:
     rows = []
     for result in found.results:
         row = msgspec.to_builtins(result)
-        difference = found.difference(result)
+        difference = studies.difference(found, result)
         row["loss_nats"] = result.loss
         row["difference"] = None if difference is None else asdict(difference)
         row["verdict"] = None if difference is None else difference.verdict
@@ -81,7 +82,7 @@ def _document(found: QualityStudy) -> dict[str, Any]:
 
 
 def _print(found: QualityStudy) -> None:
-    from quantroof.cli.quality_text import print_table
+    from quantroof.reports.text.quality_lines import print_table
 
     variants = list(dict.fromkeys(r.variant for r in found.results))
     by_key = {(r.variant, r.method): r for r in found.results}
@@ -98,12 +99,12 @@ def _print(found: QualityStudy) -> None:
 
 
 def _cells(found: QualityStudy, result: QualityResult | None) -> tuple[str, str, str, str]:
-    from quantroof.cli.quality_text import figure
     from quantroof.records.quality import BASELINE
+    from quantroof.reports.text.quality_lines import figure
 
     if result is None or result.loss is None:
         return "-", "not measured", "-", "-"
-    difference = None if result.method == BASELINE else found.difference(result)
+    difference = None if result.method == BASELINE else studies.difference(found, result)
     if difference is None:
         return f"loss {result.loss:.4f}", "", "-", "-"
     peak = result.quantize_peak_bytes

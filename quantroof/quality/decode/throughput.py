@@ -8,12 +8,12 @@ from typing import Literal
 
 import torch
 
+from quantroof.analysis.statistics import Interval, median_interval
 from quantroof.bench.state.nvml import Nvml
 from quantroof.bench.timing.stopping import StoppingRule
 from quantroof.quality.decode.models import Loaded
 from quantroof.quality.decode.stepping import Stepper
 from quantroof.records.lines import StoppedBy
-from quantroof.records.statistics import Interval, median_interval
 
 _ENERGY_LEAST_S = 1.0  # the counter of a GPU steps every 20 to 100 ms
 _PREFILLS = 3

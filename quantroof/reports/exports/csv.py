@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from quantroof.analysis.device_results import Subject
 from quantroof.reports.exports.table import table
-from quantroof.reports.subjects import Subject
 
 
 def write(subjects: list[Subject], target: Path) -> None:

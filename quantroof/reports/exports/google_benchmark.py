@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from quantroof.analysis.device_results import Subject
 from quantroof.records.lines import Measurement
-from quantroof.reports.subjects import Subject
 
 
 def document(subjects: list[Subject]) -> dict[str, Any]:

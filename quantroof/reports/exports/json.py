@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from quantroof.reports.points import row
-from quantroof.reports.subjects import Subject
+from quantroof.analysis.device_results import Subject
+from quantroof.analysis.points import row
 
 SCHEMA_VERSION = 1
 

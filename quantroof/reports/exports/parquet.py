@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from quantroof.analysis.device_results import Subject
 from quantroof.errors import EnvironmentMissing
 from quantroof.reports.exports.table import table
-from quantroof.reports.subjects import Subject
 
 
 def write(subjects: list[Subject], target: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from quantroof import __version__
-from quantroof.reports.points import Point
-from quantroof.reports.subjects import Subject
+from quantroof.analysis.device_results import Subject
+from quantroof.analysis.points import Point
 
 _FORMAT_VERSION = "5.1.0"  # the oldest pytest-benchmark we ask for; its reader does not depend on it
 

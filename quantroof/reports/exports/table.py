@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quantroof.reports.points import frame, row
-from quantroof.reports.subjects import Subject
+from quantroof.analysis.device_results import Subject
+from quantroof.analysis.points import frame, row
 
 if TYPE_CHECKING:
     import pandas as pd

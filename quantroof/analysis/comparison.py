@@ -1,0 +1,153 @@
+"""What changed between two runs: a verdict per case with its interval and a likely cause.
+
+The rule is the gate's for two times and nothing else (`analysis.ratio.judge_ratio`): an equivalence test on
+the ratio of medians.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from quantroof.analysis.device_results import Subject
+from quantroof.analysis.points import Point
+from quantroof.analysis.ratio import judge_ratio, ratio_interval
+from quantroof.analysis.statistics import Interval
+from quantroof.errors import ExitCode, QuantroofError
+from quantroof.records.directory import Run
+
+Verdict = Literal["slower", "undecided", "missing", "new", "faster", "pass"]
+VERDICTS: tuple[Verdict, ...] = ("slower", "undecided", "missing", "new", "faster", "pass")
+FLOOR = 0.05
+_CLOCK_MOVED = 0.02  # the contract's limit for a burst clock
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One measurement that at least one of two runs timed. `ratio` is now / base, None where only one did."""
+
+    device: str
+    case: str
+    kernel: str
+    verdict: Verdict
+    base: Point | None
+    now: Point | None
+    ratio: Interval | None
+    causes: tuple[str, ...] = ()
+
+    @property
+    def lost_ns(self) -> float:
+        """Time lost per call, the order of the list; 0 where it is unknown."""
+        if self.base is None or self.now is None or self.base.time is None or self.now.time is None:
+            return 0.0
+        return self.now.time.median - self.base.time.median
+
+
+@dataclass(frozen=True, slots=True)
+class RunComparison:
+    """Two runs. `differences` are settings that differ; `blocked` says why no verdict can be given."""
+
+    base_id: str
+    now_id: str
+    floor: float
+    entries: tuple[Comparison, ...]
+    differences: tuple[str, ...]
+    blocked: str | None
+
+    def count(self, verdict: Verdict) -> int:
+        """How many entries have a verdict."""
+        return sum(entry.verdict == verdict for entry in self.entries)
+
+
+class NotComparable(QuantroofError):
+    """Two runs that must never be compared."""
+
+    exit_code = ExitCode.UNDECIDED
+
+
+def compare(base: list[Subject], now: list[Subject], floor: float = FLOOR) -> RunComparison:
+    """Judge every measurement of the devices of two runs, worst first."""
+    base_run, now_run = base[0].run, now[0].run
+    if base_run.info.simulated != now_run.info.simulated:
+        raise NotComparable("a simulated run never compares with a measured one", where=str(base_run.path))
+    before = {p.measurement.key: p for subject in base for p in subject.points}
+    after = {p.measurement.key: p for subject in now for p in subject.points}
+    # What neither run timed (a skip in both) has nothing to compare.
+    keys = dict.fromkeys(k for points in (before, after) for k, p in points.items() if p.time is not None)
+    general = differences(base_run, now_run)
+    entries = [_entry(key, before.get(key), after.get(key), floor, general) for key in keys]
+    entries.sort(key=lambda e: (VERDICTS.index(e.verdict), -e.lost_ns))
+    return RunComparison(
+        base_id=base_run.info.run_id,
+        now_id=now_run.info.run_id,
+        floor=floor,
+        entries=tuple(entries),
+        differences=general,
+        blocked=_blocked(base_run, now_run),
+    )
+
+
+def differences(base: Run, now: Run) -> tuple[str, ...]:
+    """Settings of two runs that differ and could explain a change."""
+    found = _changed(base.info.versions, now.info.versions)
+    devices = {device.id: device for device in base.info.devices}
+    for device in now.info.devices:
+        before = devices.get(device.id)
+        for name in ("uuid", "driver", "vbios", "power_limit_w", "ecc", "mig", "max_sm_clock_mhz"):
+            old, new = getattr(before, name, None), getattr(device, name)
+            if before is not None and old != new:
+                found.append(f"{device.id} {name.removesuffix('_w').replace('_', ' ')} {old} -> {new}")
+    if base.info.host.get("node") != now.info.host.get("node"):
+        found.append(f"node {base.info.host.get('node')} -> {now.info.host.get('node')}")
+    return tuple(found)
+
+
+def _entry(
+    key: tuple[str, str, str], base: Point | None, now: Point | None, floor: float, general: tuple[str, ...]
+) -> Comparison:
+    ratio: Interval | None = None
+    # A case that lost its time is missing, one that got its first is new.
+    verdict: Verdict = "missing" if base is not None and base.time is not None else "new"
+    if base and now and base.time and now.time:
+        ratio = ratio_interval(base.time, now.time)
+        verdict = judge_ratio(ratio, floor)
+    causes: tuple[str, ...] = ()
+    if base is not None and now is not None and verdict in ("slower", "faster", "undecided", "missing"):
+        causes = (*_causes(base, now), *general)
+    return Comparison(*key, verdict=verdict, base=base, now=now, ratio=ratio, causes=causes)
+
+
+def _causes(base: Point, now: Point) -> tuple[str, ...]:
+    found = []
+    before, after = base.measurement, now.measurement
+    old = before.state.sm_clock_mhz if before.state else None
+    new = after.state.sm_clock_mhz if after.state else None
+    if old and new and abs(new / old - 1) > _CLOCK_MOVED:
+        found.append(f"SM clock {old:.0f} -> {new:.0f} MHz")
+    found += _changed(before.config, after.config)
+    if after.reason:
+        found.append(after.reason)
+    return tuple(found)
+
+
+def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
+    names = sorted({*before, *after})
+    return [
+        f"{name} {before.get(name, 'absent')} -> {after.get(name, 'absent')}"
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _blocked(base: Run, now: Run) -> str | None:
+    """Why no verdict may be given, or None: other device models, another mode or cache state."""
+    for name in ("mode", "cache"):
+        old, new = base.info.settings.get(name), now.info.settings.get(name)
+        if old != new:
+            return f"{name} {old} against {new}: modes never mix in one comparison"
+    old_names, new_names = ({d.id: d.name for d in run.info.devices} for run in (base, now))
+    for device, name in new_names.items():
+        if device in old_names and old_names[device] != name:
+            return f"{device} is {name} now and was {old_names[device]}"
+    return None if set(old_names) & set(new_names) else "the runs have no device in common"

@@ -1,0 +1,103 @@
+"""The roof guard: measurements above a roof are errors to explain or findings, flagged and never clipped.
+
+Judged when a run is read, not stored with it: a better ceiling or a corrected profile changes the verdict.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+
+from quantroof.analysis.roofs import Roofs, roof_fraction
+from quantroof.hwprofiles import roofline
+from quantroof.hwprofiles.types import Device, HardwareProfile
+from quantroof.kernels.cases import Case
+from quantroof.records.lines import Flag, Measurement, parsed_case
+
+# A ceiling and a case are each known to a few percent: two processes on one machine differ by that much.
+ROOF_NOISE = 0.05
+_PHYSICS_SLACK = 0.02
+_CACHE_MULTIPLE = 3
+
+
+def guard_flags(
+    measurement: Measurement, measured: Roofs, device: Device, profile: HardwareProfile | None
+) -> tuple[Flag, ...]:
+    """What a measurement's place under the roofs says about it."""
+    if measurement.timing is None:
+        return ()
+    flags = (
+        _impossible(measurement, device, profile),
+        _above_measured(measurement, measured, device),
+        _raised(measurement, measured),
+    )
+    return tuple(flag for flag in flags if flag is not None)
+
+
+def physical_bandwidth(device: Device, profile: HardwareProfile | None) -> float | None:
+    """Bytes/s that no access pattern can exceed: bus width x data rate, or the datasheet where it is more.
+
+    Bandwidth = memory clock x 2 transfers x bus / 8 (CUDA's and NVML's clocks are half the data rate).
+    """
+    bus, clock = device.memory_bus_bits, device.max_memory_clock_mhz
+    wired = None if bus is None or clock is None else clock * 1e6 * 2 * bus / 8
+    known = [value for value in (wired, profile and profile.bandwidth_bytes_per_s) if value]
+    return max(known, default=None)
+
+
+def physical_rate(case: Case, clock_mhz: float | None, profile: HardwareProfile | None) -> float | None:
+    """Operations/s of the instruction itself at a held clock, by the fastest accumulator of the element."""
+    if profile is None or clock_mhz is None:
+        return None
+    peaks = [p for p in profile.peaks if p.element == case.compute.name and p.clock_mhz]
+    return max((p.flops_per_s * clock_mhz / p.clock_mhz for p in peaks if p.clock_mhz), default=None)
+
+
+def _impossible(measurement: Measurement, device: Device, profile: HardwareProfile | None) -> Flag | None:
+    """Faster than the memory bus or the instruction allows: something is miscounted or mistaken."""
+    assert measurement.timing is not None
+    case = parsed_case(measurement.case)
+    seconds = median(measurement.timing.samples_ns) / 1e9
+    clock = measurement.state.sm_clock_mhz if measurement.state else None
+    bandwidth = physical_bandwidth(device, profile)
+    rate = physical_rate(case, clock or device.max_sm_clock_mhz, profile)
+    if bandwidth is not None and measurement.bytes_moved / seconds > bandwidth * (1 + _PHYSICS_SLACK):
+        share = measurement.bytes_moved / seconds / bandwidth
+        text = f"{share:.0%} of what the memory bus can carry: {_memory_cause(measurement, device)}"
+        return Flag(code="impossible", text=text)
+    if rate is not None and measurement.flops / seconds > rate * (1 + _PHYSICS_SLACK):
+        share = measurement.flops / seconds / rate
+        text = f"{share:.0%} of the instruction peak at the held clock: wrong peak, clock or operation count"
+        return Flag(code="impossible", text=text)
+    return None
+
+
+def _memory_cause(measurement: Measurement, device: Device) -> str:
+    timing = measurement.timing
+    assert timing is not None
+    if timing.cache == "hot":
+        return "the weights come from the cache, as a hot measurement wants"
+    if device.llc_bytes is not None and timing.rotated_bytes < _CACHE_MULTIPLE * device.llc_bytes:
+        return f"{timing.rotated_bytes} rotated bytes fit in the {device.llc_bytes} byte cache"
+    return "bytes miscounted, or a wrong bus width or clock"
+
+
+def _above_measured(measurement: Measurement, measured: Roofs, device: Device) -> Flag | None:
+    fraction = roof_fraction(measurement, measured)
+    if fraction is None or fraction <= 1:
+        return None
+    bound: roofline.Bound | None = measured.bound(parsed_case(measurement.case))
+    if fraction <= 1 + ROOF_NOISE:
+        text = f"{fraction:.1%} of the measured {bound} roof: as near as the two are known"
+        return Flag(code="at_roof", text=text)
+    cause = "the clock rose after the ceiling was taken"
+    if bound == "memory":
+        cause = f"{_memory_cause(measurement, device)}, or the ceiling was taken in a worse moment"
+    return Flag(code="above_roof", text=f"{fraction:.0%} of the measured {bound} roof: {cause}")
+
+
+def _raised(measurement: Measurement, measured: Roofs) -> Flag | None:
+    case = parsed_case(measurement.case)
+    if measured.raised.get(case.compute.name) != f"{measurement.case} {measurement.kernel}":
+        return None
+    text = f"faster than the best library GEMM of {case.compute.name}: it is that ceiling now"
+    return Flag(code="raised_ceiling", text=text)

@@ -1,0 +1,158 @@
+"""Is it healthy? Ceilings against the datasheet and against siblings, and the clock events of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+from quantroof import units
+from quantroof.analysis.device_results import Subject
+from quantroof.hwprofiles.checks import cross_check
+from quantroof.hwprofiles.clock_events import faults, words
+
+SIBLING_FLOOR = 0.05
+"""A ceiling this far below its siblings' median is an outlier: chosen, to be replaced by fleet statistics."""
+BANDWIDTH_FLOOR = 0.85
+"""Least share of the datasheet's bandwidth that a healthy read reaches; an H200 was seen at 0.94."""
+READ = "read"
+
+Word = Literal["healthy", "unhealthy", "not judged"]
+
+
+@dataclass(frozen=True, slots=True)
+class CeilingRow:
+    """One ceiling of one device, in base units a second; `siblings` is the median of others of its model."""
+
+    subject: str
+    quantity: str
+    name: str
+    measured: float
+    datasheet: float | None
+    siblings: float | None
+
+    @property
+    def against_siblings(self) -> float | None:
+        """Relative distance to the siblings' median."""
+        return None if self.siblings is None else self.measured / self.siblings - 1
+
+    @property
+    def against_datasheet(self) -> float | None:
+        """Share of the datasheet's figure."""
+        return None if self.datasheet is None else self.measured / self.datasheet
+
+    @property
+    def low(self) -> bool:
+        """Below a floor: far under its siblings, or a read far under the datasheet."""
+        beside = self.against_siblings
+        share = self.against_datasheet if (self.quantity, self.name) == ("bandwidth", READ) else None
+        return (beside is not None and beside < -SIBLING_FLOOR) or (
+            share is not None and share < BANDWIDTH_FLOOR
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The verdict, what speaks against it (worst first), and the rows it was read from (outliers first)."""
+
+    verdict: Word
+    findings: tuple[str, ...]
+    remarks: tuple[str, ...]
+    rows: tuple[CeilingRow, ...]
+
+
+def judge_health(subjects: list[Subject]) -> Health:
+    """Judge all devices of a report together, so that siblings can be compared."""
+    rows = sorted(ceiling_rows(subjects), key=lambda row: (not row.low, row.against_siblings or 0.0))
+    findings = [text for text in (_slow(label, rows) for label in _labels(rows)) if text]
+    faulty, mild = _events(subjects)
+    findings += faulty
+    mild += _contradictions(subjects)
+    judged = any(row.siblings is not None or (row.datasheet is not None and row.name == READ) for row in rows)
+    verdict: Word = "unhealthy" if findings else "healthy" if judged else "not judged"
+    return Health(verdict, tuple(findings), tuple(mild), tuple(rows))
+
+
+def ceiling_rows(subjects: list[Subject]) -> list[CeilingRow]:
+    """Best measured rate of every ceiling of every device, with what it is judged by."""
+    rows = []
+    for subject in subjects:
+        siblings = [
+            other for other in subjects if _identity(other) != _identity(subject)
+            and other.device.name == subject.device.name
+            and other.run.info.simulated == subject.run.info.simulated
+        ]  # fmt: skip
+        derived = subject.profile is not None and subject.profile.origin == "derived"
+        sheet = None if derived else subject.datasheet  # a formula's guess is no floor to fail a GPU by
+        for quantity, own in (("bandwidth", subject.measured.bandwidth), ("matrix", subject.measured.matrix)):
+            for name, reached in own.items():
+                beside = [r for r in (_rate(other, quantity, name) for other in siblings) if r is not None]
+                published = _rate(subject, quantity, name, datasheet=True) if sheet else None
+                rows.append(
+                    CeilingRow(
+                        subject.label, quantity, name, reached, published, median(beside) if beside else None
+                    )
+                )
+    return rows
+
+
+def _identity(subject: Subject) -> tuple[object, ...]:
+    """What makes a physical device itself, so that two runs on one GPU do not count as siblings."""
+    device = subject.device
+    return (device.uuid,) if device.uuid else (subject.run.info.host.get("node"), device.id)
+
+
+def _rate(subject: Subject, quantity: str, name: str, *, datasheet: bool = False) -> float | None:
+    roofs = subject.datasheet if datasheet else subject.measured
+    if roofs is None:
+        return None
+    return (roofs.bandwidth if quantity == "bandwidth" else roofs.matrix).get(name)
+
+
+def _labels(rows: list[CeilingRow]) -> list[str]:
+    return list(dict.fromkeys(row.subject for row in rows))
+
+
+def _slow(label: str, rows: list[CeilingRow]) -> str | None:
+    """One sentence on all low ceilings of a device: against its siblings where it has some."""
+    low = [row for row in rows if row.subject == label and row.low]
+    if not low:
+        return None
+    total = sum(row.subject == label for row in rows)
+    worst = [row for row in low if row.against_siblings is not None]
+    if worst:
+        named = dict.fromkeys([*(row for row in worst if row.name == READ), worst[0]])
+        figures = ", ".join(f"{row.name} {units.change(1 + (row.against_siblings or 0))}" for row in named)
+        return f"{label}: {len(low)} of {total} ceilings below its siblings' median ({figures})"
+    shares = [f"{row.name} {units.percent(row.against_datasheet)} of the datasheet" for row in low]
+    return f"{label}: {', '.join(shares)}"
+
+
+def _contradictions(subjects: list[Subject]) -> list[str]:
+    """What a device reports against its catalog entry or itself, with both numbers, once a device."""
+    real = [s for s in subjects if s.device.kind == "cuda" and not s.run.info.simulated]
+    texts = (
+        f"{subject.label}: {check.text}"
+        for subject in real
+        for check in cross_check(subject.device, subject.profile)
+        if check.level == "warn"
+    )
+    return list(dict.fromkeys(texts))
+
+
+def _events(subjects: list[Subject]) -> tuple[list[str], list[str]]:
+    """Sentences on clock-event reasons: faults by device, and the ordinary ones over all devices."""
+    found, mild, seen, cases = [], Counter[str](), set(), 0
+    for subject in subjects:
+        masks = [p.measurement.state.reasons for p in subject.timed if p.measurement.state is not None]
+        cases += len(masks)
+        bad = Counter(reason for mask in masks for reason in faults(mask))
+        found += [
+            f"{subject.label}: {reason} in {n} of {len(masks)} cases" for reason, n in bad.most_common()
+        ]
+        usual = [reason for mask in masks for reason in words(mask) if reason not in bad and reason != "idle"]
+        mild.update(usual)
+        seen |= {subject.label} if usual else set()
+    where = "" if len(subjects) == 1 else f" on {len(seen)} of {len(subjects)} devices"
+    return found, [f"{reason} in {n} of {cases} cases{where}" for reason, n in mild.most_common()]

@@ -1,0 +1,202 @@
+"""Measurements as points of a roofline: times with intervals, rates, shares of the roof."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from quantroof.analysis.case_time import Basis, estimate
+from quantroof.analysis.roofs import Roofs
+from quantroof.analysis.statistics import Interval
+from quantroof.hwprofiles import roofline
+from quantroof.hwprofiles.native import overall
+from quantroof.kernels.cases import Case
+from quantroof.records.lines import Flag, Measurement, Status, parsed_case
+
+Arithmetic = Literal["native", "emulated", "unpack"]
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One case and kernel with what follows from it. `time` is in ns, None for a case that was not timed;
+    `basis` says whether its interval is one of processes or of one process's samples.
+
+    `roof_ns` and `datasheet_ns` are the shortest times that the measured and the vendor's roofs allow;
+    `sized_roof_ns` reads the bandwidth off the measured curve at the case's own number of bytes.
+    """
+
+    measurement: Measurement
+    case: Case
+    time: Interval | None
+    basis: Basis | None
+    scheme: str
+    bound: roofline.Bound | None
+    arithmetic: Arithmetic | None
+    roof_ns: float | None
+    datasheet_ns: float | None
+    sized_roof_ns: float | None
+    flags: tuple[Flag, ...]
+
+    @property
+    def status(self) -> Status:
+        """The measurement's status."""
+        return self.measurement.status
+
+    @property
+    def intensity(self) -> float:
+        """Operations per byte of compulsory traffic."""
+        return roofline.arithmetic_intensity(self.measurement.flops, self.measurement.bytes_moved)
+
+    @property
+    def flops_per_s(self) -> float | None:
+        """Achieved operations a second."""
+        return None if self.time is None else self.measurement.flops / self.time.median * 1e9
+
+    @property
+    def bytes_per_s(self) -> float | None:
+        """Achieved compulsory bytes a second."""
+        return None if self.time is None else self.measurement.bytes_moved / self.time.median * 1e9
+
+    @property
+    def roof_fraction(self) -> float | None:
+        """Share of the measured roof that was reached."""
+        return None if self.time is None or self.roof_ns is None else self.roof_ns / self.time.median
+
+    @property
+    def datasheet_fraction(self) -> float | None:
+        """Share of the datasheet's roof that was reached."""
+        return (
+            None if self.time is None or self.datasheet_ns is None else self.datasheet_ns / self.time.median
+        )
+
+    @property
+    def layer(self) -> tuple[int, int]:
+        """(N, K) of the weight."""
+        return self.case.n, self.case.k
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the roofs of a device allow one case; the same for every kernel that runs it. Times in ns."""
+
+    scheme: str
+    bound: roofline.Bound | None
+    arithmetic: Arithmetic | None
+    roof_ns: float | None
+    datasheet_ns: float | None
+    sized_roof_ns: float | None
+
+
+def arithmetic(case: Case, compute_capability: str | None) -> Arithmetic | None:
+    """How a product is computed there, by the machine code of its architecture; None where nobody knows.
+
+    Weights of another element than the multiplier's are unpacked first, whatever the instruction is.
+    """
+    if case.operation not in ("gemv", "gemm"):
+        return None
+    if case.weight.element is not case.compute:
+        return "unpack"
+    verdict = overall(case.compute.name, compute_capability) if compute_capability else None
+    return verdict if verdict in ("native", "emulated") else None
+
+
+def limits(
+    case: Case,
+    measured: Roofs,
+    datasheet: Roofs | None,
+    sized_bandwidth: float | None,
+    compute_capability: str | None = None,
+) -> Limits:
+    """Limits of a case by the roofs of its device.
+
+    `sized_bandwidth` is the read bandwidth in bytes/s at this case's size, None where no curve was measured.
+    """
+    sized = None
+    if sized_bandwidth is not None:
+        at_size = replace(measured, bandwidth={**measured.bandwidth, "read": sized_bandwidth})
+        sized = _ns(at_size.seconds(case))
+    return Limits(
+        scheme=case.scheme,
+        bound=measured.bound(case) or (datasheet.bound(case) if datasheet else None),
+        arithmetic=arithmetic(case, compute_capability),
+        roof_ns=_ns(measured.seconds(case)),
+        datasheet_ns=_ns(datasheet.seconds(case)) if datasheet else None,
+        sized_roof_ns=sized,
+    )
+
+
+def point(lines: Sequence[Measurement], allowed: Limits, guarded: tuple[Flag, ...] = ()) -> Point:
+    """All lines of one case and kernel as one point; `guarded` is what the guard flags."""
+    measurement = next((line for line in lines if line.timing is not None), lines[0])
+    found = estimate(lines)
+    return Point(
+        measurement=measurement,
+        case=parsed_case(measurement.case),
+        time=None if found is None else found.interval,
+        basis=None if found is None else found.basis,
+        scheme=allowed.scheme,
+        bound=allowed.bound,
+        arithmetic=allowed.arithmetic,
+        roof_ns=allowed.roof_ns,
+        datasheet_ns=allowed.datasheet_ns,
+        sized_roof_ns=allowed.sized_roof_ns,
+        flags=(*_distinct(lines), *guarded),
+    )
+
+
+def _distinct(lines: Sequence[Measurement]) -> tuple[Flag, ...]:
+    """The flags of all processes, one a code."""
+    return tuple({flag.code: flag for line in lines for flag in line.flags}.values())
+
+
+def _ns(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1e9
+
+
+def row(entry: Point, run: str) -> dict[str, Any]:
+    """One flat record of a point, as exports and tables have it; absent values are None."""
+    m, time, state = entry.measurement, entry.time, entry.measurement.state
+    return {
+        "run": run,
+        "device": m.device,
+        "scheme": entry.scheme,
+        "kernel": m.kernel,
+        "provider": m.provider,
+        "operation": entry.case.operation,
+        "m": entry.case.m,
+        "n": entry.case.n,
+        "k": entry.case.k,
+        "status": m.status,
+        "median_ns": time and time.median,
+        "low_ns": time and time.low,
+        "high_ns": time and time.high,
+        "samples": time and time.samples,
+        "interval_of": entry.basis,
+        "flops": m.flops,
+        "bytes": m.bytes_moved,
+        "flops_per_byte": entry.intensity,
+        "flops_per_s": entry.flops_per_s,
+        "bytes_per_s": entry.bytes_per_s,
+        "bound": entry.bound,
+        "roof_fraction": entry.roof_fraction,
+        "datasheet_fraction": entry.datasheet_fraction,
+        "frobenius_error": m.accuracy and m.accuracy.frobenius,
+        "format_error": m.accuracy and m.accuracy.format_frobenius,
+        "sm_clock_mhz": state and state.sm_clock_mhz,
+        "temperature_c": state and state.temperature_c,
+        "power_w": state and state.power_w,
+        "flags": " ".join(flag.code for flag in entry.flags),
+        "reason": m.reason,
+        "case": m.case,
+    }
+
+
+def frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Rows of `row` as a table, with nullable integer and float columns."""
+    import pandas as pd
+
+    return pd.DataFrame(rows).convert_dtypes() if rows else pd.DataFrame()

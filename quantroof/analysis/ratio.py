@@ -1,0 +1,36 @@
+"""The ratio of two times, and what it alone allows to say: an equivalence test with a relative floor."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from quantroof.analysis.statistics import Interval
+
+Decided = Literal["slower", "faster", "pass", "undecided"]
+"""What two times and nothing else can give."""
+
+
+def judge_ratio(ratio: Interval, floor: float) -> Decided:
+    """The verdict on a ratio of times: an equivalence test with a relative floor.
+
+    `slower` where the whole 95 % interval lies above 1 + floor, `faster` where below 1 / (1 + floor), `pass`
+    where within, else `undecided`.
+    """
+    if ratio.low > 1 + floor:
+        return "slower"
+    if ratio.high < 1 / (1 + floor):
+        return "faster"
+    inside = ratio.low >= 1 / (1 + floor) and ratio.high <= 1 + floor
+    return "pass" if inside else "undecided"
+
+
+def ratio_interval(base: Interval, now: Interval) -> Interval:
+    """95 % interval of now / base by the method of variance estimates recovery on logarithms.
+
+    Zou & Donner, Statistics in Medicine 27(10), 2008: the distances to the two limits add in squares.
+    """
+    centre = now.median / base.median
+    down = math.hypot(math.log(now.median / now.low), math.log(base.high / base.median))
+    up = math.hypot(math.log(now.high / now.median), math.log(base.median / base.low))
+    return Interval(centre, centre * math.exp(-down), centre * math.exp(up), min(base.samples, now.samples))

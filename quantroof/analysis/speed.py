@@ -1,0 +1,41 @@
+"""How much faster than 16 bit a format is over all layers of a device, with its interval."""
+
+from __future__ import annotations
+
+import math
+
+from quantroof.analysis.choice import LayerChoice, whole_batches
+from quantroof.analysis.points import Point
+from quantroof.analysis.ratio import ratio_interval
+from quantroof.analysis.statistics import Interval
+
+SIXTEEN_BIT = ("bf16", "fp16")
+
+
+def baseline(choices: list[LayerChoice]) -> str | None:
+    """The 16-bit format that speed-ups are over: bf16, or fp16 where that alone was timed."""
+    seen = {name for choice in choices for name in choice.schemes}
+    return next((name for name in SIXTEEN_BIT if name in seen), None)
+
+
+def speed_ups(choices: list[LayerChoice]) -> list[tuple[int, dict[str, Interval]]]:
+    """Per M, the 16-bit time over a scheme's, both summed over all layers; empty without a 16-bit format."""
+    base = baseline(choices)
+    found = []
+    for m, best in whole_batches(choices):
+        if base is None or base not in best:
+            continue
+        times = {name: summed(points) for name, points in best.items()}
+        ratios = {name: ratio_interval(time, times[base]) for name, time in times.items()}
+        ratios[base] = Interval(1.0, 1.0, 1.0, times[base].samples)  # over itself: no noise to speak of
+        found.append((m, ratios))
+    return found
+
+
+def summed(points: list[Point]) -> Interval:
+    """Sum of times; the distances of independent sums to their limits add in squares (Zou & Donner 2008)."""
+    times = [point.time for point in points if point.time is not None]
+    centre = sum(time.median for time in times)
+    down = math.hypot(*(time.median - time.low for time in times))
+    up = math.hypot(*(time.high - time.median for time in times))
+    return Interval(centre, centre - down, centre + up, min(time.samples for time in times))

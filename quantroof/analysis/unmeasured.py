@@ -1,0 +1,40 @@
+"""Every case without a time, grouped by why: nothing that was planned is silently absent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quantroof.analysis.device_results import Subject
+from quantroof.records.lines import TIMED, Status
+
+ORDER: tuple[Status, ...] = ("incorrect", "failed", "skipped")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Cases that share device, status and reason. `cases` are texts of kernel and case."""
+
+    device: str
+    status: Status
+    reason: str
+    cases: tuple[str, ...]
+
+
+def unmeasured(subjects: list[Subject]) -> list[Group]:
+    """Groups of untimed measurements and ceilings: wrong ones first, then failed, then skipped."""
+    groups: dict[tuple[str, Status, str], list[str]] = {}
+    for subject in subjects:
+        for ceiling in subject.ceilings:
+            if ceiling.status not in TIMED:
+                key = (subject.label, ceiling.status, ceiling.reason or "")
+                groups.setdefault(key, []).append(
+                    f"ceiling {ceiling.quantity} {ceiling.name} ({ceiling.kernel})"
+                )
+        for point in subject.points:
+            m = point.measurement
+            if m.status not in TIMED:
+                groups.setdefault((subject.label, m.status, m.reason or ""), []).append(
+                    f"{m.kernel} {m.case}"
+                )
+    found = [Group(*key, cases=tuple(cases)) for key, cases in groups.items()]
+    return sorted(found, key=lambda group: (ORDER.index(group.status), -len(group.cases)))

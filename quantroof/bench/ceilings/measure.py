@@ -1,0 +1,108 @@
+"""Ceilings: what this very device was measured to do, with the same timer as every case."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from quantroof.analysis.roofs import ceiling_rate
+from quantroof.bench.ceilings.record import timed, untimed
+from quantroof.bench.measure import Bench
+from quantroof.kernels.cases import Case
+from quantroof.kernels.problem import Problem
+from quantroof.kernels.registry import is_gpu, load
+from quantroof.kernels.schemes import SCHEMES
+from quantroof.kernels.stream.torch_stream import StreamKernel, stream_kernels
+from quantroof.records.lines import Ceiling
+
+if TYPE_CHECKING:
+    from quantroof.kernels.ceilings.library import LibraryGemm
+
+BURST_S = 0.3
+"""Wall limit of sampling one burst ceiling of a GPU."""
+
+# Scheme whose kernels in torch stand for the matrix rate of an element on a CPU, and the shapes tried.
+_CPU_SCHEMES = {"fp32": "fp32", "fp16": "fp16", "bf16": "bf16", "int8": "int8-w8a8-static"}
+_CPU_SHAPES = ((512, 2048, 2048), (1024, 4096, 4096), (256, 4096, 4096))
+_QUICK_SHAPES = {"cpu": 1, "gpu": 2}
+# A burst is what a GPU does before its power cap answers, and needs a rest before it: the cap looks back.
+_REST_S = 0.25
+
+
+def measure_ceilings(bench: Bench, *, quick: bool) -> Iterator[Ceiling]:
+    """DRAM bandwidths past the last-level cache, then the library's matrix rate per element.
+
+    On a GPU also what CUDA C++ kernels reach, and read, copy and the matrix rates sustained (not if quick).
+    """
+    gpu = is_gpu(bench.device)
+    bench = _brief(bench) if gpu else bench
+    for kernel in stream_kernels(bench.device):
+        yield _bandwidth(bench, kernel)
+    if not gpu:
+        yield from _cpu_matrices(bench, quick=quick)
+        return
+    from quantroof.bench.ceilings.cuda import cuda_ceilings
+
+    yield from cuda_ceilings(bench, quick=quick)
+    yield from _gpu_matrices(bench, quick=quick)
+
+
+def _brief(bench: Bench) -> Bench:
+    """The bench with a wall limit that keeps the full set within 150 s; sustained has its own."""
+    seconds = min(BURST_S, bench.settings.seconds_per_case)
+    return replace(bench, settings=msgspec.structs.replace(bench.settings, seconds_per_case=seconds))
+
+
+def _gpu_matrices(bench: Bench, *, quick: bool) -> Iterator[Ceiling]:
+    """Every library GEMM at every shape after a rest each, then sustained at its best shape."""
+    from quantroof.kernels.ceilings.library import SHAPES, library_gemms
+
+    for gemm in library_gemms():
+        if (skip := gemm.check(bench.device)) is not None:
+            yield untimed(bench, "matrix", gemm.element, gemm.kernel, "skipped", skip.reason)
+            continue
+        best = (0.0, SHAPES[0])
+        for shape in SHAPES[: _QUICK_SHAPES["gpu"] if quick else None]:
+            time.sleep(_REST_S)
+            ceiling = _library(bench, gemm, shape)
+            best = max(best, (ceiling_rate(ceiling) or 0.0, shape))
+            yield ceiling
+        if not quick and best[0]:
+            yield _library(_sustained(bench), gemm, best[1])
+
+
+def _library(bench: Bench, gemm: LibraryGemm, shape: tuple[int, int, int]) -> Ceiling:
+    m, n, k = shape
+    build = partial(gemm.build, bench.device, shape, bench.settings.seed)
+    return timed(bench, build, "matrix", gemm.element, gemm.kernel, flops=2 * m * n * k, shape=shape)
+
+
+def _cpu_matrices(bench: Bench, *, quick: bool) -> Iterator[Ceiling]:
+    for element, scheme in _CPU_SCHEMES.items():
+        for shape in _CPU_SHAPES[: _QUICK_SHAPES["cpu"] if quick else None]:
+            yield from _matrix(bench, element, scheme, shape)
+
+
+def _sustained(bench: Bench) -> Bench:
+    return replace(bench, settings=msgspec.structs.replace(bench.settings, mode="sustained"))
+
+
+def _bandwidth(bench: Bench, stream: StreamKernel) -> Ceiling:
+    build, moved = partial(stream.build, bench.device), stream.bytes_moved(bench.device)
+    return timed(bench, build, "bandwidth", stream.name, stream.kernel, bytes_moved=moved)
+
+
+def _matrix(bench: Bench, element: str, scheme: str, shape: tuple[int, int, int]) -> Iterator[Ceiling]:
+    """The rate of torch's kernels for a scheme at one shape; nothing where none of them can run."""
+    case = Case.linear(SCHEMES[scheme], *shape)
+    problem = Problem(case, bench.device, bench.settings.seed)
+    for kernel in load().for_providers(("torch",)):
+        if not kernel.made_for(case, bench.device) or kernel.check(case, bench.device):
+            continue
+        build = partial(kernel.build, problem)
+        yield timed(bench, build, "matrix", element, kernel.name, flops=case.flops, shape=shape)

@@ -1,0 +1,97 @@
+"""What a run was made with: everything that makes two runs incomparable, as labelled text."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from quantroof import units
+from quantroof.analysis.device_results import Subject
+from quantroof.hwprofiles.types import Device
+from quantroof.records.directory import Run
+
+UNKNOWN = "not reported"
+Facts = list[tuple[str, str]]
+
+
+def run_facts(run: Run) -> Facts:
+    """Identity, settings and versions of a run."""
+    info = run.info
+    chosen = {name: value for name, value in info.settings.items() if value not in (None, [], {}, "")}
+    settings = ", ".join(f"{name.replace('_', ' ')} {_plain(value)}" for name, value in chosen.items())
+    return [
+        ("run", info.run_id),
+        ("started", info.started_at),
+        ("node", ", ".join(str(value) for value in info.host.values() if value is not None) or UNKNOWN),
+        ("suite", info.suite),
+        ("settings", settings or UNKNOWN),
+        ("versions", ", ".join(f"{name} {version}" for name, version in info.versions.items()) or UNKNOWN),
+        ("git", info.git or UNKNOWN),
+        ("schema", info.schema),
+        ("command", " ".join(info.command) or UNKNOWN),
+        ("records", _records(run)),
+    ]
+
+
+def device_facts(subject: Subject) -> Facts:
+    """Identity, limits and held clock of a device."""
+    device = subject.device
+    shared = [
+        ("name", device.name),
+        ("id", device.id),
+        ("memory", units.size(device.memory_bytes) if device.memory_bytes else UNKNOWN),
+        ("last-level cache", units.size(device.llc_bytes) if device.llc_bytes else UNKNOWN),
+    ]
+    return [*shared, *(_cpu_facts(device) if device.kind == "cpu" else _gpu_facts(device)), *_held(subject)]
+
+
+def outcome(run: Run) -> str | None:
+    """Why a run is not whole, or None for a complete one."""
+    if run.complete:
+        return None
+    last = run.ends[-1] if run.ends else None
+    if last is None:
+        return "The run has no end: it is still going on, or its writer was killed."
+    return f"The run was {last.outcome}" + (f": {last.reason}." if last.reason else ".")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _records(run: Run) -> str:
+    timed = sum(m.timing is not None for m in run.measurements)
+    text = f"{len(run.measurements)} measurements, {timed} timed, {len(run.ceilings)} ceilings"
+    return f"{text}, {len(run.unknown)} of kinds this version does not know" if run.unknown else text
+
+
+def _gpu_facts(device: Device) -> Facts:
+    clock = f"{device.max_sm_clock_mhz:.0f} MHz" if device.max_sm_clock_mhz else UNKNOWN
+    return [
+        ("UUID", f"…{device.uuid[-12:]}" if device.uuid else UNKNOWN),
+        ("driver", device.driver or UNKNOWN),
+        ("VBIOS", device.vbios or UNKNOWN),
+        ("compute capability", device.compute_capability or UNKNOWN),
+        ("SMs", str(device.sm_count) if device.sm_count else UNKNOWN),
+        ("maximum SM clock", clock),
+        ("power limit", f"{device.power_limit_w:.0f} W" if device.power_limit_w else UNKNOWN),
+        ("ECC", {True: "on", False: "off", None: UNKNOWN}[device.ecc]),
+        ("MIG", device.mig or "off or not reported"),
+    ]
+
+
+def _cpu_facts(device: Device) -> Facts:
+    if device.cpu is None:
+        return []
+    cores = f"{device.cpu.usable_cores} usable of {device.cpu.physical_cores or UNKNOWN} physical"
+    return [("cores", cores), ("instruction sets", ", ".join(device.cpu.isa) or UNKNOWN)]
+
+
+def _held(subject: Subject) -> Facts:
+    states = [point.measurement.state for point in subject.timed]
+    clocks = [state.sm_clock_mhz for state in states if state and state.sm_clock_mhz]
+    if not clocks:
+        return []
+    text = f"median {median(clocks):.0f} MHz, {min(clocks):.0f} to {max(clocks):.0f}"
+    return [("SM clock held", text)]

@@ -1,0 +1,145 @@
+"""The advisor's section of the page: what a run says about serving a model, with its flow and its curves."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from quantroof.advisor.advice import Advice, CurvePoint, Request
+from quantroof.advisor.choices import DEFAULT
+from quantroof.advisor.decision import advise
+from quantroof.advisor.flow import Question, decision_flow
+from quantroof.advisor.machine import device_of, from_run
+from quantroof.advisor.models import model
+from quantroof.advisor.timings import table_of
+from quantroof.records.directory import Run
+from quantroof.reports.html.palette import colours
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+# What a reader without a question of their own sees: a model of the suites, and a usual context.
+USUAL = {"gpu": ("llama-3.1-8b", 4096), "cpu": ("llama-3.2-1b", 512)}
+_WIDTH, _BOX, _GAP, _LINE, _CHARACTERS = 760, 330, 26, 16, 46
+
+
+def advice_for(run: Run, model_name: str | None = None) -> Advice:
+    """Advice for the first device of a run, on as many as the node has of it.
+
+    UsageError where its bandwidth is unknown, or the model is.
+    """
+    device = device_of(run, run.info.devices[0].id)
+    usual, context = USUAL["cpu" if device.kind == "cpu" else "gpu"]
+    alike = sum(other.name == device.name for other in run.info.devices)
+    counts = tuple(n for n in (1, 2, 4, 8) if n <= alike)
+    request = Request(context=context, formats=DEFAULT, gpu_counts=counts)
+    table = table_of(run.measurements, device.id)
+    return advise(model(model_name or usual), from_run(run, device), table, request, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A box of the flow with its wrapped lines, and its place in the picture (pixels from the top left)."""
+
+    question: Question
+    top: int
+    height: int
+    ask: list[str]
+    notes: list[str]
+    follows: list[str]
+
+    @property
+    def middle(self) -> float:
+        """Where the arrow to the right leaves."""
+        return self.top + self.height / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The flow laid out: boxes one below another, what follows from each answer to their right."""
+
+    nodes: list[Node]
+    width: int
+    height: int
+    box: int = _BOX
+    line: int = _LINE
+
+
+def picture(advice: Advice) -> Picture:
+    """Lay the decision flow out."""
+    nodes, top = [], 4
+    for question in decision_flow(advice):
+        ask = textwrap.wrap(question.ask, _CHARACTERS)
+        notes = textwrap.wrap(question.evidence, _CHARACTERS)
+        follows = textwrap.wrap(question.follows, _CHARACTERS)
+        height = max(len(ask) + len(notes), len(follows)) * _LINE + 18
+        nodes.append(Node(question, top, height, ask, notes, follows))
+        top += height + _GAP
+    return Picture(nodes, _WIDTH, top)
+
+
+def curves_figure(advice: Advice) -> go.Figure:
+    """Milliseconds a token against batch, both logarithmic; a marker's shape says where a time is from."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    figure.update_layout(template="none", margin={"l": 62, "r": 16, "t": 30, "b": 52}, hovermode="closest")
+    figure.update_layout(paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", showlegend=True)
+    # plotly.js left the ticks of its first range on logarithmic axes that it ranged itself: give both.
+    batches, times = _extent(advice)
+    figure.update_xaxes(type="log", title="batch (sequences)", range=_log_range(batches))
+    figure.update_xaxes(tickvals=batches, ticktext=[str(batch) for batch in batches])
+    figure.update_yaxes(type="log", title="ms per token", automargin=True, range=_log_range(times))
+    steps = [digit * 10.0**e for e in range(-3, 7) for digit in (1, 2, 5)]
+    figure.update_yaxes(tickvals=steps, ticktext=[f"{value:g}" for value in steps])
+    shades = colours([curve.format for curve in advice.curves])
+    for curve in advice.curves:
+        figure.add_trace(
+            go.Scatter(
+                **_trace(
+                    f"{curve.format}, {advice.machine.count(curve.gpus)}", curve.points, shades[curve.format]
+                )
+            )
+        )
+    if advice.request.latency_s is not None:
+        figure.add_hline(y=advice.request.latency_s * 1e3, line={"dash": "dot"})
+    return figure
+
+
+def _extent(advice: Advice) -> tuple[list[float], list[float]]:
+    """All batches, and all times in milliseconds with the target."""
+    points = [point for curve in advice.curves for point in curve.points]
+    times = [point.seconds * 1e3 for point in points]
+    target = advice.request.latency_s
+    return sorted({point.batch for point in points}), times if target is None else [*times, target * 1e3]
+
+
+def _log_range(values: list[float]) -> list[float]:
+    """A plotly range, in powers of ten, with room around the values."""
+    if not values:
+        return [0.0, 1.0]
+    return [math.log10(min(values) / 1.3), math.log10(max(values) * 1.3)]
+
+
+_SYMBOLS = {"measured": "circle", "interpolated": "circle-open", "modelled": "x-thin-open"}
+
+
+def _trace(label: str, points: tuple[CurvePoint, ...], shade: tuple[str, str]) -> dict[str, Any]:
+    times = [point.seconds * 1e3 for point in points]
+    return {
+        "x": [point.batch for point in points],
+        "y": times,
+        "mode": "lines+markers",
+        "name": label,
+        "line": {"width": 1.5},
+        "marker": {"symbol": [_SYMBOLS[point.source] for point in points], "size": 7},
+        "text": [
+            f"{label}, batch {p.batch}: {p.seconds * 1e3:.3g} ms "
+            f"({p.low * 1e3:.3g} to {p.high * 1e3:.3g}), linear layers {p.sources}"
+            for p in points
+        ],
+        "hovertemplate": "%{text}<extra></extra>",
+        "meta": {"colour": list(shade)},
+    }

@@ -1,0 +1,187 @@
+"""The data of a page as compact columns: dictionaries for what repeats, six significant digits for times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from quantroof.analysis.choice import LayerChoice, can_win
+from quantroof.analysis.comparison import VERDICTS, Comparison, RunComparison
+from quantroof.analysis.device_results import Subject
+from quantroof.analysis.points import Point
+from quantroof.hwprofiles.clock_events import words
+from quantroof.kernels.schemes import SCHEMES, catalog_order
+from quantroof.reports.html import palette
+
+TIME_DIGITS = 6
+"""Significant digits of times in a page; `quantroof export` writes them all."""
+OTHER, BEST, TIE, WINNER = range(4)
+"""Rank of a point: not the best of its scheme at its layer and M, the best, tied with the winner, winner."""
+
+
+def page_data(
+    subjects: list[Subject], choices: list[list[LayerChoice]], comparison: RunComparison | None
+) -> dict[str, Any]:
+    """Everything the page draws, JSON-ready. `choices` holds the layers of every subject, in their order.
+
+    A point that only the baseline has carries the subject -1.
+    """
+    points = [(s, p) for s, subject in enumerate(subjects) for p in subject.points]
+    entries = comparison.entries if comparison is not None and not comparison.blocked else ()
+    points += [(-1, e.base) for e in entries if e.now is None and e.base is not None]
+    tables = _Tables([p for _, p in points])
+    values = tables.columns(_ranks(choices), {id(e.now or e.base): e for e in entries})
+    return {
+        "subjects": [_subject(subject, own) for subject, own in zip(subjects, choices, strict=True)],
+        "verdicts": VERDICTS,
+        "points": {"subject": [s for s, _ in points], **values},
+        **tables.dictionaries(),
+    }
+
+
+def _subject(subject: Subject, choices: list[LayerChoice]) -> dict[str, Any]:
+    info = subject.run.info
+    return {
+        "label": subject.label,
+        "name": subject.device.name,
+        "device": subject.device.id,
+        "run": info.run_id,
+        "suite": info.suite,
+        "simulated": info.simulated,
+        "layers": [{"n": c.n, "k": c.k, "sentence": c.sentence()} for c in choices],
+    }
+
+
+def _ranks(choices: list[list[LayerChoice]]) -> dict[int, int]:
+    """Rank by identity of the point."""
+    ranks: dict[int, int] = {}
+    for batch in (batch for own in choices for layer in own for batch in layer.batches):
+        for scheme, point in batch.best.items():
+            ranks[id(point)] = WINNER if scheme == batch.winner else TIE if scheme in batch.ties else BEST
+    return ranks
+
+
+class _Dictionary:
+    """Distinct values in order of appearance, addressed by index."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self._index: dict[Hashable, int] = {}
+
+    def add(self, key: Hashable, value: Any = None) -> int:
+        if key not in self._index:
+            self._index[key] = len(self.values)
+            self.values.append(key if value is None else value)
+        return self._index[key]
+
+
+class _Tables:
+    """Columns of points, and the dictionaries that their indices point into."""
+
+    def __init__(self, points: list[Point]) -> None:
+        self.points = points
+        self.schemes = catalog_order({p.scheme for p in points})
+        self.providers = sorted({p.measurement.provider for p in points})
+        self.cases, self.kernels, self.texts, self.configs = (_Dictionary() for _ in range(4))
+        self._scheme = {name: i for i, name in enumerate(self.schemes)}
+        self._provider = {name: i for i, name in enumerate(self.providers)}
+
+    def columns(self, ranks: dict[int, int], entries: dict[int, Comparison]) -> dict[str, list[Any] | None]:
+        """All columns; one in which nothing is known is None."""
+        by_name: dict[str, Callable[[Point], Any]] = {
+            **_PLAIN,
+            "case": self._case,
+            "kernel": self._kernel,
+            "flags": lambda p: [self.texts.add((f.code, f.text)) for f in p.flags] or None,
+            "reason": lambda p: self.texts.add(("", p.measurement.reason)) if p.measurement.reason else None,
+            "config": self._config,
+            "rank": lambda p: ranks.get(id(p), OTHER),
+        }
+        table: dict[str, list[Any]] = {name: [of(p) for p in self.points] for name, of in by_name.items()}
+        if entries:
+            found = [entries.get(id(p)) for p in self.points]
+            table |= {name: [of(e) if e else None for e in found] for name, of in _COMPARED.items()}
+            table["causes"] = [
+                [self.texts.add(("", text)) for text in e.causes] if e and e.causes else None for e in found
+            ]
+        return {name: None if all(v is None for v in column) else column for name, column in table.items()}
+
+    def dictionaries(self) -> dict[str, Any]:
+        """What the indices in the columns mean."""
+        colours = palette.colours(self.schemes)
+        computes = {p.scheme: p.case.compute.name for p in self.points}
+        fields = ("id", "scheme", "m", "n", "k", "flops", "bytes")
+        states = [p.measurement.state for p in self.points]
+        masks = sorted({state.reasons for state in states if state and state.reasons})
+        return {
+            "schemes": [
+                {
+                    "name": name,
+                    "colour": colours[name],
+                    "summary": SCHEMES[name].summary if name in SCHEMES else "",
+                    "competes": can_win(name),
+                    "compute": computes[name],
+                    "variant": palette.family(name) != name,
+                }
+                for name in self.schemes
+            ],
+            "providers": [
+                {"name": name, "symbol": palette.SYMBOLS[i % len(palette.SYMBOLS)]}
+                for i, name in enumerate(self.providers)
+            ],
+            "cases": {name: [row[i] for row in self.cases.values] for i, name in enumerate(fields)},
+            "kernels": self.kernels.values,
+            "texts": self.texts.values,
+            "configs": self.configs.values,
+            "events": {str(mask): words(mask) for mask in masks},
+        }
+
+    def _case(self, p: Point) -> int:
+        m, case = p.measurement, p.case
+        row = (m.case, self._scheme[p.scheme], case.m, case.n, case.k, m.flops, m.bytes_moved)
+        return self.cases.add(row)
+
+    def _kernel(self, p: Point) -> int:
+        return self.kernels.add((p.measurement.kernel, self._provider[p.measurement.provider]))
+
+    def _config(self, p: Point) -> int | None:
+        own = p.measurement.config
+        return self.configs.add(tuple(sorted(own.items())), own) if own else None
+
+
+def _rounded(value: float | None, digits: int) -> float | int | None:
+    """Rounded to significant digits; whole numbers without a decimal point, which saves two characters."""
+    if value is None:
+        return None
+    short = float(f"{value:.{digits}g}")
+    return int(short) if short.is_integer() else short
+
+
+_PLAIN: dict[str, Callable[[Point], Any]] = {
+    "status": lambda p: p.status,
+    "bound": lambda p: p.bound,
+    "arithmetic": lambda p: p.arithmetic,
+    "median": lambda p: _rounded(p.time.median, TIME_DIGITS) if p.time else None,
+    "low": lambda p: _rounded(p.time.low, TIME_DIGITS) if p.time else None,
+    "high": lambda p: _rounded(p.time.high, TIME_DIGITS) if p.time else None,
+    "basis": lambda p: p.basis,
+    "samples": lambda p: p.time.samples if p.time else None,
+    "roof": lambda p: _rounded(p.roof_ns, 5),
+    "sheet": lambda p: _rounded(p.datasheet_ns, 5),
+    "sized": lambda p: _rounded(p.sized_roof_ns, 5),
+    "error": lambda p: _rounded(p.measurement.accuracy.frobenius, 3) if p.measurement.accuracy else None,
+    "loss": lambda p: (
+        _rounded(p.measurement.accuracy.format_frobenius, 3) if p.measurement.accuracy else None
+    ),
+    "clock": lambda p: _rounded(p.measurement.state.sm_clock_mhz, 5) if p.measurement.state else None,
+    "temperature": lambda p: _rounded(p.measurement.state.temperature_c, 3) if p.measurement.state else None,
+    "power": lambda p: _rounded(p.measurement.state.power_w, 4) if p.measurement.state else None,
+    "events": lambda p: p.measurement.state.reasons if p.measurement.state else None,
+}
+_COMPARED: dict[str, Callable[[Comparison], Any]] = {
+    "verdict": lambda e: VERDICTS.index(e.verdict),
+    "base": lambda e: _rounded(e.base.time.median, TIME_DIGITS) if e.base and e.base.time else None,
+    "ratio": lambda e: _rounded(e.ratio.median, 5) if e.ratio else None,
+    "ratio_low": lambda e: _rounded(e.ratio.low, 5) if e.ratio else None,
+    "ratio_high": lambda e: _rounded(e.ratio.high, 5) if e.ratio else None,
+}

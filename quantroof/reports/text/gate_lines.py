@@ -1,0 +1,69 @@
+"""What the gate's commands print: plain lines, words for every verdict, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from quantroof.gate.baseline import Baseline
+    from quantroof.gate.calibrate import Calibration
+    from quantroof.gate.check import Report
+    from quantroof.gate.verdicts import Judgement
+
+_SHOWN = 40
+
+
+def report_lines(report: Report) -> Iterator[str]:
+    """The check: headline, environment, every case that is no plain pass, what a pass is worth."""
+    from quantroof.reports.text.gate_words import headline, sensitivity
+
+    yield headline(report)
+    yield f"{report.run}, suite {report.suite} on {report.device}, against {report.baseline}"
+    yield from (f"environment: {finding.text}" for finding in report.environment)
+    notable = [j for j in report.judgements if j.verdict != "pass" or j.stage in ("A/B", "re-measured")]
+    yield from (_judgement_line(judgement) for judgement in notable[:_SHOWN])
+    if len(notable) > _SHOWN:
+        yield f"... {len(notable) - _SHOWN} more: --json, --markdown and --junit have them all"
+    yield from (f"note: {remark}" for remark in report.remarks)
+    if (seen := sensitivity(report)) is not None:
+        yield seen
+
+
+def calibration_lines(found: Calibration) -> Iterator[str]:
+    """What a gate would see here, case by case, the noisiest first."""
+    from quantroof.gate.baseline import split_name
+
+    mark = "SIMULATED: " if found.baseline.simulated else ""
+    yield f"{mark}learned from {len(found.baseline.runs)} runs on {found.baseline.contract.device}"
+    for run, findings in found.invalid.items():
+        yield f"left out {run}: {'; '.join(finding.text for finding in findings)}"
+    yield f"{'detectable':>10}  {'run noise':>9}  {'process':>7}  case"
+    cases = sorted(found.baseline.cases.items(), key=lambda item: -item[1].detectable)
+    for name, band in cases:
+        case, kernel = split_name(name)
+        yield f"{band.detectable:>10.1%}  {band.scale:>9.1%}  {band.process:>7.1%}  {case} {kernel}"
+    for name, anchor in found.baseline.anchors.items():
+        yield f"the {name} anchor may move {anchor.may_move:.1%} within a process"
+    yield f"a slowdown of {found.smallest_for_all:.1%} is seen in every case here, with 80 % power"
+
+
+def update_lines(old: Baseline | None, new: Baseline) -> Iterator[str]:
+    """What an update changes: cases that came, went or moved."""
+    yield f"{len(new.cases)} cases from {len(new.runs)} runs"
+    if old is None:
+        return
+    for word, names in (("new", new.cases.keys() - old.cases), ("gone", old.cases.keys() - new.cases)):
+        yield from (f"{word}: {name}" for name in sorted(names))
+    for name in sorted(new.cases.keys() & old.cases):
+        before, after = old.cases[name], new.cases[name]
+        change = after.ns / before.ns - 1
+        if abs(change) > before.detectable:
+            yield f"moved {change:+.1%}: {name} ({before.ns:.6g} -> {after.ns:.6g} ns)"
+
+
+def _judgement_line(judgement: Judgement) -> str:
+    from quantroof.reports.text.gate_words import change_text
+
+    change = change_text(judgement)
+    return f"{judgement.verdict:<12} {change:<28} {judgement.case} {judgement.kernel}: {judgement.reason}"

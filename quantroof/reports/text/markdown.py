@@ -1,0 +1,115 @@
+"""The report as Markdown: fit for a ticket or a CI step summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from quantroof import units
+from quantroof.analysis.answers import Answers
+from quantroof.analysis.choice import LayerChoice
+from quantroof.analysis.comparison import RunComparison
+from quantroof.analysis.unmeasured import unmeasured
+from quantroof.records.quality import QualityStudy
+from quantroof.reports import facts as header
+from quantroof.reports.cards import cards
+from quantroof.reports.html.accuracy_section import StudyTable, study_tables
+
+_ROWS = 20
+
+
+def markdown(given: Answers, studies: Sequence[QualityStudy] = ()) -> str:
+    """Cards, changes, a format table of every device's largest layer, losses, and what was not measured."""
+    parts = [f"# quantroof: {text(', '.join(run.info.run_id for run in given.runs))}"]
+    if given.simulated:
+        parts.append(
+            "> **SIMULATED**: no device was measured; these figures say nothing about real hardware."
+        )
+    parts += [f"> {text(run.info.run_id)}: {text(end)}" for run in given.runs if (end := header.outcome(run))]
+    parts.append(
+        _list(f"{s.label}: {s.device.name}, {_set_up(header.device_facts(s))}" for s in given.subjects)
+    )
+    for card in cards(given):
+        lines = [*card.facts, *([card.advice] if card.advice else [])]
+        floor = f"\n\n*Judged by: {text(card.floor)}.*" if card.floor else ""
+        parts.append(f"## {text(card.question)} {card.symbol} {text(card.verdict)}\n\n{_list(lines)}{floor}")
+    if given.comparison is not None and not given.comparison.blocked:
+        parts.append(_changes(given.comparison))
+    for subject, choices in zip(given.subjects, given.choices, strict=True):
+        if choices:
+            parts.append(_formats(subject.label, choices[0]))
+    parts += [_losses(table) for table in study_tables(studies)]
+    parts.append(_unmeasured(given))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def text(value: str) -> str:
+    """A value as literal Markdown: nothing in it is markup, a link, HTML or a table border."""
+    flat = units.printable(" ".join(value.split()))
+    escaped = "".join(f"\\{c}" if c in "\\`*_{}[]()#+!|~" else c for c in flat)
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
+
+
+def _set_up(facts: header.Facts) -> str:
+    wanted = ("driver", "power limit", "ECC", "MIG", "SM clock held", "cores")
+    return ", ".join(f"{name} {value}" for name, value in facts if name in wanted)
+
+
+def _list(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {text(line)}" for line in lines)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _changes(comparison: RunComparison) -> str:
+    entries = [e for e in comparison.entries if e.verdict in ("slower", "undecided", "missing")]
+    if not entries:
+        return ""
+    rows = []
+    for entry in entries[:_ROWS]:
+        base, now = (p.time.median if p and p.time else None for p in (entry.base, entry.now))
+        ratio = entry.ratio
+        interval = f"{units.change(ratio.low)} to {units.change(ratio.high)}" if ratio else units.NONE
+        change = units.change(ratio.median if ratio else None)
+        cells = (f"{entry.kernel} {entry.case}", units.time(base), units.time(now), change, interval)
+        rows.append([*map(text, cells), f"**{entry.verdict}**", text("; ".join(entry.causes))])
+    head = ("case", "base", "now", "change", "95 % interval", "verdict", "what else changed")
+    more = f"\n\n{len(entries) - _ROWS} more are in the HTML report." if len(entries) > _ROWS else ""
+    return _table(head, rows) + more
+
+
+def _formats(label: str, choice: LayerChoice) -> str:
+    head = ["M", "winner", *choice.schemes]
+    rows = []
+    for batch in choice.batches:
+        cells = []
+        for scheme in choice.schemes:
+            point = batch.best.get(scheme)
+            value = units.time(point.time.median if point and point.time else None)
+            cells.append(
+                f"**{value}**" if scheme == batch.winner else f"{value} =" if scheme in batch.ties else value
+            )
+        rows.append([str(batch.m), text(batch.winner or units.NONE), *cells])
+    title = f"### {text(label)}, N {choice.n}, K {choice.k}: {text(choice.sentence())}"
+    note = "Bold is the winner, = ties with it. -static formats receive quantised activations and cannot win."
+    return f"{title}\n\n{_table([text(cell) for cell in head], rows)}\n\n{note}"
+
+
+def _losses(table: StudyTable) -> str:
+    rows = [
+        [text(cell) for cell in (method, *(c.words if c else units.NONE for c in cells), scheme)]
+        for method, scheme, cells in table.rows
+    ]
+    head = [text(cell) for cell in ("method", *table.variants, "speed of")]
+    title = f"## What {text(table.study.header.model)} loses, nats a token over unquantized"
+    return f"{title}\n\n{_table(head, rows)}"
+
+
+def _unmeasured(given: Answers) -> str:
+    groups = unmeasured(given.subjects)
+    if not groups:
+        return ""
+    lines = _list(f"{g.status}, {len(g.cases)} x on {g.device}: {g.reason}" for g in groups[:_ROWS])
+    return f"## Not measured, and why\n\n{lines}"
