@@ -1,6 +1,7 @@
 """From packed tiles to bf16 [BN, BK], each format in assembly and as a twin in plain operations.
 
-The interpreter runs the twins; the assembly is held to the same values by the tests' model of PTX.
+The interpreter runs the twins; the assembly is held to the same values by the tests' model of PTX. A pair of
+result types is written out in each call: Triton 3.8 and later refuse one that is passed as a constexpr.
 """
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
@@ -51,15 +52,21 @@ def unpack(packed, zeros, BN: tl.constexpr, BK: tl.constexpr, KIND: tl.constexpr
 @triton.jit
 def _unpack_4bit(packed, zeros, BN: tl.constexpr, BK: tl.constexpr, KIND: tl.constexpr, WIDE: tl.constexpr):
     words = words_4bit(packed, BN, BK)
-    types: tl.constexpr = (tl.bfloat16, tl.bfloat16)
     if KIND == "int4_zeros":
         offsets = spread((zeros | 0x4300).to(tl.int16).to(tl.bfloat16, bitcast=True), BN, BK)
         halves = tl.inline_asm_elementwise(
-            _INT4_ZEROS, "=r,=r,=r,=r,r,r,r", [words, offsets], dtype=types, is_pure=True, pack=4
+            _INT4_ZEROS,
+            "=r,=r,=r,=r,r,r,r",
+            [words, offsets],
+            dtype=(tl.bfloat16, tl.bfloat16),
+            is_pure=True,
+            pack=4,
         )
     else:
         code: tl.constexpr = _NF4 if KIND == "nf4" else _INT4
-        halves = tl.inline_asm_elementwise(code, "=r,=r,=r,=r,r", [words], dtype=types, is_pure=True, pack=4)
+        halves = tl.inline_asm_elementwise(
+            code, "=r,=r,=r,=r,r", [words], dtype=(tl.bfloat16, tl.bfloat16), is_pure=True, pack=4
+        )
     return restore_4bit(halves[0], halves[1], BN, BK, WIDE)
 
 
@@ -82,21 +89,25 @@ def _unpack_4bit_scaled(
 ):
     words = words_4bit(packed, BN, BK)
     factors = spread(scales, BN, BK)
-    types: tl.constexpr = (tl.bfloat16, tl.bfloat16)
     if KIND == "int4_zeros":
         offsets = spread((zeros | 0x4300).to(tl.int16).to(tl.bfloat16, bitcast=True), BN, BK)
         halves = tl.inline_asm_elementwise(
             _INT4_ZEROS_SCALED,
             "=r,=r,=r,=r,r,r,r,r,r",
             [words, offsets, factors],
-            dtype=types,
+            dtype=(tl.bfloat16, tl.bfloat16),
             is_pure=True,
             pack=4,
         )
     else:
         code: tl.constexpr = _NF4_SCALED if KIND == "nf4" else _INT4_SCALED
         halves = tl.inline_asm_elementwise(
-            code, "=r,=r,=r,=r,r,r,r", [words, factors], dtype=types, is_pure=True, pack=4
+            code,
+            "=r,=r,=r,=r,r,r,r",
+            [words, factors],
+            dtype=(tl.bfloat16, tl.bfloat16),
+            is_pure=True,
+            pack=4,
         )
     return restore_4bit(halves[0], halves[1], BN, BK, WIDE)
 
