@@ -34,12 +34,12 @@ def test_the_stamp_reads_the_devices_own_registers(arch: str) -> None:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from quantroof.bench.state.device_clock import stamp_kernel
+    from quantroof.bench.state.device_clock import COMPILE_OPTIONS, stamp_kernel
     from quantroof.kernels.sass.ahead import capability_of
 
     source = ASTSource(fn=stamp_kernel, signature={"stamps": "*i64", "slot": "i32", "sms": "i32"})
     target = GPUTarget("cuda", capability_of(arch), 32)
-    ptx = triton.compile(source, target=target, options={"num_warps": 1}).asm["ptx"]
+    ptx = triton.compile(source, target=target, options=COMPILE_OPTIONS).asm["ptx"]
 
     assert all(register in ptx for register in ("%smid", "%clock64", "%globaltimer"))
     assert "setp" in ptx

@@ -93,8 +93,8 @@ def _launch(kernel: str, case: str) -> dict[str, Any]:
     def launch(self: Program, *arguments: Any) -> None:
         compile_ahead(self, "sm_90a")
         before = _cached()
-        options = {"num_warps": self.num_warps, "num_stages": self.num_stages, **self.options}
-        compiled = self.function.run(*arguments, grid=self.grid, warmup=True, **self.constants, **options)
+        options = {**self.constants, **self.compile_options}
+        compiled = self.function.run(*arguments, grid=self.grid, warmup=True, **options)
         seen["launches"] += 1
         seen["compiled_again"] += sorted(_cached() - before)
         seen["scratch_bytes"] += getattr(compiled.metadata, "global_scratch_size", 0) or 0

@@ -14,8 +14,11 @@ import triton
 import triton.language as tl
 from triton.language.extra.cuda import globaltimer, smid
 
+from quantroof.kernels.program import FP_FUSION
+
 _SLOTS = 2
 _BLOCKS_PER_SM = 4  # enough that every SM gets one, however the blocks are dealt
+COMPILE_OPTIONS = {"num_warps": 1, "enable_fp_fusion": FP_FUSION}
 _MIN_NS = 100_000  # globaltimer ticks every 32 ns to 1 us: a shorter batch says nothing
 
 
@@ -63,7 +66,8 @@ class DeviceClock:
         return [mhz for batch in together if (mhz := batch_mhz(batch)) is not None]
 
     def _stamp(self, slot: int) -> None:
-        stamp_kernel[(self._sms * _BLOCKS_PER_SM,)](self._stamps, slot, self._sms, num_warps=1)
+        blocks = self._sms * _BLOCKS_PER_SM
+        stamp_kernel[(blocks,)](self._stamps, slot, self._sms, **COMPILE_OPTIONS)
 
 
 def batch_mhz(stamps: list[list[list[int]]]) -> float | None:

@@ -51,8 +51,8 @@ def _compile_triton(program: Program, arch: str) -> tuple[bytes, int]:
         constexprs={(names.index(n),): v for n, v in program.constants.items()},
         attrs=_attributes(program, names, types),
     )
-    options = {"num_warps": program.num_warps, "num_stages": program.num_stages, **program.options}
-    compiled = triton.compile(source, target=GPUTarget("cuda", capability_of(arch), 32), options=options)
+    target = GPUTarget("cuda", capability_of(arch), 32)
+    compiled = triton.compile(source, target=target, options=program.compile_options)
     return compiled.asm["cubin"], int(compiled.metadata.shared)
 
 
