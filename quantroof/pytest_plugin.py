@@ -74,7 +74,7 @@ class GpuBenchmark:
             call(*tensors)
             return None
         from quantroof.bench.measure import time_prepared
-        from quantroof.kernels.registry import Prepared
+        from quantroof.kernels.kernel import Prepared
 
         bench = _local(self._wanted, cold=cold, seconds=seconds)
         timing, _, flags = time_prepared(bench, Prepared(tensors, call, hot=()))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from quantroof.kernels.kernel import Prepared
 from quantroof.kernels.problem import Problem, tolerance
-from quantroof.kernels.registry import Prepared
 from quantroof.records.lines import Accuracy
 
 

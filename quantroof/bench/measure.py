@@ -22,8 +22,8 @@ from quantroof.bench.timing.settle import CPU_SETTLE_S, GPU_SETTLE_S, settle
 from quantroof.bench.timing.timer import Call, Probe, Timer
 from quantroof.errors import described, first_line
 from quantroof.hwprofiles.types import Device
+from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.problem import Problem
-from quantroof.kernels.registry import Kernel, Prepared, Skip
 from quantroof.records.lines import Accuracy, DeviceState, Flag, Measurement, Status, Timing
 
 

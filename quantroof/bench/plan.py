@@ -10,7 +10,8 @@ from quantroof.bench.suite import Suite, Variant, expand
 from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
-from quantroof.kernels.registry import Kernel, is_gpu, load
+from quantroof.kernels.kernel import Kernel, is_gpu
+from quantroof.kernels.registry import load
 from quantroof.kernels.schemes import scheme
 from quantroof.records.lines import Measurement
 

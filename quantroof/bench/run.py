@@ -16,7 +16,7 @@ from quantroof.bench.team import Lane, Observer, Team
 from quantroof.errors import QuantroofError, UsageError
 from quantroof.hwprofiles import catalog, derive
 from quantroof.hwprofiles.types import Device, HardwareProfile
-from quantroof.kernels.registry import Kernel
+from quantroof.kernels.kernel import Kernel
 from quantroof.kernels.sources import kernel_sources
 from quantroof.records.directory import Run, RunWriter, read_run
 from quantroof.records.lines import SCHEMA, RunInfo

@@ -14,7 +14,7 @@ from quantroof.errors import QuantroofError, UsageError, unknown_name
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels import layers
 from quantroof.kernels.cases import Case
-from quantroof.kernels.registry import is_gpu
+from quantroof.kernels.kernel import is_gpu
 from quantroof.kernels.schemes import scheme
 
 SCHEMA = "quantroof-suite/1"

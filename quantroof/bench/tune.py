@@ -13,11 +13,11 @@ from quantroof.bench.measure import Bench, time_prepared
 from quantroof.errors import described
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
+from quantroof.kernels.kernel import Kernel, Prepared
 from quantroof.kernels.linear.tiling import Tiling
 from quantroof.kernels.linear.tuned import Entry, bucket, by_formula, source_hash, trying
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.program import Target
-from quantroof.kernels.registry import Kernel, Prepared
 from quantroof.kernels.sass.ahead import ARCHITECTURES, compile_ahead
 
 Trial = Callable[[Tiling, float | None, str], None]

@@ -6,14 +6,16 @@ import importlib
 import os
 import pkgutil
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import click
-from click.exceptions import NoArgsIsHelpError
+from click.exceptions import Exit, NoArgsIsHelpError
 
 from quantroof import __version__
-from quantroof.errors import ExitCode, QuantroofError, described
+from quantroof.errors import ExitCode, QuantroofError, UsageError, described
 
 _COMMANDS = Path(__file__).parent / "commands"
 _TRACEBACK = "QUANTROOF_TRACEBACK"
@@ -35,6 +37,27 @@ class _CommandFolder(click.Group):
         module = importlib.import_module(f"quantroof.cli.commands.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _exits_explained():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _exits_explained():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _exits_explained() -> Iterator[None]:
+    """Exit with 141 for a broken pipe alone; click and rich exit over it like any code that we run."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise Exit(ExitCode.READER_LEFT) from error
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):
+            raise Exit(ExitCode.READER_LEFT) from error
+        raise UsageError(f"a kernel or a library called sys.exit({error.code!r})") from error
 
 
 @click.command(cls=_CommandFolder, context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         code = ExitCode.INTERRUPTED
-    except (BrokenPipeError, SystemExit):  # click and rich exit by themselves where the reader has left
+    except BrokenPipeError:
         _discard_output()
         code = ExitCode.READER_LEFT
     except OSError as error:

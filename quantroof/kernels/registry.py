@@ -1,4 +1,4 @@
-"""Kernels: who implements an operation for which formats. Declarations are torch-free; `build` imports torch.
+"""The kernels that can be chosen: of this package, of installed packages, and of files given by the user.
 
 A kernel module declares `KERNELS`, a tuple of Kernel. `load()` walks the operation folders, so adding a
 kernel edits no other file; a module that cannot be imported becomes a recorded reason, never a silent gap.
@@ -7,86 +7,19 @@ kernel edits no other file; a module that cannot be imported becomes a recorded 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
 
-from quantroof.errors import UsageError, unknown_name
-from quantroof.hwprofiles.types import Device
-from quantroof.kernels.cases import Case, Operation
-from quantroof.kernels.program import MachineCode
-from quantroof.kernels.schemes import scheme_of
-
-if TYPE_CHECKING:
-    from quantroof.kernels.problem import Problem
-
-Target = Literal["cpu", "gpu"]
+from quantroof.errors import UsageError, described, unknown_name
+from quantroof.kernels.kernel import Kernel
 
 ENTRY_POINTS = "quantroof.kernels"
 OPERATION_FOLDERS = ("linear", "act_quant", "dequantize")
-
-
-@dataclass(frozen=True, slots=True)
-class Skip:
-    """Why a kernel cannot run a case here: `fp8 matrix instructions need compute capability 8.9`."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A kernel bound to a problem: everything allocated, packed and compiled, ready to be timed.
-
-    `call(*weights)` returns the output [M, N]. The bench clones `weights` (the packed weight stream with its
-    scales) past the last-level cache and passes another set to every call, so `call` must not keep them.
-    `hot` names what stays in cache between calls all the same; `config` is recorded with the measurement.
-    `values` turns what `call` returned into the numbers [M, N] that are compared, where that is more than one
-    tensor.
-    """
-
-    weights: tuple[Any, ...]
-    call: Callable[..., Any]
-    config: dict[str, str | int | float | bool] = field(default_factory=dict)
-    hot: tuple[str, ...] = ("activations", "output")
-    capturable: bool = True
-    values: Callable[[Any], Any] = lambda output: output
-
-
-def is_gpu(device: Device) -> bool:
-    """True for a CUDA device and for a simulated one."""
-    return device.kind in ("cuda", "sim")
-
-
-@dataclass(frozen=True, slots=True)
-class Kernel:
-    """One implementation of operations for some formats.
-
-    `schemes`, `operations` and `targets` say what it is made for. `check(case, device)` is torch-free and
-    says why the kernel cannot run a case it is made for, or None. `build(problem)` does all set-up outside
-    the timed region and may still return a Skip that only the library itself can know of. `machine_code` lets
-    `quantroof compile` and the golden table look at what a compiler makes of it.
-    """
-
-    name: str
-    provider: str
-    schemes: tuple[str, ...]
-    build: Callable[[Problem], Prepared | Skip]
-    check: Callable[[Case, Device], Skip | None] = lambda _case, _device: None
-    operations: tuple[Operation, ...] = ("gemv", "gemm")
-    targets: tuple[Target, ...] = ("cpu", "gpu")
-    summary: str = ""
-    machine_code: MachineCode | None = None
-
-    def made_for(self, case: Case, device: Device) -> bool:
-        """Whether a case on a device is this kernel's business at all; if not, nothing is reported."""
-        target: Target = "gpu" if is_gpu(device) else "cpu"
-        named = scheme_of(case.weight, case.activation, case.output)
-        known = named is not None and named.name in self.schemes
-        return known and case.operation in self.operations and target in self.targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +49,6 @@ def load(external: tuple[str, ...] = ()) -> Registry:
     From outside come `path.py:NAME` references and installed packages with an entry point in the group
     `quantroof.kernels` that names a module with KERNELS.
     """
-    from quantroof.kernels.external import load_file
-
     found: list[tuple[str, Kernel]] = []
     broken: dict[str, str] = {}
     for folder in OPERATION_FOLDERS:
@@ -135,6 +66,8 @@ def load(external: tuple[str, ...] = ()) -> Registry:
             found += [(point.value, kernel) for kernel in point.load().KERNELS]
         except (ImportError, AttributeError) as error:
             broken[point.value] = str(error)
+        except SystemExit as error:
+            broken[point.value] = f"calls sys.exit({error.code!r}) when it is imported"
     found += [(reference, load_file(reference)) for reference in external]
     kernels: dict[str, Kernel] = {}
     for source, kernel in found:
@@ -142,3 +75,30 @@ def load(external: tuple[str, ...] = ()) -> Registry:
             raise UsageError(f"kernel {kernel.name} is declared twice", where=source)
         kernels[kernel.name] = kernel
     return Registry(kernels, broken)
+
+
+def load_file(reference: str) -> Kernel:
+    """Import a Python file, named as `path.py:NAME`, and return its Kernel; UsageError for anything else."""
+    path_text, _, name = reference.rpartition(":")
+    path = Path(path_text)
+    if not path_text or not name.isidentifier() or path.suffix != ".py":
+        raise UsageError(f"'{reference}' does not name a kernel", hint="write PATH.py:NAME")
+    if not path.is_file():
+        raise UsageError("no such file", where=str(path))
+    # The name under which Triton and pickle find the module again; the stem alone could shadow a library.
+    module_name = f"quantroof_external_{path.stem}_{abs(hash(path.resolve()))}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except SystemExit as error:
+        raise UsageError(f"calls sys.exit({error.code!r}) when it is imported", where=str(path)) from error
+    except Exception as error:
+        raise UsageError(f"cannot be imported: {described(error)}", where=str(path)) from error
+    kernel = getattr(module, name, None)
+    if not isinstance(kernel, Kernel):
+        raise UsageError(f"{name} is not a Kernel but a {type(kernel).__name__}", where=str(path))
+    return kernel

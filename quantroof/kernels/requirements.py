@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
-from quantroof.kernels.registry import Skip
+from quantroof.kernels.kernel import Skip
 
 
 def needs_capability(device: Device, minimum: tuple[int, int], what: str) -> Skip | None:

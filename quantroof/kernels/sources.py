@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from quantroof.kernels.registry import Kernel
+from quantroof.kernels.kernel import Kernel
 
 PACKAGE = Path(__file__).resolve().parent.parent
 _ROOM = "quantroof.kernels"

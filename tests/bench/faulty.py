@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.problem import Problem
-from quantroof.kernels.registry import Kernel, Prepared, Skip
 
 
 def _kernel(name: str, misbehave: Callable[[Any], Any]) -> Kernel:

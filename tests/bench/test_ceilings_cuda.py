@@ -19,7 +19,7 @@ from quantroof.bench.timing.settle import GPU_SETTLE_S
 from quantroof.kernels.ceilings import rates
 from quantroof.kernels.ceilings.library import LibraryGemm, library_gemms
 from quantroof.kernels.ceilings.rates import SIZES, SMALL, Rate
-from quantroof.kernels.registry import Prepared, Skip
+from quantroof.kernels.kernel import Prepared, Skip
 from quantroof.kernels.sass.nvrtc import Refusal
 from quantroof.kernels.stream.torch_stream import StreamKernel
 from quantroof.records.lines import Ceiling, Timing

@@ -70,6 +70,25 @@ def test_a_defect_is_no_regression(
         line.main(["gate"])
 
 
+@pytest.mark.parametrize("exit_code", [0, 1, "enough"])
+def test_a_foreign_exit_is_not_a_reader_that_left(
+    exit_code: int | str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Code we run calls sys.exit: one line that says so and exit 2, neither success nor 141."""
+
+    @click.command()
+    def leaving() -> None:
+        sys.exit(exit_code)
+
+    monkeypatch.setattr(line.cli, "get_command", lambda *_: leaving)
+    with pytest.raises(SystemExit) as ended:
+        line.main(["run"])
+
+    assert ended.value.code == 2
+    told = f"error: a kernel or a library called sys.exit({exit_code!r})\n"
+    assert capsys.readouterr().err == told
+
+
 @pytest.mark.parametrize(
     ("module", "code", "told"),
     [

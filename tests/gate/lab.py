@@ -26,7 +26,7 @@ schema = "quantroof-gate/1"
 foreign_load_share = 1.0
 """
 _KERNEL = """
-from quantroof.kernels.registry import Kernel, Prepared
+from quantroof.kernels.kernel import Kernel, Prepared
 
 EXTRA = 0.0  # extra work as a share of the whole
 VARIANT = 0  # changes the source and nothing else

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from quantroof.kernels.kernel import Kernel, Prepared
 from quantroof.kernels.problem import Problem
-from quantroof.kernels.registry import Kernel, Prepared, load
+from quantroof.kernels.registry import load
 from quantroof.kernels.sources import PACKAGE, kernel_sources
 
 _FILES = {
     "kernels/linear/first.py": """
-        from quantroof.kernels.registry import Kernel
+        from quantroof.kernels.kernel import Kernel
         from quantroof.kernels.linear.helper import split
         def program():
             from quantroof.kernels.linear.device import code

@@ -67,8 +67,8 @@ def run_interpreted(kernel: str, case: str, capability: str = "9.0") -> dict[str
     from quantroof.hwprofiles.types import Device
     from quantroof.kernels import registry
     from quantroof.kernels.cases import Case
+    from quantroof.kernels.kernel import Skip
     from quantroof.kernels.problem import Problem, tolerance
-    from quantroof.kernels.registry import Skip
 
     parsed = Case.parse(case)
     # Tensors live on the CPU; sm_count makes the formula split K as it would on a small GPU.

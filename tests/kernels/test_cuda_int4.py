@@ -15,10 +15,10 @@ import torch
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
+from quantroof.kernels.kernel import Skip
 from quantroof.kernels.linear.cupy_int4 import pack_codes, pack_scales
 from quantroof.kernels.problem import Problem, tolerance
 from quantroof.kernels.quantize import Quantized
-from quantroof.kernels.registry import Skip
 from quantroof.kernels.sass.native import read_source
 
 _CPU = Device(kind="cpu", index=0, name="cpu")

@@ -12,9 +12,9 @@ from quantroof.bench.correctness import check
 from quantroof.bench.suite import expand, load
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
-from quantroof.kernels.external import load_file
+from quantroof.kernels.kernel import Prepared
 from quantroof.kernels.problem import Problem
-from quantroof.kernels.registry import Prepared
+from quantroof.kernels.registry import load_file
 
 _ROOT = Path(__file__).parents[2]
 _CPU = Device(kind="cpu", index=0, name="cpu")

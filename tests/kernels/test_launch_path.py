@@ -83,9 +83,9 @@ def _launch(kernel: str, case: str) -> dict[str, Any]:
     from quantroof.hwprofiles.types import Device
     from quantroof.kernels import registry
     from quantroof.kernels.cases import Case
+    from quantroof.kernels.kernel import Skip
     from quantroof.kernels.problem import Problem
     from quantroof.kernels.program import Program
-    from quantroof.kernels.registry import Skip
     from quantroof.kernels.sass.ahead import compile_ahead
 
     seen: dict[str, Any] = {"launches": 0, "compiled_again": [], "scratch_bytes": 0}

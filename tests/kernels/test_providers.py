@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from quantroof.bench.correctness import check
+from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
+from quantroof.kernels.kernel import Prepared
 from quantroof.kernels.packing import gptq_words
 from quantroof.kernels.problem import Problem
-from quantroof.kernels.registry import Prepared
 
 _CPU = Device(kind="cpu", index=0, name="cpu")
 _ADAPTERS = {"bitsandbytes": "bitsandbytes_kernels", "gemlite": "gemlite_int4", "humming": "humming_int4"}
@@ -67,7 +68,7 @@ def test_bitsandbytes_reads_our_int8(m: int) -> None:
 
 _THIRD_PARTY = """
 import torch
-from quantroof.kernels.registry import Kernel, Prepared
+from quantroof.kernels.kernel import Kernel, Prepared
 
 def build(problem):
     x = problem.arriving
@@ -85,10 +86,7 @@ def test_an_installed_package_registers_by_entry_point(
     """A package with the entry point gives kernels; one that cannot be imported gives a reason."""
     name = "acme_kernels" if works else "acme_missing"
     (tmp_path / "acme_kernels.py").write_text(_THIRD_PARTY)
-    info = tmp_path / "acme-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[quantroof.kernels]\nacme = {name}\n")
+    _declare(tmp_path, name)
     monkeypatch.syspath_prepend(str(tmp_path))
     found = registry.load()
     if not works:
@@ -99,6 +97,39 @@ def test_an_installed_package_registers_by_entry_point(
     assert isinstance(prepared, Prepared)
     assert check(prepared, problem).frobenius < 8e-3
     sys.modules.pop("acme_kernels")
+
+
+@pytest.mark.usefixtures("_fresh_registry")
+def test_an_installed_package_that_exits_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that calls sys.exit at import costs its own kernels; everybody else's are found."""
+    (tmp_path / "acme_leaving.py").write_text("import sys\nsys.exit(0)\n")
+    _declare(tmp_path, "acme_leaving")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = registry.load()
+
+    assert found.broken["acme_leaving"] == "calls sys.exit(0) when it is imported"
+    assert "torch.linear" in found.kernels
+
+
+def _declare(folder: Path, module: str) -> None:
+    """Make a distribution whose entry point names the module."""
+    info = folder / "acme-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[quantroof.kernels]\nacme = {module}\n")
+
+
+@pytest.mark.parametrize("code", ["0", "1", "'bye'"])
+def test_a_file_that_exits_is_an_error_in_one_line(code: str, tmp_path: Path) -> None:
+    """`sys.exit` in a user's kernel file: a usage error that names the file and what it called."""
+    file = tmp_path / "leaving.py"
+    file.write_text(f"import sys\nsys.exit({code})\n")
+
+    with pytest.raises(UsageError) as error:
+        registry.load_file(f"{file}:KERNEL")
+
+    assert str(error.value) == f"{file}: calls sys.exit({code}) when it is imported"
+    assert error.value.exit_code == 2
 
 
 def test_gptq_words_hold_eight_rows_of_k() -> None:

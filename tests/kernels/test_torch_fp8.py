@@ -13,6 +13,7 @@ from quantroof.hwprofiles.types import Device
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
 from quantroof.kernels.formats import Format
+from quantroof.kernels.kernel import Skip
 from quantroof.kernels.linear.torch_fp8_blocks import (
     multiplier,
     quantized_by_groups,
@@ -21,7 +22,6 @@ from quantroof.kernels.linear.torch_fp8_blocks import (
 )
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.quantize import quantize
-from quantroof.kernels.registry import Skip
 from quantroof.kernels.schemes import scheme
 
 _CPU = Device(kind="cpu", index=0, name="cpu")

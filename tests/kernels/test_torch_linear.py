@@ -9,8 +9,8 @@ from quantroof.bench.correctness import WrongOutput, check
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
+from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.problem import Problem, tolerance
-from quantroof.kernels.registry import Kernel, Prepared, Skip
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.kernels.schemes import scheme as scheme_named
 

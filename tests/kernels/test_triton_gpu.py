@@ -11,8 +11,8 @@ from quantroof.bench.correctness import check
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
+from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.problem import Problem
-from quantroof.kernels.registry import Kernel, Prepared, Skip
 from quantroof.kernels.schemes import scheme
 
 pytestmark = pytest.mark.gpu

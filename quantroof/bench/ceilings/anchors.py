@@ -15,8 +15,9 @@ import msgspec
 from quantroof.bench.measure import Bench, time_prepared
 from quantroof.errors import QuantroofError, first_line
 from quantroof.kernels.cases import Case
+from quantroof.kernels.kernel import Prepared, is_gpu
 from quantroof.kernels.problem import Problem
-from quantroof.kernels.registry import Prepared, is_gpu, load
+from quantroof.kernels.registry import load
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.kernels.stream.torch_stream import stream_kernels
 from quantroof.records.lines import Anchor, AnchorName, Moment

@@ -14,8 +14,9 @@ from quantroof.analysis.roofs import ceiling_rate
 from quantroof.bench.ceilings.record import timed, untimed
 from quantroof.bench.measure import Bench
 from quantroof.kernels.cases import Case
+from quantroof.kernels.kernel import is_gpu
 from quantroof.kernels.problem import Problem
-from quantroof.kernels.registry import is_gpu, load
+from quantroof.kernels.registry import load
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.kernels.stream.torch_stream import StreamKernel, stream_kernels
 from quantroof.records.lines import Ceiling

@@ -7,7 +7,7 @@ from typing import Any
 
 from quantroof.bench.measure import Bench, time_prepared
 from quantroof.errors import first_line
-from quantroof.kernels.registry import Prepared, Skip
+from quantroof.kernels.kernel import Prepared, Skip
 from quantroof.kernels.sass.nvrtc import Refusal
 from quantroof.records.lines import Ceiling, Quantity, Status
 

@@ -24,8 +24,9 @@ from quantroof.errors import UsageError, first_line
 from quantroof.hwprofiles.detect import detect
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
+from quantroof.kernels.kernel import Prepared, Skip
 from quantroof.kernels.problem import Problem
-from quantroof.kernels.registry import Prepared, Skip, load
+from quantroof.kernels.registry import load
 
 _WARM_CALLS = 5
 

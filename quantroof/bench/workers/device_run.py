@@ -12,7 +12,7 @@ from quantroof.bench.workers import protocol
 from quantroof.bench.workers.compiler import CompilerPool
 from quantroof.bench.workers.handle import ContextLost, Worker, WorkerLost
 from quantroof.kernels.cases import Case
-from quantroof.kernels.registry import Kernel
+from quantroof.kernels.kernel import Kernel
 from quantroof.records.lines import Anchor, Ceiling, Measurement, Moment
 
 Emit = Callable[[Ceiling | Anchor | Measurement], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quantroof.kernels.act_quant.rows import dequantized_rows
-from quantroof.kernels.registry import Kernel, Prepared
+from quantroof.kernels.kernel import Kernel, Prepared
 
 if TYPE_CHECKING:
     import torch

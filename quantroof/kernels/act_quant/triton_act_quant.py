@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.act_quant.rows import dequantized_rows, quantize_rows_program
 from quantroof.kernels.cases import Case
+from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.program import MachineCode, Program, Target
-from quantroof.kernels.registry import Kernel, Prepared, Skip
 from quantroof.kernels.requirements import needs_capability, needs_multiple
 
 if TYPE_CHECKING:

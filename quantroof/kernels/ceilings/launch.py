@@ -13,7 +13,7 @@ from typing import Any
 
 from quantroof.errors import QuantroofError, first_line
 from quantroof.hwprofiles.types import Device
-from quantroof.kernels.registry import Skip
+from quantroof.kernels.kernel import Skip
 from quantroof.kernels.sass.native import read_source
 from quantroof.kernels.sass.nvrtc import compile_cuda, nvrtc_version
 

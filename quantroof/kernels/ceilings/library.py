@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from quantroof.hwprofiles.types import Device
-from quantroof.kernels.registry import Prepared, Skip
+from quantroof.kernels.kernel import Prepared, Skip
 from quantroof.kernels.requirements import needs_capability
 
 # (M, N, K); of mamf-finder's 24 shapes on an H200 the first was the fastest in bf16 and the third in fp8, and

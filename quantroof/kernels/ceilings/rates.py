@@ -14,7 +14,7 @@ from typing import Any, Literal
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.ceilings.instructions import INSTRUCTIONS, Instruction
 from quantroof.kernels.ceilings.launch import CudaKernel
-from quantroof.kernels.registry import Prepared
+from quantroof.kernels.kernel import Prepared
 
 _WORD_BYTES = 16
 _WARP = 32

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from quantroof.kernels.registry import Kernel, Prepared
+from quantroof.kernels.kernel import Kernel, Prepared
 
 if TYPE_CHECKING:
     import torch

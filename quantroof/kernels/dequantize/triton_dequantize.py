@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from quantroof.kernels.cases import Case
+from quantroof.kernels.kernel import Kernel, Prepared
 from quantroof.kernels.linear.triton_weight_only import check_weight, kind_of, packed_weight
 from quantroof.kernels.program import MachineCode, Program, Target
-from quantroof.kernels.registry import Kernel, Prepared
 
 if TYPE_CHECKING:
     import torch

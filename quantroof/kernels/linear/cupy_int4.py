@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
+from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.program import CudaProgram, MachineCode, Target
-from quantroof.kernels.registry import Kernel, Prepared, Skip
 from quantroof.kernels.requirements import needs_capability, needs_multiple
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from quantroof.kernels.registry import Kernel, Prepared
+from quantroof.kernels.kernel import Kernel, Prepared
 from quantroof.kernels.requirements import bf16_in_tiles_of, needs_package
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
-from quantroof.kernels.registry import Kernel, Prepared, Skip, is_gpu
+from quantroof.kernels.kernel import Kernel, Prepared, Skip, is_gpu
 from quantroof.kernels.requirements import needs_capability
 
 # First compute capability with matrix instructions for the element (CUDA Programming Guide, table of

@@ -14,7 +14,7 @@ from quantroof.errors import first_line
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 from quantroof.kernels.formats import element
-from quantroof.kernels.registry import Kernel, Prepared, Skip, Target, is_gpu
+from quantroof.kernels.kernel import Kernel, Prepared, Skip, Target, is_gpu
 from quantroof.kernels.requirements import needs_capability, needs_multiple
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from quantroof.errors import first_line
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
+from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.linear.torch_fp8 import E4M3_MAX
-from quantroof.kernels.registry import Kernel, Prepared, Skip
 from quantroof.kernels.requirements import needs_multiple
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.act_quant.rows import quantize_rows_program
 from quantroof.kernels.cases import Case
+from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.linear.dense_programs import FAMILY, TYPES, program, space
 from quantroof.kernels.linear.workspace import workspace
 from quantroof.kernels.program import MachineCode, Program, Target
-from quantroof.kernels.registry import Kernel, Prepared, Skip
 from quantroof.kernels.requirements import needs_capability, needs_multiple
 
 if TYPE_CHECKING:

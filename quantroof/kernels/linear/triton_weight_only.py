@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
+from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.linear.tiling import Tiling, balanced_split, padded_rows, useful_splits
 from quantroof.kernels.linear.tuned import choose
 from quantroof.kernels.linear.workspace import workspace
 from quantroof.kernels.program import MachineCode, Program, Target
-from quantroof.kernels.registry import Kernel, Prepared, Skip
 from quantroof.kernels.requirements import needs_capability, needs_multiple
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from quantroof.errors import EnvironmentMissing
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
+from quantroof.kernels.kernel import Kernel
 from quantroof.kernels.program import CudaProgram, MachineCode, Program, Target
-from quantroof.kernels.registry import Kernel
 from quantroof.kernels.sass.ahead import ARCHITECTURES, capability_of, read_ahead
 
 # Multiprocessors of the part a configuration is chosen for: A100, RTX 3090, RTX 4090, H100 SXM, B200, RTX

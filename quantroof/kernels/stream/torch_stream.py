@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quantroof.hwprofiles.types import Device
-from quantroof.kernels.registry import Prepared
+from quantroof.kernels.kernel import Prepared
 
 _CPU_BYTES = 1 << 27
 _GPU_BYTES = 1 << 30

@@ -1,0 +1,79 @@
+"""What a kernel declares: who implements an operation for which formats, and how it is built.
+
+A declaration is free of torch, so that planning needs none; `build` imports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from quantroof.hwprofiles.types import Device
+from quantroof.kernels.cases import Case, Operation
+from quantroof.kernels.program import MachineCode
+from quantroof.kernels.schemes import scheme_of
+
+if TYPE_CHECKING:
+    from quantroof.kernels.problem import Problem
+
+Target = Literal["cpu", "gpu"]
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Why a kernel cannot run a case here: `fp8 matrix instructions need compute capability 8.9`."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A kernel bound to a problem: everything allocated, packed and compiled, ready to be timed.
+
+    `call(*weights)` returns the output [M, N]. The bench clones `weights` (the packed weight stream with its
+    scales) past the last-level cache and passes another set to every call, so `call` must not keep them.
+    `hot` names what stays in cache between calls all the same; `config` is recorded with the measurement.
+    `values` turns what `call` returned into the numbers [M, N] that are compared, where that is more than one
+    tensor.
+    """
+
+    weights: tuple[Any, ...]
+    call: Callable[..., Any]
+    config: dict[str, str | int | float | bool] = field(default_factory=dict)
+    hot: tuple[str, ...] = ("activations", "output")
+    capturable: bool = True
+    values: Callable[[Any], Any] = lambda output: output
+
+
+def is_gpu(device: Device) -> bool:
+    """True for a CUDA device and for a simulated one."""
+    return device.kind in ("cuda", "sim")
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One implementation of operations for some formats.
+
+    `schemes`, `operations` and `targets` say what it is made for. `check(case, device)` is torch-free and
+    says why the kernel cannot run a case it is made for, or None. `build(problem)` does all set-up outside
+    the timed region and may still return a Skip that only the library itself can know of. `machine_code` lets
+    `quantroof compile` and the golden table look at what a compiler makes of it.
+    """
+
+    name: str
+    provider: str
+    schemes: tuple[str, ...]
+    build: Callable[[Problem], Prepared | Skip]
+    check: Callable[[Case, Device], Skip | None] = lambda _case, _device: None
+    operations: tuple[Operation, ...] = ("gemv", "gemm")
+    targets: tuple[Target, ...] = ("cpu", "gpu")
+    summary: str = ""
+    machine_code: MachineCode | None = None
+
+    def made_for(self, case: Case, device: Device) -> bool:
+        """Whether a case on a device is this kernel's business at all; if not, nothing is reported."""
+        target: Target = "gpu" if is_gpu(device) else "cpu"
+        named = scheme_of(case.weight, case.activation, case.output)
+        known = named is not None and named.name in self.schemes
+        return known and case.operation in self.operations and target in self.targets
