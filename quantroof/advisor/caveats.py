@@ -24,7 +24,7 @@ def cannot_run(scheme: Scheme, machine: Machine) -> str | None:
     have = (
         f"compute capability {machine.capability[0]}.{machine.capability[1]}"
         if machine.capability
-        else "this CPU"
+        else ("no compute capability of NVIDIA's" if machine.is_gpu else "this CPU")
     )
     if (
         element.startswith("fp8")

@@ -10,6 +10,7 @@ from quantroof.advisor.links import Link, link_of, measured_link
 from quantroof.analysis.roofs import Roofs, datasheet_roofs, measured_roofs
 from quantroof.errors import UsageError
 from quantroof.hwprofiles import roofline
+from quantroof.hwprofiles.compute import not_nvidia
 from quantroof.hwprofiles.types import Device, HardwareProfile
 from quantroof.kernels.cases import Case
 from quantroof.records.directory import Run
@@ -107,7 +108,7 @@ def from_run(run: Run, device: Device) -> Machine:
             **{name: Rate(value=value, basis="datasheet") for name, value in sheet.matrix.items()},
             **{name: Rate(value=value, basis="measured") for name, value in seen.matrix.items()},
         },
-        capability=device.capability,
+        capability=None if device.capability and not_nvidia(device.capability) else device.capability,
         link=measured_link(run.ceilings, device)
         or (link_of(device.profile_id) if device.profile_id else None),
         is_gpu=device.kind != "cpu",

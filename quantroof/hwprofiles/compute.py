@@ -13,6 +13,9 @@ from quantroof.hwprofiles.types import Unit
 
 # e4m3 and e5m2 run at one rate on every unit so far, so data files write fp8.
 _FP8 = ("fp8_e4m3", "fp8_e5m2")
+# NVIDIA's compute capabilities that the table has no rates for (CUDA Programming Guide, appendix; PTX ISA).
+_WITHOUT_RATES = ("5.0", "5.2", "5.3", "6.0", "6.1", "6.2", "7.2", "8.8", "10.1", "10.7", "11.0")
+_AMD = {(9, 4): "gfx942", (9, 5): "gfx950"}
 Rates = dict[str, dict[str, int]]  # element -> accumulator -> dense operations a clock and SM
 
 
@@ -54,6 +57,21 @@ def _file() -> _File:
 def capabilities() -> dict[str, ComputeCapability]:
     """Every compute capability with known rates, by its text (`9.0`)."""
     return _file().compute
+
+
+def not_nvidia(capability: tuple[int, int]) -> str | None:
+    """Why a capability cannot decide an architecture: NVIDIA gave it to no GPU that we know. None if it did.
+
+    Newer ones than all that we know may be NVIDIA's next, and pass. AMD's gfx942 reads as 9.4, where a look
+    at the major number alone sees Hopper.
+    """
+    text = "{}.{}".format(*capability)
+    if text in capabilities() or text in _WITHOUT_RATES:
+        return None
+    if capability > max(tuple(map(int, known.split("."))) for known in capabilities()):
+        return None
+    reason = f"compute capability {text} is not an NVIDIA capability known to us"
+    return f"{reason} (AMD's {_AMD[capability]} has it)" if capability in _AMD else reason
 
 
 def source() -> str:

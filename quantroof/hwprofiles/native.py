@@ -61,6 +61,11 @@ def compiler() -> str:
     return _file().compiler
 
 
+def covered() -> tuple[str, ...]:
+    """Every compute capability of the table."""
+    return tuple(_ARCH_OF)
+
+
 def architecture_of(compute_capability: str) -> str | None:
     """The architecture in the table that a compute capability runs, or None."""
     return _ARCH_OF.get(compute_capability)

@@ -34,7 +34,7 @@ class Target:
     @property
     def has_wide_matrix_instructions(self) -> bool:
         """wgmma (9.0) or tcgen05 (10.x): 64 or 128 rows at once, accumulators away from the operands."""
-        return self.capability[0] in (9, 10)
+        return self.capability == (9, 0) or self.capability[0] == 10
 
 
 @dataclass(frozen=True, slots=True)

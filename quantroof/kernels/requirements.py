@@ -5,18 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.util import find_spec
 
+from quantroof.hwprofiles.compute import not_nvidia
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Skip
 
 
 def needs_capability(device: Device, minimum: tuple[int, int], what: str) -> Skip | None:
-    """Skip where the compute capability is lower or unknown; `what` is the subject, in the plural."""
+    """Skip where the compute capability is lower, unknown or not NVIDIA's; `what` is a plural subject."""
     found = device.capability
+    if found is not None and (reason := not_nvidia(found)):
+        return Skip(reason)
     if found is not None and found >= minimum:
         return None
     have = f"this one has {device.compute_capability}" if found else "this one reports none"
     return Skip(f"{what} need compute capability {minimum[0]}.{minimum[1]}, {have}")
+
+
+def needs_hopper(device: Device, what: str) -> Skip | None:
+    """Skip everywhere but on compute capability 9.0; `what` is the subject, in the singular."""
+    found = device.capability
+    if found == (9, 0):
+        return None
+    reason = not_nvidia(found) if found else None
+    have = device.compute_capability or "unknown"
+    return Skip(reason or f"{what} exists for compute capability 9.0 only, this one is {have}")
 
 
 def needs_multiple(value: int, of: int, name: str, what: str) -> Skip | None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from quantroof.errors import UsageError
-from quantroof.hwprofiles import catalog, derive
+from quantroof.hwprofiles import catalog, derive, native
+from quantroof.hwprofiles.compute import not_nvidia
 from quantroof.hwprofiles.types import HardwareProfile, Peak
 from tests.hwprofiles.boards import gpu
 
@@ -22,6 +23,24 @@ EXCEPTIONS = {
     ("gb300", "matrix.int8.int32"): "0.165 POP/s is rounded, and the rate fitted",
 }
 NO_RULE = ("special", "unknown", "amd")
+
+
+@pytest.mark.parametrize(
+    ("capability", "known"),
+    [((9, 0), True), ((9, 4), False), ((9, 5), False), ((8, 7), True), ((8, 10), False), ((12, 1), True),
+     ((12, 3), True), ((13, 0), True)],
+)  # fmt: skip
+def test_a_capability_is_nvidias_or_newer_than_all_we_know(capability: tuple[int, int], known: bool) -> None:
+    """A gap in NVIDIA's numbers decides no architecture; a number past the newest may be the next GPU."""
+    assert (not_nvidia(capability) is None) == known
+
+
+def test_every_catalog_gpu_of_nvidia_has_a_known_capability() -> None:
+    """The list of capabilities and the catalog agree, and so does the table of native formats."""
+    listed = [p.compute_capability for p in catalog.profiles().values() if p.vendor == "NVIDIA"]
+    for text in (*listed, *native.covered()):
+        major, minor = text.split(".")
+        assert not_nvidia((int(major), int(minor))) is None
 
 
 def comparisons() -> Iterator[tuple[HardwareProfile, Peak, float]]:

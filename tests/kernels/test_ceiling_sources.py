@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from quantroof.errors import EnvironmentMissing
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.ceilings import rates
 from quantroof.kernels.ceilings.instructions import INSTRUCTIONS
@@ -91,6 +92,12 @@ def test_on_chip_rates_stay_on_the_chip() -> None:
 def test_a_device_is_compiled_for_with_its_own_instructions(capability: str, arch: str) -> None:
     """From Hopper on the architecture-specific target."""
     assert arch_of(Device(kind="cuda", index=0, name="x", compute_capability=capability)) == arch
+
+
+def test_what_is_not_nvidias_is_not_compiled_for() -> None:
+    """9.4 is AMD's gfx942: an error that says so, not a Hopper target of the number 94."""
+    with pytest.raises(EnvironmentMissing, match=r"9\.4 is not an NVIDIA capability known to us"):
+        arch_of(Device(kind="cuda", index=0, name="x", compute_capability="9.4"))
 
 
 HARNESS = """

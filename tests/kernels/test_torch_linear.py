@@ -87,6 +87,24 @@ def _skip(kernel: str, scheme: str, device: Device, m: int = 64, k: int = 256) -
     return found.reason if isinstance(found, Skip) else None
 
 
+@pytest.mark.parametrize(("capability", "gfx"), [("9.4", "gfx942"), ("9.5", "gfx950")])
+def test_an_amd_gpu_is_not_taken_for_hopper(capability: str, gfx: str) -> None:
+    """Every kernel with code for one architecture refuses 9.4 and 9.5 by name, and takes 9.0."""
+    amd = Device(kind="sim", index=0, name="MI300X", compute_capability=capability)
+    reason = f"compute capability {capability} is not an NVIDIA capability known to us (AMD's {gfx} has it)"
+    for kernel, scheme in (
+        ("torch.linear", "bf16"),
+        ("torch.scaled_mm", "fp8-w8a8-static"),
+        ("torch.scaled_mm_fast", "fp8-w8a8-static"),
+        ("torch.scaled_mm_blocks", "fp8-block-w8a8-static"),
+        ("triton.bf16", "bf16"),
+        ("triton.int4", "int4-w4a16"),
+        ("cupy.int4", "int4-w4a16"),
+    ):
+        assert _skip(kernel, scheme, amd, m=8) == reason
+        assert _skip(kernel, scheme, H100, m=8) is None
+
+
 def test_refusals_say_why() -> None:
     """What a device lacks is a sentence; what it has is no refusal."""
     assert _skip("torch.scaled_mm", "fp8-w8a8-static", A100) == (

@@ -20,6 +20,18 @@ _H200 = Target((9, 0), 132, "NVIDIA H200")
 _TIMED = Tiling(bn=64, bm=16, bk=128, split=3, num_warps=4, num_stages=5)
 
 
+@pytest.mark.parametrize(
+    ("capability", "wide"),
+    [((8, 9), False), ((9, 0), True), ((9, 4), False), ((9, 5), False), ((10, 0), True), ((10, 3), True),
+     ((12, 0), False)],
+)  # fmt: skip
+def test_wide_matrix_instructions_are_those_of_hopper_and_datacenter_blackwell(
+    capability: tuple[int, int], wide: bool
+) -> None:
+    """9.0 has wgmma and 10.x tcgen05; AMD's 9.4 and 9.5 have neither, whatever their major number."""
+    assert Target(capability, 132).has_wide_matrix_instructions == wide
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user's cache of this test alone."""

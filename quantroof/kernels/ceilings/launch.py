@@ -11,7 +11,8 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
-from quantroof.errors import QuantroofError, first_line
+from quantroof.errors import EnvironmentMissing, QuantroofError, first_line
+from quantroof.hwprofiles.compute import not_nvidia
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.kernel import Skip
 from quantroof.kernels.sass.native import read_source
@@ -35,8 +36,10 @@ def unavailable() -> Skip | None:
 
 
 def arch_of(device: Device) -> str:
-    """The target of a device: `sm_89`, `sm_90a`."""
+    """The target of a device: `sm_89`, `sm_90a`. EnvironmentMissing for what is not one of NVIDIA's."""
     assert device.capability is not None, "a CUDA device has a compute capability"
+    if reason := not_nvidia(device.capability):
+        raise EnvironmentMissing(reason, where=device.id)
     major, minor = device.capability
     return f"sm_{major}{minor}{'a' if (major, minor) >= _SPECIFIC_FROM else ''}"
 

@@ -15,7 +15,7 @@ from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 from quantroof.kernels.formats import element
 from quantroof.kernels.kernel import Kernel, Prepared, Skip, Target, is_gpu
-from quantroof.kernels.requirements import needs_capability, needs_multiple
+from quantroof.kernels.requirements import needs_capability, needs_hopper, needs_multiple
 
 if TYPE_CHECKING:
     import torch
@@ -34,11 +34,7 @@ def check_scaled_mm(case: Case, device: Device) -> Skip | None:
 
 
 def _check_fast(case: Case, device: Device) -> Skip | None:
-    if device.capability is not None and device.capability[0] != 9:
-        return Skip(
-            f"fast accumulation is a choice on compute capability 9.x only, not {device.compute_capability}"
-        )
-    return check_scaled_mm(case, device)
+    return needs_hopper(device, "the choice of fast accumulation") or check_scaled_mm(case, device)
 
 
 def _build_tensor(problem: Problem, *, fast: bool) -> Prepared:

@@ -15,7 +15,7 @@ from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.linear.torch_fp8 import E4M3_MAX
-from quantroof.kernels.requirements import needs_multiple
+from quantroof.kernels.requirements import needs_hopper, needs_multiple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,11 +29,12 @@ _PADDED_TO = 4  # scales along K of a 128 x 128 block
 
 
 def _check(case: Case, device: Device) -> Skip | None:
-    if device.capability is None or device.capability[0] != 9:
-        have = device.compute_capability or "unknown"
-        return Skip(f"cuBLASLt's 128-block fp8 recipe exists for compute capability 9.x, this one is {have}")
-    what = "the 128-block fp8 recipe"
-    return needs_multiple(case.k, _BLOCK, "K", what) or needs_multiple(case.n, _BLOCK, "N", what)
+    what = "cuBLASLt's 128-block fp8 recipe"
+    return (
+        needs_hopper(device, what)
+        or needs_multiple(case.k, _BLOCK, "K", what)
+        or needs_multiple(case.n, _BLOCK, "N", what)
+    )
 
 
 def scales_of_weight(scales: torch.Tensor) -> torch.Tensor:
