@@ -15,7 +15,7 @@ from quantroof.errors import EnvironmentMissing, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from quantroof.bench.run import Job
-    from quantroof.fleet.burn_in import Order
+    from quantroof.fleet.burn_in import BurnInOptions
     from quantroof.hwprofiles.types import Device
 
 DEFAULT_FOLDER = Path("runs") / "burn-in"
@@ -85,14 +85,14 @@ def _order(
     reference: tuple[str, ...],
     expected: int | None,
     floor: float | None,
-) -> Order:
-    from quantroof.fleet.burn_in import Order
+) -> BurnInOptions:
+    from quantroof.fleet.burn_in import BurnInOptions
     from quantroof.fleet.policy import Policy
 
     policy = Policy() if floor is None else Policy(floor=floor)
     command = ("quantroof", *sys.argv[1:])
     folder = out or DEFAULT_FOLDER
-    return Order(_devices(devices), folder, past, reference, policy, expected, command=command)
+    return BurnInOptions(_devices(devices), folder, past, reference, policy, expected, command=command)
 
 
 def _devices(texts: tuple[str, ...]) -> tuple[Device, ...]:

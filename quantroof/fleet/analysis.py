@@ -14,29 +14,29 @@ from quantroof.fleet.absolute import READ, below_datasheet, datasheet_shares
 from quantroof.fleet.bounds import followed
 from quantroof.fleet.collection import Collection, Population, Times, Unit, matrix
 from quantroof.fleet.groups import GroupRow, Labels, compare_groups
-from quantroof.fleet.history import latest_and_past
-from quantroof.fleet.judge import (
+from quantroof.fleet.past import latest_and_past
+from quantroof.fleet.policy import MIN_SIBLINGS, Policy
+from quantroof.fleet.preflight import GRADES, Finding, preflight
+from quantroof.fleet.reference import ReferenceFleet, below_reference, on_works, reference_fleet
+from quantroof.fleet.scores import (
     CLASSES,
     TESTS,
     Mask,
     Scores,
-    again,
     below_policy,
-    changed,
+    change_from_past,
+    confirmed_by_retest,
     defective,
     expected_below,
+    learn_siblings,
     nanmedian,
-    refer,
     score,
-    slower_again,
+    slower_on_retest,
 )
-from quantroof.fleet.policy import MIN_SIBLINGS, Policy
-from quantroof.fleet.preflight import GRADES, Finding, preflight
-from quantroof.fleet.reference import Reference, below_reference, on_works, reference_for
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class GpuResult:
     """One GPU. `level` is log time beside its siblings by class (0.05: 5 % slower), `past` beside its own
     past, `reference` beside the reference's median; None where not known. `datasheet` holds shares of the
     vendor's figures. `findings` are the gravest first, notes last."""
@@ -84,26 +84,26 @@ class PopulationSummary:
 class Analysis:
     """Everything that is shown. GPUs and nodes come worst first."""
 
-    gpus: list[Judged]
+    gpus: list[GpuResult]
     populations: list[PopulationSummary]
     groups: list[GroupRow]
     problems: list[str]
     policy: Policy
 
     @property
-    def bad(self) -> list[Judged]:
+    def bad(self) -> list[GpuResult]:
         """Those that a site would not give to a job."""
         return [gpu for gpu in self.gpus if gpu.bad]
 
-    def nodes(self) -> list[tuple[str, list[Judged]]]:
+    def nodes(self) -> list[tuple[str, list[GpuResult]]]:
         """GPUs by node, the node with the worst GPU first."""
-        found: dict[str, list[Judged]] = defaultdict(list)
+        found: dict[str, list[GpuResult]] = defaultdict(list)
         for gpu in self.gpus:
             found[gpu.unit.node].append(gpu)
         return list(found.items())
 
 
-def analyse(
+def analyze(
     collection: Collection,
     policy: Policy,
     labels: Labels | None = None,
@@ -129,7 +129,7 @@ def analyse(
         if reference is not None:
             problems += judge.against_reference(reference, reference.log_times())
         if retest is not None and again_times is not None:
-            judge.bear_out(retest, again_times)
+            judge.confirm(retest, again_times)
         gpus += judge.judged(population)
         summaries.append(judge.summary(population))
     gpus.sort(key=lambda g: (GRADES.index(g.findings[0].grade) if g.findings else len(GRADES), -g.worst))
@@ -148,7 +148,7 @@ class _PopulationJudge:
         self._columns, self._log_ns = matrix(times, units)
         self._works = works = [collection.works[i] for i in self._columns]
         self._follows = followed(works, nanmedian(self._log_ns, 0)) if works else np.empty((0, 2))
-        self._reference = refer(self._log_ns, self._follows)
+        self._reference = learn_siblings(self._log_ns, self._follows)
         self._scores = score(self._log_ns, self._follows, self._reference, policy)
         self._compared = len(units) >= MIN_SIBLINGS and bool(works)
         self._defective = defective(self._scores, policy) & self._compared
@@ -156,7 +156,7 @@ class _PopulationJudge:
         self._past = np.full((len(units), len(CLASSES)), np.nan)
         self._earlier = np.full_like(self._log_ns, np.nan)
         self._slower = np.zeros((len(units), len(CLASSES)), dtype=bool)
-        self._reference_given: Reference | None = None
+        self._reference_given: ReferenceFleet | None = None
         self._beside = np.full((len(units), len(CLASSES)), np.nan)
         self._again = np.full_like(self._log_ns, np.nan)
         self._retested = np.zeros(len(units), dtype=bool)
@@ -170,18 +170,18 @@ class _PopulationJudge:
                 columns, earlier = matrix(self._times, past[index])
                 shared, mine, theirs = np.intersect1d(self._columns, columns, return_indices=True)
                 table[row, mine] = nanmedian(earlier[:, theirs], 0) if len(shared) else np.nan
-        self._past, self._slower = changed(self._log_ns, table, self._follows, self._policy)
+        self._past, self._slower = change_from_past(self._log_ns, table, self._follows, self._policy)
 
     def against_reference(self, given: Collection, times: Times) -> list[str]:
         """Compare with the median of other GPUs; a line where none of them is alike."""
-        found = reference_for(self._population, self._units, self._works, given, times)
+        found = reference_fleet(self._population, self._units, self._works, given, times)
         if found is None:
             return [f"the reference has no other GPU of this kind: {self._population}"]
         self._reference_given = found
         self._beside = found.level(self._log_ns, self._follows)
         return []
 
-    def bear_out(self, retest: Collection, times: Times) -> None:
+    def confirm(self, retest: Collection, times: Times) -> None:
         """Drop what a second measurement of a GPU does not show again."""
         second = {u.identity: i for i, u in enumerate(retest.units) if u.population == self._population}
         rows = [r for r, unit in enumerate(self._units) if unit.identity in second]
@@ -190,10 +190,12 @@ class _PopulationJudge:
         repeated = on_works(retest, times, [second[self._units[r].identity] for r in rows], self._works)
         fresh = score(repeated, self._follows, self._reference, self._policy)
         first, suspects = self._scores, self._suspects()
-        borne = again(Scores(first.level[rows], first.slow_cases[rows], first.p[rows]), fresh, self._policy)
-        self._defective[rows] &= borne
+        confirmed = confirmed_by_retest(
+            Scores(first.level[rows], first.slow_cases[rows], first.p[rows]), fresh, self._policy
+        )
+        self._defective[rows] &= confirmed
         self._below[rows] &= below_policy(fresh, self._policy)
-        self._slower[rows] &= slower_again(repeated, self._earlier[rows], self._follows, self._policy)
+        self._slower[rows] &= slower_on_retest(repeated, self._earlier[rows], self._follows, self._policy)
         if self._reference_given is not None:
             level = self._reference_given.level(repeated, self._follows)
             self._beside[rows] = np.fmin(self._beside[rows], level)
@@ -205,7 +207,7 @@ class _PopulationJudge:
         """[gpus]: called slow by siblings or by their past."""
         return np.asarray(np.column_stack([self._defective, self._below, self._slower]).any(axis=1))
 
-    def judged(self, population: Population) -> list[Judged]:
+    def judged(self, population: Population) -> list[GpuResult]:
         """Every GPU with all that was found, the gravest first."""
         found, self._remarks = preflight(self._units, self._policy)
         best = np.fmin(self._log_ns, self._again)  # a read that is fast enough once is
@@ -222,7 +224,7 @@ class _PopulationJudge:
                 findings = busy
             findings.sort(key=lambda f: GRADES.index(f.grade))
             made.append(
-                Judged(
+                GpuResult(
                     unit, population, _named(level[row]), _named(self._past[row]), _named(self._beside[row]),
                     shares[row], int(self._scores.slow_cases[row].sum()), tuple(findings),
                 )

@@ -14,13 +14,13 @@ from msgspec.structs import replace
 from quantroof.bench.run import Job, new_job
 from quantroof.bench.settings import Wishes
 from quantroof.errors import QuantroofError
-from quantroof.fleet.analysis import Analysis, analyse
+from quantroof.fleet.analysis import Analysis, analyze
 from quantroof.fleet.collection import Collection, Population, Unit
 from quantroof.fleet.gather import gather
-from quantroof.fleet.live import Watch
+from quantroof.fleet.live import HealthMonitor
+from quantroof.fleet.node import NodeEvidence, NodeReport, node_report
 from quantroof.fleet.policy import Policy
 from quantroof.fleet.preflight import Finding
-from quantroof.fleet.verdict import NodeVerdict, Seen, node_verdict
 from quantroof.hwprofiles.types import Device
 from quantroof.records.directory import FILE_NAME, read_run
 
@@ -36,7 +36,7 @@ Measure = Callable[[Job, Path], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class BurnInOptions:
     """What is to be judged. `past` are earlier runs of this node, beside those in `folder`; `reference` runs
     of other GPUs of the model; `expected` the number of GPUs that should be here; `heating` the formats under
     sustained load."""
@@ -53,27 +53,27 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BurnInResult:
     """The verdict and the runs it rests on."""
 
-    verdict: NodeVerdict
+    verdict: NodeReport
     directories: tuple[Path, ...]
 
 
 class BurnIn:
     """The steps of one burn-in; what is measured stays in the folder whatever happens later."""
 
-    def __init__(self, order: Order) -> None:
-        self._order = order
-        self._watch = Watch(order.devices)
-        self._watch.look()
-        busy = self._watch.busy()
-        self._free = tuple(device for device in order.devices if device not in busy)
-        self._earlier = (*order.past, *map(str, sorted(order.folder.rglob(FILE_NAME))))  # as of now
-        self._reference = gather(order.reference) if order.reference else None
-        if order.past:
-            gather(order.past)  # what cannot be read at all is said before the load, not after it
-        self._jobs = self._planned(seed=0)
+    def __init__(self, options: BurnInOptions) -> None:
+        self._options = options
+        self._monitor = HealthMonitor(options.devices)
+        self._monitor.look()
+        busy = self._monitor.busy()
+        self._free = tuple(device for device in options.devices if device not in busy)
+        self._earlier = (*options.past, *map(str, sorted(options.folder.rglob(FILE_NAME))))  # as of now
+        self._reference = gather(options.reference) if options.reference else None
+        if options.past:
+            gather(options.past)  # what cannot be read at all is said before the load, not after it
+        self._jobs = self._plan(seed=0)
         self._directories: list[Path] = []
 
     def estimate_s(self) -> tuple[float, float]:
@@ -81,44 +81,44 @@ class BurnIn:
         once = sum(job.estimate_s() for job in self._jobs)
         return once, 2 * once
 
-    def run(self, measure: Measure) -> Outcome:
+    def run(self, measure: Measure) -> BurnInResult:
         """Measure and judge. Devices that somebody else uses are left alone and not judged."""
         ids = {job.info.run_id for job in self._jobs}
         found: list[Analysis] = []
         if self._jobs:
-            with self._watch:
+            with self._monitor:
                 names = self._measure(measure, self._jobs)
-                found = self._analysed(names, ids, None)
+                found = self._analyze(names, ids, None)
                 if _suspects(found, ids):
-                    again = gather(self._measure(measure, self._planned(seed=1)))
-                    found = self._analysed(names, ids, again)
-            self._watch.look(loaded=True)
-        order, live = self._order, self._watch.findings
-        seen = Seen(live, ids, _failures(self._directories))
-        verdict = node_verdict(platform.node(), order.devices, found, seen, order.expected)
-        return Outcome(verdict, tuple(self._directories))
+                    again = gather(self._measure(measure, self._plan(seed=1)))
+                    found = self._analyze(names, ids, again)
+            self._monitor.look(loaded=True)
+        options, live = self._options, self._monitor.findings
+        seen = NodeEvidence(live, ids, _failures(self._directories))
+        verdict = node_report(platform.node(), options.devices, found, seen, options.expected)
+        return BurnInResult(verdict, tuple(self._directories))
 
-    def _planned(self, seed: int) -> list[Job]:
+    def _plan(self, seed: int) -> list[Job]:
         """A job a mode, none where every device is busy. The second time other data and the same load: a GPU
         alone would be cooler."""
         if not self._free:
             return []
-        burst = replace(self._order.wishes, mode="burst", processes=_PROCESSES, seed=seed)
-        hot = replace(burst, mode="sustained", processes=1, formats=self._order.heating, ceilings=False)
-        return [new_job(wishes, self._free, self._order.command) for wishes in (burst, hot)]
+        burst = replace(self._options.wishes, mode="burst", processes=_PROCESSES, seed=seed)
+        hot = replace(burst, mode="sustained", processes=1, formats=self._options.heating, ceilings=False)
+        return [new_job(wishes, self._free, self._options.command) for wishes in (burst, hot)]
 
     def _measure(self, measure: Measure, jobs: list[Job]) -> list[str]:
         """Run jobs; the names of their directories."""
         names = []
         for job in jobs:
             again = "-again" if job.info.settings["seed"] else ""
-            directory = self._order.folder / f"{job.info.run_id}-{job.info.settings['mode']}{again}"
+            directory = self._options.folder / f"{job.info.run_id}-{job.info.settings['mode']}{again}"
             self._directories.append(directory)
-            self._endure(measure, job, directory)
+            self._run_job(measure, job, directory)
             names.append(str(directory))
         return names
 
-    def _endure(self, measure: Measure, job: Job, directory: Path) -> None:
+    def _run_job(self, measure: Measure, job: Job, directory: Path) -> None:
         """Run a job; a GPU on which nothing could be started failed, and does not end the others' burn-in.
 
         What ends all of them, such as a torch without CUDA or a full disk, is no GPU's fault and is raised.
@@ -132,9 +132,9 @@ class BurnIn:
             if not started or not lost:
                 raise
             for device in lost:
-                self._watch.add(device, Finding("failed", "no_start", str(error)))
+                self._monitor.add(device, Finding("failed", "no_start", str(error)))
 
-    def _analysed(self, names: list[str], ids: set[str], retest: Collection | None) -> list[Analysis]:
+    def _analyze(self, names: list[str], ids: set[str], retest: Collection | None) -> list[Analysis]:
         """Judge our runs, a mode at a time; earlier runs of other GPUs in the folder are no siblings."""
         everything = gather([*self._earlier, *names])
         ours = {(u.population, u.identity): u.node for u in everything.units if u.run_id in ids}
@@ -142,7 +142,7 @@ class BurnIn:
         for kind in dict.fromkeys(population for population, _ in ours):
             here = {identity: node for (population, identity), node in ours.items() if population == kind}
             alike = everything.only(partial(_is_one_of, here, kind))
-            found.append(analyse(alike, self._order.policy, retest=retest, reference=self._reference))
+            found.append(analyze(alike, self._options.policy, retest=retest, reference=self._reference))
         return found
 
 

@@ -41,7 +41,7 @@ def gather(names: Iterable[str]) -> Collection:
                 collection.problems.append(f"{path}: neither measurements nor ceilings: nothing to judge")
     if not collection.units:
         reason = collection.problems[0] if collection.problems else "no input"
-        raise UsageError(f"nothing to analyse: {reason}")
+        raise UsageError(f"nothing to analyze: {reason}")
     return collection
 
 

@@ -19,7 +19,7 @@ from quantroof.gate.band import robust_spread
 Labels = dict[str, dict[str, str]]
 """Attributes of a node by its name: rack, cooling. Driver and VBIOS come from the runs themselves."""
 
-_MEDIAN_LOSS = 1.2533  # standard error of a median over a mean's, for normal values
+_MEDIAN_ERROR_RATIO = 1.2533  # standard error of a median over a mean's, for normal values
 _RATE = 0.05
 _LEAST = 3  # nodes of a group
 _VERSIONS = ("driver", "vbios")  # of a GPU; a node with several has them all as one value
@@ -112,5 +112,5 @@ def _two_sided(difference: float, own: list[float], rest: list[float]) -> float:
     variance = sum(float(robust_spread(np.array(v), axis=0)) ** 2 / len(v) for v in (own, rest))
     if variance == 0:
         return 1.0 if difference == 0 else 0.0
-    t = abs(difference) / (_MEDIAN_LOSS * math.sqrt(variance))
+    t = abs(difference) / (_MEDIAN_ERROR_RATIO * math.sqrt(variance))
     return 2 * float(t_tail(np.array([t]), min(len(own), len(rest), 100) - 1)[0])

@@ -29,7 +29,7 @@ def state_findings(device: Device, health: Health) -> Iterator[Finding]:
 
 
 @dataclass(slots=True)
-class Watch:
+class HealthMonitor:
     """Findings of each device by its id. As a context manager it watches links until it is left.
 
     A link at rest runs at a low generation; only what it reaches under load speaks for or against it.
@@ -59,8 +59,8 @@ class Watch:
         """Devices that somebody else uses."""
         return tuple(d for d in self.devices if any(f.code == "busy" for f in self.findings.get(d.id, ())))
 
-    def __enter__(self) -> Watch:
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+    def __enter__(self) -> HealthMonitor:
+        self._thread = threading.Thread(target=self._monitor, daemon=True)
         self._thread.start()
         return self
 
@@ -73,7 +73,7 @@ class Watch:
         for device in self.devices:
             self.findings.setdefault(device.id, []).extend(slow_link(self._best.get(device.id)))
 
-    def _watch(self) -> None:
+    def _monitor(self) -> None:
         while not self._stop.is_set():
             for device in self.devices:
                 link, best = read_link(device), self._best.get(device.id)

@@ -9,9 +9,9 @@ import numpy as np
 
 from quantroof.analysis.distributions import Array
 from quantroof.fleet.collection import Collection, Population, Times, Unit, Work, matrix
-from quantroof.fleet.judge import CLASSES, class_levels, nanmedian
 from quantroof.fleet.policy import Policy
 from quantroof.fleet.preflight import Finding
+from quantroof.fleet.scores import CLASSES, class_levels, nanmedian
 
 
 def on_works(collection: Collection, times: Times, units: list[int], works: list[Work]) -> Array:
@@ -26,20 +26,20 @@ def on_works(collection: Collection, times: Times, units: list[int], works: list
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class ReferenceFleet:
     """The median log time [works] of `gpus` GPUs that are no part of what is judged."""
 
-    centre: Array
+    center: Array
     gpus: int
 
     def level(self, log_ns: Array, follows: Array) -> Array:
         """Log time beside the reference [gpus, classes], NaN where it has no such case."""
-        return class_levels(log_ns - self.centre, follows)
+        return class_levels(log_ns - self.center, follows)
 
 
-def reference_for(
+def reference_fleet(
     population: Population, own: list[Unit], works: list[Work], given: Collection, times: Times
-) -> Reference | None:
+) -> ReferenceFleet | None:
     """The reference of one population without the GPUs that are judged; None where it has none alike."""
     mine = {unit.identity for unit in own}
     alike = [
@@ -49,10 +49,10 @@ def reference_for(
     ]
     if not alike:
         return None
-    return Reference(nanmedian(on_works(given, times, alike, works), 0), len(alike))
+    return ReferenceFleet(nanmedian(on_works(given, times, alike, works), 0), len(alike))
 
 
-def below_reference(level: Array, reference: Reference, policy: Policy) -> list[Finding]:
+def below_reference(level: Array, reference: ReferenceFleet, policy: Policy) -> list[Finding]:
     """Findings of one GPU from its classes' levels."""
     found = []
     for name, value in zip(CLASSES, level, strict=True):

@@ -25,7 +25,7 @@ class Bands:
     """Arrays over cases. `scale` is the spread of a run's statistic between runs, moderated; `process` the
     spread of process medians within a run; `runs` how many runs it was learned from."""
 
-    centre: Array
+    center: Array
     scale: Array
     process: Array
     runs: int
@@ -37,7 +37,7 @@ class Bands:
 
     @property
     def prediction(self) -> Array:
-        """Spread of one more run about the centre, which is itself only known from `runs` runs."""
+        """Spread of one more run about the center, which is itself only known from `runs` runs."""
         return np.asarray(self.scale * np.sqrt(1 + 1 / self.runs))
 
     def minimum_detectable(self, pairs: int) -> Array:

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import msgspec
 
 from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.gate.anchor_weights import Follows
 from quantroof.gate.contract import Contract
-from quantroof.gate.mix import Follows
 from quantroof.gate.times import Key
 from quantroof.records.lines import AnchorName, parsed_case
 
@@ -26,7 +26,7 @@ _SEPARATOR = " "  # between case and kernel: neither contains a blank
 
 
 class CaseBand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One case. `ns` is the centre of its run statistic with the anchors at their own centres.
+    """One case. `ns` is the center of its run statistic with the anchors at their own centers.
 
     `scale` is the spread of a run and `process` that of a process, both relative; `detectable` the smallest
     slowdown seen with 80 % power; `follows` the anchor that is divided out.
@@ -48,7 +48,7 @@ class CaseBand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class AnchorBand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An anchor's centre, its spread from run to run, and how far it may move within a process."""
+    """An anchor's center, its spread from run to run, and how far it may move within a process."""
 
     ns: Positive
     scale: Positive

@@ -26,7 +26,7 @@ _HODGES_LEHMANN_LOSS = 1.05  # its standard error over the mean's, for normal di
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ChangeEstimates:
     """Log change of every case with its 95 % interval, and the one-sided p of slower and of faster."""
 
     change: Array
@@ -36,15 +36,17 @@ class Change:
     faster_p: Array
 
 
-def screen(statistic: Array, bands: Bands) -> Change:
+def screen(statistic: Array, bands: Bands) -> ChangeEstimates:
     """A run's statistic (`band.run_statistic`) of every case against the bands."""
-    change = statistic - bands.centre
+    change = statistic - bands.center
     t = change / bands.prediction
     half = t_quantile(0.025, bands.freedom) * bands.prediction
-    return Change(change, change - half, change + half, t_tail(t, bands.freedom), t_tail(-t, bands.freedom))
+    return ChangeEstimates(
+        change, change - half, change + half, t_tail(t, bands.freedom), t_tail(-t, bands.freedom)
+    )
 
 
-def suspects(found: Change, absolute: Array) -> tuple[Mask, Mask]:
+def suspects(found: ChangeEstimates, absolute: Array) -> tuple[Mask, Mask]:
     """Which cases look slower and which faster; `absolute` is the smallest log change that counts."""
     floor = np.maximum(np.log1p(SCREEN_EFFECT), absolute)
     return (
@@ -53,7 +55,7 @@ def suspects(found: Change, absolute: Array) -> tuple[Mask, Mask]:
     )
 
 
-def paired(differences: Array, process: Array) -> Change:
+def paired(differences: Array, process: Array) -> ChangeEstimates:
     """Log candidate / base of every pair [cases, pairs], where a process alone spreads by `process`.
 
     The estimate is Hodges and Lehmann's; its spread is the pairs' own, moderated by what the history says
@@ -61,7 +63,7 @@ def paired(differences: Array, process: Array) -> Change:
     """
     pairs = differences.shape[1]
     freedom = pairs - 1 + PRIOR_FREEDOM
-    centre = hodges_lehmann(differences)
+    center = hodges_lehmann(differences)
     own = robust_spread(differences, axis=1) ** 2
     spread = np.sqrt((PRIOR_FREEDOM * 2 * process**2 + (pairs - 1) * own) / freedom)
     error = np.maximum(_HODGES_LEHMANN_LOSS * spread / np.sqrt(pairs), 1e-9)
@@ -69,14 +71,14 @@ def paired(differences: Array, process: Array) -> Change:
     slower, faster = (
         np.maximum(
             signed_rank_tail(sign * differences - CONFIRM_MARGIN),
-            t_tail((sign * centre - CONFIRM_MARGIN) / error, freedom),
+            t_tail((sign * center - CONFIRM_MARGIN) / error, freedom),
         )
         for sign in (1, -1)
     )
-    return Change(centre, centre - half, centre + half, slower, faster)
+    return ChangeEstimates(center, center - half, center + half, slower, faster)
 
 
-def confirmed(found: Change, threshold: Array, slow: Mask, fast: Mask) -> tuple[Mask, Mask]:
+def confirmed(found: ChangeEstimates, threshold: Array, slow: Mask, fast: Mask) -> tuple[Mask, Mask]:
     """Which suspects are slower and which faster for certain, beyond the policy's log threshold.
 
     `slow` and `fast` are what the screen suspected of each: two families of tests.
@@ -86,7 +88,7 @@ def confirmed(found: Change, threshold: Array, slow: Mask, fast: Mask) -> tuple[
     return slower, faster
 
 
-def remeasured(found: Change, threshold: Array) -> tuple[Mask, Mask]:
+def remeasured(found: ChangeEstimates, threshold: Array) -> tuple[Mask, Mask]:
     """The same where no base build exists: suspects measured again, against the band once more."""
     floor = np.maximum(np.log1p(REMEASURE_EFFECT), threshold)
     slower = (found.slower_p < REMEASURE_P) & (found.change >= floor)

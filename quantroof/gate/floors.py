@@ -11,13 +11,13 @@ import msgspec
 from quantroof.analysis.roofs import measured_roofs, roof_fraction
 from quantroof.errors import UsageError
 from quantroof.gate.times import Key, RunTimes
-from quantroof.gate.verdicts import Judgement
+from quantroof.gate.verdicts import CaseVerdict
 from quantroof.records.lines import parsed_case
 
 
-def hold_floors(
-    verdicts: dict[Key, Judgement], times: RunTimes, floors: Mapping[str, float]
-) -> dict[Key, Judgement]:
+def apply_floors(
+    verdicts: dict[Key, CaseVerdict], times: RunTimes, floors: Mapping[str, float]
+) -> dict[Key, CaseVerdict]:
     """The verdicts, with every case `slower` whose best kernel stays below its format's share of the roof.
 
     UsageError where the run has no ceilings, or a floor is for a format that the run does not have.

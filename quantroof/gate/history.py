@@ -18,9 +18,9 @@ import numpy as np
 
 from quantroof.analysis.distributions import Array
 from quantroof.errors import EnvironmentMissing, UsageError, first_line
+from quantroof.gate.anchor_weights import AnchorWeights, follows_of
 from quantroof.gate.band import run_statistic
 from quantroof.gate.change_points import ChangePoint, change_points
-from quantroof.gate.mix import Mixer, follows_of
 from quantroof.gate.times import ANCHORS, Key, RunTimes
 
 if TYPE_CHECKING:
@@ -135,10 +135,10 @@ def _add(connection: Connection, runs: Sequence[RunTimes]) -> None:
 
 
 def _rows(times: RunTimes) -> Iterator[tuple[object, ...]]:
-    info, mixer = times.run.info, Mixer(times)
+    info, anchor_weights = times.run.info, AnchorWeights(times)
     common = (info.run_id, info.started_at, info.git, times.device.name, info.suite)
     for (case, kernel), by_process in sorted(times.log_ns.items()):
-        follows = follows_of(mixer.weights(case))
+        follows = follows_of(anchor_weights.weights(case))
         for process, log_ns in sorted(by_process.items()):
             level = times.anchoring.level.get(process, {})
             anchors = (math.exp(level[name]) if name in level else None for name in ANCHORS)

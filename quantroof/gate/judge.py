@@ -16,10 +16,10 @@ import numpy as np
 from quantroof.analysis.distributions import Array
 from quantroof.gate.band import Bands, run_statistic
 from quantroof.gate.baseline import Baseline, CaseBand, join_name
-from quantroof.gate.confirm import Change, Mask, confirmed, paired, remeasured, screen, suspects
+from quantroof.gate.confirm import ChangeEstimates, Mask, confirmed, paired, remeasured, screen, suspects
 from quantroof.gate.policy import Policy
 from quantroof.gate.times import ANCHORS, MIN_PROCESSES, Key, RunTimes
-from quantroof.gate.verdicts import Judgement, Stage, Verdict
+from quantroof.gate.verdicts import CaseVerdict, GateVerdict, Stage
 
 _MOVED_SHARE = 0.5
 _SUSPECTED = "suspected by the screen"
@@ -31,12 +31,12 @@ class Judge:
     def __init__(self, baseline: Baseline, times: RunTimes, policy: Policy) -> None:
         self._bands, self._times, self._policy = baseline.bands(), times, policy
         self._origin = {name: math.log(baseline.anchors[name].ns) for name in ANCHORS}
-        self.verdicts: dict[Key, Judgement] = {}
+        self.verdicts: dict[Key, CaseVerdict] = {}
         self._slow: dict[Key, bool] = {}
         for key in self._bands.keys() - times.log_ns.keys():
             self.verdicts[key] = self._missing(key)
         for key in times.log_ns.keys() - self._bands.keys():
-            self.verdicts[key] = _judgement(key, "new", "not in the baseline: add it with the next update")
+            self.verdicts[key] = _case_verdict(key, "new", "not in the baseline: add it with the next update")
         self._screen_all()
 
     @property
@@ -97,15 +97,15 @@ class Judge:
                 reason = f"waived up to {waiver.allow:.1%} until {waiver.expires}: {waiver.reason}{issue}"
                 self.verdicts[key] = msgspec.structs.replace(found, verdict="waived", reason=reason)
 
-    def _missing(self, key: Key) -> Judgement:
+    def _missing(self, key: Key) -> CaseVerdict:
         line = self._times.unmeasured.get(key)
         if line is not None:
-            return _judgement(key, "missing", f"{line.status}: {line.reason}", band=self._bands[key])
+            return _case_verdict(key, "missing", f"{line.status}: {line.reason}", band=self._bands[key])
         others = [join_name(other) for other in self._times.log_ns if other not in self._bands]
         near = get_close_matches(join_name(key), others, n=1, cutoff=0.8)
         text = "the baseline has it, the run does not"
         hint = f"; renamed to {near[0]}? then update the baseline" if near else ""
-        return _judgement(key, "missing", text + hint, band=self._bands[key])
+        return _case_verdict(key, "missing", text + hint, band=self._bands[key])
 
     def _screen_all(self) -> None:
         shared = sorted(self._bands.keys() & self._times.log_ns.keys())
@@ -130,7 +130,7 @@ class Judge:
         elif self._moved_share(key) >= _MOVED_SHARE:
             reason = "the clock moved in most of its processes"
         if reason is not None:
-            self.verdicts[key] = _judgement(key, "incomparable", reason, band=self._bands[key])
+            self.verdicts[key] = _case_verdict(key, "incomparable", reason, band=self._bands[key])
         return reason is None
 
     def _moved_share(self, key: Key) -> float:
@@ -138,13 +138,13 @@ class Judge:
         return moved / len(self._times.log_ns[key])
 
     def _second(
-        self, keys: list[Key], found: Change, masks: tuple[Mask, Mask], stage: Stage, how: str
+        self, keys: list[Key], found: ChangeEstimates, masks: tuple[Mask, Mask], stage: Stage, how: str
     ) -> None:
         slower, faster = masks
         for i, key in enumerate(keys):
             limit = max(float(self._thresholds([key])[0]), math.log1p(self._bands[key].detectable))
             if slower[i] or faster[i]:
-                verdict: Verdict = "slower" if slower[i] else "faster"
+                verdict: GateVerdict = "slower" if slower[i] else "faster"
                 reason = f"confirmed: {how}"
             elif -limit <= found.low[i] and found.high[i] <= limit:
                 verdict, reason = "pass", f"suspected, not confirmed: {how}"
@@ -152,18 +152,18 @@ class Judge:
                 verdict, reason = "undecided", f"neither confirmed nor ruled out: {how}"
             self.verdicts[key] = self._measured(key, verdict, reason, stage, found, i)
 
-    def _settle(self, key: Key, verdict: Verdict, reason: str, stage: Stage) -> None:
+    def _settle(self, key: Key, verdict: GateVerdict, reason: str, stage: Stage) -> None:
         self.verdicts[key] = msgspec.structs.replace(
             self.verdicts[key], verdict=verdict, reason=reason, stage=stage
         )
 
     def _measured(
-        self, key: Key, verdict: Verdict, reason: str, stage: Stage, found: Change, i: int
-    ) -> Judgement:
+        self, key: Key, verdict: GateVerdict, reason: str, stage: Stage, found: ChangeEstimates, i: int
+    ) -> CaseVerdict:
         band = self._bands[key]
         change, low, high = (math.expm1(float(values[i])) for values in (found.change, found.low, found.high))
         return msgspec.structs.replace(
-            _judgement(key, verdict, reason, band=band),
+            _case_verdict(key, verdict, reason, band=band),
             stage=stage,
             change=change,
             low=low,
@@ -189,7 +189,7 @@ class Judge:
     def _arrays(self, keys: list[Key], runs: int) -> Bands:
         bands = [self._bands[key] for key in keys]
         return Bands(
-            centre=np.log([band.ns for band in bands]),
+            center=np.log([band.ns for band in bands]),
             scale=np.array([band.scale for band in bands]),
             process=np.array([band.process for band in bands]),
             runs=runs,
@@ -203,10 +203,12 @@ class Judge:
         return np.asarray(np.maximum(relative, self._absolute(keys)))
 
 
-def _judgement(key: Key, verdict: Verdict, reason: str, *, band: CaseBand | None = None) -> Judgement:
+def _case_verdict(
+    key: Key, verdict: GateVerdict, reason: str, *, band: CaseBand | None = None
+) -> CaseVerdict:
     """A verdict without a measured change; with a band, what the baseline says of the case."""
     case, kernel = key
-    return Judgement(
+    return CaseVerdict(
         case=case,
         kernel=kernel,
         verdict=verdict,

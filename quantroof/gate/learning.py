@@ -11,10 +11,10 @@ import numpy as np
 from quantroof.analysis.distributions import Array
 from quantroof.errors import UsageError
 from quantroof.gate import baseline as files
+from quantroof.gate.anchor_weights import AnchorWeights, Weights, follows_of
 from quantroof.gate.band import learn, moderated, process_spread, run_statistic
 from quantroof.gate.baseline import MIN_RUNS, AnchorBand, Baseline, CaseBand
 from quantroof.gate.contract import contract_of, machine_breaches, require_same_method
-from quantroof.gate.mix import Mixer, Weights, follows_of
 from quantroof.gate.times import ANCHORS, MIN_PROCESSES, Key, RunTimes
 from quantroof.records.lines import AnchorName
 
@@ -97,7 +97,7 @@ def _anchor_band(name: AnchorName, runs: Sequence[RunTimes], origin: float) -> A
 
 def _cases(runs: Sequence[RunTimes], origin: dict[AnchorName, float], pairs: int) -> dict[str, CaseBand]:
     """Bands of the cases that enough runs have; cases of the same runs are learned together."""
-    mixer = Mixer(runs[-1])
+    anchor_weights = AnchorWeights(runs[-1])
     groups: dict[tuple[int, ...], list[Key]] = {}
     for key in sorted({key for times in runs for key in times.log_ns}):
         have = tuple(i for i, times in enumerate(runs) if len(times.log_ns.get(key, {})) >= MIN_PROCESSES)
@@ -108,7 +108,7 @@ def _cases(runs: Sequence[RunTimes], origin: dict[AnchorName, float], pairs: int
     found: dict[str, CaseBand] = {}
     for have, keys in groups.items():
         chosen = [runs[i] for i in have]
-        found |= _group(keys, chosen, origin, {key: mixer.weights(key[0]) for key in keys}, pairs)
+        found |= _group(keys, chosen, origin, {key: anchor_weights.weights(key[0]) for key in keys}, pairs)
     return found
 
 
@@ -126,7 +126,7 @@ def _group(
     detectable = np.expm1(bands.minimum_detectable(pairs))
     return {
         files.join_name(key): CaseBand(
-            ns=rounded(math.exp(bands.centre[i])),
+            ns=rounded(math.exp(bands.center[i])),
             scale=rounded(float(bands.scale[i])),
             process=rounded(float(bands.process[i])),
             detectable=rounded(float(detectable[i])),

@@ -10,16 +10,16 @@ import msgspec
 
 from quantroof.errors import ExitCode
 
-Verdict = Literal["slower", "missing", "undecided", "incomparable", "waived", "faster", "new", "pass"]
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+GateVerdict = Literal["slower", "missing", "undecided", "incomparable", "waived", "faster", "new", "pass"]
+VERDICTS: tuple[GateVerdict, ...] = get_args(GateVerdict)
 """Worst first: the order of every list."""
-FAILING: tuple[Verdict, ...] = ("slower", "missing")
-OPEN: tuple[Verdict, ...] = ("undecided", "incomparable")
+FAILING: tuple[GateVerdict, ...] = ("slower", "missing")
+OPEN: tuple[GateVerdict, ...] = ("undecided", "incomparable")
 
 Stage = Literal["screen", "A/B", "re-measured", "none"]
 
 
-class Judgement(msgspec.Struct, frozen=True, kw_only=True):
+class CaseVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """One case with its verdict and why. Changes are relative (0.03 is 3 % slower) with their 95 % interval.
 
     `threshold` is what the policy calls a regression, `detectable` the smallest slowdown that is seen with
@@ -28,7 +28,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
     case: str
     kernel: str
-    verdict: Verdict
+    verdict: GateVerdict
     reason: str
     stage: Stage = "none"
     change: float | None = None
@@ -40,15 +40,15 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     now_ns: float | None = None
 
 
-def counts(judgements: Iterable[Judgement]) -> dict[Verdict, int]:
+def counts(cases: Iterable[CaseVerdict]) -> dict[GateVerdict, int]:
     """How many cases have each verdict, worst first, without those that none has."""
-    seen = Counter(judgement.verdict for judgement in judgements)
+    seen = Counter(case.verdict for case in cases)
     return {verdict: seen[verdict] for verdict in VERDICTS if seen[verdict]}
 
 
-def exit_code(judgements: Iterable[Judgement], *, allow_undecided: bool) -> ExitCode:
+def exit_code(cases: Iterable[CaseVerdict], *, allow_undecided: bool) -> ExitCode:
     """0 pass, 1 a regression or a missing case, 4 nothing failed but something could not be decided."""
-    seen = counts(judgements)
+    seen = counts(cases)
     if any(verdict in seen for verdict in FAILING):
         return ExitCode.FINDING
     if not allow_undecided and any(verdict in seen for verdict in OPEN):
@@ -56,8 +56,8 @@ def exit_code(judgements: Iterable[Judgement], *, allow_undecided: bool) -> Exit
     return ExitCode.OK
 
 
-def worst_first(judgements: Iterable[Judgement]) -> tuple[Judgement, ...]:
+def worst_first(cases: Iterable[CaseVerdict]) -> tuple[CaseVerdict, ...]:
     """By verdict, then by the size of the slowdown, then by name."""
     return tuple(
-        sorted(judgements, key=lambda j: (VERDICTS.index(j.verdict), -(j.change or 0.0), j.case, j.kernel))
+        sorted(cases, key=lambda x: (VERDICTS.index(x.verdict), -(x.change or 0.0), x.case, x.kernel))
     )

@@ -16,20 +16,20 @@ import numpy as np
 
 from quantroof.analysis.distributions import Array
 from quantroof.fleet.collection import Population, Unit
-from quantroof.fleet.judge import (
-    Mask,
-    Reference,
-    Scores,
-    again,
-    below_policy,
-    changed,
-    defective,
-    expected_below,
-    refer,
-    score,
-)
 from quantroof.fleet.policy import Policy
 from quantroof.fleet.preflight import preflight
+from quantroof.fleet.scores import (
+    Mask,
+    Scores,
+    Siblings,
+    below_policy,
+    change_from_past,
+    confirmed_by_retest,
+    defective,
+    expected_below,
+    learn_siblings,
+    score,
+)
 from quantroof.hwprofiles.types import PcieLink
 from tests.builders import gpu_device
 from tests.fleet.world import PLANTED, SimulatedFleet
@@ -84,16 +84,16 @@ def experiment(kind: int, sweeps: int, gpus: int = GPUS) -> Outcome:
 def one_sweep(fleet: SimulatedFleet, policy: Policy, outcome: Outcome) -> dict[str, Mask]:
     """Measure every GPU, re-measure suspects, and ask every rule."""
     before, now = fleet.sweep(sound=True), fleet.sweep()
-    reference = refer(now, fleet.follows)
+    reference = learn_siblings(now, fleet.follows)
     found = score(now, fleet.follows, reference, policy)
     screened = defective(found, policy)
-    borne = _borne_out(fleet, found, screened, reference, policy)
+    confirmed = _confirmed(fleet, found, screened, reference, policy)
     evident = _preflight(fleet, policy)
-    slower = changed(now, before, fleet.follows, policy)[1].any(axis=1)
+    slower = change_from_past(now, before, fleet.follows, policy)[1].any(axis=1)
     outcome.expected.append(float(expected_below(reference, policy).sum()))
     outcome.suspects.append(int(screened.any(axis=1).sum()))
     return {
-        OURS: np.asarray(borne | evident),
+        OURS: np.asarray(confirmed | evident),
         BELOW: np.asarray(below_policy(found, policy).any(axis=1)),
         PAST: np.asarray(slower),
         SCREEN: np.asarray(screened.any(axis=1) | evident),
@@ -123,16 +123,16 @@ def superbench(times: Array) -> Mask:
         keep &= ~violates
 
 
-def _borne_out(
-    fleet: SimulatedFleet, found: Scores, screened: Mask, reference: Reference, policy: Policy
+def _confirmed(
+    fleet: SimulatedFleet, found: Scores, screened: Mask, reference: Siblings, policy: Policy
 ) -> Mask:
     suspects = np.nonzero(screened.any(axis=1))[0]
-    borne = np.zeros(len(screened), dtype=bool)
+    confirmed = np.zeros(len(screened), dtype=bool)
     if len(suspects):
         repeated = score(fleet.sweep(suspects.tolist(), 10), fleet.follows, reference, policy)
         first = Scores(found.level[suspects], found.slow_cases[suspects], found.p[suspects])
-        borne[suspects] = (screened[suspects] & again(first, repeated, policy)).any(axis=1)
-    return borne
+        confirmed[suspects] = (screened[suspects] & confirmed_by_retest(first, repeated, policy)).any(axis=1)
+    return confirmed
 
 
 def _preflight(fleet: SimulatedFleet, policy: Policy) -> Mask:

@@ -11,7 +11,7 @@ import pytest
 
 from quantroof.cli.main import main
 from quantroof.errors import UsageError
-from quantroof.fleet.analysis import Analysis, analyse
+from quantroof.fleet.analysis import Analysis, analyze
 from quantroof.fleet.gather import gather
 from quantroof.fleet.groups import read_labels
 from quantroof.fleet.parts import merge_parts, write_part
@@ -35,7 +35,7 @@ def planted(device: Device, node: str) -> tuple[float, float]:
 
 def judged(*names: str, retest: tuple[str, ...] = ()) -> Analysis:
     """The analysis of what is named."""
-    return analyse(gather(names), Policy(), None, gather(retest) if retest else None, NOW)
+    return analyze(gather(names), Policy(), None, gather(retest) if retest else None, NOW)
 
 
 def codes(found: Analysis) -> dict[str, set[str]]:
@@ -197,7 +197,7 @@ def test_groups_of_nodes_are_compared(tmp_path: Path) -> None:
     names = stored(tmp_path / "runs", [node_run(f"node-{n}", rack, gpus=4) for n in range(16)])
     labels = tmp_path / "nodes.csv"
     labels.write_text("node,rack\n" + "".join(f"node-{n},{'AB'[n // 8]}\n" for n in range(16)))
-    found = analyse(gather(names), Policy(), read_labels(labels), None, NOW)
+    found = analyze(gather(names), Policy(), read_labels(labels), None, NOW)
     rows_b = [row for row in found.groups if row.value == "B"]
 
     assert {row.resource for row in rows_b if row.differs} == {"compute"}
@@ -206,7 +206,7 @@ def test_groups_of_nodes_are_compared(tmp_path: Path) -> None:
     )
 
 
-def test_bad_input_costs_a_line_each_and_the_rest_is_analysed(fleet: Path, tmp_path: Path) -> None:
+def test_bad_input_costs_a_line_each_and_the_rest_is_analyzed(fleet: Path, tmp_path: Path) -> None:
     """Mixed suites, a newer schema, a wrong clock, a UUID on two nodes, half a file, no bucket, no run."""
     other = stored(tmp_path / "other", [node_run("node-90", suite="quick", gpus=4)])
     clock = stored(tmp_path / "clock", [node_run("node-91", started="1970-01-01T00:00:10+00:00", gpus=2)])
@@ -247,7 +247,7 @@ def test_a_url_is_read_like_a_folder(fleet: Path) -> None:
 
 def test_nothing_to_analyse_is_one_error(tmp_path: Path) -> None:
     """Where no input is usable the first reason is the error."""
-    with pytest.raises(UsageError, match=r"nothing to analyse: .*no run directory"):
+    with pytest.raises(UsageError, match=r"nothing to analyze: .*no run directory"):
         judged(str(tmp_path / "*"))
 
 
@@ -266,7 +266,7 @@ def test_the_command_prints_and_exits_by_its_findings(
         main(["fleet", str(fleet / "*"), "--expect", "node-0,node-77"])
     text = capsys.readouterr().out
     with pytest.raises(SystemExit):
-        main(["fleet", "analyse", str(fleet / "*"), "--json"])
+        main(["fleet", "analyze", str(fleet / "*"), "--json"])
     document = json.loads(capsys.readouterr().out)
 
     assert ended.value.code == 1

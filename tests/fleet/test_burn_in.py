@@ -16,7 +16,7 @@ from quantroof.bench.run import Job, execute
 from quantroof.bench.settings import Wishes
 from quantroof.cli.main import main
 from quantroof.cli.progress import Display
-from quantroof.fleet.burn_in import BurnIn, Order
+from quantroof.fleet.burn_in import BurnIn, BurnInOptions
 from quantroof.hwprofiles.detect import detect
 from quantroof.hwprofiles.select import select
 from quantroof.records.directory import FILE_NAME, RunWriter, read_run
@@ -40,7 +40,7 @@ def burn_in(folder: Path, device: str = NODE, *options: str) -> tuple[int, dict[
 def test_eight_gpus_take_less_than_five_minutes(tmp_path: Path) -> None:
     """The estimate of a whole burn-in, every suspect measured again, for eight GPUs side by side."""
     devices = tuple(gpu_device(index) for index in range(8))
-    once, again = BurnIn(Order(devices, tmp_path)).estimate_s()
+    once, again = BurnIn(BurnInOptions(devices, tmp_path)).estimate_s()
 
     assert 0 < once < again < 300
 
@@ -275,7 +275,7 @@ def test_a_real_worker_that_dies_is_named_as_the_reason(tmp_path: Path) -> None:
         with RunWriter.create(directory, job.info) as writer, Display(job, quiet=True) as display:
             execute(job, writer, display)
 
-    found = BurnIn(Order(cpu, tmp_path / "runs", wishes=wishes, heating=("fp32",))).run(measure)
+    found = BurnIn(BurnInOptions(cpu, tmp_path / "runs", wishes=wishes, heating=("fp32",))).run(measure)
     kept = [line.status for d in found.directories for line in read_run(d).measurements]
 
     assert found.verdict.verdict == "failed"

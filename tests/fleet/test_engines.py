@@ -15,7 +15,7 @@ import pytest
 
 from quantroof.cli.main import main
 from quantroof.fleet.launch import on_ray, on_submitit
-from quantroof.fleet.launch.job import Job
+from quantroof.fleet.launch.options import LaunchOptions
 from quantroof.records.directory import read_run
 
 ROOT = Path(__file__).parent.parent.parent
@@ -38,7 +38,7 @@ def ray() -> Iterator[Any]:
 @pytest.mark.filterwarnings("ignore")  # ray's own
 def test_ray_runs_eight_tasks_on_eight_devices(ray: Any, tmp_path: Path) -> None:
     """Each task sees one device of its own, and eight whole runs come back."""
-    sweep = on_ray.launch(Job(str(tmp_path), ("--suite", "quick"), device=SIM), 8, None)
+    sweep = on_ray.launch(LaunchOptions(str(tmp_path), ("--suite", "quick"), device=SIM), 8, None)
 
     assert sweep.lost == []
     assert {result.visible for result in sweep.results} == {str(n) for n in range(8)}
@@ -73,7 +73,7 @@ def test_ray_goes_on_after_a_killed_worker(ray: Any, tmp_path: Path) -> None:
     kept: list[int] = []
     killer = threading.Thread(target=_kill_the_worker_of, args=(file, kept))
     killer.start()
-    sweep = on_ray.launch(Job(str(tmp_path), LONG, device=SIM), 1, None)
+    sweep = on_ray.launch(LaunchOptions(str(tmp_path), LONG, device=SIM), 1, None)
     killer.join()
     run = read_run(file)
 
@@ -106,9 +106,9 @@ def test_submitit_runs_tasks_and_names_what_is_lost(tmp_path: Path, monkeypatch:
     """Its local executor runs the same tasks; a task that cannot run is named after its retries."""
     pytest.importorskip("submitit")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    job = Job(str(tmp_path / "a"), ("--suite", "quick"), device=SIM)
+    job = LaunchOptions(str(tmp_path / "a"), ("--suite", "quick"), device=SIM)
     good = on_submitit.launch(job, ["n1", "n2"], "local")
-    job = Job(str(tmp_path / "b"), ("--suite", "nonesuch"), retries=1, device=SIM)
+    job = LaunchOptions(str(tmp_path / "b"), ("--suite", "nonesuch"), retries=1, device=SIM)
     bad = on_submitit.launch(job, ["n1"], "local")
 
     assert good.lost == []

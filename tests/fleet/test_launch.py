@@ -11,14 +11,16 @@ import pytest
 
 from quantroof.cli.main import main
 from quantroof.errors import UsageError
-from quantroof.fleet.launch.job import Job, checked_options
 from quantroof.fleet.launch.kubernetes import job_manifest
 from quantroof.fleet.launch.nodes import read_nodes, silent_nodes
+from quantroof.fleet.launch.options import LaunchOptions, checked_options
 from quantroof.fleet.launch.slurm import sbatch_script
 from quantroof.fleet.launch.task import run_task
 from quantroof.records.directory import read_run
 
-JOB = Job(folder="/shared/a sweep", options=("--suite", "node", "--format", "bf16;rm"), minutes=20)
+JOB = LaunchOptions(
+    folder="/shared/a sweep", run_options=("--suite", "node", "--format", "bf16;rm"), minutes=20
+)
 SIM = "sim:h100-sxm5-80gb"
 
 
@@ -26,7 +28,7 @@ SIM = "sim:h100-sxm5-80gb"
 def script(tmp_path: Path) -> Path:
     """The Slurm script for two nodes, in a folder with blanks."""
     file = tmp_path / "sweep.sh"
-    job = Job(folder=str(tmp_path / "a sweep"), options=("--suite", "quick"), retries=1)
+    job = LaunchOptions(folder=str(tmp_path / "a sweep"), run_options=("--suite", "quick"), retries=1)
     file.write_text(sbatch_script(job, ["n1", "n2.site.org"]))
     return file
 
@@ -102,7 +104,7 @@ def test_options_are_quoted_and_node_names_checked() -> None:
 
 def test_a_sweep_without_gpus_names_its_device() -> None:
     """`--device` reaches every engine's command, quoted."""
-    job = Job(folder="/s", options=(), device="sim:h100-sxm5-80gb*8; rm")
+    job = LaunchOptions(folder="/s", run_options=(), device="sim:h100-sxm5-80gb*8; rm")
 
     assert "--device 'sim:h100-sxm5-80gb*8; rm' --out" in sbatch_script(job, ["n1"])
     assert (

@@ -16,9 +16,9 @@ __all__ = ["environment_of", "fake_nvml"]  # fixtures
 
 _WATCH = """
 import json, time
-from quantroof.fleet.live import Watch
+from quantroof.fleet.live import HealthMonitor
 from quantroof.hwprofiles.detect import detect
-watch = Watch(detect().gpus)
+watch = HealthMonitor(detect().gpus)
 watch.look()
 with watch:
     time.sleep(0.2)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quantroof.fleet.judge import below_policy, refer, score
 from quantroof.fleet.policy import Policy
+from quantroof.fleet.scores import below_policy, learn_siblings, score
 from tests.fleet.simulate import BELOW, FLOOR, JUDGING, OURS, PAST, SUPERBENCH, Outcome, experiment
 from tests.fleet.world import SimulatedFleet
 
@@ -49,7 +49,7 @@ def test_a_missing_class_is_no_verdict() -> None:
     fleet = SimulatedFleet(64, np.random.default_rng(5))
     times = fleet.sweep()
     times[:8, fleet.follows[:, 0] == 1] = np.nan
-    found = score(times, fleet.follows, refer(times, fleet.follows), Policy())
+    found = score(times, fleet.follows, learn_siblings(times, fleet.follows), Policy())
 
     assert np.isnan(found.level[:8, 0]).all()
     assert not np.isnan(found.level[8:]).any()

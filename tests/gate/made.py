@@ -109,13 +109,13 @@ def case_id(m: int) -> str:
     return Case.linear(SCHEMES["bf16"], m, 4096, 4096).id
 
 
-def _noisy(source: random.Random, centre: float) -> float:
-    return centre * math.exp(source.gauss(0, 0.004))
+def _noisy(source: random.Random, center: float) -> float:
+    return center * math.exp(source.gauss(0, 0.004))
 
 
 def _anchor(name: AnchorName, moment: Moment, process: int, source: random.Random) -> Anchor:
-    centre = 1.4e6 if name == "gemm" else 7e5
+    center = 1.4e6 if name == "gemm" else 7e5
     return Anchor(
         device="cuda:0", name=name, moment=moment, process=process, status="ok",
-        timing=timing(centre * math.exp(source.gauss(0, 0.001)), count=3, spread=0.001, seed=process),
+        timing=timing(center * math.exp(source.gauss(0, 0.001)), count=3, spread=0.001, seed=process),
     )  # fmt: skip

@@ -171,7 +171,7 @@ def _ours(world: World, session: Session, bands: Bands, now: Array, slowdown: Ar
     threshold = np.full(len(chosen), THRESHOLD)
     masks[OURS][chosen] = confirmed(found, threshold, slow[chosen], fast[chosen])[0]
     again = world.measure(session, world.walk(PAIRS), SAMPLES, slowdown, chosen)
-    narrow = Bands(bands.centre[chosen], bands.scale[chosen], bands.process[chosen], bands.runs)
+    narrow = Bands(bands.center[chosen], bands.scale[chosen], bands.process[chosen], bands.runs)
     fresh = screen(run_statistic(anchored(again, world.mix[chosen])), narrow)
     masks[NO_BASE][chosen] = remeasured(fresh, threshold)[0] & slow[chosen]
     return masks

@@ -12,7 +12,7 @@ import pytest
 from quantroof.errors import ExitCode, UsageError
 from quantroof.gate import baseline as files
 from quantroof.gate.baseline import Baseline
-from quantroof.gate.floors import hold_floors
+from quantroof.gate.floors import apply_floors
 from quantroof.gate.judge import Judge
 from quantroof.gate.policy import Policy, Threshold, Waiver
 from quantroof.gate.verdicts import VERDICTS, counts, exit_code, worst_first
@@ -37,7 +37,7 @@ def _judge(baseline: Baseline, run: Run, policy: Policy | None = None) -> Judge:
 
 
 def _pairs(change: float, spread: float = 0.004, pairs: int = 10) -> np.ndarray:
-    """Differences with a centre and a spread, the same in every run of the test."""
+    """Differences with a center and a spread, the same in every run of the test."""
     return change + spread * np.linspace(-1.5, 1.5, pairs)
 
 
@@ -194,15 +194,15 @@ def test_expired_and_unused_waivers_are_errors(
 def test_a_floor_under_the_roof_holds_whatever_the_baseline_says(baseline: Baseline, now: Run) -> None:
     """The simulated kernels reach 75 to 98 % of the measured roof: 70 % holds, 99 % fails the best."""
     judge = _judge(baseline, now)
-    held = hold_floors(judge.verdicts, made.times(now), {"bf16": 0.70})
-    failed = hold_floors(judge.verdicts, made.times(now), {"bf16": 0.99})
+    held = apply_floors(judge.verdicts, made.times(now), {"bf16": 0.70})
+    failed = apply_floors(judge.verdicts, made.times(now), {"bf16": 0.99})
 
     assert counts(held.values()) == {"pass": 18}
     below = [j for j in failed.values() if j.verdict == "slower"]
     assert len(below) == 3
     assert all("the floor is 99.0%" in j.reason for j in below)
     with pytest.raises(UsageError, match="no case of that format"):
-        hold_floors(judge.verdicts, made.times(now), {"fp4": 0.5})
+        apply_floors(judge.verdicts, made.times(now), {"fp4": 0.5})
 
 
 def test_the_worst_comes_first(baseline: Baseline, now: Run) -> None:

@@ -10,7 +10,7 @@ import pytest
 from quantroof.errors import EnvironmentMissing, ExitCode
 from quantroof.gate.check import Report
 from quantroof.gate.environment import Finding
-from quantroof.gate.verdicts import VERDICTS, Judgement, Verdict, worst_first
+from quantroof.gate.verdicts import VERDICTS, CaseVerdict, GateVerdict, worst_first
 from quantroof.reports.exports import github
 from quantroof.reports.exports.junit import junit
 from quantroof.reports.text.gate_markdown import markdown
@@ -19,27 +19,27 @@ from tests.gate.made import case_id
 _HOSTILE = "evil|<b>`x`</b>\n::error::"
 
 
-def _judgement(
-    m: int, verdict: Verdict = "pass", kernel: str = "torch.linear", reason: str = "why"
-) -> Judgement:
-    return Judgement(
+def _verdict(
+    m: int, verdict: GateVerdict = "pass", kernel: str = "torch.linear", reason: str = "why"
+) -> CaseVerdict:
+    return CaseVerdict(
         case=case_id(m), kernel=kernel, verdict=verdict, reason=reason, change=0.031, low=0.02, high=0.04,
         threshold=0.01, detectable=0.012, base_ns=1000.0, now_ns=1031.0,
     )  # fmt: skip
 
 
-def _report(judgements: list[Judgement], environment: tuple[Finding, ...] = ()) -> Report:
+def _report(cases: list[CaseVerdict], environment: tuple[Finding, ...] = ()) -> Report:
     code = ExitCode.ENVIRONMENT if environment else ExitCode.FINDING
     return Report(
         run="r", device="NVIDIA H100", suite="default", baseline="b.json", simulated=False, exit_code=code,
-        environment=environment, judgements=worst_first(judgements), remarks=("a note",),
+        environment=environment, cases=worst_first(cases), remarks=("a note",),
     )  # fmt: skip
 
 
 @pytest.fixture
 def mixed() -> Report:
     """One case of every verdict that is told apart."""
-    return _report([_judgement(m, verdict) for m, verdict in enumerate(VERDICTS, start=2)])
+    return _report([_verdict(m, verdict) for m, verdict in enumerate(VERDICTS, start=2)])
 
 
 def test_junit_counts_what_ci_counts(mixed: Report) -> None:
@@ -65,7 +65,7 @@ def test_junit_shows_an_invalid_environment_as_an_error() -> None:
 
 def test_hostile_names_stay_text() -> None:
     """Control characters, markup, table bars and workflow commands in a name or reason do nothing."""
-    report = _report([_judgement(2, "slower", kernel="evil\x00|<b>", reason=_HOSTILE)])
+    report = _report([_verdict(2, "slower", kernel="evil\x00|<b>", reason=_HOSTILE)])
     assert "evil?|&lt;b&gt;" in junit(report)
     ET.fromstring(junit(report))
     rows = [line for line in markdown(report).splitlines() if line.startswith("| slower")]
@@ -79,7 +79,7 @@ def test_hostile_names_stay_text() -> None:
 
 def test_markdown_keeps_its_limit_and_puts_failures_first() -> None:
     """5,000 cases in 200 kB: the failure stands above the fold, the rest is counted."""
-    report = _report([_judgement(m) for m in range(2, 5002)] + [_judgement(5002, "slower")])
+    report = _report([_verdict(m) for m in range(2, 5002)] + [_verdict(5002, "slower")])
     text = markdown(report, 200_000)
 
     assert len(text.encode()) <= 200_000
@@ -91,8 +91,8 @@ def test_markdown_keeps_its_limit_and_puts_failures_first() -> None:
 
 def test_annotations_are_one_a_family_and_ten_at_most() -> None:
     """Thirty slow cases of one kernel are one annotation; twelve families are nine and a pointer."""
-    one = list(github.workflow_commands(_report([_judgement(m, "slower") for m in range(2, 32)])))
-    many = _report([_judgement(2, "slower", kernel=f"torch.k{n}") for n in range(12)])
+    one = list(github.workflow_commands(_report([_verdict(m, "slower") for m in range(2, 32)])))
+    many = _report([_verdict(2, "slower", kernel=f"torch.k{n}") for n in range(12)])
 
     assert len(one) == 1
     assert one[0].startswith("::error title=quantroof gate%3A bf16 torch.linear::slower: gemm/")

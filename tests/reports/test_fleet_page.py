@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from quantroof.cli.main import main
-from quantroof.fleet.analysis import Analysis, Judged, PopulationSummary, analyse
+from quantroof.fleet.analysis import Analysis, GpuResult, PopulationSummary, analyze
 from quantroof.fleet.collection import Population, Unit
 from quantroof.fleet.gather import gather
 from quantroof.fleet.policy import Policy
@@ -50,7 +50,7 @@ def large(gpus: int) -> Analysis:
         found = (Finding("below policy", "compute_floor", "compute at 92 % of the siblings' median"),)
         levels: dict[str, float | None] = {"memory": source.gauss(0, 0.005), "compute": level}
         judged.append(
-            Judged(unit, POPULATION, levels, {"memory": None}, {}, {}, 0, found if bad else ())
+            GpuResult(unit, POPULATION, levels, {"memory": None}, {}, {}, 0, found if bad else ())
         )  # fmt: skip
     judged.sort(key=lambda gpu: (not gpu.findings, -gpu.worst))
     shares = {"memory": 0.006, "compute": 0.016}
@@ -88,7 +88,7 @@ def test_names_of_a_run_are_text(tmp_path: Path, open_page: Open) -> None:
     for run, header in zip(built, evil, strict=True):
         run.info = msgspec.structs.replace(run.info, host=header.host)
     now = datetime(2026, 11, 21, tzinfo=UTC)
-    found = analyse(gather(stored(tmp_path, built)), Policy(), now=now)
+    found = analyze(gather(stored(tmp_path, built)), Policy(), now=now)
     found.problems.append(EVIL)
     file = tmp_path / "evil.html"
     file.write_text(fleet_html(found, [EVIL]), encoding="utf-8")
@@ -117,7 +117,7 @@ def test_ten_thousand_gpus_still_open(tmp_path: Path, open_page: Open) -> None:
 
 def test_a_lone_gpu_gets_a_page_too(tmp_path: Path) -> None:
     """Not judged, and nothing to draw."""
-    page = fleet_html(analyse(gather(stored(tmp_path, [node_run("node-0", gpus=1)])), Policy()), [])
+    page = fleet_html(analyze(gather(stored(tmp_path, [node_run("node-0", gpus=1)])), Policy()), [])
 
     assert "not judged" in page
     assert "Nothing to draw" in page

@@ -13,30 +13,30 @@ from quantroof.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from quantroof.fleet.analysis import Analysis
-    from quantroof.fleet.launch.job import Job
+    from quantroof.fleet.launch.options import LaunchOptions
 
 
-class _AnalyseByDefault(click.Group):
-    """A group whose first argument is either a subcommand or the first run to analyse."""
+class _AnalyzeByDefault(click.Group):
+    """A group whose first argument is either a subcommand or the first run to analyze."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
-            args = ["analyse", *args]
+            args = ["analyze", *args]
         return super().parse_args(ctx, args)
 
 
-@click.group("fleet", cls=_AnalyseByDefault, short_help="Find the slow GPU among many.")
+@click.group("fleet", cls=_AnalyzeByDefault, short_help="Find the slow GPU among many.")
 def command() -> None:
     """Judge the GPUs of many runs against each other, their own past and the datasheet.
 
     \b
-    quantroof fleet runs/*                     judge them: the short form of `fleet analyse`
+    quantroof fleet runs/*                     judge them: the short form of `fleet analyze`
     quantroof fleet part-*.parquet --json      the same from compacted parts
     quantroof fleet runs/* --html fleet.html   and a page to pass on
     """
 
 
-@command.command("analyse", short_help="Judge the GPUs of many runs.")
+@command.command("analyze", short_help="Judge the GPUs of many runs.")
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--retest", multiple=True, help="Second measurements of suspects: what they clear is dropped.")
 @click.option("--labels", type=click.Path(path_type=Path), help="CSV: node and any attributes to compare.")
@@ -54,7 +54,7 @@ def command() -> None:
     "--html", type=click.Path(path_type=Path), help="Also write a page that opens without a network."
 )
 @json_option
-def analyse(
+def analyze(
     runs: tuple[str, ...],
     retest: tuple[str, ...],
     labels: Path | None,
@@ -68,9 +68,9 @@ def analyse(
 
     Exit code 1 says that a GPU failed, is defective or below policy, or that an expected node is missing; 4
     that nothing could be judged. What cannot be read is reported on
-    stderr, a line each, and the rest is analysed.
+    stderr, a line each, and the rest is analyzed.
     """
-    from quantroof.fleet.analysis import analyse as judge
+    from quantroof.fleet.analysis import analyze as judge
     from quantroof.fleet.gather import gather
     from quantroof.fleet.groups import read_labels
     from quantroof.fleet.launch.nodes import read_nodes, silent_nodes
@@ -130,16 +130,24 @@ def _write_page(target: Path, found: Analysis, silent: list[str]) -> None:
 @click.option("--image", default="quantroof:latest", show_default=True, help="k8s: the container image.")
 @click.option("--claim", default="quantroof-results", show_default=True, help="k8s: the volume claim.")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-def launch(engine: str, nodes: str | None, count: int | None, image: str, claim: str, **given: Any) -> int:
+def launch(
+    engine: str,
+    nodes: str | None,
+    count: int | None,
+    image: str,
+    claim: str,
+    options: tuple[str, ...],
+    **settings: Any,
+) -> int:
     """Start `quantroof run` with OPTIONS on every node, such as `-- --suite node --mode sustained`.
 
     An attempt that is cut off keeps what it measured, and the next one goes on there. slurm prints a script
     for `bash`, k8s a manifest for `kubectl apply -f -`.
     """
-    from quantroof.fleet.launch.job import Job, checked_options
     from quantroof.fleet.launch.nodes import read_nodes
+    from quantroof.fleet.launch.options import LaunchOptions, checked_options
 
-    job = Job(**{**given, "options": checked_options(given["options"])})
+    job = LaunchOptions(run_options=checked_options(options), **settings)
     names = read_nodes(nodes) if nodes else []
     if engine == "slurm":
         from quantroof.fleet.launch.slurm import sbatch_script
@@ -154,7 +162,7 @@ def launch(engine: str, nodes: str | None, count: int | None, image: str, claim:
     return _wait(engine, job, names, count)
 
 
-def _wait(engine: str, job: Job, names: list[str], count: int | None) -> int:
+def _wait(engine: str, job: LaunchOptions, names: list[str], count: int | None) -> int:
     """Run a sweep here and now; prints the runs, and names on stderr what never came back."""
     if engine == "ray":
         from quantroof.fleet.launch.on_ray import launch as on_ray

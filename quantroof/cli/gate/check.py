@@ -52,7 +52,7 @@ def command(*, run: Path, device: str | None, as_json: bool, **options: Any) -> 
     \b
     quantroof gate check runs/candidate --baseline baselines/h100.json --confirm-against origin/main
     """
-    from quantroof.gate.check import Request, check
+    from quantroof.gate.check import CheckOptions, check
     from quantroof.reports.exports.github import summary_file
 
     _require_base(options["revision"], options["python"])
@@ -60,7 +60,7 @@ def command(*, run: Path, device: str | None, as_json: bool, **options: Any) -> 
         summary_file()  # before minutes of measuring
     name = options["baseline"]
     report = check(
-        Request(
+        CheckOptions(
             times=times_of(run, device),
             baseline=_baseline(name, options["base_ref"]),
             baseline_name=_baseline_name(name, options["base_ref"]),

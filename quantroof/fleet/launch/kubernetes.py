@@ -6,37 +6,37 @@ import json
 import shlex
 from typing import Any
 
-from quantroof.fleet.launch.job import Job
+from quantroof.fleet.launch.options import LaunchOptions
 
 _HOST = "kubernetes.io/hostname"
 _GPU = "nvidia.com/gpu"
 
 
-def job_manifest(job: Job, nodes: int, image: str, claim: str) -> str:
+def job_manifest(options: LaunchOptions, nodes: int, image: str, claim: str) -> str:
     """A `batch/v1` Job as JSON, which kubectl reads like YAML. `claim` is a PersistentVolumeClaim.
 
     A pod uses the host's network so that the run names the node and not the pod. An index is tried again by
     itself (`backoffLimitPerIndex`, Kubernetes 1.29), wherever the scheduler puts it.
     """
-    labels = {"app.kubernetes.io/name": job.name}
+    labels = {"app.kubernetes.io/name": options.name}
     manifest = {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": job.name, "labels": labels},
+        "metadata": {"name": options.name, "labels": labels},
         "spec": {
             "completionMode": "Indexed",
             "completions": nodes,
             "parallelism": nodes,
-            "backoffLimitPerIndex": job.retries,
+            "backoffLimitPerIndex": options.retries,
             "maxFailedIndexes": nodes,
-            "activeDeadlineSeconds": 60 * job.minutes * (job.retries + 1),
-            "template": {"metadata": {"labels": labels}, "spec": _pod(job, image, claim, labels)},
+            "activeDeadlineSeconds": 60 * options.minutes * (options.retries + 1),
+            "template": {"metadata": {"labels": labels}, "spec": _pod(options, image, claim, labels)},
         },
     }
     return json.dumps(manifest, indent=2) + "\n"
 
 
-def _pod(job: Job, image: str, claim: str, labels: dict[str, str]) -> dict[str, Any]:
+def _pod(options: LaunchOptions, image: str, claim: str, labels: dict[str, str]) -> dict[str, Any]:
     return {
         "restartPolicy": "Never",
         "hostNetwork": True,
@@ -53,24 +53,24 @@ def _pod(job: Job, image: str, claim: str, labels: dict[str, str]) -> dict[str, 
             {
                 "name": "quantroof",
                 "image": image,
-                "command": ["/bin/bash", "-c", _command(job)],
+                "command": ["/bin/bash", "-c", _command(options)],
                 "env": [
                     {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
                 ],
-                "resources": {"limits": {_GPU: str(job.gpus)}},
-                "volumeMounts": [{"name": "results", "mountPath": job.folder}],
+                "resources": {"limits": {_GPU: str(options.gpus)}},
+                "volumeMounts": [{"name": "results", "mountPath": options.folder}],
             }
         ],
         "volumes": [{"name": "results", "persistentVolumeClaim": {"claimName": claim}}],
     }
 
 
-def _command(job: Job) -> str:
+def _command(options: LaunchOptions) -> str:
     """Run, or go on with the run of a pod that was lost here; a failed kernel is a result, not a failure."""
-    run = f'{shlex.quote(job.folder)}/run-"$NODE_NAME"'
-    chosen = f"--device {shlex.quote(job.device)} --out {run}"
-    fresh = f"quantroof run --quiet {chosen} {shlex.join(job.options)}".rstrip()
-    limit = f"timeout --signal=TERM {job.minutes}m"
+    run = f'{shlex.quote(options.folder)}/run-"$NODE_NAME"'
+    chosen = f"--device {shlex.quote(options.device)} --out {run}"
+    fresh = f"quantroof run --quiet {chosen} {shlex.join(options.run_options)}".rstrip()
+    limit = f"timeout --signal=TERM {options.minutes}m"
     return (
         f"if [ -e {run}/run.jsonl ]; then {limit} quantroof run --quiet --resume {run}; "
         f"else {limit} {fresh}; fi; code=$?; [ $code -eq 1 ] && exit 0; exit $code"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from quantroof.fleet.launch.job import Job
-from quantroof.fleet.launch.task import Sweep, run_task
+from quantroof.fleet.launch.options import LaunchOptions
+from quantroof.fleet.launch.task import LaunchResult, run_task
 from quantroof.fleet.optional import require
 
 
-def launch(job: Job, tasks: int, address: str | None = "auto") -> Sweep:
+def launch(options: LaunchOptions, tasks: int, address: str | None = "auto") -> LaunchResult:
     """Run `tasks` tasks with one GPU each and wait for all of them.
 
     Ray retries a task whose worker died, or that ended without a whole run, and the run goes on where it
@@ -19,15 +19,15 @@ def launch(job: Job, tasks: int, address: str | None = "auto") -> Sweep:
     ray: Any = require("ray", "the engine ray", "ray")
     if not ray.is_initialized():
         ray.init(address=address, log_to_driver=False)
-    remote = ray.remote(num_gpus=1, max_retries=job.retries, retry_exceptions=[RuntimeError])(run_task)
+    remote = ray.remote(num_gpus=1, max_retries=options.retries, retry_exceptions=[RuntimeError])(run_task)
     pending = {}
     for number in range(tasks):
-        directory = str(Path(job.folder) / f"run-{number:05d}")
-        pending[directory] = remote.remote(directory, job.options, job.device, job.minutes)
+        directory = str(Path(options.folder) / f"run-{number:05d}")
+        pending[directory] = remote.remote(directory, options.run_options, options.device, options.minutes)
     return _gathered(ray, pending)
 
 
-def _gathered(ray: Any, pending: dict[str, Any]) -> Sweep:
+def _gathered(ray: Any, pending: dict[str, Any]) -> LaunchResult:
     results, lost = [], []
     for directory, reference in pending.items():
         try:
@@ -35,4 +35,4 @@ def _gathered(ray: Any, pending: dict[str, Any]) -> Sweep:
         except ray.exceptions.RayError as error:
             cause = str(getattr(error, "cause", None) or error).strip().splitlines()[-1]
             lost.append(cause if directory in cause else f"{directory}: {cause}")
-    return Sweep(results, lost)
+    return LaunchResult(results, lost)

@@ -6,31 +6,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from quantroof.fleet.launch.job import Job
-from quantroof.fleet.launch.task import Sweep, TaskResult, run_task
+from quantroof.fleet.launch.options import LaunchOptions
+from quantroof.fleet.launch.task import LaunchResult, TaskResult, run_task
 from quantroof.fleet.optional import require
 
 
-def launch(job: Job, nodes: Sequence[str], cluster: str | None = None) -> Sweep:
+def launch(options: LaunchOptions, nodes: Sequence[str], cluster: str | None = None) -> LaunchResult:
     """Run one task a node and wait; what ended without a whole run is submitted again, and goes on.
 
     submitit finds Slurm by itself; `cluster="local"` runs on this machine, where `nodes` only names tasks.
     """
     submitit: Any = require("submitit", "the engine submitit", "submitit")
-    executor = submitit.AutoExecutor(folder=str(Path(job.folder) / "submitit"), cluster=cluster)
-    executor.update_parameters(name=job.name, timeout_min=job.minutes + 1)
+    executor = submitit.AutoExecutor(folder=str(Path(options.folder) / "submitit"), cluster=cluster)
+    executor.update_parameters(name=options.name, timeout_min=options.minutes + 1)
     results: dict[str, TaskResult] = {}
     lost: dict[str, str] = {}
-    for _attempt in range(job.retries + 1):
+    for _attempt in range(options.retries + 1):
         waiting = [node for node in nodes if node not in results]
-        submitted = {node: _submit(executor, job, node) for node in waiting}
+        submitted = {node: _submit(executor, options, node) for node in waiting}
         for node, task in submitted.items():
             try:
                 results[node] = task.result()
             except Exception as error:  # noqa: BLE001 - submitit re-raises whatever ended the job
                 lost[node] = f"{node}: {_cause(str(error))}"
     missing = [lost[node] for node in nodes if node not in results]
-    return Sweep([results[node] for node in nodes if node in results], missing)
+    return LaunchResult([results[node] for node in nodes if node in results], missing)
 
 
 def _cause(text: str) -> str:
@@ -39,11 +39,11 @@ def _cause(text: str) -> str:
     return next((line for line in reversed(lines) if "Error: " in line), lines[0])
 
 
-def _submit(executor: Any, job: Job, node: str) -> Any:
+def _submit(executor: Any, options: LaunchOptions, node: str) -> Any:
     if executor.cluster == "slurm":
         executor.update_parameters(
-            slurm_gpus_per_node=job.gpus,
+            slurm_gpus_per_node=options.gpus,
             slurm_additional_parameters={"nodelist": node, "exclusive": True},
         )
-    directory = str(Path(job.folder) / f"run-{node}")
-    return executor.submit(run_task, directory, job.options, job.device, job.minutes)
+    directory = str(Path(options.folder) / f"run-{node}")
+    return executor.submit(run_task, directory, options.run_options, options.device, options.minutes)

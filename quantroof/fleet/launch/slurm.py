@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 
 from quantroof.errors import UsageError
-from quantroof.fleet.launch.job import Job
+from quantroof.fleet.launch.options import LaunchOptions
 
 _NODE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
@@ -57,7 +57,7 @@ exit "$code"
 """
 
 
-def sbatch_script(job: Job, nodes: Sequence[str], file: str = "sweep.sh") -> str:
+def sbatch_script(options: LaunchOptions, nodes: Sequence[str], file: str = "sweep.sh") -> str:
     """The script for these nodes; UsageError for none, or a name that no host has."""
     if not nodes:
         raise UsageError("no nodes to start on", hint="--nodes node-1,node-2 or --nodes FILE")
@@ -66,12 +66,12 @@ def sbatch_script(job: Job, nodes: Sequence[str], file: str = "sweep.sh") -> str
             raise UsageError(f"'{node}' is no host name")
     return _SCRIPT.format(
         file=shlex.quote(file),
-        name=job.name,
-        gpus=job.gpus,
-        minutes=job.minutes,
-        folder=shlex.quote(job.folder),
+        name=options.name,
+        gpus=options.gpus,
+        minutes=options.minutes,
+        folder=shlex.quote(options.folder),
         nodes=" ".join(nodes),
-        attempts=" ".join(str(n) for n in range(1, job.retries + 2)),
-        device=shlex.quote(job.device),
-        options=shlex.join(job.options),
+        attempts=" ".join(str(n) for n in range(1, options.retries + 2)),
+        device=shlex.quote(options.device),
+        options=shlex.join(options.run_options),
     )

@@ -24,7 +24,7 @@ class TaskResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class LaunchResult:
     """What came back, and a line for each task that did not."""
 
     results: list[TaskResult]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from quantroof.errors import EnvironmentMissing
 from quantroof.gate.check import Report
-from quantroof.gate.verdicts import FAILING, OPEN, Judgement
+from quantroof.gate.verdicts import FAILING, OPEN, CaseVerdict
 from quantroof.records.lines import parsed_case
 from quantroof.reports.text.gate_markdown import markdown
 from quantroof.reports.text.gate_words import change_text, headline
@@ -40,7 +40,7 @@ def workflow_commands(report: Report) -> Iterator[str]:
     if report.environment:
         yield _command("error", headline(report), "; ".join(finding.text for finding in report.environment))
     for level, verdicts in (("error", FAILING), ("warning", OPEN)):
-        families = _families([j for j in report.judgements if j.verdict in verdicts])
+        families = _families([result for result in report.cases if result.verdict in verdicts])
         shown = ANNOTATION_LIMIT if len(families) <= ANNOTATION_LIMIT else ANNOTATION_LIMIT - 1
         for name, members in list(families.items())[:shown]:
             yield _command(level, f"quantroof gate: {name}", _sentence(members))
@@ -49,15 +49,15 @@ def workflow_commands(report: Report) -> Iterator[str]:
             yield _command(level, "quantroof gate", text)
 
 
-def _families(judgements: list[Judgement]) -> dict[str, list[Judgement]]:
-    families: dict[str, list[Judgement]] = {}
-    for judgement in judgements:
-        name = f"{parsed_case(judgement.case).scheme} {judgement.kernel}"
-        families.setdefault(name, []).append(judgement)
+def _families(cases: list[CaseVerdict]) -> dict[str, list[CaseVerdict]]:
+    families: dict[str, list[CaseVerdict]] = {}
+    for result in cases:
+        name = f"{parsed_case(result.case).scheme} {result.kernel}"
+        families.setdefault(name, []).append(result)
     return families
 
 
-def _sentence(members: list[Judgement]) -> str:
+def _sentence(members: list[CaseVerdict]) -> str:
     worst = members[0]
     rest = f", and {len(members) - 1} more cases" if len(members) > 1 else ""
     return f"{worst.verdict}: {worst.case} {change_text(worst)}, {worst.reason}{rest}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 
 from quantroof.gate.check import Report
-from quantroof.gate.verdicts import FAILING, Judgement
+from quantroof.gate.verdicts import FAILING, CaseVerdict
 from quantroof.records.lines import parsed_case
 from quantroof.reports.text.gate_words import change_text, headline
 
@@ -17,12 +17,12 @@ _SKIPPED = ("undecided", "incomparable", "waived")
 
 def junit(report: Report) -> str:
     """The document. An invalid environment is one test with an error, so that it is not taken for a pass."""
-    failures = sum(j.verdict in FAILING for j in report.judgements)
-    skipped = sum(j.verdict in _SKIPPED for j in report.judgements)
+    failures = sum(result.verdict in FAILING for result in report.cases)
+    skipped = sum(result.verdict in _SKIPPED for result in report.cases)
     suite = ET.Element(
         "testsuite",
         name=_clean(f"quantroof gate {report.suite} {report.device}"),
-        tests=str(len(report.judgements) + bool(report.environment)),
+        tests=str(len(report.cases) + bool(report.environment)),
         failures=str(failures),
         errors=str(int(bool(report.environment))),
         skipped=str(skipped),
@@ -32,31 +32,31 @@ def junit(report: Report) -> str:
         test = ET.SubElement(suite, "testcase", classname="quantroof.gate", name="environment")
         text = "\n".join(finding.text for finding in report.environment)
         ET.SubElement(test, "error", message=_clean(text), type="environment")
-    for judgement in report.judgements:
-        _test(suite, judgement)
+    for result in report.cases:
+        _test(suite, result)
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, "unicode") + "\n"
 
 
-def _test(suite: ET.Element, judgement: Judgement) -> None:
-    family = parsed_case(judgement.case).scheme
-    name = _clean(f"{judgement.case} {judgement.kernel}")
+def _test(suite: ET.Element, result: CaseVerdict) -> None:
+    family = parsed_case(result.case).scheme
+    name = _clean(f"{result.case} {result.kernel}")
     test = ET.SubElement(suite, "testcase", classname=f"quantroof.gate.{family}", name=name)
-    _properties(test, dict(_numbers(judgement)))
-    message = _clean(f"{judgement.verdict} {change_text(judgement)}: {judgement.reason}")
-    if judgement.verdict in FAILING:
-        ET.SubElement(test, "failure", message=message, type=judgement.verdict)
-    elif judgement.verdict in _SKIPPED:
+    _properties(test, dict(_numbers(result)))
+    message = _clean(f"{result.verdict} {change_text(result)}: {result.reason}")
+    if result.verdict in FAILING:
+        ET.SubElement(test, "failure", message=message, type=result.verdict)
+    elif result.verdict in _SKIPPED:
         ET.SubElement(test, "skipped", message=message)
 
 
-def _numbers(judgement: Judgement) -> Iterator[tuple[str, str]]:
-    yield "verdict", judgement.verdict
-    yield "reason", judgement.reason
+def _numbers(result: CaseVerdict) -> Iterator[tuple[str, str]]:
+    yield "verdict", result.verdict
+    yield "reason", result.reason
     for name in ("change", "low", "high", "threshold", "detectable", "base_ns", "now_ns"):
-        value = getattr(judgement, name)
+        value = getattr(result, name)
         if value is not None:
             yield name, f"{value:.6g}"
 

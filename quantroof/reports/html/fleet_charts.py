@@ -6,8 +6,8 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
-from quantroof.fleet.analysis import Analysis, Judged, PopulationSummary
-from quantroof.fleet.judge import CLASSES
+from quantroof.fleet.analysis import Analysis, GpuResult, PopulationSummary
+from quantroof.fleet.scores import CLASSES
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 380, 190, 34, 12, 18, 52
 """Pixels of a chart and of its margins; as wide as a telephone, so that no text is scaled down much."""
@@ -68,7 +68,9 @@ def histograms(summary: PopulationSummary, found: Analysis) -> Charts:
     return Charts(title, [chart for chart in drawn if chart is not None], summary.remarks)
 
 
-def _histogram(name: str, gpus: list[Judged], summary: PopulationSummary, floor: float) -> Histogram | None:
+def _histogram(
+    name: str, gpus: list[GpuResult], summary: PopulationSummary, floor: float
+) -> Histogram | None:
     known = [(gpu, math.expm1(-level)) for gpu in gpus if (level := gpu.level[name]) is not None]
     if not known:
         return None

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from quantroof import units
-from quantroof.fleet.analysis import Analysis, Judged
+from quantroof.fleet.analysis import Analysis, GpuResult
 from quantroof.reports.cards import Card
 from quantroof.reports.html import fleet_charts
 from quantroof.reports.html.bundle import asset
@@ -93,11 +93,11 @@ def speed(level: float | None) -> str:
     return units.NONE if level is None else units.change(math.exp(-level))
 
 
-def _why(gpu: Judged) -> str:
+def _why(gpu: GpuResult) -> str:
     return "; ".join(finding.text for finding in gpu.findings)
 
 
-def _node(name: str, gpus: list[Judged]) -> NodeRow:
+def _node(name: str, gpus: list[GpuResult]) -> NodeRow:
     """GPUs come worst first; their cells stand in the order of the devices."""
     worst = gpus[0]
     ordered = sorted(gpus, key=lambda gpu: gpu.unit.device.index)
@@ -108,7 +108,7 @@ def _node(name: str, gpus: list[Judged]) -> NodeRow:
     return NodeRow(name, worst.grade, cells, max(0, len(ordered) - CELLS), reason)
 
 
-def _gpu(gpu: Judged) -> GpuRow:
+def _gpu(gpu: GpuResult) -> GpuRow:
     past = max((v for v in gpu.past.values() if v is not None), default=None)
     memory, compute = (speed(gpu.level[name]) for name in ("memory", "compute"))
     return GpuRow(gpu.unit.label, gpu.grade, memory, compute, speed(past), _why(gpu))

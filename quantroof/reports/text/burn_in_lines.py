@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from quantroof.reports.text.fleet_lines import speed
 
 if TYPE_CHECKING:
-    from quantroof.fleet.analysis import Judged
-    from quantroof.fleet.burn_in import Outcome
-    from quantroof.fleet.verdict import GpuVerdict
+    from quantroof.fleet.analysis import GpuResult
+    from quantroof.fleet.burn_in import BurnInResult
+    from quantroof.fleet.node import GpuReport
 
 
 def estimate_line(devices: int, once_s: float, again_s: float) -> str:
@@ -22,7 +22,7 @@ def estimate_line(devices: int, once_s: float, again_s: float) -> str:
     return f"{what}: at most about {once_s / 60:.1f} min, {again_s / 60:.1f} if something must be repeated"
 
 
-def burn_in_lines(outcome: Outcome) -> Iterator[str]:
+def burn_in_lines(outcome: BurnInResult) -> Iterator[str]:
     """The node's verdict with its reason, a line a GPU, remarks, and where the runs lie."""
     found = outcome.verdict
     if found.simulated:
@@ -35,7 +35,7 @@ def burn_in_lines(outcome: Outcome) -> Iterator[str]:
     yield from (str(directory) for directory in outcome.directories)
 
 
-def burn_in_document(outcome: Outcome) -> dict[str, Any]:
+def burn_in_document(outcome: BurnInResult) -> dict[str, Any]:
     """Everything, for programs: changes of speed are relative, -0.05 is 5 % slower."""
     found = outcome.verdict
     return {
@@ -50,7 +50,7 @@ def burn_in_document(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _gpu_line(gpu: GpuVerdict, width: int) -> str:
+def _gpu_line(gpu: GpuReport, width: int) -> str:
     """The slower of both modes stands in each column."""
     judged = list(gpu.judged.values())
     memory, compute = (_slowest([one.level[name] for one in judged]) for name in ("memory", "compute"))
@@ -66,7 +66,7 @@ def _slowest(levels: list[float | None]) -> float | None:
     return max((level for level in levels if level is not None), default=None)
 
 
-def _gpu(gpu: GpuVerdict) -> dict[str, Any]:
+def _gpu(gpu: GpuReport) -> dict[str, Any]:
     return {
         "device": gpu.device.id,
         "name": gpu.device.name,
@@ -77,7 +77,7 @@ def _gpu(gpu: GpuVerdict) -> dict[str, Any]:
     }
 
 
-def _mode(judged: Judged) -> dict[str, Any]:
+def _mode(judged: GpuResult) -> dict[str, Any]:
     return {
         "run_id": judged.unit.run_id,
         "against_siblings": _changes(judged.level),

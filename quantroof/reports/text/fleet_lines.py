@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from quantroof.fleet.analysis import Analysis, Judged, PopulationSummary
+    from quantroof.fleet.analysis import Analysis, GpuResult, PopulationSummary
 
 _GROUPS = 12
 
@@ -91,14 +91,14 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _gpu_line(gpu: Judged, width: int) -> str:
+def _gpu_line(gpu: GpuResult, width: int) -> str:
     past = max((v for v in gpu.past.values() if v is not None), key=abs, default=None)
     levels = "  ".join(f"{speed(level):>7}" for level in (*gpu.level.values(), past))
     why = "; ".join(finding.text for finding in gpu.findings)
     return f"{gpu.unit.label:<{width}}  {levels}  {gpu.grade:<12}  {why}"
 
 
-def _gpu(gpu: Judged) -> dict[str, Any]:
+def _gpu(gpu: GpuResult) -> dict[str, Any]:
     change = {name: None if v is None else math.expm1(-v) for name, v in gpu.level.items()}
     past = {name: None if v is None else math.expm1(-v) for name, v in gpu.past.items()}
     return {

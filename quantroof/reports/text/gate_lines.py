@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from quantroof.gate.baseline import Baseline
     from quantroof.gate.calibrate import Calibration
     from quantroof.gate.check import Report
-    from quantroof.gate.verdicts import Judgement
+    from quantroof.gate.verdicts import CaseVerdict
 
 _SHOWN = 40
 
@@ -21,8 +21,12 @@ def report_lines(report: Report) -> Iterator[str]:
     yield headline(report)
     yield f"{report.run}, suite {report.suite} on {report.device}, against {report.baseline}"
     yield from (f"environment: {finding.text}" for finding in report.environment)
-    notable = [j for j in report.judgements if j.verdict != "pass" or j.stage in ("A/B", "re-measured")]
-    yield from (_judgement_line(judgement) for judgement in notable[:_SHOWN])
+    notable = [
+        result
+        for result in report.cases
+        if result.verdict != "pass" or result.stage in ("A/B", "re-measured")
+    ]
+    yield from (_case_line(result) for result in notable[:_SHOWN])
     if len(notable) > _SHOWN:
         yield f"... {len(notable) - _SHOWN} more: --json, --markdown and --junit have them all"
     yield from (f"note: {remark}" for remark in report.remarks)
@@ -62,8 +66,8 @@ def update_lines(old: Baseline | None, new: Baseline) -> Iterator[str]:
             yield f"moved {change:+.1%}: {name} ({before.ns:.6g} -> {after.ns:.6g} ns)"
 
 
-def _judgement_line(judgement: Judgement) -> str:
+def _case_line(result: CaseVerdict) -> str:
     from quantroof.reports.text.gate_words import change_text
 
-    change = change_text(judgement)
-    return f"{judgement.verdict:<12} {change:<28} {judgement.case} {judgement.kernel}: {judgement.reason}"
+    change = change_text(result)
+    return f"{result.verdict:<12} {change:<28} {result.case} {result.kernel}: {result.reason}"

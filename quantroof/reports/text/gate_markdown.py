@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable, Iterator
 
 from quantroof.gate.check import Report
-from quantroof.gate.verdicts import FAILING, OPEN, Judgement
+from quantroof.gate.verdicts import FAILING, OPEN, CaseVerdict
 from quantroof.reports.text.gate_words import change_text, headline, sensitivity, share_text
 
 _COLUMNS = ("verdict", "case", "kernel", "change (95 %)", "threshold", "detectable", "why")
@@ -18,18 +18,18 @@ _RESERVE = 200  # bytes for the closing lines
 def markdown(report: Report, limit_bytes: int | None = None) -> str:
     """The document. With a limit, rows that no longer fit are counted instead of shown."""
     lines = [f"# Gate: {cell(headline(report))}", "", *_facts(report), ""]
-    attention = [j for j in report.judgements if j.verdict in FAILING + OPEN]
+    attention = [result for result in report.cases if result.verdict in FAILING + OPEN]
     if attention:
-        lines += [_HEAD, *(_row(j) for j in attention[:_FIRST])]
+        lines += [_HEAD, *(_row(result) for result in attention[:_FIRST])]
         if len(attention) > _FIRST:
             lines.append(f"\n{len(attention) - _FIRST} more below.")
         lines.append("")
-    if not report.judgements:
+    if not report.cases:
         return "\n".join(lines)
-    lines += [f"<details><summary>All {len(report.judgements)} cases</summary>", "", _HEAD]
+    lines += [f"<details><summary>All {len(report.cases)} cases</summary>", "", _HEAD]
     text = "\n".join(lines)
     room = None if limit_bytes is None else limit_bytes - len(text.encode()) - _RESERVE
-    rows, left = _fitting((_row(j) for j in report.judgements), room)
+    rows, left = _fitting((_row(result) for result in report.cases), room)
     closing = [f"\n{left} cases are left out here: see the JSON or JUnit file."] if left else []
     return "\n".join([text, *rows, *closing, "", "</details>", ""])
 
@@ -50,15 +50,15 @@ def _facts(report: Report) -> Iterator[str]:
         yield f"- {cell(seen)}"
 
 
-def _row(judgement: Judgement) -> str:
+def _row(result: CaseVerdict) -> str:
     cells = (
-        judgement.verdict,
-        judgement.case,
-        judgement.kernel,
-        change_text(judgement),
-        share_text(judgement.threshold),
-        share_text(judgement.detectable),
-        judgement.reason,
+        result.verdict,
+        result.case,
+        result.kernel,
+        change_text(result),
+        share_text(result.threshold),
+        share_text(result.detectable),
+        result.reason,
     )
     return "| " + " | ".join(cell(text) for text in cells) + " |"
 

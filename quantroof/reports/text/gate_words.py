@@ -6,7 +6,7 @@ from statistics import median
 
 from quantroof.errors import ExitCode
 from quantroof.gate.check import Report
-from quantroof.gate.verdicts import Judgement, counts
+from quantroof.gate.verdicts import CaseVerdict, counts
 
 _OUTCOMES = {
     ExitCode.OK: "PASS",
@@ -23,14 +23,14 @@ def outcome(report: Report) -> str:
 
 def headline(report: Report) -> str:
     """`PASS: 198 pass, 2 waived`, marked where the device was simulated."""
-    seen = ", ".join(f"{n} {verdict}" for verdict, n in counts(report.judgements).items())
+    seen = ", ".join(f"{n} {verdict}" for verdict, n in counts(report.cases).items())
     mark = "SIMULATED, " if report.simulated else ""
     return f"{mark}{outcome(report)}: {seen or 'no verdict was given'}"
 
 
 def sensitivity(report: Report) -> str | None:
     """What a pass is worth: the slowdowns that this gate sees, None where nothing was judged."""
-    seen = [j.detectable for j in report.judgements if j.detectable is not None]
+    seen = [result.detectable for result in report.cases if result.detectable is not None]
     if not seen:
         return None
     return (
@@ -39,11 +39,11 @@ def sensitivity(report: Report) -> str | None:
     )
 
 
-def change_text(judgement: Judgement) -> str:
+def change_text(result: CaseVerdict) -> str:
     """`+3.1 % (+2.6 to +3.7)`, or a dash where nothing was measured."""
-    if judgement.change is None or judgement.low is None or judgement.high is None:
+    if result.change is None or result.low is None or result.high is None:
         return "-"
-    return f"{judgement.change:+.1%} ({judgement.low:+.1%} to {judgement.high:+.1%})"
+    return f"{result.change:+.1%} ({result.low:+.1%} to {result.high:+.1%})"
 
 
 def share_text(value: float | None) -> str:

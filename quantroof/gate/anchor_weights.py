@@ -16,7 +16,7 @@ Weights = dict[AnchorName, float]
 Follows = Literal["gemm", "copy", "both"]
 
 
-class Mixer:
+class AnchorWeights:
     """Weighs the anchors for every case of a run: by measured roofs, else by datasheet, else by anchors."""
 
     def __init__(self, times: RunTimes) -> None:

@@ -26,16 +26,16 @@ TESTS = (*CLASSES, "cases")
 """The tests of a GPU, in the order of the columns of `Scores.p`."""
 TAIL = 0.005
 """A case is slow where a healthy GPU's would be so slow this often."""
-_MEDIAN_LOSS = math.pi / 2  # variance of a median over that of a mean, for normal values
+_MEDIAN_VARIANCE_RATIO = math.pi / 2  # variance of a median over that of a mean, for normal values
 _MOST_FREEDOM = 200  # beyond it Student's t is the normal distribution
 _CENTRED_FROM = 8  # GPUs with a past from which the fleet's own median change is taken out
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
-    """GPUs alike, in log time: `centre` and `case_spread` [cases], `middle` and `spread` [classes]."""
+class Siblings:
+    """GPUs alike, in log time: `center` and `case_spread` [cases], `middle` and `spread` [classes]."""
 
-    centre: Array
+    center: Array
     middle: Array
     spread: Array
     case_spread: Array
@@ -53,26 +53,26 @@ class Scores:
     p: Array
 
 
-def refer(log_ns: Array, follows: Array) -> Reference:
+def learn_siblings(log_ns: Array, follows: Array) -> Siblings:
     """Learn from log times [gpus, cases], NaN where absent; see `class_levels` for `follows`."""
     gpus = len(log_ns)
-    centre = nanmedian(log_ns, 0)
-    level = class_levels(log_ns - centre, follows)
+    center = nanmedian(log_ns, 0)
+    level = class_levels(log_ns - center, follows)
     middle = nanmedian(level, 0)
-    residual = np.nan_to_num(_residual(log_ns - centre, level, follows))
+    residual = np.nan_to_num(_residual(log_ns - center, level, follows))
     freedom = min(PRIOR_FREEDOM + gpus - 1, _MOST_FREEDOM)
-    own = [_moderate(column[~np.isnan(column)], NATURAL_SPREAD) for column in level.T]
+    own = [_moderated_spread(column[~np.isnan(column)], NATURAL_SPREAD) for column in level.T]
     case_spread = moderated(residual) if gpus > 1 else np.full(log_ns.shape[1], NATURAL_SPREAD)
-    return Reference(centre, middle, np.array(own), case_spread, t_quantile(TAIL, freedom), freedom)
+    return Siblings(center, middle, np.array(own), case_spread, t_quantile(TAIL, freedom), freedom)
 
 
-def score(log_ns: Array, follows: Array, reference: Reference, policy: Policy) -> Scores:
+def score(log_ns: Array, follows: Array, reference: Siblings, policy: Policy) -> Scores:
     """Where GPUs [gpus, cases] lie beside a reference that was learned from them or from their siblings.
 
     A case is slow where it leaves its class by more than it does on other GPUs, and by more than this
     GPU's own cases vary: on a GPU far from the middle they follow their class less evenly.
     """
-    deviation = log_ns - reference.centre
+    deviation = log_ns - reference.center
     raw = class_levels(deviation, follows)
     level = raw - reference.middle
     p = np.where(np.isnan(level), np.nan, t_tail(level / reference.spread, reference.freedom))
@@ -95,12 +95,12 @@ def below_policy(scores: Scores, policy: Policy) -> Mask:
     return np.asarray(np.nan_to_num(scores.level, nan=-np.inf) > -math.log(policy.floor))
 
 
-def expected_below(reference: Reference, policy: Policy) -> Array:
+def expected_below(reference: Siblings, policy: Policy) -> Array:
     """Share of healthy GPUs [classes] that lie below the floor, were their spread normal."""
     return t_tail(-math.log(policy.floor) / reference.spread, reference.freedom)
 
 
-def again(first: Scores, repeated: Scores, policy: Policy) -> Mask:
+def confirmed_by_retest(first: Scores, repeated: Scores, policy: Policy) -> Mask:
     """[gpus, TESTS]: what a second measurement of the same GPUs bears out.
 
     A class must again be slow by the least effect; of the cases that were slow, half must be slow again.
@@ -110,7 +110,7 @@ def again(first: Scores, repeated: Scores, policy: Policy) -> Mask:
     return np.column_stack([classes, both * 2 >= np.maximum(first.slow_cases.sum(axis=1), 1)])
 
 
-def changed(log_ns: Array, past: Array, follows: Array, policy: Policy) -> tuple[Array, Mask]:
+def change_from_past(log_ns: Array, past: Array, follows: Array, policy: Policy) -> tuple[Array, Mask]:
     """Each GPU against its own past: log change [gpus, classes], and where it became slower beyond chance.
 
     `past` [gpus, cases] is the median of earlier runs, NaN where there was none. What changed for most GPUs
@@ -122,15 +122,15 @@ def changed(log_ns: Array, past: Array, follows: Array, policy: Policy) -> tuple
         difference = difference - nanmedian(difference, 0)
     level = class_levels(difference, follows)
     freedom = min(PRIOR_FREEDOM + max(known, 1) - 1, _MOST_FREEDOM)
-    spread = np.array([_moderate(column[~np.isnan(column)], REPEAT_SPREAD) for column in level.T])
+    spread = np.array([_moderated_spread(column[~np.isnan(column)], REPEAT_SPREAD) for column in level.T])
     p = np.where(np.isnan(level), np.nan, t_tail(level / spread, freedom))
     slower = np.nan_to_num(level, nan=-np.inf) > _effect(policy)
     return level, discovered(p, policy.false_discovery_rate) & slower
 
 
-def slower_again(log_ns: Array, past: Array, follows: Array, policy: Policy) -> Mask:
+def slower_on_retest(log_ns: Array, past: Array, follows: Array, policy: Policy) -> Mask:
     """[gpus, classes]: what of `changed` a second measurement bears out, by the least effect."""
-    level, _ = changed(log_ns, past, follows, policy)
+    level, _ = change_from_past(log_ns, past, follows, policy)
     return np.asarray(np.nan_to_num(level, nan=-np.inf) > _effect(policy))
 
 
@@ -176,15 +176,15 @@ def _effect(policy: Policy) -> float:
     return -math.log1p(-policy.min_effect)
 
 
-def _moderate(values: Array, prior: float) -> float:
+def _moderated_spread(values: Array, prior: float) -> float:
     """Spread about a median, drawn towards a prior as `gate.band.moderated` does, and widened by what the
     median of so few is itself unsure of."""
     n = len(values)
     if n < 2:
-        return prior * math.sqrt(1 + _MEDIAN_LOSS)
+        return prior * math.sqrt(1 + _MEDIAN_VARIANCE_RATIO)
     own = float(robust_spread(values, axis=0))
     variance = (PRIOR_FREEDOM * prior**2 + (n - 1) * own**2) / (PRIOR_FREEDOM + n - 1)
-    return math.sqrt(variance * (1 + _MEDIAN_LOSS / n))
+    return math.sqrt(variance * (1 + _MEDIAN_VARIANCE_RATIO / n))
 
 
 def _binomial_tails(counts: NDArray[np.intp], of: NDArray[np.intp]) -> Array:

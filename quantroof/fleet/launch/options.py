@@ -11,8 +11,8 @@ _OWN = ("--out", "--resume", "--device")  # said by the launcher for every task
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One sweep. `folder` is seen by every node under the same path; `options` go to `quantroof run`, and
+class LaunchOptions:
+    """One sweep. `folder` is seen by every node under the same path; `run_options` go to `quantroof run`, and
     `device` is what each of them measures.
 
     `minutes` bounds one attempt at one task, of which there are `retries` + 1; an attempt that was cut off
@@ -20,7 +20,7 @@ class Job:
     """
 
     folder: str
-    options: tuple[str, ...]
+    run_options: tuple[str, ...]
     gpus: int = 8
     minutes: int = 30
     retries: int = 2

@@ -12,7 +12,7 @@ _UNKNOWN = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
-class Chosen:
+class GpuHistory:
     """Indices of units: the latest of every GPU, and by it the earlier ones of the same GPU and node."""
 
     latest: list[int] = field(default_factory=list)
@@ -20,9 +20,9 @@ class Chosen:
     problems: list[str] = field(default_factory=list)
 
 
-def latest_and_past(units: list[Unit], now: datetime) -> Chosen:
+def latest_and_past(units: list[Unit], now: datetime) -> GpuHistory:
     """Sort every GPU's runs by time. One UUID on two nodes is two GPUs, with a line that says so."""
-    chosen = Chosen()
+    chosen = GpuHistory()
     by_gpu: dict[tuple[object, ...], list[int]] = defaultdict(list)
     nodes: dict[str, set[str]] = defaultdict(set)
     starts = [unit.started(now) for unit in units]
