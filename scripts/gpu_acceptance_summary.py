@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from quantroof.analysis.case_time import estimate, grouped
+from quantroof.analysis.case_time import case_time, grouped
 from quantroof.analysis.roofs import ceiling_rate, measured_roofs
 from quantroof.errors import QuantroofError
 from quantroof.records.directory import Run, read_run
@@ -155,7 +155,7 @@ def _repeatability(first: Run | None, second: Run | None, out: Path) -> list[str
     again = grouped(second.measurements)
     shares, rows = [], []
     for key, lines in grouped(first.measurements).items():
-        one, two = estimate(lines), estimate(again.get(key, []))
+        one, two = case_time(lines), case_time(again.get(key, []))
         if one is not None and two is not None:
             shares.append(abs(two.interval.median / one.interval.median - 1))
             rows.append((*key, one.interval.median, two.interval.median, shares[-1]))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from quantroof.analysis.device_results import subjects
+from quantroof.analysis.device_results import device_results
 from quantroof.analysis.points import Point
 from quantroof.records.directory import read_run
 
@@ -23,9 +23,9 @@ _INT4 = ("triton.int4", "cupy.int4")
 
 def main(path: str) -> int:
     """Print the table and the verdicts; 1 where a target is missed."""
-    for subject in subjects([read_run(Path(path))]):
-        timed = [p for p in subject.points if p.time is not None]
-        print(f"### {subject.device.name}, {subject.run.info.started_at:.10}\n")
+    for results in device_results([read_run(Path(path))]):
+        timed = [p for p in results.points if p.time is not None]
+        print(f"### {results.device.name}, {results.run.info.started_at:.10}\n")
         print("| M x N x K | format | kernel | us | 95 % +- | of the roof | of a read of its size |")
         print("|---|---|---|---|---|---|---|")
         for point in sorted(timed, key=lambda p: (p.case.n, p.case.k, p.case.m, p.scheme, _us(p))):
@@ -47,8 +47,7 @@ def _row(point: Point) -> str:
     assert point.time is not None
     c = point.case
     half = (point.time.high - point.time.low) / 2 / point.time.median
-    sized = None if point.sized_roof_ns is None else point.sized_roof_ns / point.time.median
-    shares = " | ".join("" if s is None else f"{s:.1%}" for s in (point.roof_fraction, sized))
+    shares = " | ".join("" if s is None else f"{s:.1%}" for s in (point.roof_fraction, point.sized_fraction))
     name = f"{c.m} x {c.n} x {c.k} | {point.scheme} | {point.measurement.kernel}"
     return f"| {name} | {_us(point):.1f} | {half:.1%} | {shares} |"
 
@@ -58,9 +57,8 @@ def _verdicts(points: list[Point]) -> Iterator[str]:
     for point in points:
         c = point.case
         kernel = point.measurement.kernel
-        if kernel in _INT4 and c.m == 1 and point.sized_roof_ns is not None:
-            assert point.time is not None
-            share = point.sized_roof_ns / point.time.median
+        share = point.sized_fraction
+        if kernel in _INT4 and c.m == 1 and share is not None:
             yield _verdict(
                 f"{kernel} M=1 {c.n}x{c.k}: {share:.1%} of a read of its size", share >= _READ_SHARE
             )

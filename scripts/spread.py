@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from statistics import median
 
-from quantroof.analysis.case_time import estimate, grouped
+from quantroof.analysis.case_time import case_time, grouped
 from quantroof.records.directory import read_run
 from quantroof.records.lines import Measurement, parsed_case
 
@@ -39,8 +39,8 @@ def main() -> None:
 def _spreads(groups: list[Groups]) -> dict[tuple[str, str], float]:
     found = {}
     for key in groups[0]:
-        estimates = [estimate(group.get(key, [])) for group in groups]
-        medians = [e.interval.median for e in estimates if e is not None]
+        times = [case_time(group.get(key, [])) for group in groups]
+        medians = [e.interval.median for e in times if e is not None]
         if len(medians) == len(groups):
             found[key[1:]] = (max(medians) - min(medians)) / median(medians)
     return found

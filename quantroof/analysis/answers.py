@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 from quantroof.analysis.choice import LayerChoice, layer_choices
 from quantroof.analysis.comparison import RunComparison, compare
-from quantroof.analysis.device_results import Subject, subjects
-from quantroof.analysis.health import Health, judge_health
+from quantroof.analysis.device_results import DeviceResults, device_results
+from quantroof.analysis.health import HealthReport, judge_health
 from quantroof.kernels.schemes import catalog_order
 from quantroof.records.directory import Run
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Runs, their devices, and the three answers; `choices` holds the layers of every subject in order."""
+    """Runs, their devices, and the three answers; `choices` holds the layers of every device in order."""
 
     runs: list[Run]
-    subjects: list[Subject]
-    health: Health
+    devices: list[DeviceResults]
+    health: HealthReport
     choices: list[list[LayerChoice]]
     comparison: RunComparison | None
 
@@ -29,19 +29,19 @@ class Answers:
         return any(run.info.simulated for run in self.runs)
 
     @property
-    def timed(self) -> list[tuple[Subject, list[LayerChoice]]]:
+    def timed(self) -> list[tuple[DeviceResults, list[LayerChoice]]]:
         """Every device with the choice of its layers."""
-        return list(zip(self.subjects, self.choices, strict=True))
+        return list(zip(self.devices, self.choices, strict=True))
 
 
 def answers(runs: Sequence[Run], baseline: Run | None = None) -> Answers:
     """Judge the runs. With a baseline, the first run is compared with it."""
-    found = subjects(list(runs))
-    order = catalog_order({p.scheme for subject in found for p in subject.points})
-    choices = [layer_choices(subject, order) for subject in found]
+    found = device_results(list(runs))
+    order = catalog_order({p.scheme for results in found for p in results.points})
+    choices = [layer_choices(results, order) for results in found]
     comparison = None
     if baseline is not None:
-        now = [subject for subject in found if subject.run is runs[0]]
-        comparison = compare(subjects([baseline]), now)
+        now = [results for results in found if results.run is runs[0]]
+        comparison = compare(device_results([baseline]), now)
     health = judge_health(found)
     return Answers(list(runs), found, health, choices, comparison)

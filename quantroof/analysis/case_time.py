@@ -14,19 +14,19 @@ from typing import Literal
 from quantroof.analysis.statistics import Interval, median_interval
 from quantroof.records.lines import Measurement
 
-Basis = Literal["processes", "samples"]
+IntervalBasis = Literal["processes", "samples"]
 MIN_PROCESSES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class CaseTime:
     """A median in ns with its 95 % interval; `basis` says whether processes or samples it was built from."""
 
     interval: Interval
-    basis: Basis
+    basis: IntervalBasis
 
 
-def estimate(lines: Iterable[Measurement]) -> Estimate | None:
+def case_time(lines: Iterable[Measurement]) -> CaseTime | None:
     """The time of one case and kernel from all its lines; None where none of them was timed.
 
     Two processes are too few to say how processes differ: their samples are pooled, in order.
@@ -36,9 +36,9 @@ def estimate(lines: Iterable[Measurement]) -> Estimate | None:
         return None
     if len(timed) >= MIN_PROCESSES:
         medians = [median_interval(samples).median for samples in timed]
-        return Estimate(median_interval(medians), "processes")
+        return CaseTime(median_interval(medians), "processes")
     pooled = [sample for samples in timed for sample in samples]
-    return Estimate(median_interval(pooled), "samples")
+    return CaseTime(median_interval(pooled), "samples")
 
 
 def grouped(lines: Iterable[Measurement]) -> dict[tuple[str, str, str], list[Measurement]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from quantroof.analysis.device_results import Subject
+from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.points import Point
 
 BASELINE = "bf16"
@@ -45,11 +45,11 @@ class LayerChoice:
         return crossover([(batch.m, batch.leaders) for batch in self.batches])
 
 
-def layer_choices(subject: Subject, order: Iterable[str]) -> list[LayerChoice]:
+def layer_choices(results: DeviceResults, order: Iterable[str]) -> list[LayerChoice]:
     """The choice for every layer of a device, largest weight first; schemes in the given order."""
     ranks = {name: rank for rank, name in enumerate(order)}
     cells: dict[tuple[int, int], dict[int, dict[str, Point]]] = {}
-    products = (point for point in subject.timed if point.case.operation in LAYER_OPERATIONS)
+    products = (point for point in results.timed if point.case.operation in LAYER_OPERATIONS)
     for point in products:
         best = cells.setdefault(point.layer, {}).setdefault(point.case.m, {})
         rival = best.get(point.scheme)

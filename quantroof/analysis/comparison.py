@@ -10,27 +10,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from quantroof.analysis.device_results import Subject
+from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.points import Point
 from quantroof.analysis.ratio import judge_ratio, ratio_interval
 from quantroof.analysis.statistics import Interval
 from quantroof.errors import ExitCode, QuantroofError
 from quantroof.records.directory import Run
 
-Verdict = Literal["slower", "undecided", "missing", "new", "faster", "pass"]
-VERDICTS: tuple[Verdict, ...] = ("slower", "undecided", "missing", "new", "faster", "pass")
+Change = Literal["slower", "undecided", "missing", "new", "faster", "pass"]
+CHANGES: tuple[Change, ...] = ("slower", "undecided", "missing", "new", "faster", "pass")
 FLOOR = 0.05
 _CLOCK_MOVED = 0.02  # the contract's limit for a burst clock
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class CaseChange:
     """One measurement that at least one of two runs timed. `ratio` is now / base, None where only one did."""
 
     device: str
     case: str
     kernel: str
-    verdict: Verdict
+    verdict: Change
     base: Point | None
     now: Point | None
     ratio: Interval | None
@@ -51,11 +51,11 @@ class RunComparison:
     base_id: str
     now_id: str
     floor: float
-    entries: tuple[Comparison, ...]
+    entries: tuple[CaseChange, ...]
     differences: tuple[str, ...]
     blocked: str | None
 
-    def count(self, verdict: Verdict) -> int:
+    def count(self, verdict: Change) -> int:
         """How many entries have a verdict."""
         return sum(entry.verdict == verdict for entry in self.entries)
 
@@ -66,18 +66,18 @@ class NotComparable(QuantroofError):
     exit_code = ExitCode.UNDECIDED
 
 
-def compare(base: list[Subject], now: list[Subject], floor: float = FLOOR) -> RunComparison:
+def compare(base: list[DeviceResults], now: list[DeviceResults], floor: float = FLOOR) -> RunComparison:
     """Judge every measurement of the devices of two runs, worst first."""
     base_run, now_run = base[0].run, now[0].run
     if base_run.info.simulated != now_run.info.simulated:
         raise NotComparable("a simulated run never compares with a measured one", where=str(base_run.path))
-    before = {p.measurement.key: p for subject in base for p in subject.points}
-    after = {p.measurement.key: p for subject in now for p in subject.points}
+    before = {p.measurement.key: p for results in base for p in results.points}
+    after = {p.measurement.key: p for results in now for p in results.points}
     # What neither run timed (a skip in both) has nothing to compare.
     keys = dict.fromkeys(k for points in (before, after) for k, p in points.items() if p.time is not None)
     general = differences(base_run, now_run)
     entries = [_entry(key, before.get(key), after.get(key), floor, general) for key in keys]
-    entries.sort(key=lambda e: (VERDICTS.index(e.verdict), -e.lost_ns))
+    entries.sort(key=lambda e: (CHANGES.index(e.verdict), -e.lost_ns))
     return RunComparison(
         base_id=base_run.info.run_id,
         now_id=now_run.info.run_id,
@@ -105,17 +105,17 @@ def differences(base: Run, now: Run) -> tuple[str, ...]:
 
 def _entry(
     key: tuple[str, str, str], base: Point | None, now: Point | None, floor: float, general: tuple[str, ...]
-) -> Comparison:
+) -> CaseChange:
     ratio: Interval | None = None
     # A case that lost its time is missing, one that got its first is new.
-    verdict: Verdict = "missing" if base is not None and base.time is not None else "new"
+    verdict: Change = "missing" if base is not None and base.time is not None else "new"
     if base and now and base.time and now.time:
         ratio = ratio_interval(base.time, now.time)
         verdict = judge_ratio(ratio, floor)
     causes: tuple[str, ...] = ()
     if base is not None and now is not None and verdict in ("slower", "faster", "undecided", "missing"):
         causes = (*_causes(base, now), *general)
-    return Comparison(*key, verdict=verdict, base=base, now=now, ratio=ratio, causes=causes)
+    return CaseChange(*key, verdict=verdict, base=base, now=now, ratio=ratio, causes=causes)
 
 
 def _causes(base: Point, now: Point) -> tuple[str, ...]:

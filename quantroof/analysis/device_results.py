@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from quantroof.analysis.case_time import grouped
 from quantroof.analysis.guard import guard_flags
-from quantroof.analysis.points import Limits, Point, limits, point
+from quantroof.analysis.points import CaseRoofs, Point, case_roofs, point
 from quantroof.analysis.roofs import Roofs, ceiling_rate, datasheet_roofs, measured_roofs
 from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device, HardwareProfile
@@ -17,7 +17,7 @@ from quantroof.records.lines import Ceiling, parsed_case
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class DeviceResults:
     """One device of one run. `label` is unique in the report; the rest is what was measured on it."""
 
     label: str
@@ -36,13 +36,13 @@ class Subject:
         return tuple(p for p in self.points if p.time is not None)
 
 
-def subjects(runs: list[Run]) -> list[Subject]:
+def device_results(runs: list[Run]) -> list[DeviceResults]:
     """All devices of the runs, in order; UsageError for lines that no report can show."""
     for run in runs:
         _check(run)
     several = len(runs) > 1
     return [
-        _subject(run, device, f"{run.info.run_id} {device.id}" if several else device.id)
+        _device_results(run, device, f"{run.info.run_id} {device.id}" if several else device.id)
         for run in runs
         for device in run.info.devices
     ]
@@ -61,25 +61,25 @@ def _check(run: Run) -> None:
             raise UsageError(f"a measurement of {m.case} has no operations or no bytes", where=str(run.path))
 
 
-def _subject(run: Run, device: Device, label: str) -> Subject:
+def _device_results(run: Run, device: Device, label: str) -> DeviceResults:
     profile = run.info.profiles.get(device.id)
     ceilings = tuple(c for c in run.ceilings if c.device == device.id)
     mine = [m for m in run.measurements if m.device == device.id]
     measured = measured_roofs(device.id, ceilings, mine)
     datasheet = datasheet_roofs(profile) if profile else None
     curve = bandwidth_curve(ceilings, "read")
-    by_case: dict[str, Limits] = {}
+    by_case: dict[str, CaseRoofs] = {}
     points = []
     for lines in grouped(mine).values():
         first = lines[0]
         if first.case not in by_case:
             sized = bandwidth_at(curve, first.bytes_moved)
-            by_case[first.case] = limits(
+            by_case[first.case] = case_roofs(
                 parsed_case(first.case), measured, datasheet, sized, device.compute_capability
             )
         points.append(point(lines, by_case[first.case], guard_flags(first, measured, device, profile)))
     held = held_roofs(profile, ceilings, measured) if profile else None
-    return Subject(label, run, device, profile, measured, datasheet, held, ceilings, tuple(points))
+    return DeviceResults(label, run, device, profile, measured, datasheet, held, ceilings, tuple(points))
 
 
 def bandwidth_curve(ceilings: tuple[Ceiling, ...], name: str) -> list[tuple[int, float]]:

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Literal
 
 from quantroof import units
-from quantroof.analysis.device_results import Subject
+from quantroof.analysis.device_results import DeviceResults
 from quantroof.hwprofiles.checks import cross_check
 from quantroof.hwprofiles.clock_events import faults, words
 
@@ -25,7 +25,7 @@ Word = Literal["healthy", "unhealthy", "not judged"]
 class CeilingRow:
     """One ceiling of one device, in base units a second; `siblings` is the median of others of its model."""
 
-    subject: str
+    device: str
     quantity: str
     name: str
     measured: float
@@ -53,7 +53,7 @@ class CeilingRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class HealthReport:
     """The verdict, what speaks against it (worst first), and the rows it was read from (outliers first)."""
 
     verdict: Word
@@ -62,64 +62,64 @@ class Health:
     rows: tuple[CeilingRow, ...]
 
 
-def judge_health(subjects: list[Subject]) -> Health:
+def judge_health(devices: list[DeviceResults]) -> HealthReport:
     """Judge all devices of a report together, so that siblings can be compared."""
-    rows = sorted(ceiling_rows(subjects), key=lambda row: (not row.low, row.against_siblings or 0.0))
+    rows = sorted(ceiling_rows(devices), key=lambda row: (not row.low, row.against_siblings or 0.0))
     findings = [text for text in (_slow(label, rows) for label in _labels(rows)) if text]
-    faulty, mild = _events(subjects)
+    faulty, mild = _events(devices)
     findings += faulty
-    mild += _contradictions(subjects)
+    mild += _contradictions(devices)
     judged = any(row.siblings is not None or (row.datasheet is not None and row.name == READ) for row in rows)
     verdict: Word = "unhealthy" if findings else "healthy" if judged else "not judged"
-    return Health(verdict, tuple(findings), tuple(mild), tuple(rows))
+    return HealthReport(verdict, tuple(findings), tuple(mild), tuple(rows))
 
 
-def ceiling_rows(subjects: list[Subject]) -> list[CeilingRow]:
+def ceiling_rows(devices: list[DeviceResults]) -> list[CeilingRow]:
     """Best measured rate of every ceiling of every device, with what it is judged by."""
     rows = []
-    for subject in subjects:
+    for results in devices:
         siblings = [
-            other for other in subjects if _identity(other) != _identity(subject)
-            and other.device.name == subject.device.name
-            and other.run.info.simulated == subject.run.info.simulated
+            other for other in devices if _identity(other) != _identity(results)
+            and other.device.name == results.device.name
+            and other.run.info.simulated == results.run.info.simulated
         ]  # fmt: skip
-        derived = subject.profile is not None and subject.profile.origin == "derived"
-        sheet = None if derived else subject.datasheet  # a formula's guess is no floor to fail a GPU by
-        for quantity, own in (("bandwidth", subject.measured.bandwidth), ("matrix", subject.measured.matrix)):
+        derived = results.profile is not None and results.profile.origin == "derived"
+        sheet = None if derived else results.datasheet  # a formula's guess is no floor to fail a GPU by
+        for quantity, own in (("bandwidth", results.measured.bandwidth), ("matrix", results.measured.matrix)):
             for name, reached in own.items():
                 beside = [r for r in (_rate(other, quantity, name) for other in siblings) if r is not None]
-                published = _rate(subject, quantity, name, datasheet=True) if sheet else None
+                published = _rate(results, quantity, name, datasheet=True) if sheet else None
                 rows.append(
                     CeilingRow(
-                        subject.label, quantity, name, reached, published, median(beside) if beside else None
+                        results.label, quantity, name, reached, published, median(beside) if beside else None
                     )
                 )
     return rows
 
 
-def _identity(subject: Subject) -> tuple[object, ...]:
+def _identity(results: DeviceResults) -> tuple[object, ...]:
     """What makes a physical device itself, so that two runs on one GPU do not count as siblings."""
-    device = subject.device
-    return (device.uuid,) if device.uuid else (subject.run.info.host.get("node"), device.id)
+    device = results.device
+    return (device.uuid,) if device.uuid else (results.run.info.host.get("node"), device.id)
 
 
-def _rate(subject: Subject, quantity: str, name: str, *, datasheet: bool = False) -> float | None:
-    roofs = subject.datasheet if datasheet else subject.measured
+def _rate(results: DeviceResults, quantity: str, name: str, *, datasheet: bool = False) -> float | None:
+    roofs = results.datasheet if datasheet else results.measured
     if roofs is None:
         return None
     return (roofs.bandwidth if quantity == "bandwidth" else roofs.matrix).get(name)
 
 
 def _labels(rows: list[CeilingRow]) -> list[str]:
-    return list(dict.fromkeys(row.subject for row in rows))
+    return list(dict.fromkeys(row.device for row in rows))
 
 
 def _slow(label: str, rows: list[CeilingRow]) -> str | None:
     """One sentence on all low ceilings of a device: against its siblings where it has some."""
-    low = [row for row in rows if row.subject == label and row.low]
+    low = [row for row in rows if row.device == label and row.low]
     if not low:
         return None
-    total = sum(row.subject == label for row in rows)
+    total = sum(row.device == label for row in rows)
     worst = [row for row in low if row.against_siblings is not None]
     if worst:
         named = dict.fromkeys([*(row for row in worst if row.name == READ), worst[0]])
@@ -129,30 +129,30 @@ def _slow(label: str, rows: list[CeilingRow]) -> str | None:
     return f"{label}: {', '.join(shares)}"
 
 
-def _contradictions(subjects: list[Subject]) -> list[str]:
+def _contradictions(devices: list[DeviceResults]) -> list[str]:
     """What a device reports against its catalog entry or itself, with both numbers, once a device."""
-    real = [s for s in subjects if s.device.kind == "cuda" and not s.run.info.simulated]
+    real = [s for s in devices if s.device.kind == "cuda" and not s.run.info.simulated]
     texts = (
-        f"{subject.label}: {check.text}"
-        for subject in real
-        for check in cross_check(subject.device, subject.profile)
+        f"{results.label}: {check.text}"
+        for results in real
+        for check in cross_check(results.device, results.profile)
         if check.level == "warn"
     )
     return list(dict.fromkeys(texts))
 
 
-def _events(subjects: list[Subject]) -> tuple[list[str], list[str]]:
+def _events(devices: list[DeviceResults]) -> tuple[list[str], list[str]]:
     """Sentences on clock-event reasons: faults by device, and the ordinary ones over all devices."""
     found, mild, seen, cases = [], Counter[str](), set(), 0
-    for subject in subjects:
-        masks = [p.measurement.state.reasons for p in subject.timed if p.measurement.state is not None]
+    for results in devices:
+        masks = [p.measurement.state.reasons for p in results.timed if p.measurement.state is not None]
         cases += len(masks)
         bad = Counter(reason for mask in masks for reason in faults(mask))
         found += [
-            f"{subject.label}: {reason} in {n} of {len(masks)} cases" for reason, n in bad.most_common()
+            f"{results.label}: {reason} in {n} of {len(masks)} cases" for reason, n in bad.most_common()
         ]
         usual = [reason for mask in masks for reason in words(mask) if reason not in bad and reason != "idle"]
         mild.update(usual)
-        seen |= {subject.label} if usual else set()
-    where = "" if len(subjects) == 1 else f" on {len(seen)} of {len(subjects)} devices"
+        seen |= {results.label} if usual else set()
+    where = "" if len(devices) == 1 else f" on {len(seen)} of {len(devices)} devices"
     return found, [f"{reason} in {n} of {cases} cases{where}" for reason, n in mild.most_common()]

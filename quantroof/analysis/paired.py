@@ -15,7 +15,7 @@ from typing import Literal
 from quantroof.analysis.statistics import effective_count
 
 MIN_WINDOWS = 8  # below, the quantile of Student's t used here is off by more than 1 %
-Verdict = Literal["worse", "better", "undecided"]
+LossVerdict = Literal["worse", "better", "undecided"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Difference:
         return (self.high - self.low) / 2
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> LossVerdict:
         """`worse` above zero, `better` below it, `undecided` where the interval holds zero."""
         if self.low > 0:
             return "worse"

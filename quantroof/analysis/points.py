@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from quantroof.analysis.case_time import Basis, estimate
+from quantroof.analysis.case_time import IntervalBasis, case_time
 from quantroof.analysis.roofs import Roofs
 from quantroof.analysis.statistics import Interval
 from quantroof.hwprofiles import roofline
@@ -21,25 +21,38 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
-    """One case and kernel with what follows from it. `time` is in ns, None for a case that was not timed;
-    `basis` says whether its interval is one of processes or of one process's samples.
+class CaseRoofs:
+    """What the roofs of a device allow one case, the same for every kernel that runs it.
 
     `roof_ns` and `datasheet_ns` are the shortest times that the measured and the vendor's roofs allow;
     `sized_roof_ns` reads the bandwidth off the measured curve at the case's own number of bytes.
     """
 
-    measurement: Measurement
-    case: Case
-    time: Interval | None
-    basis: Basis | None
     scheme: str
     bound: roofline.Bound | None
     arithmetic: Arithmetic | None
     roof_ns: float | None
     datasheet_ns: float | None
     sized_roof_ns: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One case and kernel with what follows from it. `time` is in ns, None for a case that was not timed;
+    `basis` says whether its interval is one of processes or of one process's samples.
+    """
+
+    measurement: Measurement
+    case: Case
+    time: Interval | None
+    basis: IntervalBasis | None
+    roofs: CaseRoofs
     flags: tuple[Flag, ...]
+
+    @property
+    def scheme(self) -> str:
+        """The scheme's name, as `Case.scheme` gives it."""
+        return self.roofs.scheme
 
     @property
     def status(self) -> Status:
@@ -64,31 +77,25 @@ class Point:
     @property
     def roof_fraction(self) -> float | None:
         """Share of the measured roof that was reached."""
-        return None if self.time is None or self.roof_ns is None else self.roof_ns / self.time.median
+        return self._share(self.roofs.roof_ns)
 
     @property
     def datasheet_fraction(self) -> float | None:
         """Share of the datasheet's roof that was reached."""
-        return (
-            None if self.time is None or self.datasheet_ns is None else self.datasheet_ns / self.time.median
-        )
+        return self._share(self.roofs.datasheet_ns)
+
+    @property
+    def sized_fraction(self) -> float | None:
+        """Share of the roof that was reached, with the bandwidth measured at this number of bytes."""
+        return self._share(self.roofs.sized_roof_ns)
+
+    def _share(self, allowed_ns: float | None) -> float | None:
+        return None if self.time is None or allowed_ns is None else allowed_ns / self.time.median
 
     @property
     def layer(self) -> tuple[int, int]:
         """(N, K) of the weight."""
         return self.case.n, self.case.k
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the roofs of a device allow one case; the same for every kernel that runs it. Times in ns."""
-
-    scheme: str
-    bound: roofline.Bound | None
-    arithmetic: Arithmetic | None
-    roof_ns: float | None
-    datasheet_ns: float | None
-    sized_roof_ns: float | None
 
 
 def arithmetic(case: Case, compute_capability: str | None) -> Arithmetic | None:
@@ -104,14 +111,14 @@ def arithmetic(case: Case, compute_capability: str | None) -> Arithmetic | None:
     return verdict if verdict in ("native", "emulated") else None
 
 
-def limits(
+def case_roofs(
     case: Case,
     measured: Roofs,
     datasheet: Roofs | None,
     sized_bandwidth: float | None,
     compute_capability: str | None = None,
-) -> Limits:
-    """Limits of a case by the roofs of its device.
+) -> CaseRoofs:
+    """What the roofs of a device allow a case.
 
     `sized_bandwidth` is the read bandwidth in bytes/s at this case's size, None where no curve was measured.
     """
@@ -119,7 +126,7 @@ def limits(
     if sized_bandwidth is not None:
         at_size = replace(measured, bandwidth={**measured.bandwidth, "read": sized_bandwidth})
         sized = _ns(at_size.seconds(case))
-    return Limits(
+    return CaseRoofs(
         scheme=case.scheme,
         bound=measured.bound(case) or (datasheet.bound(case) if datasheet else None),
         arithmetic=arithmetic(case, compute_capability),
@@ -129,21 +136,16 @@ def limits(
     )
 
 
-def point(lines: Sequence[Measurement], allowed: Limits, guarded: tuple[Flag, ...] = ()) -> Point:
+def point(lines: Sequence[Measurement], roofs: CaseRoofs, guarded: tuple[Flag, ...] = ()) -> Point:
     """All lines of one case and kernel as one point; `guarded` is what the guard flags."""
     measurement = next((line for line in lines if line.timing is not None), lines[0])
-    found = estimate(lines)
+    time = case_time(lines)
     return Point(
         measurement=measurement,
         case=parsed_case(measurement.case),
-        time=None if found is None else found.interval,
-        basis=None if found is None else found.basis,
-        scheme=allowed.scheme,
-        bound=allowed.bound,
-        arithmetic=allowed.arithmetic,
-        roof_ns=allowed.roof_ns,
-        datasheet_ns=allowed.datasheet_ns,
-        sized_roof_ns=allowed.sized_roof_ns,
+        time=None if time is None else time.interval,
+        basis=None if time is None else time.basis,
+        roofs=roofs,
         flags=(*_distinct(lines), *guarded),
     )
 
@@ -181,7 +183,7 @@ def row(entry: Point, run: str) -> dict[str, Any]:
         "flops_per_byte": entry.intensity,
         "flops_per_s": entry.flops_per_s,
         "bytes_per_s": entry.bytes_per_s,
-        "bound": entry.bound,
+        "bound": entry.roofs.bound,
         "roof_fraction": entry.roof_fraction,
         "datasheet_fraction": entry.datasheet_fraction,
         "frobenius_error": m.accuracy and m.accuracy.frobenius,

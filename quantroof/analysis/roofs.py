@@ -13,7 +13,7 @@ from quantroof.hwprofiles.types import HardwareProfile
 from quantroof.kernels.cases import Case
 from quantroof.records.lines import TIMED, Ceiling, Measurement, parsed_case
 
-Basis = Literal["measured", "datasheet"]
+RoofBasis = Literal["measured", "datasheet"]
 
 _READ = "read"
 
@@ -22,7 +22,7 @@ _READ = "read"
 class Roofs:
     """Bandwidths (bytes/s, by name) and dense matrix rates (operations/s, by element) of one device."""
 
-    basis: Basis
+    basis: RoofBasis
     bandwidth: dict[str, float] = field(default_factory=dict)
     matrix: dict[str, float] = field(default_factory=dict)
     raised: dict[str, str] = field(default_factory=dict)

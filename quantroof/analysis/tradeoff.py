@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from quantroof.analysis.choice import LayerChoice, can_win
-from quantroof.analysis.device_results import Subject
+from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.speed import baseline, speed_ups
 from quantroof.analysis.statistics import Interval
 from quantroof.analysis.studies import Loss, by_scheme, figure, losses, name_of, variants
@@ -55,7 +55,7 @@ class Tradeoff:
     behind: str | None
 
 
-def views(subject: Subject, choices: list[LayerChoice], studies: Sequence[QualityStudy]) -> list[View]:
+def views(results: DeviceResults, choices: list[LayerChoice], studies: Sequence[QualityStudy]) -> list[View]:
     """Losses of each study and variant, then the format error that the run itself measured."""
     base = baseline(choices)
     found = []
@@ -68,21 +68,21 @@ def views(subject: Subject, choices: list[LayerChoice], studies: Sequence[Qualit
             found.append(
                 View(f"loss, {variant}", name_of(study), "nats a token over unquantized", False, costs)
             )
-    if errors := format_errors(subject):
+    if errors := format_errors(results):
         costs = {name: [Cost(name, value, value, value, "measured here")] for name, value in errors.items()}
         axis = "relative error of a product"
         found.append(View(FORMAT_ERROR, "random data, measured here", axis, True, costs))
     return found
 
 
-def format_errors(subject: Subject) -> dict[str, float]:
+def format_errors(results: DeviceResults) -> dict[str, float]:
     """Median error that a scheme's formats brought to the run's products, where it is not zero."""
-    return _by_scheme(subject, "format_frobenius", median)
+    return _by_scheme(results, "format_frobenius", median)
 
 
-def kernel_errors(subject: Subject) -> dict[str, float]:
+def kernel_errors(results: DeviceResults) -> dict[str, float]:
     """Largest error of a scheme's kernels against fp64 of the very same values."""
-    return _by_scheme(subject, "frobenius", max)
+    return _by_scheme(results, "frobenius", max)
 
 
 def tradeoffs(choices: list[LayerChoice], view: View) -> list[tuple[int, list[Tradeoff]]]:
@@ -121,9 +121,9 @@ def _cost(scheme: str, loss: Loss, beside: list[Loss]) -> Cost:
     return Cost(label, difference.mean, difference.low, difference.high, words, loss.result.method)
 
 
-def _by_scheme(subject: Subject, name: str, centre: Any) -> dict[str, float]:
+def _by_scheme(results: DeviceResults, name: str, centre: Any) -> dict[str, float]:
     values: dict[str, list[float]] = {}
-    for point in subject.points:
+    for point in results.points:
         accuracy = point.measurement.accuracy
         value = getattr(accuracy, name) if accuracy else None
         if value is not None and value > 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from quantroof.analysis.device_results import Subject
+from quantroof.analysis.device_results import DeviceResults
 from quantroof.records.lines import TIMED, Status
 
 ORDER: tuple[Status, ...] = ("incorrect", "failed", "skipped")
@@ -20,20 +20,20 @@ class Group:
     cases: tuple[str, ...]
 
 
-def unmeasured(subjects: list[Subject]) -> list[Group]:
+def unmeasured(devices: list[DeviceResults]) -> list[Group]:
     """Groups of untimed measurements and ceilings: wrong ones first, then failed, then skipped."""
     groups: dict[tuple[str, Status, str], list[str]] = {}
-    for subject in subjects:
-        for ceiling in subject.ceilings:
+    for results in devices:
+        for ceiling in results.ceilings:
             if ceiling.status not in TIMED:
-                key = (subject.label, ceiling.status, ceiling.reason or "")
+                key = (results.label, ceiling.status, ceiling.reason or "")
                 groups.setdefault(key, []).append(
                     f"ceiling {ceiling.quantity} {ceiling.name} ({ceiling.kernel})"
                 )
-        for point in subject.points:
+        for point in results.points:
             m = point.measurement
             if m.status not in TIMED:
-                groups.setdefault((subject.label, m.status, m.reason or ""), []).append(
+                groups.setdefault((results.label, m.status, m.reason or ""), []).append(
                     f"{m.kernel} {m.case}"
                 )
     found = [Group(*key, cases=tuple(cases)) for key, cases in groups.items()]

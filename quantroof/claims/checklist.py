@@ -11,7 +11,7 @@ from importlib.resources import as_file, files
 from typing import Literal
 
 from quantroof.analysis.choice import LayerChoice
-from quantroof.analysis.device_results import Subject
+from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.roofs import ceiling_rate
 from quantroof.analysis.speed import baseline, speed_ups
 from quantroof.claims import accuracy as quality
@@ -35,7 +35,7 @@ RowVerdict = Literal["holds", "in part", "wrong", "open"]
 SHIPPED = ("hardware.toml", "serving.toml", "accuracy.toml")
 SYMBOLS: dict[RowVerdict, str] = {"holds": "✓", "in part": "◐", "wrong": "✗", "open": "?"}
 _ROW = re.compile(r"([A-Z])(\d{1,4})([a-z]?)")
-Timed = list[tuple[Subject, list[LayerChoice]]]
+Timed = list[tuple[DeviceResults, list[LayerChoice]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ def judge(claims: Sequence[Claim], timed: Timed, study: QualityStudy | None) -> 
 
     A simulated device is no evidence and counts for nothing.
     """
-    real = [(subject, own) for subject, own in timed if not subject.run.info.simulated]
-    runs = list({id(subject.run): subject.run for subject, _ in real}.values())
+    real = [(results, own) for results, own in timed if not results.run.info.simulated]
+    runs = list({id(results.run): results.run for results, _ in real}.values())
     known: dict[str, Evaluator] = {
         **hardware.evaluators(rates_by_profile(runs)),
         **advisor.evaluators(),
@@ -138,8 +138,8 @@ def _measured_speed_up(timed: Timed, claim: Claim) -> Judgement:
     name = need(claim, "element", claim.element)
     where = claim.profile or "a GPU"
     command = f"quantroof run on {where}, then quantroof claims --run RUN"
-    for subject, choices in timed:
-        device = subject.device
+    for results, choices in timed:
+        device = results.device
         if device.kind != "cuda" or (claim.profile and device.profile_id != claim.profile):
             continue
         found = next((by.get(name) for m, by in speed_ups(choices) if m == claim.batch), None)
@@ -155,7 +155,7 @@ def _measured_speed_up(timed: Timed, claim: Claim) -> Judgement:
 def _never_slower(timed: Timed, claim: Claim) -> Judgement:
     """No quantized format is slower than 16 bit at any batch of any device measured."""
     command = "quantroof run, then quantroof claims --run RUN"
-    for subject, choices in timed:
+    for results, choices in timed:
         slow = [
             (m, name, found)
             for m, by in speed_ups(choices)
@@ -165,7 +165,7 @@ def _never_slower(timed: Timed, claim: Claim) -> Judgement:
         if slow:
             m, name, found = min(slow, key=lambda entry: entry[2].median)
             text = (
-                f"{subject.device.name}, M = {m}: {name} runs at {found.median:.2f}x of {baseline(choices)}"
+                f"{results.device.name}, M = {m}: {name} runs at {found.median:.2f}x of {baseline(choices)}"
             )
             return judged(claim, False, f"{text}; {len(slow)} such cases in all", command=command)
     reason = "no device was measured" if not timed else "nothing was slower where it was measured"

@@ -8,8 +8,8 @@ from typing import Literal
 from quantroof import units
 from quantroof.analysis.answers import Answers
 from quantroof.analysis.choice import BASELINE, LayerChoice, can_win, crossover, overall
-from quantroof.analysis.comparison import VERDICTS, RunComparison
-from quantroof.analysis.health import BANDWIDTH_FLOOR, READ, SIBLING_FLOOR, Health
+from quantroof.analysis.comparison import CHANGES, RunComparison
+from quantroof.analysis.health import BANDWIDTH_FLOOR, READ, SIBLING_FLOOR, HealthReport
 
 Tone = Literal["good", "bad", "unsure", "none"]
 _FACTS = 3
@@ -37,13 +37,13 @@ class Card:
 def cards(given: Answers) -> tuple[Card, ...]:
     """The cards of a report, in order; the format card is about the first device with timed layers."""
     layers, label = next(
-        ((choices, subject.label) for subject, choices in given.timed if choices), ([], None)
+        ((choices, results.label) for results, choices in given.timed if choices), ([], None)
     )
-    by_format = format_card(layers, label if len(given.subjects) > 1 else None)
+    by_format = format_card(layers, label if len(given.devices) > 1 else None)
     return health_card(given.health), by_format, change_card(given.comparison)
 
 
-def health_card(health: Health) -> Card:
+def health_card(health: HealthReport) -> Card:
     """Is it healthy?"""
     tones: dict[str, Tone] = {"healthy": "good", "unhealthy": "bad", "not judged": "none"}
     facts = (*health.findings, *_ceiling_facts(health), *health.remarks)
@@ -101,7 +101,7 @@ def change_card(comparison: RunComparison | None) -> Card:
         return Card("changes", question, "not comparable", "unsure", (comparison.blocked,), floor)
     slower, open_ = comparison.count("slower"), comparison.count("undecided") + comparison.count("missing")
     counts = [
-        f"{comparison.count(verdict)} {verdict}" for verdict in VERDICTS[1:] if comparison.count(verdict)
+        f"{comparison.count(verdict)} {verdict}" for verdict in CHANGES[1:] if comparison.count(verdict)
     ]
     facts = [", ".join(counts) or "no case in common"]
     if comparison.entries and comparison.entries[0].verdict == "slower":
@@ -125,14 +125,14 @@ def _rivals(times: dict[str, float]) -> list[str]:
     return [name for name in times if can_win(name)]
 
 
-def _ceiling_facts(health: Health) -> list[str]:
+def _ceiling_facts(health: HealthReport) -> list[str]:
     """The read bandwidth in figures: the first thing asked of a memory system."""
     reads = [row for row in health.rows if row.quantity == "bandwidth" and row.name == READ]
     if not reads:
         return []
     figures = _span([units.si(rate, "B/s") for rate in sorted(row.measured for row in reads)])
     shares = sorted(share for row in reads if (share := row.against_datasheet) is not None)
-    where = reads[0].subject if len(reads) == 1 else f"{len(reads)} devices"
+    where = reads[0].device if len(reads) == 1 else f"{len(reads)} devices"
     of_sheet = f", {_span([units.percent(share) for share in shares])} of the datasheet" if shares else ""
     return [f"{where}: read {figures}{of_sheet}"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from quantroof import units
-from quantroof.analysis.device_results import Subject
+from quantroof.analysis.device_results import DeviceResults
 from quantroof.hwprofiles.types import Device
 from quantroof.records.directory import Run
 
@@ -32,16 +32,16 @@ def run_facts(run: Run) -> Facts:
     ]
 
 
-def device_facts(subject: Subject) -> Facts:
+def device_facts(results: DeviceResults) -> Facts:
     """Identity, limits and held clock of a device."""
-    device = subject.device
+    device = results.device
     shared = [
         ("name", device.name),
         ("id", device.id),
         ("memory", units.size(device.memory_bytes) if device.memory_bytes else UNKNOWN),
         ("last-level cache", units.size(device.llc_bytes) if device.llc_bytes else UNKNOWN),
     ]
-    return [*shared, *(_cpu_facts(device) if device.kind == "cpu" else _gpu_facts(device)), *_held(subject)]
+    return [*shared, *(_cpu_facts(device) if device.kind == "cpu" else _gpu_facts(device)), *_held(results)]
 
 
 def outcome(run: Run) -> str | None:
@@ -88,8 +88,8 @@ def _cpu_facts(device: Device) -> Facts:
     return [("cores", cores), ("instruction sets", ", ".join(device.cpu.isa) or UNKNOWN)]
 
 
-def _held(subject: Subject) -> Facts:
-    states = [point.measurement.state for point in subject.timed]
+def _held(results: DeviceResults) -> Facts:
+    states = [point.measurement.state for point in results.timed]
     clocks = [state.sm_clock_mhz for state in states if state and state.sm_clock_mhz]
     if not clocks:
         return []

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from quantroof.analysis.answers import answers
-from quantroof.analysis.device_results import subjects
+from quantroof.analysis.device_results import device_results
 from quantroof.records.directory import Run
 from quantroof.records.lines import AnyLine, Measurement
 from quantroof.reports.html.page import html
@@ -89,8 +89,8 @@ def plotly_page(given: Run) -> str:
 
     figure = go.Figure()
     traces: dict[str, tuple[list[float], list[float], list[str]]] = {}
-    for subject in subjects([given]):
-        for point in subject.timed:
+    for results in device_results([given]):
+        for point in results.timed:
             x, y, text = traces.setdefault(point.scheme, ([], [], []))
             assert point.flops_per_s is not None
             x.append(point.intensity)

@@ -47,8 +47,8 @@ def timed(times: dict[str, float] = TIMES) -> Run:
 def entries(study: QualityStudy | None) -> dict[str, Tradeoff]:
     """Trade-offs at M = 1 by label."""
     given = answers([timed()])
-    (subject, choices), *_ = given.timed
-    view = views(subject, choices, [study] if study else [])[0]
+    (results, choices), *_ = given.timed
+    view = views(results, choices, [study] if study else [])[0]
     return {row.cost.label: row for row in tradeoffs(choices, view)[0][1]}
 
 
@@ -82,8 +82,8 @@ def test_what_is_better_in_one_and_no_worse_in_the_other_leaves_behind() -> None
 def test_without_a_study_the_cost_is_the_measured_format_error() -> None:
     """Every timed format has one, and the view is called so."""
     given = answers([timed()])
-    (subject, choices), *_ = given.timed
-    (view,) = views(subject, choices, [])
+    (results, choices), *_ = given.timed
+    (view,) = views(results, choices, [])
 
     assert (view.name, view.logarithmic) == ("format error", True)
     assert set(entries(None)) == set(TIMES)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from quantroof.analysis.device_results import subjects
+from quantroof.analysis.device_results import device_results
 from quantroof.records.directory import Run
 from quantroof.reports.exports.table import table
 from tests.builders import gpu_device, info, measurement, run
@@ -185,7 +185,7 @@ def test_csv_download_equals_the_records(built: Build, open_page: Open) -> None:
     run = failures_run()
     seen = open_page(built("failures", [run]))
     rows = list(csv.DictReader(io.StringIO(_download(seen, "#csv"))))
-    expected = table(subjects([run])).to_dict("records")
+    expected = table(device_results([run])).to_dict("records")
 
     assert len(rows) == len(run.measurements)
     for row, record in zip(rows, expected, strict=True):

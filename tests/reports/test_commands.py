@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from quantroof.analysis.device_results import subjects
+from quantroof.analysis.device_results import device_results
 from quantroof.cli.main import main
 from tests.builders import write
 from tests.reports.conftest import CHROMIUM, Open
@@ -181,7 +181,7 @@ def test_csv_export_has_all_digits(tmp_path: Path) -> None:
     assert _call("export", write(run, tmp_path / "run"), "--to", "csv", "--out", out) == 0
     with out.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    point = subjects([run])[0].points[0]
+    point = device_results([run])[0].points[0]
     assert point.time is not None
 
     assert float(rows[0]["median_ns"]) == point.time.median

@@ -35,7 +35,7 @@ def test_data_in_the_page_are_the_records() -> None:
     block = re.search(r'id="data">([^<]*)<', page)
     assert block is not None
     data = json.loads(gzip.decompress(base64.b64decode(block[1])))["data"]
-    points = answers([run]).subjects[0].points
+    points = answers([run]).devices[0].points
 
     assert data["points"]["median"] == [float(f"{p.time.median:.6g}") for p in points if p.time]
 

@@ -12,7 +12,7 @@ from quantroof.cli.numbers import SHARE
 from quantroof.cli.output import echo_json, json_option
 
 if TYPE_CHECKING:
-    from quantroof.analysis.comparison import Comparison, RunComparison
+    from quantroof.analysis.comparison import CaseChange, RunComparison
 
 
 @click.command("compare", short_help="What changed between two runs, for people.")
@@ -37,10 +37,10 @@ def command(*, base: Path, now: Path, floor: float, everything: bool, as_json: b
     quantroof compare runs/before runs/after
     """
     from quantroof.analysis.comparison import compare
-    from quantroof.analysis.device_results import subjects
+    from quantroof.analysis.device_results import device_results
     from quantroof.records.directory import read_run
 
-    found = compare(subjects([read_run(base)]), subjects([read_run(now)]), floor)
+    found = compare(device_results([read_run(base)]), device_results([read_run(now)]), floor)
     shown = [entry for entry in found.entries if everything or entry.verdict != "pass"]
     if as_json:
         echo_json("comparison", _document(found, shown))
@@ -49,10 +49,10 @@ def command(*, base: Path, now: Path, floor: float, everything: bool, as_json: b
         click.echo(line)
 
 
-def _lines(found: RunComparison, shown: list[Comparison]) -> Iterator[str]:
-    from quantroof.analysis.comparison import VERDICTS
+def _lines(found: RunComparison, shown: list[CaseChange]) -> Iterator[str]:
+    from quantroof.analysis.comparison import CHANGES
 
-    counts = ", ".join(f"{n} {verdict}" for verdict in VERDICTS if (n := found.count(verdict)))
+    counts = ", ".join(f"{n} {verdict}" for verdict in CHANGES if (n := found.count(verdict)))
     yield f"{found.base_id} -> {found.now_id}: {counts}"
     if found.blocked is not None:
         yield f"not comparable: {found.blocked}"
@@ -70,7 +70,7 @@ def _share(ratio: float) -> str:
     return f"{ratio - 1:+.1%}"
 
 
-def _document(found: RunComparison, shown: list[Comparison]) -> dict[str, Any]:
+def _document(found: RunComparison, shown: list[CaseChange]) -> dict[str, Any]:
     return {
         "base": found.base_id,
         "now": found.now_id,

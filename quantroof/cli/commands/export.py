@@ -32,9 +32,9 @@ def command(runs: tuple[Path, ...], form: str, out: Path) -> None:
     quantroof export runs/after --to csv --out - | column -s, -t
     quantroof export runs/a runs/b --to parquet --out both.parquet
     """
-    from quantroof.analysis.device_results import subjects
+    from quantroof.analysis.device_results import device_results
     from quantroof.records.directory import read_run
 
-    found = subjects([read_run(run) for run in runs])
+    found = device_results([read_run(run) for run in runs])
     exporter = import_module(f"quantroof.reports.exports.{form.replace('-', '_')}")
     deliver(out, lambda target: exporter.write(found, target))

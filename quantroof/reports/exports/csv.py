@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quantroof.analysis.device_results import Subject
+from quantroof.analysis.device_results import DeviceResults
 from quantroof.reports.exports.table import table
 
 
-def write(subjects: list[Subject], target: Path) -> None:
+def write(devices: list[DeviceResults], target: Path) -> None:
     """Write the table with a header line."""
-    table(subjects).to_csv(target, index=False)
+    table(devices).to_csv(target, index=False)

@@ -7,37 +7,37 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from quantroof.analysis.device_results import Subject
+from quantroof.analysis.device_results import DeviceResults
 from quantroof.records.lines import Measurement
 
 
-def document(subjects: list[Subject]) -> dict[str, Any]:
+def document(devices: list[DeviceResults]) -> dict[str, Any]:
     """Context and one entry a repetition, which is what compare.py's U test reads."""
-    first = subjects[0].run.info if subjects else None
+    first = devices[0].run.info if devices else None
     context = {
         "date": first.started_at if first else "",
         "host_name": str(first.host.get("node")) if first else "",
         "executable": " ".join(first.command) if first else "",
-        "num_cpus": next((s.device.cpu.usable_cores for s in subjects if s.device.cpu), 0),
+        "num_cpus": next((s.device.cpu.usable_cores for s in devices if s.device.cpu), 0),
         "mhz_per_cpu": 0,
         "cpu_scaling_enabled": False,
         "library_build_type": "release",
-        "devices": ", ".join(subject.device.name for subject in subjects),
+        "devices": ", ".join(results.device.name for results in devices),
         "simulated": str(bool(first and first.simulated)).lower(),
     }
     entries = [
         entry
-        for family, (subject, point) in enumerate((s, p) for s in subjects for p in s.timed)
+        for family, (results, point) in enumerate((s, p) for s in devices for p in s.timed)
         for entry in _repetitions(
-            f"{subject.label}/{point.measurement.kernel}/{point.measurement.case}", family, point.measurement
+            f"{results.label}/{point.measurement.kernel}/{point.measurement.case}", family, point.measurement
         )
     ]
     return {"context": context, "benchmarks": entries}
 
 
-def write(subjects: list[Subject], target: Path) -> None:
+def write(devices: list[DeviceResults], target: Path) -> None:
     """Write the document."""
-    target.write_text(json.dumps(document(subjects), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    target.write_text(json.dumps(document(devices), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _repetitions(name: str, family: int, m: Measurement) -> Iterator[dict[str, Any]]:

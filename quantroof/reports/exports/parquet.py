@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quantroof.analysis.device_results import Subject
+from quantroof.analysis.device_results import DeviceResults
 from quantroof.errors import EnvironmentMissing
 from quantroof.reports.exports.table import table
 
 
-def write(subjects: list[Subject], target: Path) -> None:
+def write(devices: list[DeviceResults], target: Path) -> None:
     """Write the table, zstd-compressed; EnvironmentMissing without DuckDB."""
     try:
         import duckdb
@@ -17,6 +17,6 @@ def write(subjects: list[Subject], target: Path) -> None:
         hint = "pip install 'quantroof[store]'"
         raise EnvironmentMissing("Parquet needs DuckDB, which is not installed", hint=hint) from None
     with duckdb.connect() as connection:
-        connection.register("points", table(subjects))
+        connection.register("points", table(devices))
         relation = connection.table("points")
         relation.write_parquet(str(target), compression="zstd")

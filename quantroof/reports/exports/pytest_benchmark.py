@@ -9,43 +9,43 @@ from pathlib import Path
 from typing import Any
 
 from quantroof import __version__
-from quantroof.analysis.device_results import Subject
+from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.points import Point
 
 _FORMAT_VERSION = "5.1.0"  # the oldest pytest-benchmark we ask for; its reader does not depend on it
 
 
-def document(subjects: list[Subject]) -> dict[str, Any]:
+def document(devices: list[DeviceResults]) -> dict[str, Any]:
     """One benchmark a timed measurement; the group is the case, so kernels stand side by side."""
-    first = subjects[0].run.info if subjects else None
+    first = devices[0].run.info if devices else None
     return {
         "machine_info": {
             "node": str(first.host.get("node")) if first else "",
             "quantroof_version": __version__,
-            "devices": [subject.device.name for subject in subjects],
+            "devices": [results.device.name for results in devices],
             "simulated": bool(first and first.simulated),
         },
         "commit_info": {"id": first.git if first else None},
-        "benchmarks": [_benchmark(subject, point) for subject in subjects for point in subject.timed],
+        "benchmarks": [_benchmark(results, point) for results in devices for point in results.timed],
         "datetime": first.started_at if first else "",
         "version": _FORMAT_VERSION,
     }
 
 
-def write(subjects: list[Subject], target: Path) -> None:
+def write(devices: list[DeviceResults], target: Path) -> None:
     """Write the document."""
-    target.write_text(json.dumps(document(subjects), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    target.write_text(json.dumps(document(devices), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _benchmark(subject: Subject, point: Point) -> dict[str, Any]:
+def _benchmark(results: DeviceResults, point: Point) -> dict[str, Any]:
     m = point.measurement
     assert m.timing is not None
-    name = f"{m.kernel}[{subject.label}/{m.case}]"
+    name = f"{m.kernel}[{results.label}/{m.case}]"
     return {
         "group": m.case,
         "name": name,
         "fullname": f"quantroof::{name}",
-        "params": {"device": subject.label, "case": m.case, "kernel": m.kernel},
+        "params": {"device": results.label, "case": m.case, "kernel": m.kernel},
         "param": m.case,
         "extra_info": {"flops": m.flops, "bytes": m.bytes_moved, "status": m.status},
         "options": {"disable_gc": False, "timer": m.timing.method, "min_rounds": len(m.timing.samples_ns)},

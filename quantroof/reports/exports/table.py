@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quantroof.analysis.device_results import Subject
+from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.points import frame, row
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def table(subjects: list[Subject]) -> pd.DataFrame:
-    """All measurements of all subjects."""
-    return frame([row(point, subject.run.info.run_id) for subject in subjects for point in subject.points])
+def table(devices: list[DeviceResults]) -> pd.DataFrame:
+    """All measurements of all devices."""
+    return frame([row(point, results.run.info.run_id) for results in devices for point in results.points])

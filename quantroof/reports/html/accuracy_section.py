@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantroof import units
 from quantroof.analysis.choice import LayerChoice, can_win
-from quantroof.analysis.device_results import Subject
+from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.speed import baseline
 from quantroof.analysis.studies import Loss, losses, name_of, variants
 from quantroof.analysis.tradeoff import Tradeoff, View, format_errors, kernel_errors, tradeoffs, views
@@ -49,19 +49,19 @@ def study_tables(studies: Sequence[QualityStudy]) -> list[StudyTable]:
 
 
 def accuracy_data(
-    subjects: list[Subject], choices: list[list[LayerChoice]], studies: Sequence[QualityStudy]
+    devices: list[DeviceResults], choices: list[list[LayerChoice]], studies: Sequence[QualityStudy]
 ) -> list[dict[str, Any]]:
     """Per device: rows of errors above its format table, and its trade-offs by view and batch; JSON-ready."""
     return [
-        _subject(subject, own, views(subject, own, studies))
-        for subject, own in zip(subjects, choices, strict=True)
+        _device(results, own, views(results, own, studies))
+        for results, own in zip(devices, choices, strict=True)
     ]
 
 
-def _subject(subject: Subject, choices: list[LayerChoice], found: list[View]) -> dict[str, Any]:
-    simulated = "SIMULATED " if subject.run.info.simulated else ""
+def _device(results: DeviceResults, choices: list[LayerChoice], found: list[View]) -> dict[str, Any]:
+    simulated = "SIMULATED " if results.run.info.simulated else ""
     return {
-        "errors": _error_rows(subject, found),
+        "errors": _error_rows(results, found),
         "timed": sorted({name for choice in choices for name in choice.schemes}),
         "base": f"{simulated}speed-up over {baseline(choices)}, all layers",
         "views": [
@@ -77,7 +77,7 @@ def _subject(subject: Subject, choices: list[LayerChoice], found: list[View]) ->
     }
 
 
-def _error_rows(subject: Subject, found: list[View]) -> list[dict[str, Any]]:
+def _error_rows(results: DeviceResults, found: list[View]) -> list[dict[str, Any]]:
     """What stands beside the speeds: losses where a study gives them, format error, worst kernel error."""
     rows: list[dict[str, Any]] = [
         {
@@ -91,8 +91,8 @@ def _error_rows(subject: Subject, found: list[View]) -> list[dict[str, Any]]:
         if not view.logarithmic
     ]
     for name, errors in (
-        ("format error", format_errors(subject)),
-        ("worst kernel error", kernel_errors(subject)),
+        ("format error", format_errors(results)),
+        ("worst kernel error", kernel_errors(results)),
     ):
         if errors:
             cells = {scheme: [["", units.error(value)]] for scheme, value in errors.items()}

@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from quantroof.analysis.choice import LayerChoice, can_win
-from quantroof.analysis.comparison import VERDICTS, Comparison, RunComparison
-from quantroof.analysis.device_results import Subject
+from quantroof.analysis.comparison import CHANGES, CaseChange, RunComparison
+from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.points import Point
 from quantroof.hwprofiles.clock_events import words
 from quantroof.kernels.schemes import SCHEMES, catalog_order
@@ -20,31 +20,31 @@ OTHER, BEST, TIE, WINNER = range(4)
 
 
 def page_data(
-    subjects: list[Subject], choices: list[list[LayerChoice]], comparison: RunComparison | None
+    devices: list[DeviceResults], choices: list[list[LayerChoice]], comparison: RunComparison | None
 ) -> dict[str, Any]:
-    """Everything the page draws, JSON-ready. `choices` holds the layers of every subject, in their order.
+    """Everything the page draws, JSON-ready. `choices` holds the layers of every device, in their order.
 
     A point that only the baseline has carries the subject -1.
     """
-    points = [(s, p) for s, subject in enumerate(subjects) for p in subject.points]
+    points = [(s, p) for s, results in enumerate(devices) for p in results.points]
     entries = comparison.entries if comparison is not None and not comparison.blocked else ()
     points += [(-1, e.base) for e in entries if e.now is None and e.base is not None]
     tables = _Tables([p for _, p in points])
     values = tables.columns(_ranks(choices), {id(e.now or e.base): e for e in entries})
     return {
-        "subjects": [_subject(subject, own) for subject, own in zip(subjects, choices, strict=True)],
-        "verdicts": VERDICTS,
+        "subjects": [_device(results, own) for results, own in zip(devices, choices, strict=True)],
+        "verdicts": CHANGES,
         "points": {"subject": [s for s, _ in points], **values},
         **tables.dictionaries(),
     }
 
 
-def _subject(subject: Subject, choices: list[LayerChoice]) -> dict[str, Any]:
-    info = subject.run.info
+def _device(results: DeviceResults, choices: list[LayerChoice]) -> dict[str, Any]:
+    info = results.run.info
     return {
-        "label": subject.label,
-        "name": subject.device.name,
-        "device": subject.device.id,
+        "label": results.label,
+        "name": results.device.name,
+        "device": results.device.id,
         "run": info.run_id,
         "suite": info.suite,
         "simulated": info.simulated,
@@ -86,7 +86,7 @@ class _Tables:
         self._scheme = {name: i for i, name in enumerate(self.schemes)}
         self._provider = {name: i for i, name in enumerate(self.providers)}
 
-    def columns(self, ranks: dict[int, int], entries: dict[int, Comparison]) -> dict[str, list[Any] | None]:
+    def columns(self, ranks: dict[int, int], entries: dict[int, CaseChange]) -> dict[str, list[Any] | None]:
         """All columns; one in which nothing is known is None."""
         by_name: dict[str, Callable[[Point], Any]] = {
             **_PLAIN,
@@ -159,16 +159,16 @@ def _rounded(value: float | None, digits: int) -> float | int | None:
 
 _PLAIN: dict[str, Callable[[Point], Any]] = {
     "status": lambda p: p.status,
-    "bound": lambda p: p.bound,
-    "arithmetic": lambda p: p.arithmetic,
+    "bound": lambda p: p.roofs.bound,
+    "arithmetic": lambda p: p.roofs.arithmetic,
     "median": lambda p: _rounded(p.time.median, TIME_DIGITS) if p.time else None,
     "low": lambda p: _rounded(p.time.low, TIME_DIGITS) if p.time else None,
     "high": lambda p: _rounded(p.time.high, TIME_DIGITS) if p.time else None,
     "basis": lambda p: p.basis,
     "samples": lambda p: p.time.samples if p.time else None,
-    "roof": lambda p: _rounded(p.roof_ns, 5),
-    "sheet": lambda p: _rounded(p.datasheet_ns, 5),
-    "sized": lambda p: _rounded(p.sized_roof_ns, 5),
+    "roof": lambda p: _rounded(p.roofs.roof_ns, 5),
+    "sheet": lambda p: _rounded(p.roofs.datasheet_ns, 5),
+    "sized": lambda p: _rounded(p.roofs.sized_roof_ns, 5),
     "error": lambda p: _rounded(p.measurement.accuracy.frobenius, 3) if p.measurement.accuracy else None,
     "loss": lambda p: (
         _rounded(p.measurement.accuracy.format_frobenius, 3) if p.measurement.accuracy else None
@@ -178,8 +178,8 @@ _PLAIN: dict[str, Callable[[Point], Any]] = {
     "power": lambda p: _rounded(p.measurement.state.power_w, 4) if p.measurement.state else None,
     "events": lambda p: p.measurement.state.reasons if p.measurement.state else None,
 }
-_COMPARED: dict[str, Callable[[Comparison], Any]] = {
-    "verdict": lambda e: VERDICTS.index(e.verdict),
+_COMPARED: dict[str, Callable[[CaseChange], Any]] = {
+    "verdict": lambda e: CHANGES.index(e.verdict),
     "base": lambda e: _rounded(e.base.time.median, TIME_DIGITS) if e.base and e.base.time else None,
     "ratio": lambda e: _rounded(e.ratio.median, 5) if e.ratio else None,
     "ratio_low": lambda e: _rounded(e.ratio.low, 5) if e.ratio else None,

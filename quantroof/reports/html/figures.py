@@ -9,7 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from quantroof import units
-from quantroof.analysis.device_results import Subject, bandwidth_curve
+from quantroof.analysis.device_results import DeviceResults, bandwidth_curve
 from quantroof.analysis.roofs import Roofs
 from quantroof.hwprofiles import roofline
 
@@ -32,13 +32,13 @@ STATES = {
 _MARGIN = {"l": 62, "r": 16, "t": 30, "b": 52}
 
 
-def figures(subjects: list[Subject]) -> dict[str, Any]:
+def figures(devices: list[DeviceResults]) -> dict[str, Any]:
     """All figures of a page as plotly JSON: roofline, share of the roof, bandwidth by size, device state."""
     built = {
-        "rate": roofline_figure(subjects),
-        "share": share_figure(subjects),
-        "bandwidth": bandwidth_figure(subjects),
-        "state": state_figure(subjects),
+        "rate": roofline_figure(devices),
+        "share": share_figure(devices),
+        "bandwidth": bandwidth_figure(devices),
+        "state": state_figure(devices),
     }
     return {name: as_json(figure) for name, figure in built.items()}
 
@@ -48,7 +48,7 @@ def as_json(figure: go.Figure) -> Any:
     return json.loads(figure.to_json())
 
 
-def roofline_figure(subjects: list[Subject]) -> go.Figure:
+def roofline_figure(devices: list[DeviceResults]) -> go.Figure:
     """Log-log roofline: one line per ceiling of every device and basis, to which the page adds points.
 
     A trace's `meta` says which ceiling it is, so that the page can show, hide and label it.
@@ -56,40 +56,40 @@ def roofline_figure(subjects: list[Subject]) -> go.Figure:
     import plotly.graph_objects as go
 
     figure = go.Figure(layout=_layout(go))
-    low, high = intensity_range(subjects)
+    low, high = intensity_range(devices)
     _intensity_axis(figure, low, high)
     figure.update_yaxes(type="log", automargin=True, title="FLOP/s, integers alike")
     figure.update_yaxes(**_decades(1e3, 1e18, lambda value: units.si(value, "FLOP/s", 1)))
-    for index, subject in enumerate(subjects):
-        bases = {"measured": subject.measured, "datasheet": subject.datasheet, "held": subject.held}
+    for index, results in enumerate(devices):
+        bases = {"measured": results.measured, "datasheet": results.datasheet, "held": results.held}
         top = max((rate for roofs in bases.values() if roofs for rate in roofs.matrix.values()), default=None)
         for basis, roofs in bases.items():
             if roofs is not None:
                 given = {
                     "subject": index,
-                    "label": subject.label,
+                    "label": results.label,
                     "basis": basis,
-                    "source": _source(subject, basis),
+                    "source": _source(results, basis),
                 }
                 _add_roofs(figure, given, roofs, top, low, high)
     return figure
 
 
-def _source(subject: Subject, basis: str) -> str:
-    """What a roof of a subject rests on, in words."""
-    if basis == "measured" and subject.run.info.simulated:
+def _source(results: DeviceResults, basis: str) -> str:
+    """What a roof of a device rests on, in words."""
+    if basis == "measured" and results.run.info.simulated:
         return "simulated"
-    if basis == "datasheet" and subject.profile is not None and subject.profile.origin == "derived":
+    if basis == "datasheet" and results.profile is not None and results.profile.origin == "derived":
         return "derived by formula"
     return BASES[basis]
 
 
-def share_figure(subjects: list[Subject]) -> go.Figure:
+def share_figure(devices: list[DeviceResults]) -> go.Figure:
     """Share of the measured roof against intensity; the roof is the line at 1."""
     import plotly.graph_objects as go
 
     figure = go.Figure(layout=_layout(go))
-    _intensity_axis(figure, *intensity_range(subjects))
+    _intensity_axis(figure, *intensity_range(devices))
     figure.update_yaxes(
         automargin=True, title="share of the measured roof", tickformat=".0%", rangemode="tozero"
     )
@@ -97,7 +97,7 @@ def share_figure(subjects: list[Subject]) -> go.Figure:
     return figure
 
 
-def bandwidth_figure(subjects: list[Subject]) -> go.Figure:
+def bandwidth_figure(devices: list[DeviceResults]) -> go.Figure:
     """Measured bandwidth against bytes moved: what small cases can reach at all."""
     import plotly.graph_objects as go
 
@@ -106,12 +106,12 @@ def bandwidth_figure(subjects: list[Subject]) -> go.Figure:
     figure.update_yaxes(
         automargin=True, title="bytes per second", exponentformat="SI", ticksuffix="B/s", rangemode="tozero"
     )
-    for index, subject in enumerate(subjects):
+    for index, results in enumerate(devices):
         for name in ("read", "write", "copy"):
-            curve = bandwidth_curve(subject.ceilings, name)
+            curve = bandwidth_curve(results.ceilings, name)
             if len(curve) < 2:  # one size is no curve
                 continue
-            what = f"{escape(subject.label, quote=False)} {name}"
+            what = f"{escape(results.label, quote=False)} {name}"
             figure.add_trace(
                 go.Scatter(
                     x=[size for size, _ in curve], y=[reached for _, reached in curve], mode="lines+markers",
@@ -122,12 +122,12 @@ def bandwidth_figure(subjects: list[Subject]) -> go.Figure:
     return figure
 
 
-def state_figure(subjects: list[Subject]) -> go.Figure:
+def state_figure(devices: list[DeviceResults]) -> go.Figure:
     """The reported states of the devices over the run, stacked on one axis; the page adds the traces."""
     import plotly.graph_objects as go
 
     figure = go.Figure(layout=_layout(go))
-    reported = reported_states(subjects)
+    reported = reported_states(devices)
     figure.update_xaxes(
         title="case, in the order of the run", anchor=f"y{max(1, len(reported))}".replace("y1", "y")
     )
@@ -146,21 +146,21 @@ def state_figure(subjects: list[Subject]) -> go.Figure:
     return figure
 
 
-def reported_states(subjects: list[Subject]) -> list[str]:
+def reported_states(devices: list[DeviceResults]) -> list[str]:
     """Columns of device state that any measurement reports."""
-    states = [p.measurement.state for subject in subjects for p in subject.timed if p.measurement.state]
+    states = [p.measurement.state for results in devices for p in results.timed if p.measurement.state]
     return [
         name for name, (field, _, _) in STATES.items() if any(getattr(s, field) is not None for s in states)
     ]
 
 
-def intensity_range(subjects: list[Subject]) -> tuple[float, float]:
+def intensity_range(devices: list[DeviceResults]) -> tuple[float, float]:
     """Intensities from a third of the least point to three times the greatest ridge or point."""
-    seen = [point.intensity for subject in subjects for point in subject.timed]
+    seen = [point.intensity for results in devices for point in results.timed]
     ridges = [
         roofline.ridge_point(max(roofs.matrix.values()), bandwidth)
-        for subject in subjects
-        for roofs in (subject.measured, subject.datasheet)
+        for results in devices
+        for roofs in (results.measured, results.datasheet)
         if roofs is not None and roofs.matrix and (bandwidth := roofs.read_bandwidth())
     ]
     known = [*seen, *ridges] or [1.0, 100.0]

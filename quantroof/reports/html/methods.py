@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from quantroof import units
-from quantroof.analysis.device_results import Subject
+from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.guard import ROOF_NOISE
 from quantroof.records.lines import Timing
 from quantroof.reports.facts import Facts
@@ -35,9 +35,9 @@ FORMULAS: Facts = [
 ]  # fmt: skip
 
 
-def timing_facts(subjects: list[Subject]) -> Facts:
+def timing_facts(devices: list[DeviceResults]) -> Facts:
     """How the samples were taken, counted over all timed cases."""
-    timings = [p.measurement.timing for subject in subjects for p in subject.timed if p.measurement.timing]
+    timings = [p.measurement.timing for results in devices for p in results.timed if p.measurement.timing]
     if not timings:
         return [("timing", "nothing was timed")]
     return [
@@ -51,9 +51,9 @@ def timing_facts(subjects: list[Subject]) -> Facts:
     ]
 
 
-def source_facts(subjects: list[Subject]) -> Facts:
+def source_facts(devices: list[DeviceResults]) -> Facts:
     """Where the datasheet figures come from."""
-    profiles = {s.profile.id: s.profile for s in subjects if s.profile is not None}
+    profiles = {s.profile.id: s.profile for s in devices if s.profile is not None}
     found = []
     for profile in profiles.values():
         bandwidth = profile.bandwidth_gbps
@@ -66,27 +66,27 @@ def source_facts(subjects: list[Subject]) -> Facts:
     return found
 
 
-def unknowns(subjects: list[Subject]) -> list[str]:
+def unknowns(devices: list[DeviceResults]) -> list[str]:
     """What these records do not say, one sentence each."""
     found = []
-    for subject in subjects:
-        states = [p.measurement.state for p in subject.timed]
+    for results in devices:
+        states = [p.measurement.state for p in results.timed]
         absent = [
             text
             for name, text in _STATE.items()
-            if subject.timed and all(state is None or getattr(state, name) is None for state in states)
+            if results.timed and all(state is None or getattr(state, name) is None for state in states)
         ]
         if absent:
-            found.append(f"{subject.label}: {', '.join(absent)} not reported")
-        if subject.datasheet is None:
-            found.append(f"{subject.label}: no datasheet profile, so only measured roofs are drawn")
-        if subject.timed and not subject.measured.bandwidth:
+            found.append(f"{results.label}: {', '.join(absent)} not reported")
+        if results.datasheet is None:
+            found.append(f"{results.label}: no datasheet profile, so only measured roofs are drawn")
+        if results.timed and not results.measured.bandwidth:
             found.append(
-                f"{subject.label}: no bandwidth was measured, so no share of a measured roof is known"
+                f"{results.label}: no bandwidth was measured, so no share of a measured roof is known"
             )
-        lacking = sorted({p.case.compute.name for p in subject.timed} - set(subject.measured.matrix))
+        lacking = sorted({p.case.compute.name for p in results.timed} - set(results.measured.matrix))
         if lacking:
-            found.append(f"{subject.label}: no matrix rate was measured for {', '.join(lacking)}")
+            found.append(f"{results.label}: no matrix rate was measured for {', '.join(lacking)}")
     return found
 
 

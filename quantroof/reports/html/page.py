@@ -52,9 +52,9 @@ def html(
     """
     bundle = plotly_bundle()
     script = f'(() => {{\n"use strict";\n{asset(*SCRIPTS)}}})();\n'
-    data = page_data(given.subjects, given.choices, given.comparison)
+    data = page_data(given.devices, given.choices, given.comparison)
     data["preset"] = _PRESETS[reader]
-    data["accuracy"] = accuracy_data(given.subjects, given.choices, studies)
+    data["accuracy"] = accuracy_data(given.devices, given.choices, studies)
     built = _figures(given, advice)
     return str(
         template("page.html").render(
@@ -75,9 +75,9 @@ def html(
             data=pack_json({"data": data, "figures": built}),
             plotly=None if beside else bundle.packed,
             plotly_file=bundle.file_name if beside else None,
-            unmeasured=unmeasured(given.subjects),
+            unmeasured=unmeasured(given.devices),
             figures=built,
-            states=[STATES[name][2] for name in reported_states(given.subjects)],
+            states=[STATES[name][2] for name in reported_states(given.devices)],
             header=header,
             methods=methods,
             units=units,
@@ -87,7 +87,7 @@ def html(
 
 def _figures(given: Answers, advice: Advice | None) -> dict[str, Any]:
     """All figures of the page as plotly JSON."""
-    built = figures(given.subjects)
+    built = figures(given.devices)
     built["tradeoff"] = as_json(tradeoff_figure())
     if advice is not None:
         built["advice"] = as_json(curves_figure(advice))

@@ -26,7 +26,7 @@ def markdown(given: Answers, studies: Sequence[QualityStudy] = ()) -> str:
         )
     parts += [f"> {text(run.info.run_id)}: {text(end)}" for run in given.runs if (end := header.outcome(run))]
     parts.append(
-        _list(f"{s.label}: {s.device.name}, {_set_up(header.device_facts(s))}" for s in given.subjects)
+        _list(f"{s.label}: {s.device.name}, {_set_up(header.device_facts(s))}" for s in given.devices)
     )
     for card in cards(given):
         lines = [*card.facts, *([card.advice] if card.advice else [])]
@@ -34,9 +34,9 @@ def markdown(given: Answers, studies: Sequence[QualityStudy] = ()) -> str:
         parts.append(f"## {text(card.question)} {card.symbol} {text(card.verdict)}\n\n{_list(lines)}{floor}")
     if given.comparison is not None and not given.comparison.blocked:
         parts.append(_changes(given.comparison))
-    for subject, choices in zip(given.subjects, given.choices, strict=True):
+    for results, choices in zip(given.devices, given.choices, strict=True):
         if choices:
-            parts.append(_formats(subject.label, choices[0]))
+            parts.append(_formats(results.label, choices[0]))
     parts += [_losses(table) for table in study_tables(studies)]
     parts.append(_unmeasured(given))
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -108,7 +108,7 @@ def _losses(table: StudyTable) -> str:
 
 
 def _unmeasured(given: Answers) -> str:
-    groups = unmeasured(given.subjects)
+    groups = unmeasured(given.devices)
     if not groups:
         return ""
     lines = _list(f"{g.status}, {len(g.cases)} x on {g.device}: {g.reason}" for g in groups[:_ROWS])

@@ -32,9 +32,9 @@ def show(given: Answers, console: Console, *, failed: bool) -> None:
         console.print(_text(f"{run.info.run_id}  {run.info.started_at}  suite {run.info.suite}"))
         if end := header.outcome(run):
             console.print(_text(f"  {end}", style="yellow"))
-    for subject in given.subjects:
-        timed, total = len(subject.timed), len(subject.points)
-        console.print(_text(f"{subject.label}  {subject.device.name}  {timed} of {total} cases timed"))
+    for results in given.devices:
+        timed, total = len(results.timed), len(results.points)
+        console.print(_text(f"{results.label}  {results.device.name}  {timed} of {total} cases timed"))
     for card in cards(given):
         console.print()
         console.print(
@@ -42,10 +42,10 @@ def show(given: Answers, console: Console, *, failed: bool) -> None:
         )
         for line in (*card.facts, *([card.advice] if card.advice else [])):
             console.print(_text(f"  {line}"))
-    for subject, choices in zip(given.subjects, given.choices, strict=True):
+    for results, choices in zip(given.devices, given.choices, strict=True):
         if choices:
             console.print()
-            console.print(format_table(subject.label, choices[0]))
+            console.print(format_table(results.label, choices[0]))
     _print_reasons(given, console)
 
 
@@ -70,7 +70,7 @@ def format_table(label: str, choice: LayerChoice) -> Table:
 
 def summary(given: Answers, *, failed: bool) -> dict[str, Any]:
     """The same as data: runs, answers, and one row a measurement (only the untimed ones with `failed`)."""
-    points = [(s, p) for s in given.subjects for p in (s.points if not failed else _untimed(s.points))]
+    points = [(s, p) for s in given.devices for p in (s.points if not failed else _untimed(s.points))]
     return {
         "runs": [
             {
@@ -87,9 +87,9 @@ def summary(given: Answers, *, failed: bool) -> dict[str, Any]:
         ],
         "not_measured": [
             {"device": g.device, "status": g.status, "reason": g.reason, "cases": list(g.cases)}
-            for g in unmeasured(given.subjects)
+            for g in unmeasured(given.devices)
         ],
-        "measurements": [row(point, subject.run.info.run_id) for subject, point in points],
+        "measurements": [row(point, results.run.info.run_id) for results, point in points],
     }
 
 
@@ -105,7 +105,7 @@ def _untimed(points: tuple[Point, ...]) -> list[Point]:
 
 
 def _print_failed(given: Answers, console: Console) -> None:
-    groups = unmeasured(given.subjects)
+    groups = unmeasured(given.devices)
     if not groups:
         console.print("every recorded case was timed and passed its check")
     for group in groups:
@@ -115,7 +115,7 @@ def _print_failed(given: Answers, console: Console) -> None:
 
 
 def _print_reasons(given: Answers, console: Console) -> None:
-    groups = unmeasured(given.subjects)
+    groups = unmeasured(given.devices)
     if not groups:
         return
     console.print("\nNot measured (--failed lists the cases)")

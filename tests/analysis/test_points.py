@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from quantroof.analysis.device_results import bandwidth_at, subjects
+from quantroof.analysis.device_results import bandwidth_at, device_results
 from quantroof.analysis.points import frame, row
 from quantroof.errors import UsageError
 from tests.builders import (
@@ -24,7 +24,9 @@ def test_rates_follow_from_time_and_counts() -> None:
     """FLOP/s and B/s are counts over the median; the share is roof time over median."""
     device = gpu_device()
     case = measurement(device, "bf16", 1, (4096, 4096), 12_500.0, spread=0.0)
-    point = subjects([run(info([device]), [*ceilings(device, GPU_BANDWIDTH, GPU_RATES), case])])[0].points[0]
+    point = device_results([run(info([device]), [*ceilings(device, GPU_BANDWIDTH, GPU_RATES), case])])[
+        0
+    ].points[0]
     bytes_moved = 2 * (4096 * 4096 + 4096 + 4096)
     read = 2**32 / (2**32 / GPU_BANDWIDTH + 1.5e-6)  # the largest read of the ceilings
 
@@ -34,16 +36,16 @@ def test_rates_follow_from_time_and_counts() -> None:
     assert point.bytes_per_s == pytest.approx(bytes_moved / 12.5e-6)
     assert point.intensity == pytest.approx(2 * 4096 * 4096 / bytes_moved)
     assert point.roof_fraction == pytest.approx(bytes_moved / read / 12.5e-6, rel=2e-3)
-    assert point.bound == "memory"
+    assert point.roofs.bound == "memory"
 
 
 def test_roof_at_its_size_is_later_than_the_full_roof() -> None:
     """A 33 MB case is judged by the read curve at 33 MB, which carries the launch latency."""
-    point = subjects([gpu_run()])[0].points[0]
+    point = device_results([gpu_run()])[0].points[0]
 
-    assert point.sized_roof_ns is not None
-    assert point.roof_ns is not None
-    assert point.sized_roof_ns - point.roof_ns == pytest.approx(1500, rel=0.2)
+    assert point.roofs.sized_roof_ns is not None
+    assert point.roofs.roof_ns is not None
+    assert point.roofs.sized_roof_ns - point.roofs.roof_ns == pytest.approx(1500, rel=0.2)
 
 
 def test_bandwidth_between_sizes_is_exact_for_latency_plus_rate() -> None:
@@ -62,15 +64,15 @@ def test_bandwidth_between_sizes_is_exact_for_latency_plus_rate() -> None:
 
 def test_held_roof_scales_the_datasheet_by_the_clock() -> None:
     """989.4 TFLOP/s at 1830 MHz is 948.8 at the 1755 MHz that was held."""
-    subject = subjects([gpu_run()])[0]
+    results = device_results([gpu_run()])[0]
 
-    assert subject.held is not None
-    assert subject.held.matrix["bf16"] == pytest.approx(989.4e12 * 1755 / 1830)
+    assert results.held is not None
+    assert results.held.matrix["bf16"] == pytest.approx(989.4e12 * 1755 / 1830)
 
 
 def test_point_above_its_roof_is_flagged_and_keeps_its_share() -> None:
     """The flag says by how much; nothing is clipped."""
-    points = subjects([failures_run()])[0].points
+    points = device_results([failures_run()])[0].points
     above = [p for p in points if any(flag.code == "above_roof" for flag in p.flags)]
 
     assert len(above) == 1
@@ -81,8 +83,8 @@ def test_absent_values_stay_absent_in_the_table() -> None:
     """A CPU without sensors has empty columns, not zeros; a failed case has no time."""
     device = cpu_device()
     built = run(info([device]), [measurement(device, "bf16", 1, LAYERS[0], 1e6)])
-    subject = subjects([built])[0]
-    table = frame([row(p, "r") for p in subject.points])
+    results = device_results([built])[0]
+    table = frame([row(p, "r") for p in results.points])
 
     assert table.loc[0, ["sm_clock_mhz", "power_w", "roof_fraction", "bound"]].isna().all()
     assert table.loc[0, "median_ns"] == pytest.approx(1e6, rel=0.02)
@@ -95,4 +97,4 @@ def test_line_of_an_unlisted_device_is_refused() -> None:
     with pytest.raises(
         UsageError, match=r"run.jsonl: a line names device 'cuda:0', which the header does not list"
     ):
-        subjects([built])
+        device_results([built])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quantroof.analysis.answers import answers
 from quantroof.analysis.choice import crossover, layer_choices, overall
-from quantroof.analysis.device_results import subjects
+from quantroof.analysis.device_results import device_results
 from quantroof.hwprofiles.clock_events import faults, words
 from quantroof.kernels.schemes import catalog_order
 from quantroof.reports.cards import cards
@@ -20,7 +20,7 @@ def test_slow_gpu_of_a_node_is_named_first() -> None:
     assert health.findings[0].startswith("cuda:5: ")
     assert "9 of 9 ceilings below its siblings' median (read -7.9 %, fp8_e4m3 -8.1 %)" in health.findings[0]
     assert len(health.findings) == 1
-    assert {row.subject for row in health.rows if row.low} == {"cuda:5"}
+    assert {row.device for row in health.rows if row.low} == {"cuda:5"}
 
 
 def test_two_runs_of_one_gpu_are_no_siblings() -> None:
@@ -91,8 +91,8 @@ def test_winner_is_the_quickest_kernel_and_ties_overlap_it() -> None:
         measurement(device, "fp8-w8a8", 8, layer, 8_010, spread=0.02),
         measurement(device, "fp8-w8a8-static", 8, layer, 5_000),
     ]
-    subject = subjects([run(info([device]), lines)])[0]
-    batch = layer_choices(subject, catalog_order({p.scheme for p in subject.points}))[0].batches[0]
+    results = device_results([run(info([device]), lines)])[0]
+    batch = layer_choices(results, catalog_order({p.scheme for p in results.points}))[0].batches[0]
 
     assert batch.best["bf16"].measurement.kernel == "torch.bf16"
     assert {batch.winner, *batch.ties} == {"int8-w8a16", "fp8-w8a8"}
@@ -111,8 +111,8 @@ def test_overall_counts_only_formats_that_have_every_layer() -> None:
     device = gpu_device()
     lines = [measurement(device, "bf16", 1, layer, 10_000) for layer in ((4096, 4096), (8192, 4096))]
     lines.append(measurement(device, "int4-w4a16", 1, (4096, 4096), 4_000))
-    subject = subjects([run(info([device]), lines)])[0]
-    totals = overall(layer_choices(subject, ["bf16", "int4-w4a16"]))
+    results = device_results([run(info([device]), lines)])[0]
+    totals = overall(layer_choices(results, ["bf16", "int4-w4a16"]))
 
     assert [(m, sorted(times)) for m, times in totals] == [(1, ["bf16"])]
 

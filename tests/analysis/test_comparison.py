@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from quantroof.analysis.comparison import NotComparable, RunComparison, compare
-from quantroof.analysis.device_results import subjects
+from quantroof.analysis.device_results import device_results
 from quantroof.analysis.ratio import judge_ratio, ratio_interval
 from quantroof.analysis.statistics import Interval, median_interval
 from quantroof.errors import ExitCode
@@ -20,7 +20,7 @@ _MOVED = ("SM clock 1755 -> 1580 MHz", "SM clock 1695 -> 1580 MHz")
 
 
 def _compare(base: Run, now: Run) -> RunComparison:
-    return compare(subjects([base]), subjects([now]))
+    return compare(device_results([base]), device_results([now]))
 
 
 @pytest.mark.parametrize(

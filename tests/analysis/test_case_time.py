@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from quantroof.analysis.case_time import estimate, grouped
+from quantroof.analysis.case_time import case_time, grouped
 from quantroof.records.lines import Measurement
 from tests.runs import cpu_run
 
@@ -22,7 +22,7 @@ def _lines(centres: list[float]) -> list[Measurement]:
 
 def test_three_processes_give_the_interval_of_processes() -> None:
     """Each process is steady to 1 ns, but they differ by 20: the interval must show the 20."""
-    found = estimate(_lines([100.0, 110.0, 120.0]))
+    found = case_time(_lines([100.0, 110.0, 120.0]))
 
     assert found is not None
     assert found.basis == "processes"
@@ -31,7 +31,7 @@ def test_three_processes_give_the_interval_of_processes() -> None:
 
 def test_one_process_gives_the_interval_of_its_samples() -> None:
     """And says that it is one of samples."""
-    found = estimate(_lines([100.0]))
+    found = case_time(_lines([100.0]))
 
     assert found is not None
     assert found.basis == "samples"
@@ -42,7 +42,7 @@ def test_nothing_timed_gives_nothing() -> None:
     """Skipped lines have no time."""
     skipped = [m for m in cpu_run().measurements if m.timing is None]
 
-    assert estimate(skipped) is None
+    assert case_time(skipped) is None
 
 
 def test_lines_group_by_device_case_and_kernel() -> None:
