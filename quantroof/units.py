@@ -18,6 +18,11 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{rounded:.{digits + 8}f}".rstrip("0")
 
 
+def decimals(value: float | None, digits: int = 2) -> str:
+    """A number with that many decimals: `12.30`."""
+    return NONE if value is None else f"{value:.{digits}f}"
+
+
 def si(value: float | None, unit: str, digits: int = 3) -> str:
     """A rate with its SI prefix: `si(4.49e12, "B/s")` is `4.49 TB/s`."""
     if value is None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import signal
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from quantroof.cli.numbers import Finite
-from quantroof.cli.output import echo_json
-from quantroof.errors import EnvironmentMissing, ExitCode, UsageError
+from quantroof.cli.options import COUNT, FILE, OPEN_SHARE, with_options
+from quantroof.cli.output import echo_json, echo_lines, say
+from quantroof.errors import EnvironmentMissing, ExitCode
 
 if TYPE_CHECKING:
     from quantroof.bench.run import Job
@@ -20,83 +21,77 @@ if TYPE_CHECKING:
 
 DEFAULT_FOLDER = Path("runs") / "burn-in"
 
-_OPTIONS = (
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BurnInFlags:
+    """The options that only --burn-in understands."""
+
+    devices: tuple[str, ...] = ()
+    out: Path | None = None
+    past: tuple[str, ...] = ()
+    reference: tuple[str, ...] = ()
+    expected: int | None = None
+    floor: float | None = None
+    dry_run: bool = False
+    quiet: bool = False
+
+
+burn_in_options = with_options(
     click.option("--device", "devices", multiple=True, help="As in `quantroof run`.  [default: all GPUs]"),
-    click.option("--out", type=click.Path(path_type=Path), help=f"For its runs. [default: {DEFAULT_FOLDER}]"),
+    click.option("--out", type=FILE, help=f"Folder for its runs.  [default: {DEFAULT_FOLDER}]"),
     click.option("--past", multiple=True, help="Earlier runs of this node, beside those in --out."),
-    click.option("--reference", multiple=True, help="Runs of sound GPUs of this model, measured alike."),
-    click.option("--gpus", "expected", type=click.IntRange(1), help="How many GPUs there should be."),
-    click.option("--floor", type=Finite(0, 1, min_open=True, max_open=True), help="As in fleet."),
-    click.option("--dry-run", is_flag=True, help="Print how long it takes, and stop."),
+    click.option("--reference", multiple=True, help="Runs of healthy GPUs of this model, measured alike."),
+    click.option("--gpus", "expected", type=COUNT, help="How many GPUs the node should have."),
+    click.option("--floor", type=OPEN_SHARE, help="As in `quantroof fleet`."),
+    click.option("--dry-run", is_flag=True, help="Print how long it would take, and stop."),
     click.option("--quiet", is_flag=True, help="No progress."),
 )  # fmt: skip
 
 
-def burn_in_options(function: Any) -> Any:
-    """The options that only --burn-in understands."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
-
-
-def refuse_without_burn_in(options: dict[str, Any]) -> None:
-    """UsageError where one of them is given without --burn-in."""
-    given = [name for name, value in options.items() if value]
-    if given:
-        raise UsageError("these options belong to --burn-in", where="doctor", hint="doctor --burn-in ...")
-
-
-def burn_in(*, as_json: bool, dry_run: bool, quiet: bool, **options: Any) -> int:
+def burn_in(flags: BurnInFlags, *, as_json: bool) -> int:
     """Measure and judge the node. Exit code 1: degraded or failed; 3: no GPU here; 4: nothing to judge by."""
     from quantroof.fleet.burn_in import BurnIn
     from quantroof.reports.text.burn_in_lines import burn_in_document, burn_in_lines, estimate_line
 
     signal.signal(signal.SIGTERM, _interrupt)
-    order = _order(**options)
+    order = _order(flags)
     work = BurnIn(order)
     line = estimate_line(len(order.devices), *work.estimate_s())
-    click.echo(line, err=not dry_run)
-    if dry_run:
+    click.echo(line, err=not flags.dry_run)
+    if flags.dry_run:
         return ExitCode.OK
     if any(device.kind == "sim" for device in order.devices):
-        click.echo("SIMULATED: no figure of this burn-in is measured on any device", err=True)
+        say("SIMULATED: no figure of this burn-in is measured on any device")
     try:
-        outcome = work.run(lambda job, directory: _measure(job, directory, quiet=quiet))
+        outcome = work.run(lambda job, directory: _measure(job, directory, quiet=flags.quiet))
     except KeyboardInterrupt:
         text = f"interrupted: what was measured is saved; judge it with quantroof fleet {order.folder}"
-        click.echo(text, err=True)
+        say(text)
         return ExitCode.INTERRUPTED
     for problem in outcome.verdict.problems:
-        click.echo(f"warning: {problem}", err=True)
+        say(f"warning: {problem}")
     if as_json:
         echo_json("burn-in", burn_in_document(outcome))
     else:
-        for line in burn_in_lines(outcome):
-            click.echo(line)
+        echo_lines(burn_in_lines(outcome))
     codes = {"healthy": ExitCode.OK, "not judged": ExitCode.UNDECIDED}
     return codes.get(outcome.verdict.verdict, ExitCode.FINDING)
 
 
-def _order(
-    *,
-    devices: tuple[str, ...],
-    out: Path | None,
-    past: tuple[str, ...],
-    reference: tuple[str, ...],
-    expected: int | None,
-    floor: float | None,
-) -> BurnInOptions:
+def _order(flags: BurnInFlags) -> BurnInOptions:
     from quantroof.fleet.burn_in import BurnInOptions
     from quantroof.fleet.policy import Policy
 
-    policy = Policy() if floor is None else Policy(floor=floor)
+    policy = Policy() if flags.floor is None else Policy(floor=flags.floor)
     command = ("quantroof", *sys.argv[1:])
-    folder = out or DEFAULT_FOLDER
-    return BurnInOptions(_devices(devices), folder, past, reference, policy, expected, command=command)
+    devices, folder = _devices(flags.devices), flags.out or DEFAULT_FOLDER
+    return BurnInOptions(
+        devices, folder, flags.past, flags.reference, policy, flags.expected, command=command
+    )
 
 
 def _devices(texts: tuple[str, ...]) -> tuple[Device, ...]:
-    """The named devices, else every GPU; a CPU is burnt in only where somebody says so."""
+    """The named devices, else every GPU; a CPU only where it is named."""
     from quantroof.hwprofiles.detect import detect
     from quantroof.hwprofiles.select import select
 
@@ -104,7 +99,7 @@ def _devices(texts: tuple[str, ...]) -> tuple[Device, ...]:
     if texts:
         return select(detection, texts)
     if not detection.gpus:
-        why = detection.remarks[0] if detection.remarks else "no NVIDIA GPU is here"
+        why = detection.remarks[0] if detection.remarks else "there is no NVIDIA GPU"
         raise EnvironmentMissing(
             why, where="burn-in", hint="--device cpu or sim:PROFILE*8 takes the same path"
         )

@@ -1,16 +1,20 @@
-"""What commands share when they speak: results on stdout, the rest on stderr, colours on a terminal only."""
+"""What commands print: results on stdout, progress and remarks on stderr, colors on a terminal only."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from quantroof.errors import UsageError
+from quantroof.units import printable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 JSON_SCHEMA_VERSION = 1
 STANDARD_OUTPUT = Path("-")
@@ -23,6 +27,29 @@ def echo_json(kind: str, data: dict[str, Any]) -> None:
     document = {"schema_version": JSON_SCHEMA_VERSION, "kind": kind, **data}
     json.dump(document, sys.stdout, indent=2, allow_nan=False)
     sys.stdout.write("\n")
+
+
+def echo_lines(lines: Iterable[str]) -> None:
+    """Print lines of results, without the control codes that a name from a file could hold."""
+    for line in lines:
+        click.echo("\n".join(map(printable, line.split("\n"))))
+
+
+def echo_rich(parts: Iterable[RenderableType]) -> None:
+    """Print tables and coloured lines. Text is literal, and long lines are not broken."""
+    from rich.table import Table
+
+    from quantroof.reports.text.console import stdout
+    from quantroof.reports.text.table import literal
+
+    console = stdout()
+    for part in parts:
+        console.print(literal(part) if isinstance(part, str) else part, soft_wrap=not isinstance(part, Table))
+
+
+def say(text: str) -> None:
+    """Print one line of progress or remark on stderr."""
+    click.echo(printable(text), err=True)
 
 
 def deliver(target: Path, write: Callable[[Path], object]) -> None:

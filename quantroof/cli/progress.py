@@ -1,4 +1,4 @@
-"""Progress of a run: a bar on a terminal, one plain line a case elsewhere, always on stderr."""
+"""Progress of a run: a bar on a terminal, one plain line per case elsewhere, always on stderr."""
 
 from __future__ import annotations
 
@@ -9,40 +9,15 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from quantroof.analysis.statistics import median_interval
 from quantroof.bench.run import Job
-from quantroof.records.lines import Ceiling, Measurement, parsed_case
+from quantroof.records.lines import Ceiling, Measurement
 from quantroof.reports.text.console import stderr
+from quantroof.reports.text.run_lines import result_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 _HEARTBEAT_S = 30.0
-
-
-def describe(line: Ceiling | Measurement) -> str:
-    """One line of plain text for what was just measured."""
-    if isinstance(line, Ceiling):
-        what = f"ceiling {line.name} {line.kernel}"
-    else:
-        case = parsed_case(line.case)
-        what = f"{case.scheme} {case.m}x{case.n}x{case.k} {line.kernel}"
-    if line.timing is None:
-        return f"{line.device} {what}: {line.status}, {line.reason}"
-    interval = median_interval(line.timing.samples_ns)
-    mark = " SIMULATED" if line.status == "simulated" else ""
-    width = f"+-{interval.relative_half_width:.1%}" if interval.samples > 1 else "(one sample)"
-    spread = f"{interval.median / 1e3:.1f} us {width}"
-    return f"{line.device} {what}: {spread}{_rate(line)}{mark}"
-
-
-def _rate(line: Ceiling | Measurement) -> str:
-    if not isinstance(line, Ceiling) or line.timing is None:
-        return ""
-    seconds = median_interval(line.timing.samples_ns).median / 1e9
-    if line.bytes_moved is not None:
-        return f" {line.bytes_moved / seconds / 1e9:.1f} GB/s"
-    return f" {(line.flops or 0) / seconds / 1e12:.3f} TFLOP/s"
 
 
 class Display:
@@ -64,7 +39,7 @@ class Display:
             self._done += 1
         if self._quiet:
             return
-        text = describe(line)
+        text = result_line(line)
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=self._done, case=text)
         elif not (isinstance(line, Measurement) and line.status == "skipped"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quantroof.cli.numbers import Finite
+from quantroof.cli.options import Finite
 
 if TYPE_CHECKING:
     from quantroof.quality.setup import Wish

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from quantroof.cli import main as line
-from quantroof.cli.numbers import POSITIVE, SHARE
+from quantroof.cli.options import POSITIVE, SHARE
 from quantroof.errors import unknown_name
 
 ROOT = Path(__file__).parent.parent.parent

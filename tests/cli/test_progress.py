@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from quantroof.cli.progress import describe
+from quantroof.reports.text.run_lines import result_line
 from tests.builders import gpu_device, measurement
 
 
@@ -13,4 +13,4 @@ def test_one_sample_claims_no_spread(samples: int, words: str) -> None:
     """A single sample has no interval: it never reads as +-0.0 %."""
     line = measurement(gpu_device(), "bf16", 1, (4096, 4096), 20_000, count=samples, spread=0.01, seed=1)
 
-    assert words in describe(line)
+    assert words in result_line(line)

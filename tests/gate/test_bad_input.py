@@ -195,7 +195,7 @@ OPTIONS: list[tuple[tuple[str, ...], int, str]] = [
     (("--confirm-against", "HEAD", "--confirm-python", "python3"), 2, "exclude each other"),
     (("--base-ref", "no-such-ref"), 2, "git show"),
     (("--confirm-against", "no-such-ref"), 2, "git rev-parse: fatal"),
-    (("--confirm-python", "/no/python"), 2, "--confirm-python /no/python: there is no such interpreter"),
+    (("--confirm-python", "/no/python"), 2, "--confirm-python /no/python: this interpreter does not exist"),
     (("--threshold", "nan"), 2, "'nan' is not a finite number"),
     (("--github",), 3, "--markdown FILE"),
     (("--junit", "/dev/null/x.xml"), 3, "cannot be written"),
@@ -240,7 +240,7 @@ def test_calibration_does_not_mix_with_what_is_there(
     code, _, err = _gate(capsys, "calibrate", "--device", "sim:h100-sxm5-80gb", "--out", tmp_path)
 
     assert code == 2
-    assert "there are runs here already (move them, or name another --out)" in err
+    assert "already contains runs (move them, or name another --out)" in err
 
 
 def test_a_baseline_needs_five_valid_and_different_runs(

@@ -14,7 +14,8 @@ from quantroof.analysis.answers import answers
 from quantroof.cli.main import main
 from quantroof.records.directory import Run
 from quantroof.records.lines import AnyLine, DeviceState, Flag
-from quantroof.reports.text.markdown import markdown, text
+from quantroof.reports.text.markdown import markdown
+from quantroof.reports.text.md import text
 from tests.builders import (
     LAYERS,
     ceilings,

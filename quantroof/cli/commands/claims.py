@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from quantroof.cli.output import echo_json, json_option
+from quantroof.cli.output import echo_json, echo_rich, json_option
 from quantroof.errors import ExitCode, UsageError
 
 
@@ -36,7 +36,7 @@ def command(
     from quantroof.claims.checklist import judge, shipped
     from quantroof.claims.model import read_all
     from quantroof.records.directory import read_run
-    from quantroof.reports.text.claims_lines import document, print_judgements
+    from quantroof.reports.text.claims_lines import document, judgement_lines
 
     read = read_all(files) if files else shipped()
     chosen = [c for c in read.claims if not only or {c.row, c.id, (c.row or "")[:1]} & set(only)]
@@ -48,5 +48,5 @@ def command(
     if as_json:
         echo_json("claims", document(judged))
     else:
-        print_judgements(judged)
+        echo_rich(judgement_lines(judged))
     return ExitCode.FINDING if any(j.outcome == "wrong" for j in judged) else ExitCode.OK

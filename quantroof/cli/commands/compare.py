@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from quantroof.cli.numbers import SHARE
-from quantroof.cli.output import echo_json, json_option
-
-if TYPE_CHECKING:
-    from quantroof.analysis.comparison import CaseChange, RunComparison
+from quantroof.cli.options import SHARE
+from quantroof.cli.output import echo_json, echo_lines, json_option
 
 
 @click.command("compare", short_help="What changed between two runs, for people.")
@@ -39,55 +34,11 @@ def command(*, base: Path, now: Path, floor: float, everything: bool, as_json: b
     from quantroof.analysis.comparison import compare
     from quantroof.analysis.device_results import device_results
     from quantroof.records.directory import read_run
+    from quantroof.reports.text.comparison_lines import comparison_document, comparison_lines
 
-    found = compare(device_results([read_run(base)]), device_results([read_run(now)]), floor)
-    shown = [entry for entry in found.entries if everything or entry.verdict != "pass"]
+    comparison = compare(device_results([read_run(base)]), device_results([read_run(now)]), floor)
+    entries = [entry for entry in comparison.entries if everything or entry.verdict != "pass"]
     if as_json:
-        echo_json("comparison", _document(found, shown))
+        echo_json("comparison", comparison_document(comparison, entries))
         return
-    for line in _lines(found, shown):
-        click.echo(line)
-
-
-def _lines(found: RunComparison, shown: list[CaseChange]) -> Iterator[str]:
-    from quantroof.analysis.comparison import CHANGES
-
-    counts = ", ".join(f"{n} {verdict}" for verdict in CHANGES if (n := found.count(verdict)))
-    yield f"{found.base_id} -> {found.now_id}: {counts}"
-    if found.blocked is not None:
-        yield f"not comparable: {found.blocked}"
-    yield from (f"differs: {text}" for text in found.differences)
-    for entry in shown:
-        ratio = entry.ratio
-        change = (
-            "-" if ratio is None else f"{_share(ratio.median)} ({_share(ratio.low)} to {_share(ratio.high)})"
-        )
-        causes = f": {'; '.join(entry.causes)}" if entry.causes else ""
-        yield f"{entry.verdict:<10} {change:<28} {entry.device} {entry.case} {entry.kernel}{causes}"
-
-
-def _share(ratio: float) -> str:
-    return f"{ratio - 1:+.1%}"
-
-
-def _document(found: RunComparison, shown: list[CaseChange]) -> dict[str, Any]:
-    return {
-        "base": found.base_id,
-        "now": found.now_id,
-        "floor": found.floor,
-        "blocked": found.blocked,
-        "differences": list(found.differences),
-        "entries": [
-            {
-                "device": entry.device,
-                "case": entry.case,
-                "kernel": entry.kernel,
-                "verdict": entry.verdict,
-                "ratio": None if entry.ratio is None else entry.ratio.median,
-                "low": None if entry.ratio is None else entry.ratio.low,
-                "high": None if entry.ratio is None else entry.ratio.high,
-                "causes": list(entry.causes),
-            }
-            for entry in shown
-        ],
-    }
+    echo_lines(comparison_lines(comparison, entries))

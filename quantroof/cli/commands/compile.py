@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from quantroof.cli.output import echo_json, json_option
+from quantroof.cli.output import echo_json, echo_rich, json_option
 from quantroof.errors import EnvironmentMissing, ExitCode, unknown_name
-from quantroof.reports.text.console import stdout
-
-if TYPE_CHECKING:
-    from quantroof.kernels.sass.table import Row
 
 
 @click.command(short_help="Machine code of the kernels, for any architecture.")
@@ -35,6 +29,7 @@ def command(
     """
     version = _triton_version()
     from quantroof.kernels.sass.table import all_architectures, declared, machine_code_table
+    from quantroof.reports.text.machine_code_lines import machine_code_table as table_of_machine_code
 
     known = [k.name for k in declared()]
     for name in kernels:
@@ -47,7 +42,7 @@ def command(
         compilers = {"triton": version, "nvrtc": _nvrtc_version()}
         echo_json("machine-code", {**compilers, "rows": msgspec.to_builtins(rows)})
     else:
-        _print(rows, version)
+        echo_rich([table_of_machine_code(rows, version)])
     ctx.exit(ExitCode.FINDING if any(row.verdict for row in rows) else ExitCode.OK)
 
 
@@ -68,40 +63,3 @@ def _nvrtc_version() -> str | None:
         return nvrtc_version()
     except EnvironmentMissing:
         return None
-
-
-def _print(rows: list[Row], version: str) -> None:
-    from rich.table import Table
-
-    table = Table(title=f"machine code by triton {version}", title_justify="left", box=None)
-    for header in (
-        "kernel",
-        "case",
-        "arch",
-        "class",
-        "regs",
-        "spills",
-        "shared",
-        "loop",
-        "/weight",
-        "verdict",
-    ):
-        table.add_column(
-            header, justify="left" if header in {"kernel", "case", "arch", "class", "verdict"} else "right"
-        )
-    for row in rows:
-        if row.status != "compiled":
-            table.add_row(row.kernel, row.case, row.arch, row.status, *[""] * 5, row.reason)
-            continue
-        numbers = (row.registers, row.spill_instructions, row.shared_bytes, row.loop_instructions)
-        per_weight = "" if row.instructions_per_weight is None else f"{row.instructions_per_weight:.2f}"
-        table.add_row(
-            row.kernel,
-            row.case,
-            row.arch,
-            row.instruction_class,
-            *map(str, numbers),
-            per_weight,
-            row.verdict or "ok",
-        )
-    stdout().print(table)

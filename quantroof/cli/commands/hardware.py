@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from quantroof.cli.numbers import POSITIVE
-from quantroof.cli.output import echo_json, json_option
+from quantroof.cli.options import POSITIVE
+from quantroof.cli.output import echo_json, echo_lines, echo_rich, json_option
 from quantroof.errors import ExitCode, UsageError
 from quantroof.hwprofiles.types import RateClass
 from quantroof.reports.text.console import stdout
 
 if TYPE_CHECKING:
-    from quantroof.hwprofiles.types import Device, HardwareProfile
+    from quantroof.analysis.roofs import Roofs
+    from quantroof.hwprofiles.types import Device, HardwareProfile, Peak
     from quantroof.records.directory import Run
 
-_WIDE = 110
 _CLASSES = [c for c in get_args(RateClass) if c in ("full", "half", "geforce")]
 _run_option = click.option(
     "--run",
@@ -44,29 +44,9 @@ def list_(as_json: bool) -> None:
     if as_json:
         echo_json("hardware-list", {"profiles": msgspec.to_builtins(found)})
         return
-    from rich.box import SIMPLE
-    from rich.table import Table
+    from quantroof.reports.text.hardware_lines import catalog_table
 
-    console = stdout()
-    table = Table(box=SIMPLE, pad_edge=False)
-    # A narrow terminal would break ids and names in the middle.
-    left_out = () if console.width >= _WIDE else ("device name", "class")
-    every = {
-        "profile": [p.id for p in found],
-        "device name": [p.device_names[0] for p in found],
-        "cc": [p.compute_capability for p in found],
-        "SMs": [str(p.sm_count) for p in found],
-        "memory": [f"{p.memory_gb:g} GB {p.memory_type}" for p in found],
-        "GB/s": [f"{p.bandwidth_gbps.value:g}" for p in found],
-        "bf16 TFLOP/s": ["" if (peak := p.peak("bf16")) is None else f"{peak.tflops:g}" for p in found],
-        "class": [p.rate_class for p in found],
-    }
-    columns = {name: cells for name, cells in every.items() if name not in left_out}
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    for cells in zip(*columns.values(), strict=True):
-        table.add_row(*cells)
-    console.print(table)
+    echo_rich([catalog_table(found, stdout().width)])
 
 
 @command.command(short_help="Show one profile, beside what a run measured.")
@@ -96,7 +76,7 @@ def show(name: str, run_path: Path | None, as_json: bool) -> None:
         echo_json("hardware-show", {"profiles": shown})
         return
     for p in found:
-        _print_profile(p, run)
+        _print_profile(p, _roofs(run, p))
 
 
 @command.command(short_help="Peaks by formula, for a GPU that is not listed.")
@@ -127,18 +107,13 @@ def derive(device_text: str | None, rate_class: RateClass | None, as_json: bool,
         else:
             _print_profile(derived, None)
         return
-    from quantroof.reports.text.profile_lines import rate_unit
+    from quantroof.reports.text.hardware_lines import derived_lines
 
-    rows, bandwidth = _by_numbers(rate_class or "full", given)
+    peaks, bandwidth = _by_numbers(rate_class or "full", given)
     if as_json:
-        echo_json("hardware-derive", {"peaks": rows, "bandwidth_gbps": bandwidth})
+        echo_json("hardware-derive", {"peaks": msgspec.to_builtins(peaks), "bandwidth_gbps": bandwidth})
         return
-    for row in rows:
-        rate = f"{row['tflops']:.4g} {rate_unit(row['element'])}"
-        text = f"{row['unit']} {row['element']}, {row['accumulator']}: {rate}"
-        click.echo(f"{text}  derived: {row['source']}")
-    if bandwidth is not None:
-        click.echo(f"bandwidth: {bandwidth:.4g} GB/s  derived: data rate x bus / 8")
+    echo_lines(derived_lines(peaks, bandwidth))
 
 
 @command.command(short_help="Hold claims about hardware against what is known.")
@@ -156,7 +131,7 @@ def audit(claims: Path | None, run_path: Path | None, as_json: bool) -> int:
     from quantroof.analysis.answers import answers
     from quantroof.claims.checklist import judge
     from quantroof.claims.model import read_claims
-    from quantroof.reports.text.claims_lines import document, print_judgements
+    from quantroof.reports.text.claims_lines import document, judgement_lines
 
     if claims is None:
         with as_file(files("quantroof.claims") / "hardware.toml") as shipped:
@@ -168,8 +143,14 @@ def audit(claims: Path | None, run_path: Path | None, as_json: bool) -> int:
     if as_json:
         echo_json("hardware-audit", document(judged))
     else:
-        print_judgements(judged)
+        echo_rich(judgement_lines(judged))
     return ExitCode.FINDING if any(j.outcome == "wrong" for j in judged) else ExitCode.OK
+
+
+def _print_profile(profile: HardwareProfile, measured: Roofs | None) -> None:
+    from quantroof.reports.text.hardware_lines import profile_parts
+
+    echo_rich(profile_parts(profile, measured))
 
 
 def _resolve(name: str) -> list[HardwareProfile]:
@@ -201,13 +182,18 @@ def _read(path: Path | None) -> Run | None:
     return None if path is None else read_run(path)
 
 
-def _measured_data(run: Run | None, profile: HardwareProfile) -> dict[str, Any] | None:
+def _roofs(run: Run | None, profile: HardwareProfile) -> Roofs | None:
+    """What a run measured on its first device that has this profile."""
     from quantroof.analysis.roofs import measured_roofs
 
     device = _device_of(run, profile)
-    if run is None or device is None:
+    return None if run is None or device is None else measured_roofs(device.id, run.ceilings)
+
+
+def _measured_data(run: Run | None, profile: HardwareProfile) -> dict[str, Any] | None:
+    device, roofs = _device_of(run, profile), _roofs(run, profile)
+    if device is None or roofs is None:
         return None
-    roofs = measured_roofs(device.id, run.ceilings)
     return {"device": device.id, "bandwidth": dict(roofs.bandwidth), "matrix": dict(roofs.matrix)}
 
 
@@ -225,32 +211,7 @@ def _ridges(profile: HardwareProfile) -> dict[str, float]:
     return {peak.key: ridge_point(peak.flops_per_s, bandwidth) for peak in profile.peaks}
 
 
-def _print_profile(profile: HardwareProfile, run: Run | None) -> None:
-    from quantroof.analysis.roofs import measured_roofs
-    from quantroof.reports.text.profile_lines import Sources, identity, machine_code, numbers, rates
-
-    console, device = stdout(), _device_of(run, profile)
-    roofs = measured_roofs(device.id, run.ceilings) if run is not None and device is not None else None
-    for line in identity(profile):
-        console.print(line, markup=False)
-    sources = Sources()
-    console.print(numbers(profile, sources))
-    console.print(rates(profile, roofs, sources))
-    if (by_path := machine_code(profile)) is not None:
-        console.print(by_path)
-    for line in sources.lines():
-        console.print(line, markup=False, soft_wrap=True)
-    if roofs is None:
-        console.print("measured: nothing here (give a run with --run)")
-        return
-    for name, rate in sorted(roofs.bandwidth.items()):
-        share = rate / profile.bandwidth_bytes_per_s
-        console.print(f"measured {name}: {rate / 1e9:.0f} GB/s ({share:.0%} of the datasheet)")
-
-
-def _by_numbers(rate_class: RateClass, given: dict[str, Any]) -> tuple[list[dict[str, Any]], float | None]:
-    import msgspec
-
+def _by_numbers(rate_class: RateClass, given: dict[str, Any]) -> tuple[tuple[Peak, ...], float | None]:
     from quantroof.hwprofiles.derive import bandwidth_gbps, peaks
 
     needed = ("compute_capability", "sms", "clock_mhz")
@@ -262,4 +223,4 @@ def _by_numbers(rate_class: RateClass, given: dict[str, Any]) -> tuple[list[dict
     found = peaks(given["compute_capability"], given["sms"], clock, tensor, rate_class)
     per_pin, bus = given["memory_gbps_per_pin"], given["bus_bits"]
     bandwidth = None if per_pin is None or bus is None else bandwidth_gbps(per_pin, bus)
-    return msgspec.to_builtins(found), bandwidth
+    return found, bandwidth

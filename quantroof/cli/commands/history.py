@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from quantroof.cli.output import echo_json, json_option
+from quantroof.cli.output import echo_json, echo_lines, json_option
 from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,18 +44,17 @@ def command(
     quantroof history runs/ --store history.parquet --changes   nightly: keep all, show what moved
     """
     from quantroof.gate.history import trends
+    from quantroof.reports.text.history_lines import trend_document, trend_lines
 
     if not folders and (store is None or not store.exists()):
         raise UsageError("no runs to read", hint="name folders with runs, or a --store that exists")
-    found = trends(_usable(folders, device), store)
-    shown = [trend for trend in found if trend.changes or not changes]
+    shown = [trend for trend in trends(_usable(folders, device), store) if trend.changes or not changes]
     if plot is not None:
         _write_plot(shown, plot)
     if as_json:
-        echo_json("history", {"trends": [_document(trend) for trend in shown]})
+        echo_json("history", {"trends": [trend_document(trend) for trend in shown]})
         return
-    for line in _lines(shown):
-        click.echo(line)
+    echo_lines(trend_lines(shown))
 
 
 def _usable(folders: tuple[Path, ...], device: str | None) -> list[RunTimes]:
@@ -64,49 +62,22 @@ def _usable(folders: tuple[Path, ...], device: str | None) -> list[RunTimes]:
     from quantroof.gate.times import run_times
     from quantroof.records.directory import read_run
 
-    found = []
+    runs = []
     for path in _run_folders(folders):
         try:
-            found.append(run_times(read_run(path), device))
+            runs.append(run_times(read_run(path), device))
         except UsageError as error:
             click.echo(f"left out: {error}", err=True)
-    if folders and not found:
+    if folders and not runs:
         raise UsageError("none of the runs can be used", where=", ".join(map(str, folders)))
-    return found
+    return runs
 
 
 def _run_folders(folders: tuple[Path, ...]) -> list[Path]:
-    found = [file.parent for folder in folders for file in sorted(folder.rglob(_FILE))]
-    if folders and not found:
+    paths = [file.parent for folder in folders for file in sorted(folder.rglob(_FILE))]
+    if folders and not paths:
         raise UsageError(f"no {_FILE} below", where=", ".join(map(str, folders)))
-    return found
-
-
-def _lines(trends: list[Trend]) -> Iterator[str]:
-    yield f"{'runs':>4}  {'first ns':>10}  {'last ns':>10}  {'change':>8}  case"
-    for trend in trends:
-        moved = "; ".join(f"{point.change:+.1%} from {trend.runs[point.index]}" for point in trend.changes)
-        change = float(trend.relative[-1]) - 1
-        numbers = f"{len(trend.runs):>4}  {trend.ns[0]:>10.6g}  {trend.ns[-1]:>10.6g}  {change:>+8.1%}"
-        yield f"{numbers}  {trend.label}{f': {moved}' if moved else ''}"
-
-
-def _document(trend: Trend) -> dict[str, Any]:
-    return {
-        "device": trend.device,
-        "suite": trend.suite,
-        "mode": trend.mode,
-        "case": trend.key[0],
-        "kernel": trend.key[1],
-        "anchored": trend.anchored,
-        "runs": list(trend.runs),
-        "git": list(trend.git),
-        "ns": trend.ns.tolist(),
-        "relative": trend.relative.tolist(),
-        "changes": [
-            {"run": trend.runs[point.index], "change": point.change, "p": point.p} for point in trend.changes
-        ],
-    }
+    return paths
 
 
 def _write_plot(trends: list[Trend], target: Path) -> None:

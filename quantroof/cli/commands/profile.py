@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quantroof.cli.numbers import Finite
-from quantroof.cli.output import echo_json, json_option
+from quantroof.cli.options import Finite
+from quantroof.cli.output import echo_json, echo_lines, json_option
 from quantroof.errors import EnvironmentMissing, UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from quantroof.records.lines import Measurement
 
 
-@click.command("profile")
+@click.command("profile", short_help="Check times with Nsight Compute's counters.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--case", "pattern", default="*", help="Case id, or a shell pattern of ids.")
 @click.option("--kernel", default="*", help="Kernel name, or a shell pattern.")
@@ -53,34 +53,35 @@ def command(
     from quantroof.bench.crosscheck import ncu
     from quantroof.bench.crosscheck.compare import cross_check
     from quantroof.records.directory import read_run
+    from quantroof.reports.text.crosscheck_lines import agreement_lines
 
-    found = read_run(run)
-    chosen = _chosen(found, pattern, kernel)[:limit]
-    indices = {device.id: device.index for device in found.info.devices}
-    for line in chosen:
+    record = read_run(run)
+    measurements = _matching(record, pattern, kernel)[:limit]
+    indices = {device.id: device.index for device in record.info.devices}
+    for line in measurements:
         text = shlex.join(ncu.command([(line.case, line.kernel)], indices[line.device]))
         click.echo(text, err=not print_only)
     if print_only:
         return
     agreements: list[Agreement] = []
-    for device in dict.fromkeys(line.device for line in chosen):
-        mine = [line for line in chosen if line.device == device]
+    for device in dict.fromkeys(line.device for line in measurements):
+        mine = [line for line in measurements if line.device == device]
         agreements += cross_check(mine, indices[device], timeline=timeline, limit_s=time_limit)
     if not agreements:
         raise EnvironmentMissing("no witness could run any of these cases", hint="each reason stands above")
     if as_json:
         echo_json("profile", {"cases": [asdict(a) for a in agreements]})
     else:
-        click.echo("\n".join(_table(agreements)))
+        echo_lines(agreement_lines(agreements))
 
 
-def _chosen(run: Run, pattern: str, kernel: str) -> list[Measurement]:
+def _matching(run: Run, pattern: str, kernel: str) -> list[Measurement]:
     if run.info.simulated:
         raise UsageError("a simulated run has no kernels to profile", where=str(run.path))
     on_gpu = {device.id for device in run.info.devices if device.kind == "cuda"}
     if not on_gpu:
         raise EnvironmentMissing("Nsight Compute profiles GPUs, and this run has none", where=str(run.path))
-    chosen = [
+    measurements = [
         m
         for m in run.measurements
         if m.device in on_gpu
@@ -89,17 +90,6 @@ def _chosen(run: Run, pattern: str, kernel: str) -> list[Measurement]:
         and fnmatchcase(m.case, pattern)
         and fnmatchcase(m.kernel, kernel)
     ]
-    if not chosen:
+    if not measurements:
         raise UsageError(f"no timed case matches '{pattern}' and '{kernel}'", where=str(run.path))
-    return chosen
-
-
-def _table(agreements: list[Agreement]) -> list[str]:
-    rows = ["     ours us  witness us  time diff  bytes diff  kernels  witness   case"]
-    for a in agreements:
-        moved = "         -" if a.bytes_difference is None else f"{a.bytes_difference:+10.2%}"
-        rows.append(
-            f"{a.ours_ns / 1e3:12.2f}{a.witness_ns / 1e3:12.2f}{a.time_difference:+11.2%}  {moved}"
-            f"{a.kernels:9d}  {a.witness:9s} {a.case} {a.kernel}"
-        )
-    return rows
+    return measurements

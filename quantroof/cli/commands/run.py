@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quantroof.cli.kernel_reference import absolute
-from quantroof.cli.numbers import POSITIVE, SHARE, Finite
-from quantroof.cli.output import echo_json, json_option
+from quantroof.cli.options import COUNT, FILE, POSITIVE, SHARE, Finite, case_options
+from quantroof.cli.output import echo_json, echo_lines, json_option, say
 from quantroof.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -30,37 +29,38 @@ if TYPE_CHECKING:
     multiple=True,
     help="cpu, cuda, cuda:1, a UUID, all, or sim:PROFILE[*COUNT][+FAULT@INDEX].",
 )
-@click.option("--format", "formats", multiple=True, help="Only these formats, such as bf16 or int4-w4a16.")
-@click.option("--provider", "providers", multiple=True, help="Only kernels of these providers.")
-@click.option("--kernel", "kernels", multiple=True, help="A kernel of your own, as PATH.py:NAME.")
-@click.option("--out", type=click.Path(path_type=Path), help="Run directory.  [default: runs/run-<id>]")
-@click.option(
-    "--precision",
-    type=SHARE,
-    help="Half-width of the 95 % interval to reach.",
-)
-@click.option("--seconds", type=POSITIVE, help="Sampling limit per kernel and case.")
+@case_options
+@click.option("--out", type=FILE, help="Run directory.  [default: runs/run-<id>]")
+@click.option("--precision", type=SHARE, help="Half-width of the 95 % interval to reach.")
+@click.option("--seconds", "seconds_per_case", type=POSITIVE, help="Sampling limit per kernel and case.")
 @click.option(
     "--cache", type=click.Choice(["cold", "hot"]), default="cold", help="Where the weights come from."
 )
 @click.option(
-    "--mode", type=click.Choice(["burst", "sustained"]), default="burst", help="Short, or >= 3 s a case."
+    "--mode",
+    type=click.Choice(["burst", "sustained"]),
+    default="burst",
+    help="Short, or at least 3 s per case.",
 )
-@click.option("--eager", is_flag=True, help="Time calls with their launches, as without CUDA graphs.")
-@click.option(
-    "--processes", type=click.IntRange(1), default=1, help="Repeat everything in this many fresh processes."
-)
-@click.option("--serial", is_flag=True, help="One device after another, where devices share power.")
+@click.option("--eager", is_flag=True, help="Time calls with their launch overhead, without CUDA graphs.")
+@click.option("--processes", type=COUNT, default=1, help="Repeat everything in this many fresh processes.")
+@click.option("--serial", is_flag=True, help="One device after another, for devices that share power.")
 @click.option("--seed", type=int, default=0, help="Seed of the data.")
-@click.option("--case-timeout", type=Finite(1), default=120.0, help="Seconds before a case is killed.")
-@click.option("--anchors", is_flag=True, help="Time a library GEMM and a copy in every process: for a gate.")
-@click.option("--no-ceilings", is_flag=True, help="Do not measure the device's own ceilings first.")
-@click.option("--dry-run", is_flag=True, help="Print what would run and how long, and stop.")
 @click.option(
-    "--resume",
-    type=click.Path(path_type=Path),
-    help="Continue this run directory; other options stay as they were.",
+    "--case-timeout", "case_timeout_s", type=Finite(1), default=120.0, help="Seconds before a case is killed."
 )
+@click.option("--anchors", is_flag=True, help="Time a library GEMM and a copy in every process, for a gate.")
+@click.option(
+    "--no-ceilings",
+    "ceilings",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    show_default=False,
+    help="Do not measure the device's own ceilings first.",
+)
+@click.option("--dry-run", is_flag=True, help="Print what would run and how long, and stop.")
+@click.option("--resume", type=FILE, help="Continue this run directory; other options stay as they were.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @json_option
 def command(
@@ -68,15 +68,16 @@ def command(
 ) -> int:
     """Measure a suite on every GPU, or on the CPU where there is none.
 
-    Prints the run directory as its last line. Exit code 1 says that a kernel failed or computed wrongly;
-    130 that the run was interrupted, with what was measured saved.
+    Prints the run directory as its last line. Exit code 1 means that a kernel failed or computed a wrong
+    result; 130 that the run was interrupted, with everything measured so far saved.
 
     \b
-    quantroof run --suite quick                                two minutes on every device
+    quantroof run --suite quick                                under a minute per device
     quantroof run --device cuda:0 --format int4-w4a16 --format bf16
     quantroof run --device sim:h100-sxm5-80gb                  without a GPU; says SIMULATED
     """
     from quantroof.bench.run import execute, new_job, open_again
+    from quantroof.bench.settings import Wishes
     from quantroof.cli.progress import Display
     from quantroof.records.directory import RunWriter, read_run
 
@@ -85,7 +86,7 @@ def command(
         job, writer = open_again(resume, _detected())
         directory = resume
     else:
-        wishes = _wishes(options)
+        wishes = Wishes(**options)
         job = new_job(wishes, _devices(wishes), ("quantroof", *sys.argv[1:]))
         if dry_run:
             return _print_plan(job, as_json=as_json)
@@ -97,32 +98,9 @@ def command(
             with Display(job, quiet=quiet) as display:
                 execute(job, writer, display)
         except KeyboardInterrupt:
-            click.echo(f"interrupted: what was measured is saved; go on with --resume {directory}", err=True)
+            say(f"interrupted: what was measured is saved; continue with --resume {directory}")
             return ExitCode.INTERRUPTED
     return _conclude(directory, read_run(directory), as_json=as_json)
-
-
-def _wishes(options: dict[str, Any]) -> Wishes:
-    from quantroof.bench.settings import Wishes
-
-    return Wishes(
-        suite=options["suite"],
-        devices=options["devices"],
-        formats=options["formats"] or None,
-        providers=options["providers"] or None,
-        precision=options["precision"],
-        seconds_per_case=options["seconds"],
-        cache=options["cache"],
-        mode=options["mode"],
-        eager=options["eager"],
-        processes=options["processes"],
-        serial=options["serial"],
-        seed=options["seed"],
-        case_timeout_s=options["case_timeout"],
-        ceilings=not options["no_ceilings"],
-        anchors=options["anchors"],
-        kernels=tuple(absolute(reference) for reference in options["kernels"]),
-    )
 
 
 def _detected() -> tuple[Device, ...]:
@@ -140,38 +118,37 @@ def _devices(wishes: Wishes) -> tuple[Device, ...]:
 
 def _announce(job: Job) -> None:
     from quantroof.kernels.registry import load
-    from quantroof.reports.text.plan_lines import headline
+    from quantroof.reports.text.run_lines import headline
 
     for plan in job.plans:
-        click.echo(headline(plan), err=True)
+        say(headline(plan))
     reasons = load().broken.values()
     if reasons and any(plan.device.kind != "cpu" for plan in job.plans):
-        click.echo(f"kernels left out: {'; '.join(reasons)}", err=True)
+        say(f"kernels left out: {'; '.join(reasons)}")
     if job.info.simulated:
-        click.echo("SIMULATED: no figure of this run was measured on any device", err=True)
+        say("SIMULATED: no figure of this run was measured on any device")
 
 
 def _print_plan(job: Job, *, as_json: bool) -> int:
-    from quantroof.reports.text.plan_lines import plan_document, plan_lines
+    from quantroof.reports.text.run_lines import plan_document, plan_lines
 
     if as_json:
         echo_json("plan", plan_document(job))
     else:
-        for line in plan_lines(job):
-            click.echo(line)
+        echo_lines(plan_lines(job))
     return ExitCode.OK
 
 
 def _conclude(directory: Path, run: Run, *, as_json: bool) -> int:
     from collections import Counter
 
+    from quantroof.reports.text.run_lines import counts_line
+
     counts = Counter(m.status for m in run.measurements)
     wrong = counts["incorrect"] + counts["failed"]
-    click.echo(", ".join(f"{n} {status}" for status, n in sorted(counts.items())), err=True)
+    say(counts_line(counts))
     if wrong:
-        click.echo(
-            f"{wrong} kernels failed or computed wrongly: quantroof show {directory} --failed", err=True
-        )
+        say(f"{wrong} kernels failed or computed a wrong result: quantroof show {directory} --failed")
     if as_json:
         echo_json("run", {"directory": str(directory), "run_id": run.info.run_id, "counts": dict(counts)})
     else:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quantroof.cli.numbers import POSITIVE
-from quantroof.cli.output import echo_json, json_option
+from quantroof.cli.options import POSITIVE
+from quantroof.cli.output import echo_json, json_option, say
 from quantroof.errors import EnvironmentMissing, ExitCode, unknown_name
-from quantroof.reports.text.console import stderr
 
 if TYPE_CHECKING:
     from quantroof.bench.tune import Outcome
@@ -40,10 +39,9 @@ def command(suite: str, kernels: tuple[str, ...], seconds: float, workers: int, 
         raise EnvironmentMissing("no NVIDIA GPU to tune for", hint="quantroof doctor says why")
     outcomes = _tune(gpus[0], suite, kernels or tuple(known), seconds, workers)
     if as_json:
-        import msgspec
+        from quantroof.reports.text.tune_lines import tuning_document
 
-        rows = [msgspec.to_builtins(o.entry) | {"formula_ns": o.formula_ns} for o in outcomes if o.entry]
-        echo_json("tuning", {"rows": rows})
+        echo_json("tuning", tuning_document(outcomes))
     return ExitCode.OK if all(o.entry for o in outcomes) else ExitCode.FINDING
 
 
@@ -60,6 +58,7 @@ def _tune(device: Device, suite: str, names: tuple[str, ...], seconds: float, wo
     from quantroof.kernels import registry
     from quantroof.kernels.linear.tuned import cache_file, remember
     from quantroof.kernels.program import Target
+    from quantroof.reports.text.tune_lines import tuning_line
 
     loaded, _ = load(suite)
     wishes = Wishes(precision=0.01, seconds_per_case=seconds)
@@ -67,7 +66,6 @@ def _tune(device: Device, suite: str, names: tuple[str, ...], seconds: float, wo
     limit = (available_bytes(device) or 1 << 33) // 2
     arena = Arena(torch.device("cuda", device.index), device.llc_bytes or 0, limit)
     bench = Bench(device, settings, arena, monitor_for(device))
-    console = stderr()
     outcomes = []
     for name in names:
         kernel = registry.load().kernels[name]
@@ -80,13 +78,6 @@ def _tune(device: Device, suite: str, names: tuple[str, ...], seconds: float, wo
             outcomes.append(outcome)
             if outcome.entry:
                 remember([outcome.entry], cache_file())
-            console.print(_line(name, case.id, outcome))
-    console.print(f"kept in {cache_file()}")
+            say(tuning_line(name, case.id, outcome))
+    say(f"kept in {cache_file()}")
     return outcomes
-
-
-def _line(name: str, case: str, outcome: Outcome) -> str:
-    if outcome.entry is None:
-        return f"{name} {case}: none of {outcome.tried} tilings ran"
-    formula = "" if outcome.formula_ns is None else f", the formula's {outcome.formula_ns / 1e3:.1f} us"
-    return f"{name} {case}: {outcome.entry.median_ns / 1e3:.1f} us{formula} ({outcome.tried} tried)"

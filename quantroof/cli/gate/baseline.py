@@ -7,31 +7,32 @@ from pathlib import Path
 import click
 
 from quantroof.cli.gate.options import (
-    PathType,
     device_option,
     pairs_option,
     policy_of,
     policy_option,
     times_of,
 )
+from quantroof.cli.options import FILE
+from quantroof.cli.output import say
 
 
 @click.group("baseline", short_help="Make baseline files.")
 def command() -> None:
-    """Baselines: one file a kind of device, kept in the repository and reviewed like code."""
+    """Baselines: one file per kind of device, kept in the repository and reviewed like code."""
 
 
 @command.command("update", short_help="Learn a baseline from five or more runs.")
-@click.argument("runs", nargs=-1, required=True, type=PathType)
-@click.option("--out", required=True, type=PathType, help="The file, such as baselines/h100.json.")
+@click.argument("runs", nargs=-1, required=True, type=FILE)
+@click.option("--out", required=True, type=FILE, help="The file, such as baselines/h100.json.")
 @pairs_option
 @policy_option
 @device_option
 def update(runs: tuple[Path, ...], out: Path, pairs: int, policy: Path | None, device: str | None) -> None:
-    """Learn from RUNS of accepted code, write the file and say what moved. Invalid runs are refused.
+    """Learn from RUNS of accepted code, write the file and print what moved. Invalid runs are refused.
 
     \b
-    quantroof run --suite quick --processes 5 --anchors --seed 1      five times, the seed counted up
+    quantroof run --suite quick --processes 5 --anchors --seed 1      five times, with seeds 1 to 5
     quantroof gate baseline update runs/run-* --out baselines/h100.json
     """
     from quantroof.errors import EnvironmentMissing
@@ -41,11 +42,13 @@ def update(runs: tuple[Path, ...], out: Path, pairs: int, policy: Path | None, d
 
     tolerance = policy_of(policy).environment
     old = baseline.read(out) if out.exists() else None
-    found = calibrate([times_of(run, device) for run in runs], pairs, tolerance)
-    if found.invalid:
-        reasons = "; ".join(f"{run}: {findings[0].text}" for run, findings in found.invalid.items())
-        raise EnvironmentMissing(f"invalid runs teach nothing: {reasons}", hint="leave them out")
-    baseline.write(found.baseline, out)
-    for line in update_lines(old, found.baseline):
-        click.echo(line, err=True)
+    calibration = calibrate([times_of(run, device) for run in runs], pairs, tolerance)
+    if calibration.invalid:
+        reasons = "; ".join(f"{run}: {findings[0].text}" for run, findings in calibration.invalid.items())
+        raise EnvironmentMissing(
+            f"a baseline cannot be learned from invalid runs: {reasons}", hint="leave them out"
+        )
+    baseline.write(calibration.baseline, out)
+    for line in update_lines(old, calibration.baseline):
+        say(line)
     click.echo(str(out))

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quantroof.cli.options import FILE
+
 if TYPE_CHECKING:
     from quantroof.gate.policy import Policy
     from quantroof.gate.times import RunTimes
 
-PathType = click.Path(path_type=Path)
-
-policy_option = click.option("--policy", type=PathType, help="Thresholds, waivers and floors, as TOML.")
+policy_option = click.option("--policy", type=FILE, help="Thresholds, waivers and floors, as TOML.")
 device_option = click.option("--device", help="Which device of the run, where it has several.")
 pairs_option = click.option(
-    "--pairs", type=click.IntRange(6, 40), default=10, show_default=True, help="Processes a side of an A/B."
+    "--pairs", type=click.IntRange(6, 40), default=10, show_default=True, help="Processes per side of an A/B."
 )
 
 

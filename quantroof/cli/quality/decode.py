@@ -1,4 +1,4 @@
-"""`quantroof quality decode`: tokens a second of a model in several formats."""
+"""`quantroof quality decode`: tokens per second of a model in several formats."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quantroof.cli.numbers import SHARE, Finite
-from quantroof.cli.output import echo_json, json_option
+from quantroof.cli.options import SHARE, Finite
+from quantroof.cli.output import echo_json, echo_rich, json_option, say
 from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 @click.option(
     "--prompt", type=click.IntRange(1), default=128, show_default=True, help="Tokens of the prompt."
 )
-@click.option("--tokens", type=click.IntRange(1), default=32, show_default=True, help="New tokens a block.")
+@click.option("--tokens", type=click.IntRange(1), default=32, show_default=True, help="New tokens per block.")
 @click.option("--precision", type=SHARE, default=0.02, show_default=True)
-@click.option("--seconds", type=Finite(1), default=20.0, show_default=True, help="Limit a workload.")
+@click.option("--seconds", type=Finite(1), default=20.0, show_default=True, help="Limit per workload.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda:0.")
 @click.option("--run", "run_path", type=click.Path(path_type=Path), help="A run with the device's roof.")
 @json_option
@@ -57,7 +57,7 @@ def command(
         raise UsageError("no model here", where=str(model), hint="give a checkpoint or a config.json")
     sizes = _numbers(batches)
     from quantroof.quality.environment import load, use_device
-    from quantroof.reports.text.quality_lines import say
+    from quantroof.reports.text.decode_lines import decode_row, decode_table
 
     load("torch")
     from quantroof.quality.decode.models import RandomWeights, source
@@ -68,37 +68,40 @@ def command(
     random = isinstance(origin, RandomWeights)
     if random and model.is_dir():
         say(f"{model}: no weights there, so random ones in its shape")
-    found, too_large = _measure(origin, [f.strip() for f in formats.split(",")], sizes, device, settings)
+    results, too_large = _measure(origin, [f.strip() for f in formats.split(",")], sizes, device, settings)
     if as_json:
-        results = [_row(t, roof) for t in found]
-        left_out = [asdict(t) for t in too_large]
-        document = {"device": device, "random_weights": random, "results": results, "too_large": left_out}
+        document = {
+            "device": device,
+            "random_weights": random,
+            "results": [decode_row(result, roof) for result in results],
+            "too_large": [asdict(result) for result in too_large],
+        }
         echo_json("quality-decode", document)
     else:
-        _print(f"decode, {'random weights in the shape of ' if random else ''}{model}", found, roof)
+        title = f"decode, {'random weights in the shape of ' if random else ''}{model}"
+        echo_rich([decode_table(title, results, roof)])
 
 
 def _measure(
     origin: Source, formats: list[str], batches: list[int], device: str, settings: dict[str, Any]
 ) -> tuple[list[Throughput], list[TooLarge]]:
-    """What was measured, and what the memory did not hold; both are told as they come."""
+    """What was measured, and what did not fit in memory; each is printed on stderr as it comes."""
     from quantroof.bench.timing.stopping import StoppingRule
     from quantroof.quality.decode.sweep import sweep
     from quantroof.quality.decode.throughput import Throughput, Workload
-    from quantroof.reports.text.quality_lines import say
+    from quantroof.reports.text.decode_lines import result_line
 
     rule = StoppingRule(settings["precision"], min_samples=6, max_samples=60, seconds=settings["seconds"])
     workloads = [Workload(batch, settings["prompt"], settings["tokens"]) for batch in batches]
-    found: list[Throughput] = []
+    results: list[Throughput] = []
     too_large: list[TooLarge] = []
     for result in sweep(origin, formats, workloads, rule, device):
+        say(result_line(result))
         if isinstance(result, Throughput):
-            found.append(result)
-            say(f"{result.format} batch {result.workload.batch}: {result.tokens_per_s:.1f} tokens/s")
+            results.append(result)
         else:
             too_large.append(result)
-            say(f"{result.format}{f' batch {result.batch}' if result.batch else ''}: {result.reason}")
-    return found, too_large
+    return results, too_large
 
 
 def _numbers(text: str) -> list[int]:
@@ -107,7 +110,7 @@ def _numbers(text: str) -> list[int]:
     except ValueError:
         numbers = [0]
     if min(numbers) < 1:
-        raise UsageError(f"--batches '{text}' is no list of positive numbers", hint="write it like 1,8,64")
+        raise UsageError(f"--batches '{text}' is not a list of positive numbers", hint="for example 1,8,64")
     return numbers
 
 
@@ -123,39 +126,3 @@ def _read_roof(path: Path | None, device: str) -> float | None:
     if roof is None or run.info.simulated:
         raise UsageError(f"has no measured read bandwidth of {device}", where=str(run.path))
     return roof
-
-
-def _row(found: Throughput, roof: float | None) -> dict[str, Any]:
-    step = found.step
-    return {
-        **asdict(found),
-        "step_median_ns": step.median,
-        "step_interval_ns": [step.low, step.high],
-        "tokens_per_s": found.tokens_per_s,
-        "prefill_tokens_per_s": found.prefill_tokens_per_s,
-        "bytes_per_s": found.bytes_per_s,
-        "share_of_read_roof": None if roof is None else found.bytes_per_s / roof,
-    }
-
-
-def _print(title: str, found: list[Throughput], roof: float | None) -> None:
-    from quantroof.reports.text.quality_lines import figure, print_table
-
-    rows = []
-    for t in found:
-        share = None if roof is None else t.bytes_per_s / roof
-        rows.append(
-            (
-                f"{t.format}, batch {t.workload.batch}",
-                f"{t.prefill_tokens_per_s:.1f}",
-                f"{t.tokens_per_s:.1f}",
-                f"{t.step.median / 1e6:.3f}",
-                f"{t.step.low / 1e6:.3f} .. {t.step.high / 1e6:.3f}",
-                f"{t.bytes_per_s / 1e9:.2f}",
-                "-" if share is None else f"{share:.0%}",
-                figure(t.joules_a_token, 3),
-                t.graph,
-            )
-        )
-    header = ("", "prefill tok/s", "decode tok/s", "ms a step", "95 %", "GB/s", "of roof", "J/token", "graph")
-    print_table(title, header, rows)

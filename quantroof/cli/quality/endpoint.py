@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quantroof.cli.numbers import Finite
-from quantroof.cli.output import echo_json, json_option
+from quantroof.cli.options import Finite
+from quantroof.cli.output import echo_json, echo_rich, json_option, say
 from quantroof.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +86,6 @@ def _imported(given: dict[str, Any]) -> Served:
 
 def _measured(url: str, given: dict[str, Any]) -> Served:
     from quantroof.quality.served import endpoint, load
-    from quantroof.reports.text.quality_lines import say
 
     if given["model"] is None:
         raise UsageError("which model does it serve?", where=url, hint="--model NAME")
@@ -146,12 +145,13 @@ def _predictor(given: dict[str, Any]) -> Predictor | None:
 
 
 def _show(served: Served, predictor: Predictor | None, *, as_json: bool) -> None:
-    from quantroof.reports.text import served_lines as served_text
+    from quantroof.reports.text import served_lines as lines
 
     predictions = [predictor.predict(load) for load in served.loads] if predictor else []
     if as_json:
-        echo_json("quality-endpoint", served_text.document(served, predictor, predictions))
+        echo_json("quality-endpoint", lines.served_document(served, predictor, predictions))
     else:
-        served_text.print_loads(served)
+        echo_rich([lines.load_table(served), *lines.failure_lines(served)])
         if predictor is not None:
-            served_text.print_predictions(predictor, predictions)
+            table = lines.prediction_table(predictor, predictions)
+            echo_rich([*([table] if table else []), *lines.unpredicted_lines(predictions)])

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from quantroof.cli.output import echo_json, json_option
-
-if TYPE_CHECKING:
-    from quantroof.quality.lab.errors import FormatError, OutputError
+from quantroof.cli.output import echo_json, echo_rich, json_option
 
 
 @click.command("formats")
@@ -32,6 +28,7 @@ def command(checkpoint: Path | None, *, names: tuple[str, ...], limit: int, seed
 
     load("torch")
     from quantroof.quality.lab import data, errors
+    from quantroof.reports.text.format_error_lines import format_error_tables, output_error_table
 
     if checkpoint is not None:
         matrices = data.checkpoint_matrices(checkpoint, limit)
@@ -49,32 +46,4 @@ def command(checkpoint: Path | None, *, names: tuple[str, ...], limit: int, seed
             {"formats": [asdict(e) for e in by_format], "linear": [asdict(e) for e in by_scheme]},
         )
         return
-    _print(by_format, by_scheme)
-
-
-def _print(by_format: list[FormatError], by_scheme: list[OutputError]) -> None:
-    from quantroof.reports.text.quality_lines import figure, print_table
-
-    data_names = list(dict.fromkeys(e.data for e in by_format))
-    for name in data_names:
-        rows = [
-            (
-                e.format,
-                figure(e.bits_per_element, 3),
-                "exact" if e.sqnr_db is None else figure(e.sqnr_db),
-                figure(e.usual_sqnr_db),
-                figure(e.worst, 4),
-            )
-            for e in by_format
-            if e.data == name
-        ]
-        header = ("format", "bits an element", "SQNR dB", "without outliers", "worst error / rms")
-        print_table(f"{name}: round trip", header, rows)
-    kinds = list(dict.fromkeys(e.activations for e in by_scheme))
-    schemes = list(dict.fromkeys(e.scheme for e in by_scheme))
-    table = {(e.scheme, e.activations): e.relative for e in by_scheme}
-    print_table(
-        f"linear layer with {by_scheme[0].weights} weights: error of the output, relative",
-        ("scheme", *(f"{kind} activations" for kind in kinds)),
-        [(s, *(figure(table[s, kind], 5) for kind in kinds)) for s in schemes],
-    )
+    echo_rich([*format_error_tables(by_format), output_error_table(by_scheme)])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from quantroof.cli.output import echo_json, json_option
+from quantroof.cli.output import echo_json, echo_rich, json_option
 
 
 @click.command("lm-eval")
@@ -46,25 +46,25 @@ def command(
         return
     from quantroof.quality.environment import use_device
     from quantroof.quality.windows import read_text
-    from quantroof.reports.text.quality_lines import print_table
+    from quantroof.reports.text.table import table
 
     device = use_device(device)  # the harness would take the CPU instead, and say so in its log
     include = lm_eval.write_local_task(read_text(text), out / "tasks")
     planned = lm_eval.commands(whole, [lm_eval.LOCAL_TASK], device, out, limit)
     results = {e.checkpoint: lm_eval.run(e, include)[lm_eval.LOCAL_TASK] for e in planned}
-    figures = {str(path): _figures(found) for path, found in results.items()}
+    figures = {str(path): _figures(metrics) for path, metrics in results.items()}
     if as_json:
         echo_json("quality-lm-eval", {"commands": [e.text for e in planned], "results": figures})
         return
-    names = list(dict.fromkeys(name for found in figures.values() for name in found))
-    rows = [(path, *(f"{found[name]:.4f}" for name in names)) for path, found in figures.items()]
-    print_table(f"lm-eval over {text.name}", ("checkpoint", *names), rows)
+    names = list(dict.fromkeys(name for metrics in figures.values() for name in metrics))
+    rows = [(path, *(f"{metrics[name]:.4f}" for name in names)) for path, metrics in figures.items()]
+    echo_rich([table(("checkpoint", *names), rows, title=f"lm-eval over {text.name}", right=names)])
 
 
-def _figures(found: dict[str, object]) -> dict[str, float]:
+def _figures(metrics: dict[str, object]) -> dict[str, float]:
     """Metrics by name, without the harness's filter suffix and its standard errors."""
     return {
         name.partition(",")[0]: value
-        for name, value in found.items()
+        for name, value in metrics.items()
         if isinstance(value, float) and "stderr" not in name
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quantroof.cli.output import echo_json, json_option
+from quantroof.cli.output import echo_json, echo_lines, echo_rich, json_option
 from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,19 +54,22 @@ def command(model: Path, *, loaded: bool, device: str, as_json: bool) -> None:
     if as_json:
         echo_json("quality-memory", data)
     else:
-        _print(model, data)
+        from quantroof.reports.text.memory_lines import memory_tables, parameters_line
+
+        echo_lines([parameters_line(model, data)])
+        echo_rich(memory_tables(data))
 
 
 def _formats(parameters: list[Parameter]) -> dict[str, int | None]:
     from quantroof.quality.memory import counted
 
-    found: dict[str, int | None] = {}
+    sizes: dict[str, int | None] = {}
     for name in counted.FORMATS:
         try:
-            found[name] = counted.bytes_in(parameters, name)
+            sizes[name] = counted.bytes_in(parameters, name)
         except UsageError:  # the group does not divide some layer
-            found[name] = None
-    return {**found, "nf4.g64 double-quantized": counted.bytes_double_quantized(parameters)}
+            sizes[name] = None
+    return {**sizes, "nf4.g64 double-quantized": counted.bytes_double_quantized(parameters)}
 
 
 def _stored(files: list[StoredFile]) -> dict[str, Any] | None:
@@ -87,25 +90,3 @@ def _stored(files: list[StoredFile]) -> dict[str, Any] | None:
         "by_dtype": dict(dtypes),
         "by_layer": dict(layers),
     }
-
-
-def _print(model: Path, data: dict[str, Any]) -> None:
-    from quantroof.reports.text.quality_lines import both_units, print_table
-
-    total, linear = data["logical_parameters"], data["in_linear_layers"]
-    click.echo(f"{model}: {total:,} logical parameters, {linear:,} of them in linear layers that quantize")
-    rows = [
-        (n, "a group does not divide a layer" if b is None else both_units(b), "-" if b is None else f"{b:,}")
-        for n, b in data["formats_bytes"].items()
-    ]
-    print_table("if linear layers were stored as, the rest in 16 bits", ("format", "size", "bytes"), rows)
-    if stored := data["stored"]:
-        click.echo(f"stored: {stored['files']} files, {stored['file_bytes']:,} bytes on disk")
-        for title in ("by_role", "by_dtype", "by_layer"):
-            rows = [(k, both_units(v), f"{v:,}") for k, v in stored[title].items()]
-            print_table(f"stored, {title.replace('_', ' ')}", ("", "size", "bytes"), rows)
-    if used := data.get("loaded"):
-        rows = [
-            (k, "-" if v is None else both_units(v), "-" if v is None else f"{v:,}") for k, v in used.items()
-        ]
-        print_table("loaded", ("", "size", "bytes"), rows)

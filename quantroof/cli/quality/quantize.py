@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quantroof.cli.output import echo_json, json_option
+from quantroof.cli.output import echo_json, json_option, say
 from quantroof.cli.quality_options import subject_options
 from quantroof.errors import UsageError
 
@@ -27,16 +27,17 @@ def command(wish: Wish, *, name: str, out: Path, as_json: bool) -> None:
     """
     from dataclasses import asdict, replace
 
+    from quantroof.analysis.studies import figure
     from quantroof.quality import setup, writing
     from quantroof.quality.methods import QUANTIZING, method
     from quantroof.records.quality import BASELINE
-    from quantroof.reports.text.quality_lines import both_units, say
+    from quantroof.reports.text.memory_lines import both_units
 
     if name == BASELINE:
         raise UsageError(f"method '{name}' quantizes nothing", hint=f"one of: {', '.join(QUANTIZING)}")
     chosen = method(name)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        what = "is not empty" if out.is_dir() else "is no directory"
+        what = "is not empty" if out.is_dir() else "is not a directory"
         raise UsageError(what, where=str(out), hint="choose another --out")
     stored = replace(wish, dtype="stored") if wish.dtype == "fp32" else wish
     subject = setup.subject(stored, say, calibrate=chosen.calibrated)
@@ -48,6 +49,6 @@ def command(wish: Wish, *, name: str, out: Path, as_json: bool) -> None:
     click.echo(f"{out}: {name} in {written.seconds:.1f} s, {written.peak_bytes / 1e6:.0f} MB at the peak")
     click.echo(f"stored {both_units(written.stored_bytes)}, before {both_units(written.original_bytes)}")
     click.echo(
-        f"reloaded: {written.loss:.4f} nats a token, {difference.mean:+.4f} +- {difference.half_width:.4f}"
-        f" over the original ({difference.verdict}, {difference.windows} windows)"
+        f"reloaded: {written.loss:.4f} nats per token, {figure(difference)} over the original"
+        f" ({difference.verdict}, {difference.windows} windows)"
     )

@@ -19,7 +19,7 @@ from quantroof.reports.html.bundle import Bundle, asset, pack_json, plotly_bundl
 from quantroof.reports.html.claims_section import claims_page
 from quantroof.reports.html.columns import page_data
 from quantroof.reports.html.figures import STATES, as_json, figures, reported_states
-from quantroof.reports.text import advice as advice_words
+from quantroof.reports.text import advice_words
 
 Reader = Literal["health", "formats", "ci"]
 READERS: dict[Reader, tuple[str, ...]] = {

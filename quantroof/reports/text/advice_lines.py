@@ -1,53 +1,79 @@
-"""How the advisor's answer looks on a terminal and in Markdown."""
+"""The advisor's answer as lines for a terminal, as Markdown and as one document."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import Any
 
-import click
+import msgspec
 
 from quantroof.advisor.advice import Advice, Option
 from quantroof.advisor.explain import explain
 from quantroof.advisor.launch import Launch, vllm
-from quantroof.reports.text.advice import (
+from quantroof.reports.text import md, table
+from quantroof.reports.text.advice_words import (
     FORMAT_HEADINGS,
     NONE,
     OPTION_HEADINGS,
     format_row,
     headline,
-    markdown_table,
     option_row,
 )
 
+_EXPLANATION = ("what", "formula with its numbers", "result")
 _Row = tuple[str, ...]
 
 
-def print_advice(
-    advice: Advice, shown: Option | None, *, explained: bool, emit: str | None, markdown: bool
-) -> None:
-    """Print the ranking, the format facts, the remarks, and what else was asked for."""
-    table = _markdown if markdown else _plain
-    click.echo(headline(advice))
-    click.echo(table(*_filled(OPTION_HEADINGS, [option_row(option) for option in advice.options])))
-    click.echo(table(FORMAT_HEADINGS, [format_row(row) for row in advice.formats]))
-    for line in _notes(advice, shown):
-        click.echo(f"- {line}")
-    if shown is not None and explained:
-        rows = [(line.what, line.formula, line.result) for line in explain(advice, shown)]
-        click.echo(f"\n{_name(advice, shown)}, step by step")
-        click.echo(table(("what", "formula with its numbers", "result"), rows))
-    if shown is not None and emit is not None:
-        _print_launch(vllm(advice, shown))
+def advice_lines(advice: Advice, option: Option | None, *, explained: bool, emit: bool) -> Iterator[str]:
+    """The ranking, formats and remarks; `explained` adds the formulas of `option`, `emit` its command."""
+    yield from (headline(advice), "")
+    yield from (*table.plain(*_options(advice)), "")
+    yield from (*table.plain(FORMAT_HEADINGS, _formats(advice)), "")
+    yield from (f"- {note}" for note in _notes(advice, option))
+    if option is not None and explained:
+        yield from ("", _steps_title(advice, option), "")
+        yield from (*table.plain(_EXPLANATION, _steps(advice, option)), "")
+    if option is not None and emit:
+        launch = vllm(advice, option)
+        yield from ("", launch.command)
+        yield from (f"  {text}" for text in _launch_notes(launch))
 
 
-def _notes(advice: Advice, shown: Option | None) -> Iterator[str]:
-    if shown is not None and shown.prefill is not None:
-        prompt = shown.prefill.total
-        took = f"{prompt.seconds * 1e3:.0f} ms ({prompt.source})"
-        context = advice.request.context
-        yield f"{_name(advice, shown)}: the first token of a {context}-token prompt takes {took}"
-    if shown is not None:
-        yield from (f"{_name(advice, shown)}: {caveat}" for caveat in shown.caveats)
+def advice_markdown(advice: Advice, option: Option | None, *, explained: bool, emit: bool) -> str:
+    """The same as Markdown."""
+    parts = [
+        md.text(headline(advice)),
+        md.table(*_options(advice)),
+        md.table(FORMAT_HEADINGS, _formats(advice)),
+        md.bullets(_notes(advice, option)),
+    ]
+    if option is not None and explained:
+        parts += [md.text(_steps_title(advice, option)), md.table(_EXPLANATION, _steps(advice, option))]
+    if option is not None and emit:
+        launch = vllm(advice, option)
+        parts += [md.code(launch.command), md.bullets(_launch_notes(launch))]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def advice_document(advice: Advice, option: Option | None, *, explained: bool, emit: bool) -> dict[str, Any]:
+    """The same as data."""
+    document: dict[str, Any] = msgspec.to_builtins(advice)
+    if option is not None and explained:
+        document["explanation"] = msgspec.to_builtins(explain(advice, option))
+    if option is not None and emit:
+        launch = vllm(advice, option)
+        document["launch"] = {**msgspec.to_builtins(launch), "command": launch.command}
+    return document
+
+
+def _notes(advice: Advice, option: Option | None) -> Iterator[str]:
+    if option is not None:
+        name = _name(advice, option)
+        if option.prefill is not None:
+            prompt = option.prefill.total
+            took = f"{prompt.seconds * 1e3:.0f} ms ({prompt.source})"
+            yield f"{name}: the first token of a {advice.request.context}-token prompt takes {took}"
+        yield from (f"{name}: {caveat}" for caveat in option.caveats)
     yield from advice.remarks
 
 
@@ -55,30 +81,25 @@ def _name(advice: Advice, option: Option) -> str:
     return f"{option.format} on {advice.machine.count(option.gpus)}"
 
 
-def _print_launch(launch: Launch) -> None:
-    click.echo(f"\n{launch.command}")
-    for flag in launch.flags:
-        click.echo(f"  {flag.name} {flag.value}: {flag.reason}")
-    for warning in launch.warnings:
-        click.echo(f"  warning: {warning}")
+def _steps_title(advice: Advice, option: Option) -> str:
+    return f"{_name(advice, option)}, step by step"
 
 
-def _filled(headings: _Row, rows: list[_Row]) -> tuple[_Row, list[_Row]]:
-    """Without the columns that no row has a value in, such as dollars without a price: lines stay short."""
-    kept = [i for i in range(len(headings)) if any(row[i] != NONE for row in rows)]
-    return tuple(headings[i] for i in kept), [tuple(row[i] for i in kept) for row in rows]
+def _steps(advice: Advice, option: Option) -> list[_Row]:
+    return [(line.what, line.formula, line.result) for line in explain(advice, option)]
 
 
-def _markdown(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    return f"\n{markdown_table(headings, rows)}\n"
+def _launch_notes(launch: Launch) -> Iterator[str]:
+    yield from (f"{flag.name} {flag.value}: {flag.reason}" for flag in launch.flags)
+    yield from (f"warning: {warning}" for warning in launch.warnings)
 
 
-def _plain(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Columns padded with blanks, so that a pipe and a terminal read the same; the last one runs free."""
-    cells = [headings, *rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(headings) - 1)]
-    lines = []
-    for row in cells:
-        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        lines.append("  ".join([*padded, row[-1]]).rstrip())
-    return "\n" + "\n".join(lines) + "\n"
+def _options(advice: Advice) -> tuple[_Row, list[_Row]]:
+    """Headings and rows, without the columns that are empty everywhere, such as dollars without a price."""
+    rows = [option_row(option) for option in advice.options]
+    filled = [i for i in range(len(OPTION_HEADINGS)) if any(row[i] != NONE for row in rows)]
+    return tuple(OPTION_HEADINGS[i] for i in filled), [tuple(row[i] for i in filled) for row in rows]
+
+
+def _formats(advice: Advice) -> list[_Row]:
+    return [format_row(row) for row in advice.formats]

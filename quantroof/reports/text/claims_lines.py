@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from quantroof.reports.text.console import stdout
+import msgspec
+
+from quantroof.claims.checklist import command_for
+from quantroof.reports.text.table import literal
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from quantroof.claims.model import Judgement
 
 _STYLES = {"holds": "green", "wrong": "red", "cannot tell here": "yellow"}
@@ -23,28 +28,20 @@ def tally(judged: Sequence[Judgement]) -> dict[str, int]:
 
 def document(judged: Sequence[Judgement]) -> dict[str, Any]:
     """The JSON of judgements, with what repeats each of them."""
-    import msgspec
-
-    from quantroof.claims.checklist import command_for
-
     rows = [{**msgspec.to_builtins(j), "command": command_for(j)} for j in judged]
     return {"judgements": rows, **tally(judged)}
 
 
-def print_judgements(judged: Sequence[Judgement]) -> None:
+def judgement_lines(judged: Sequence[Judgement]) -> Iterator[Text]:
     """Every claim with its outcome and evidence."""
-    from quantroof.claims.checklist import command_for
-
-    console = stdout()
     for judgement in judged:
-        console.print(f"[{_STYLES[judgement.outcome]}]{judgement.outcome:16}[/]  ", end="")
         row = f"{judgement.claim.row}: " if judgement.claim.row else ""
-        console.print(row + judgement.claim.text, markup=False, soft_wrap=True)
-        for evidence in judgement.evidence:
-            console.print(_INDENT + evidence, markup=False, soft_wrap=True)
+        outcome = literal(f"{judgement.outcome:16}", style=_STYLES[judgement.outcome])
+        yield outcome.append(literal(f"  {row}{judgement.claim.text}"))
+        yield from (literal(_INDENT + evidence) for evidence in judgement.evidence)
         if judgement.outcome == "cannot tell here":
-            console.print(f"{_INDENT}decided by: {command_for(judgement)}", markup=False, soft_wrap=True)
+            yield literal(f"{_INDENT}decided by: {command_for(judgement)}")
     counts = tally(judged)
-    console.print(
+    yield literal(
         f"{len(judged)} claims: {counts['wrong']} wrong, {counts['cannot_tell']} cannot be told here"
     )

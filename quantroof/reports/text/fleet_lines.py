@@ -2,46 +2,47 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from quantroof.reports.text.fleet_words import grades, plural, reasons, relative, slowest, speed
+from quantroof.reports.text.table import plain
+from quantroof.units import percent
 
 if TYPE_CHECKING:
     from quantroof.fleet.analysis import Analysis, GpuResult, PopulationSummary
 
 _GROUPS = 12
+_HEADINGS = ("GPU", "memory", "compute", "past", "grade", "why")
 
 
-def fleet_lines(found: Analysis, top: int) -> Iterator[str]:
-    """The headline, what was compared, the worst GPUs by node, groups that differ."""
-    counts = Counter(gpu.grade for gpu in found.gpus)
-    nodes = found.nodes()
-    words = ", ".join(f"{n} {grade}" for grade, n in counts.most_common())
-    yield f"{_count(len(found.gpus), 'GPU')} on {_count(len(nodes), 'node')}: {words}"
-    for summary in found.populations:
-        yield from _population_lines(summary, found.policy.floor)
-    shown = found.bad[:top]
+def fleet_lines(analysis: Analysis, silent: list[str], top: int) -> Iterator[str]:
+    """The headline, what was compared, the worst GPUs, groups that differ, and nodes without a run."""
+    devices = f"{plural(len(analysis.gpus), 'GPU')} on {plural(len(analysis.nodes()), 'node')}"
+    yield f"{devices}: {grades(analysis.gpus)}"
+    for summary in analysis.populations:
+        yield from _population_lines(summary, analysis.policy.floor)
+    shown = analysis.bad[:top]
     if shown:
-        width = max(len(gpu.unit.label) for gpu in shown)
-        yield f"{'GPU':<{width}}  {'memory':>7}  {'compute':>7}  {'past':>7}  grade         why"
-        yield from (_gpu_line(gpu, width) for gpu in shown)
-    if len(found.bad) > top:
-        yield f"... {len(found.bad) - top} more: --top, or --json for all"
-    for row in [row for row in found.groups if row.differs][:_GROUPS]:
+        yield from plain(_HEADINGS, map(_cells, shown), right=_HEADINGS[1:4])
+    if len(analysis.bad) > top:
+        yield f"... {len(analysis.bad) - top} more: --top, or --json for all"
+    for row in [row for row in analysis.groups if row.differs][:_GROUPS]:
         yield (
             f"{row.attribute} {row.value}: {row.resource} {speed(row.difference)} in the median of "
             f"{row.nodes} nodes beside all others (p = {row.p:.0e})"
         )
+    if silent:
+        yield f"never answered: {', '.join(silent)}"
 
 
-def fleet_document(found: Analysis) -> dict[str, Any]:
+def fleet_document(analysis: Analysis, silent: list[str]) -> dict[str, Any]:
     """Everything, for programs: changes are relative changes of speed, 0.05 faster, -0.05 slower."""
-    import msgspec
-
     return {
-        "policy": msgspec.to_builtins(found.policy),
-        "problems": found.problems,
+        "policy": msgspec.to_builtins(analysis.policy),
+        "problems": analysis.problems,
         "populations": [
             {
                 **_kind(summary.population), "gpus": summary.gpus, "cases": summary.works,
@@ -49,30 +50,26 @@ def fleet_document(found: Analysis) -> dict[str, Any]:
                 "expected_below_floor": summary.expected_below,
                 "remarks": list(summary.remarks),
             }
-            for summary in found.populations
+            for summary in analysis.populations
         ],
         "nodes": [
             {"node": node, "grade": gpus[0].grade, "gpus": [_gpu(gpu) for gpu in gpus]}
-            for node, gpus in found.nodes()
+            for node, gpus in analysis.nodes()
         ],
         "groups": [
             {
                 **_kind(row.population), "attribute": row.attribute, "value": row.value,
-                "resource": row.resource, "nodes": row.nodes, "change": math.expm1(-row.difference),
+                "resource": row.resource, "nodes": row.nodes, "change": relative(row.difference),
                 "p": row.p, "differs": row.differs,
             }
-            for row in found.groups
+            for row in analysis.groups
         ],
+        "never_answered": silent,
     }  # fmt: skip
 
 
-def speed(level: float | None) -> str:
-    """A log time as a change of speed; a dash where it is not known."""
-    return "-" if level is None else f"{math.expm1(-level):+.1%}"
-
-
 def _population_lines(summary: PopulationSummary, floor: float) -> Iterator[str]:
-    head = f"{summary.population}: {_count(summary.gpus, 'GPU')}, {_count(summary.works, 'case')}"
+    head = f"{summary.population}: {plural(summary.gpus, 'GPU')}, {plural(summary.works, 'case')}"
     yield from _comparison(summary, head, floor)
     yield from (f"  {remark}" for remark in summary.remarks)
 
@@ -81,34 +78,26 @@ def _comparison(summary: PopulationSummary, head: str, floor: float) -> Iterator
     if not summary.compared:
         yield f"{head}; too few to be compared with each other"
         return
-    spreads = ", ".join(f"{name} {value:.1%}" for name, value in summary.spread.items())
+    spreads = ", ".join(f"{name} {percent(value, 1)}" for name, value in summary.spread.items())
     yield f"{head}; healthy ones spread by {spreads}"
-    expected = ", ".join(f"{name} {share:.2%}" for name, share in summary.expected_below.items())
-    yield f"  a floor of {floor:.0%} of the median catches this share of healthy GPUs by chance: {expected}"
+    expected = ", ".join(f"{name} {percent(share, 2)}" for name, share in summary.expected_below.items())
+    yield f"  healthy GPUs below a floor of {percent(floor)} of the median by chance: {expected}"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _gpu_line(gpu: GpuResult, width: int) -> str:
-    past = max((v for v in gpu.past.values() if v is not None), key=abs, default=None)
-    levels = "  ".join(f"{speed(level):>7}" for level in (*gpu.level.values(), past))
-    why = "; ".join(finding.text for finding in gpu.findings)
-    return f"{gpu.unit.label:<{width}}  {levels}  {gpu.grade:<12}  {why}"
+def _cells(gpu: GpuResult) -> tuple[str, ...]:
+    levels = (gpu.level["memory"], gpu.level["compute"], slowest(gpu.past.values()))
+    return (gpu.unit.label, *map(speed, levels), gpu.grade, reasons(gpu.findings))
 
 
 def _gpu(gpu: GpuResult) -> dict[str, Any]:
-    change = {name: None if v is None else math.expm1(-v) for name, v in gpu.level.items()}
-    past = {name: None if v is None else math.expm1(-v) for name, v in gpu.past.items()}
     return {
         "device": gpu.unit.device.id,
         "uuid": gpu.unit.device.uuid,
         "run_id": gpu.unit.run_id,
         **_kind(gpu.population),
         "grade": gpu.grade,
-        "against_siblings": change,
-        "against_past": past,
+        "against_siblings": {name: relative(level) for name, level in gpu.level.items()},
+        "against_past": {name: relative(level) for name, level in gpu.past.items()},
         "slow_cases": gpu.slow_cases,
         "findings": [{"grade": f.grade, "code": f.code, "text": f.text} for f in gpu.findings],
     }

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from quantroof.reports.text.gate_words import change_text, headline, sensitivity, share_text
+from quantroof.reports.text.table import plain
+
 if TYPE_CHECKING:
     from quantroof.gate.baseline import Baseline
     from quantroof.gate.calibrate import Calibration
@@ -12,12 +15,11 @@ if TYPE_CHECKING:
     from quantroof.gate.verdicts import CaseVerdict
 
 _SHOWN = 40
+_HEADINGS = ("detectable", "run noise", "process", "case")
 
 
 def report_lines(report: Report) -> Iterator[str]:
-    """The check: headline, environment, every case that is no plain pass, what a pass is worth."""
-    from quantroof.reports.text.gate_words import headline, sensitivity
-
+    """The check: headline, environment, every case that did not simply pass, what a pass is worth."""
     yield headline(report)
     yield f"{report.run}, suite {report.suite} on {report.device}, against {report.baseline}"
     yield from (f"environment: {finding.text}" for finding in report.environment)
@@ -30,26 +32,28 @@ def report_lines(report: Report) -> Iterator[str]:
     if len(notable) > _SHOWN:
         yield f"... {len(notable) - _SHOWN} more: --json, --markdown and --junit have them all"
     yield from (f"note: {remark}" for remark in report.remarks)
-    if (seen := sensitivity(report)) is not None:
-        yield seen
+    if (detectable := sensitivity(report)) is not None:
+        yield detectable
 
 
-def calibration_lines(found: Calibration) -> Iterator[str]:
+def calibration_lines(calibration: Calibration) -> Iterator[str]:
     """What a gate would see here, case by case, the noisiest first."""
     from quantroof.gate.baseline import split_name
 
-    mark = "SIMULATED: " if found.baseline.simulated else ""
-    yield f"{mark}learned from {len(found.baseline.runs)} runs on {found.baseline.contract.device}"
-    for run, findings in found.invalid.items():
+    mark = "SIMULATED: " if calibration.baseline.simulated else ""
+    baseline = calibration.baseline
+    yield f"{mark}learned from {len(baseline.runs)} runs on {baseline.contract.device}"
+    for run, findings in calibration.invalid.items():
         yield f"left out {run}: {'; '.join(finding.text for finding in findings)}"
-    yield f"{'detectable':>10}  {'run noise':>9}  {'process':>7}  case"
-    cases = sorted(found.baseline.cases.items(), key=lambda item: -item[1].detectable)
-    for name, band in cases:
-        case, kernel = split_name(name)
-        yield f"{band.detectable:>10.1%}  {band.scale:>9.1%}  {band.process:>7.1%}  {case} {kernel}"
-    for name, anchor in found.baseline.anchors.items():
+    cases = sorted(calibration.baseline.cases.items(), key=lambda item: -item[1].detectable)
+    rows = [
+        (*map(share_text, (band.detectable, band.scale, band.process)), " ".join(split_name(name)))
+        for name, band in cases
+    ]
+    yield from plain(_HEADINGS, rows, right=_HEADINGS[:3])
+    for name, anchor in calibration.baseline.anchors.items():
         yield f"the {name} anchor may move {anchor.may_move:.1%} within a process"
-    yield f"a slowdown of {found.smallest_for_all:.1%} is seen in every case here, with 80 % power"
+    yield f"a slowdown of {calibration.smallest_for_all:.1%} is seen in every case here, with 80 % power"
 
 
 def update_lines(old: Baseline | None, new: Baseline) -> Iterator[str]:
@@ -67,7 +71,5 @@ def update_lines(old: Baseline | None, new: Baseline) -> Iterator[str]:
 
 
 def _case_line(result: CaseVerdict) -> str:
-    from quantroof.reports.text.gate_words import change_text
-
     change = change_text(result)
     return f"{result.verdict:<12} {change:<28} {result.case} {result.kernel}: {result.reason}"

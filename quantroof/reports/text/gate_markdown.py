@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Iterator
 
 from quantroof.gate.check import Report
 from quantroof.gate.verdicts import FAILING, OPEN, CaseVerdict
+from quantroof.reports.text import md
 from quantroof.reports.text.gate_words import change_text, headline, sensitivity, share_text
 
 _COLUMNS = ("verdict", "case", "kernel", "change (95 %)", "threshold", "detectable", "why")
-_HEAD = f"| {' | '.join(_COLUMNS)} |\n{'|---' * len(_COLUMNS)}|"
+_HEAD = md.head(_COLUMNS)
 _FIRST = 50
 _RESERVE = 200  # bytes for the closing lines
 
 
 def markdown(report: Report, limit_bytes: int | None = None) -> str:
     """The document. With a limit, rows that no longer fit are counted instead of shown."""
-    lines = [f"# Gate: {cell(headline(report))}", "", *_facts(report), ""]
-    attention = [result for result in report.cases if result.verdict in FAILING + OPEN]
+    lines = [f"# Gate: {md.text(headline(report))}", "", *_facts(report), ""]
+    attention = [j for j in report.cases if j.verdict in FAILING + OPEN]
     if attention:
         lines += [_HEAD, *(_row(result) for result in attention[:_FIRST])]
         if len(attention) > _FIRST:
@@ -34,33 +34,29 @@ def markdown(report: Report, limit_bytes: int | None = None) -> str:
     return "\n".join([text, *rows, *closing, "", "</details>", ""])
 
 
-def cell(text: str) -> str:
-    """Text that cannot break out of a table cell or become markup."""
-    return html.escape(" ".join(text.split()), quote=False).replace("|", "\\|").replace("`", "'")
-
-
 def _facts(report: Report) -> Iterator[str]:
-    yield f"Run {cell(report.run)} of suite {cell(report.suite)} on {cell(report.device)},"
-    yield f"against {cell(report.baseline)}."
-    for finding in report.environment:
-        yield f"- environment: {cell(finding.text)}"
-    for remark in report.remarks:
-        yield f"- {cell(remark)}"
-    if (seen := sensitivity(report)) is not None:
-        yield f"- {cell(seen)}"
+    where = f"Run {report.run} of suite {report.suite} on {report.device}, against {report.baseline}."
+    yield md.text(where)
+    notes = [f"environment: {finding.text}" for finding in report.environment]
+    notes += report.remarks
+    if (detectable := sensitivity(report)) is not None:
+        notes.append(detectable)
+    if notes:
+        yield f"\n{md.bullets(notes)}"
 
 
 def _row(result: CaseVerdict) -> str:
-    cells = (
-        result.verdict,
-        result.case,
-        result.kernel,
-        change_text(result),
-        share_text(result.threshold),
-        share_text(result.detectable),
-        result.reason,
+    return md.row(
+        (
+            result.verdict,
+            result.case,
+            result.kernel,
+            change_text(result),
+            share_text(result.threshold),
+            share_text(result.detectable),
+            result.reason,
+        )
     )
-    return "| " + " | ".join(cell(text) for text in cells) + " |"
 
 
 def _fitting(rows: Iterable[str], room: int | None) -> tuple[list[str], int]:

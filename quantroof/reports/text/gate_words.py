@@ -1,4 +1,4 @@
-"""What every surface says in the same words: the outcome, the counts, a change with its interval."""
+"""The words that every surface of the gate uses: the outcome, the counts, a change with its interval."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def outcome(report: Report) -> str:
 
 def headline(report: Report) -> str:
     """`PASS: 198 pass, 2 waived`, marked where the device was simulated."""
-    seen = ", ".join(f"{n} {verdict}" for verdict, n in counts(report.cases).items())
+    words = ", ".join(f"{n} {verdict}" for verdict, n in counts(report.cases).items())
     mark = "SIMULATED, " if report.simulated else ""
-    return f"{mark}{outcome(report)}: {seen or 'no verdict was given'}"
+    return f"{mark}{outcome(report)}: {words or 'no case was judged'}"
 
 
 def sensitivity(report: Report) -> str | None:
-    """What a pass is worth: the slowdowns that this gate sees, None where nothing was judged."""
-    seen = [result.detectable for result in report.cases if result.detectable is not None]
-    if not seen:
+    """What a pass is worth: the slowdowns that this gate detects, None where nothing was judged."""
+    shares = [j.detectable for j in report.cases if j.detectable is not None]
+    if not shares:
         return None
     return (
-        f"this gate sees slowdowns from {min(seen):.1%} (best case) through {median(seen):.1%} (median) to"
-        f" {max(seen):.1%} (noisiest), each with 80 % power"
+        f"this gate detects slowdowns from {min(shares):.1%} (best case), {median(shares):.1%} (median), "
+        f"{max(shares):.1%} (noisiest), each with 80 % power"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from quantroof import units
 from quantroof.analysis.answers import Answers
@@ -13,6 +13,8 @@ from quantroof.records.quality import QualityStudy
 from quantroof.reports import facts as header
 from quantroof.reports.cards import cards
 from quantroof.reports.html.accuracy_section import StudyTable, study_tables
+from quantroof.reports.text import md
+from quantroof.reports.text.md import bold, bullets, text
 
 _ROWS = 20
 
@@ -26,12 +28,14 @@ def markdown(given: Answers, studies: Sequence[QualityStudy] = ()) -> str:
         )
     parts += [f"> {text(run.info.run_id)}: {text(end)}" for run in given.runs if (end := header.outcome(run))]
     parts.append(
-        _list(f"{s.label}: {s.device.name}, {_set_up(header.device_facts(s))}" for s in given.devices)
+        bullets(f"{s.label}: {s.device.name}, {_set_up(header.device_facts(s))}" for s in given.devices)
     )
     for card in cards(given):
         lines = [*card.facts, *([card.advice] if card.advice else [])]
         floor = f"\n\n*Judged by: {text(card.floor)}.*" if card.floor else ""
-        parts.append(f"## {text(card.question)} {card.symbol} {text(card.verdict)}\n\n{_list(lines)}{floor}")
+        parts.append(
+            f"## {text(card.question)} {card.symbol} {text(card.verdict)}\n\n{bullets(lines)}{floor}"
+        )
     if given.comparison is not None and not given.comparison.blocked:
         parts.append(_changes(given.comparison))
     for results, choices in zip(given.devices, given.choices, strict=True):
@@ -42,25 +46,9 @@ def markdown(given: Answers, studies: Sequence[QualityStudy] = ()) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def text(value: str) -> str:
-    """A value as literal Markdown: nothing in it is markup, a link, HTML or a table border."""
-    flat = units.printable(" ".join(value.split()))
-    escaped = "".join(f"\\{c}" if c in "\\`*_{}[]()#+!|~" else c for c in flat)
-    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
-
-
 def _set_up(facts: header.Facts) -> str:
     wanted = ("driver", "power limit", "ECC", "MIG", "SM clock held", "cores")
     return ", ".join(f"{name} {value}" for name, value in facts if name in wanted)
-
-
-def _list(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {text(line)}" for line in lines)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _changes(comparison: RunComparison) -> str:
@@ -74,10 +62,10 @@ def _changes(comparison: RunComparison) -> str:
         interval = f"{units.change(ratio.low)} to {units.change(ratio.high)}" if ratio else units.NONE
         change = units.change(ratio.median if ratio else None)
         cells = (f"{entry.kernel} {entry.case}", units.time(base), units.time(now), change, interval)
-        rows.append([*map(text, cells), f"**{entry.verdict}**", text("; ".join(entry.causes))])
+        rows.append([*cells, bold(entry.verdict), "; ".join(entry.causes)])
     head = ("case", "base", "now", "change", "95 % interval", "verdict", "what else changed")
     more = f"\n\n{len(entries) - _ROWS} more are in the HTML report." if len(entries) > _ROWS else ""
-    return _table(head, rows) + more
+    return md.table(head, rows) + more
 
 
 def _formats(label: str, choice: LayerChoice) -> str:
@@ -89,27 +77,27 @@ def _formats(label: str, choice: LayerChoice) -> str:
             point = batch.best.get(scheme)
             value = units.time(point.time.median if point and point.time else None)
             cells.append(
-                f"**{value}**" if scheme == batch.winner else f"{value} =" if scheme in batch.ties else value
+                bold(value) if scheme == batch.winner else f"{value} =" if scheme in batch.ties else value
             )
-        rows.append([str(batch.m), text(batch.winner or units.NONE), *cells])
+        rows.append([str(batch.m), batch.winner or units.NONE, *cells])
     title = f"### {text(label)}, N {choice.n}, K {choice.k}: {text(choice.sentence())}"
     note = "Bold is the winner, = ties with it. -static formats receive quantised activations and cannot win."
-    return f"{title}\n\n{_table([text(cell) for cell in head], rows)}\n\n{note}"
+    return f"{title}\n\n{md.table(head, rows)}\n\n{note}"
 
 
 def _losses(table: StudyTable) -> str:
     rows = [
-        [text(cell) for cell in (method, *(c.words if c else units.NONE for c in cells), scheme)]
+        [method, *(cell.words if cell else units.NONE for cell in cells), scheme]
         for method, scheme, cells in table.rows
     ]
-    head = [text(cell) for cell in ("method", *table.variants, "speed of")]
+    head = ("method", *table.variants, "speed of")
     title = f"## What {text(table.study.header.model)} loses, nats a token over unquantized"
-    return f"{title}\n\n{_table(head, rows)}"
+    return f"{title}\n\n{md.table(head, rows)}"
 
 
 def _unmeasured(given: Answers) -> str:
     groups = unmeasured(given.devices)
     if not groups:
         return ""
-    lines = _list(f"{g.status}, {len(g.cases)} x on {g.device}: {g.reason}" for g in groups[:_ROWS])
+    lines = bullets(f"{g.status}, {len(g.cases)} x on {g.device}: {g.reason}" for g in groups[:_ROWS])
     return f"## Not measured, and why\n\n{lines}"

@@ -1,12 +1,15 @@
-"""What a plan looks like before it runs: its time, its cases, its refusals with their reasons."""
+"""A run in lines: its plan with its refusals, each measurement as it comes, and the counts at its end."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
+from quantroof.analysis.statistics import median_interval
 from quantroof.bench.plan import DevicePlan
 from quantroof.bench.run import Job
+from quantroof.records.lines import Ceiling, Measurement, Status, parsed_case
 
 
 def headline(plan: DevicePlan) -> str:
@@ -16,7 +19,7 @@ def headline(plan: DevicePlan) -> str:
 
 
 def plan_lines(job: Job) -> list[str]:
-    """The plan as text: the estimate first, then a line a format, then refusals by reason."""
+    """The plan as text: the estimate first, then one line per format, then refusals by reason."""
     lines = [f"{_duration(job.estimate_s())} in all; suite {job.info.suite}"]
     for plan in job.plans:
         lines.append(headline(plan))
@@ -47,6 +50,33 @@ def plan_document(job: Job) -> dict[str, Any]:
             for plan in job.plans
         ],
     }
+
+
+def result_line(record: Ceiling | Measurement) -> str:
+    """One line of plain text for what was just measured."""
+    if isinstance(record, Ceiling):
+        what = f"ceiling {record.name} {record.kernel}"
+    else:
+        case = parsed_case(record.case)
+        what = f"{case.scheme} {case.m}x{case.n}x{case.k} {record.kernel}"
+    if record.timing is None:
+        return f"{record.device} {what}: {record.status}, {record.reason}"
+    interval = median_interval(record.timing.samples_ns)
+    mark = " SIMULATED" if record.status == "simulated" else ""
+    width = f"+-{interval.relative_half_width:.1%}" if interval.samples > 1 else "(one sample)"
+    rate = _rate(record, interval.median / 1e9) if isinstance(record, Ceiling) else ""
+    return f"{record.device} {what}: {interval.median / 1e3:.1f} us {width}{rate}{mark}"
+
+
+def counts_line(counts: Mapping[Status, int]) -> str:
+    """How many measurements ended with each status."""
+    return ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+
+
+def _rate(ceiling: Ceiling, seconds: float) -> str:
+    if ceiling.bytes_moved is not None:
+        return f" {ceiling.bytes_moved / seconds / 1e9:.1f} GB/s"
+    return f" {(ceiling.flops or 0) / seconds / 1e12:.3f} TFLOP/s"
 
 
 def _duration(seconds: float) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from quantroof.advisor.advice import Advice, FormatOnGpu, Option
 
 NONE = "-"
@@ -81,12 +79,6 @@ def _against_baseline(row: FormatOnGpu) -> str:
         return f"{text}; no crossing seen"
     low, high = (_cell(value, ".0f") for value in (row.crossing.low, row.crossing.high))
     return f"{text}; slower from M={row.crossing.batch:.0f} ({low}..{high})"
-
-
-def markdown_table(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """A Markdown table; a bar inside a cell is escaped."""
-    lines = [headings, tuple("---" for _ in headings), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def _cell(value: float | None, form: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from quantroof.hwprofiles import native
 from quantroof.hwprofiles.roofline import ridge_point
+from quantroof.reports.text.table import table
+from quantroof.units import percent
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -13,13 +16,14 @@ if TYPE_CHECKING:
     from quantroof.analysis.roofs import Roofs
     from quantroof.hwprofiles.types import Figure, HardwareProfile, Peak
 
+_WIDE = 110  # columns of a console on which the catalog fits whole
 _FIELDS = (
     ("sm_count", "SMs", ""),
     ("boost_mhz", "boost clock", "MHz"),
     ("tensor_mhz", "matrix clock", "MHz"),
     ("memory_gb", "memory", "GB"),
     ("memory_bus_bits", "memory bus", "bit"),
-    ("memory_gbps_per_pin", "data rate", "Gbit/s a pin"),
+    ("memory_gbps_per_pin", "data rate", "Gbit/s per pin"),
     ("l2_mb", "L2", "MiB"),
     ("tdp_w", "TDP", "W"),
 )
@@ -60,17 +64,16 @@ def identity(profile: HardwareProfile) -> list[str]:
 
 
 def numbers(profile: HardwareProfile, sources: Sources) -> Table:
-    """Every number that is no rate, with its source."""
-    table = _table("", "value", "source")
+    """Every number except the peaks, with its source."""
+    rows = []
     for field, label, unit in _FIELDS:
         value = getattr(profile, field)
         if value is not None:
-            table.add_row(
-                label, f"{value:g} {unit}".strip(), sources.mark(profile.sources.get(field, "as reported"))
-            )
+            source = sources.mark(profile.sources.get(field, "as reported"))
+            rows.append((label, f"{value:g} {unit}".strip(), source))
     figure = profile.bandwidth_gbps
-    table.add_row("bandwidth", f"{figure.value:g} GB/s", sources.mark(_source(figure)))
-    return table
+    rows.append(("bandwidth", f"{figure.value:g} GB/s", sources.mark(_source(figure))))
+    return table(("", "value", "source"), rows)
 
 
 def _source(figure: Figure | Peak) -> str:
@@ -80,9 +83,10 @@ def _source(figure: Figure | Peak) -> str:
 
 def rates(profile: HardwareProfile, measured: Roofs | None, sources: Sources) -> Table:
     """Dense peaks with clock, ridge point and source; beside what a run measured, if given."""
-    table = _table("dense peak", "accumulates in", "rate", "at", "ridge", "source")
+    headings = ["dense peak", "accumulates in", "rate", "at", "ridge", "source"]
     if measured is not None:
-        table.add_column("measured")
+        headings.append("measured")
+    rows = []
     for peak in profile.peaks:
         clock = "" if peak.clock_mhz is None else f"{peak.clock_mhz:g} MHz"
         ridge = ridge_point(peak.flops_per_s, profile.bandwidth_bytes_per_s)
@@ -96,15 +100,15 @@ def rates(profile: HardwareProfile, measured: Roofs | None, sources: Sources) ->
         ]
         if measured is not None:
             row.append(_measured_text(profile, peak, measured))
-        table.add_row(*row)
-    return table
+        rows.append(row)
+    return table(headings, rows)
 
 
 def _measured_text(profile: HardwareProfile, peak: Peak, measured: Roofs) -> str:
     rate = measured.matrix.get(peak.element)
     if rate is None or profile.peak(peak.element) is not peak:
         return ""
-    return f"{rate / 1e12:.4g} {rate_unit(peak.element)} ({rate / peak.flops_per_s:.0%})"
+    return f"{rate / 1e12:.4g} {rate_unit(peak.element)} ({percent(rate / peak.flops_per_s)})"
 
 
 def machine_code(profile: HardwareProfile) -> Table | None:
@@ -117,17 +121,51 @@ def machine_code(profile: HardwareProfile) -> Table | None:
         shown = "does not assemble" if cell.verdict == "refused" else f"{cell.verdict}: {cell.evidence}"
         by_format.setdefault((cell.element, cell.accumulator), {})[cell.path] = shown
     paths = list(dict.fromkeys(cell.path for cell in cells))
-    table = _table(f"on {cells[0].arch}", "accumulates in", *paths)
-    for (element, accumulator), verdicts in by_format.items():
-        table.add_row(element, accumulator, *(verdicts.get(path, "") for path in paths))
-    return table
+    rows = [
+        (element, accumulator, *(verdicts.get(path, "") for path in paths))
+        for (element, accumulator), verdicts in by_format.items()
+    ]
+    return table((f"on {cells[0].arch}", "accumulates in", *paths), rows)
 
 
-def _table(*columns: str) -> Table:
-    from rich.box import SIMPLE
-    from rich.table import Table
+def catalog_table(profiles: Sequence[HardwareProfile], width: int) -> Table:
+    """One row per profile. A narrow console would break ids and names, so it gets fewer columns."""
+    columns = {
+        "profile": [p.id for p in profiles],
+        "device name": [p.device_names[0] for p in profiles],
+        "cc": [p.compute_capability for p in profiles],
+        "SMs": [str(p.sm_count) for p in profiles],
+        "memory": [f"{p.memory_gb:g} GB {p.memory_type}" for p in profiles],
+        "GB/s": [f"{p.bandwidth_gbps.value:g}" for p in profiles],
+        "bf16 TFLOP/s": ["" if (peak := p.peak("bf16")) is None else f"{peak.tflops:g}" for p in profiles],
+        "class": [p.rate_class for p in profiles],
+    }
+    if width < _WIDE:
+        del columns["device name"], columns["class"]
+    return table(tuple(columns), zip(*columns.values(), strict=True))
 
-    table = Table(box=SIMPLE, pad_edge=False)
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    return table
+
+def profile_parts(profile: HardwareProfile, measured: Roofs | None) -> Iterator[str | Table]:
+    """Everything about a profile, in the order in which it is printed."""
+    sources = Sources()
+    yield from identity(profile)
+    yield numbers(profile, sources)
+    yield rates(profile, measured, sources)
+    if (paths := machine_code(profile)) is not None:
+        yield paths
+    yield from sources.lines()
+    if measured is None:
+        yield "measured: nothing here (give a run with --run)"
+        return
+    for name, rate in sorted(measured.bandwidth.items()):
+        share = percent(rate / profile.bandwidth_bytes_per_s)
+        yield f"measured {name}: {rate / 1e9:.0f} GB/s ({share} of the datasheet)"
+
+
+def derived_lines(peaks: Sequence[Peak], bandwidth_gbps: float | None) -> Iterator[str]:
+    """Peaks and bandwidth by formula, with the formula."""
+    for peak in peaks:
+        rate = f"{peak.tflops:.4g} {rate_unit(peak.element)}"
+        yield f"{peak.unit} {peak.element}, {peak.accumulator}: {rate}  derived: {peak.source}"
+    if bandwidth_gbps is not None:
+        yield f"bandwidth: {bandwidth_gbps:.4g} GB/s  derived: data rate x bus / 8"

@@ -1,0 +1,53 @@
+"""Two runs side by side, as lines and as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from quantroof.analysis.comparison import CHANGES
+from quantroof.units import NONE, change
+
+if TYPE_CHECKING:
+    from quantroof.analysis.comparison import CaseChange, RunComparison
+
+
+def comparison_lines(comparison: RunComparison, entries: Sequence[CaseChange]) -> Iterator[str]:
+    """The counts, what differs between the runs, and one line per entry."""
+    counts = ", ".join(f"{n} {verdict}" for verdict in CHANGES if (n := comparison.count(verdict)))
+    yield f"{comparison.base_id} -> {comparison.now_id}: {counts}"
+    if comparison.blocked is not None:
+        yield f"not comparable: {comparison.blocked}"
+    yield from (f"differs: {text}" for text in comparison.differences)
+    for entry in entries:
+        causes = f": {'; '.join(entry.causes)}" if entry.causes else ""
+        yield f"{entry.verdict:<10} {_ratio(entry):<28} {entry.device} {entry.case} {entry.kernel}{causes}"
+
+
+def comparison_document(comparison: RunComparison, entries: Sequence[CaseChange]) -> dict[str, Any]:
+    """The same as data."""
+    return {
+        "base": comparison.base_id,
+        "now": comparison.now_id,
+        "floor": comparison.floor,
+        "blocked": comparison.blocked,
+        "differences": list(comparison.differences),
+        "entries": [
+            {
+                "device": entry.device,
+                "case": entry.case,
+                "kernel": entry.kernel,
+                "verdict": entry.verdict,
+                "ratio": None if entry.ratio is None else entry.ratio.median,
+                "low": None if entry.ratio is None else entry.ratio.low,
+                "high": None if entry.ratio is None else entry.ratio.high,
+                "causes": list(entry.causes),
+            }
+            for entry in entries
+        ],
+    }
+
+
+def _ratio(entry: CaseChange) -> str:
+    ratio = entry.ratio
+    return NONE if ratio is None else f"{change(ratio.median)} ({change(ratio.low)} to {change(ratio.high)})"

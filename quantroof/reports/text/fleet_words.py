@@ -1,0 +1,45 @@
+"""The words that every surface uses for a fleet: speeds, grades and reasons."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from quantroof.units import NONE, change
+
+if TYPE_CHECKING:
+    from quantroof.fleet.analysis import GpuResult
+    from quantroof.fleet.preflight import Finding
+
+
+def speed(level: float | None) -> str:
+    """A log ratio of times as a signed change of speed: `-5.0 %` is slower."""
+    return NONE if level is None else change(math.exp(-level))
+
+
+def relative(level: float | None) -> float | None:
+    """The same as a number for programs: -0.05 is 5 % slower."""
+    return None if level is None else math.expm1(-level)
+
+
+def slowest(levels: Iterable[float | None]) -> float | None:
+    """The worst of several levels, None where all are unknown."""
+    return max((level for level in levels if level is not None), default=None)
+
+
+def reasons(findings: Iterable[Finding]) -> str:
+    """Why a GPU has its grade."""
+    return "; ".join(finding.text for finding in findings)
+
+
+def grades(gpus: Iterable[GpuResult]) -> str:
+    """How many GPUs have each grade, the most frequent first: `30 healthy, 2 defective`."""
+    counts = Counter(gpu.grade for gpu in gpus)
+    return ", ".join(f"{number} {grade}" for grade, number in counts.most_common())
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 GPU`, `2 GPUs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

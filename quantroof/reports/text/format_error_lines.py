@@ -1,0 +1,46 @@
+"""Errors of number formats without a model, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from quantroof.reports.text.table import table
+from quantroof.units import decimals
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from quantroof.quality.lab.errors import FormatError, OutputError
+
+_HEADINGS = ("format", "bits per element", "SQNR dB", "without outliers", "worst error / rms")
+
+
+def format_error_tables(errors: Sequence[FormatError]) -> Iterator[Table]:
+    """One table per kind of data: the error of a round trip by format."""
+    for data in dict.fromkeys(error.data for error in errors):
+        rows = [
+            (
+                error.format,
+                decimals(error.bits_per_element, 3),
+                "exact" if error.sqnr_db is None else decimals(error.sqnr_db),
+                decimals(error.usual_sqnr_db),
+                decimals(error.worst, 4),
+            )
+            for error in errors
+            if error.data == data
+        ]
+        yield table(_HEADINGS, rows, title=f"{data}: round trip", right=_HEADINGS[1:])
+
+
+def output_error_table(errors: Sequence[OutputError]) -> Table:
+    """Scheme by kind of activations: the relative error of a linear layer's output."""
+    kinds = list(dict.fromkeys(error.activations for error in errors))
+    relative = {(error.scheme, error.activations): error.relative for error in errors}
+    headings = ("scheme", *(f"{kind} activations" for kind in kinds))
+    rows = [
+        (scheme, *(decimals(relative[scheme, kind], 5) for kind in kinds))
+        for scheme in dict.fromkeys(error.scheme for error in errors)
+    ]
+    title = f"linear layer with {errors[0].weights} weights: relative error of the output"
+    return table(headings, rows, title=title, right=headings[1:])

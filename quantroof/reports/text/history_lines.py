@@ -1,0 +1,48 @@
+"""How every case developed over many runs, as a table and as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from quantroof.reports.text.table import plain
+from quantroof.units import change
+
+if TYPE_CHECKING:
+    from quantroof.gate.history import Trend
+
+_HEADINGS = ("runs", "first ns", "last ns", "change", "case")
+
+
+def trend_lines(trends: Sequence[Trend]) -> list[str]:
+    """One row per case, with the runs where its level moved."""
+    rows = []
+    for trend in trends:
+        moved = "; ".join(f"{change(1 + p.change)} from {trend.runs[p.index]}" for p in trend.changes)
+        rows.append((
+            str(len(trend.runs)),
+            f"{trend.ns[0]:.6g}",
+            f"{trend.ns[-1]:.6g}",
+            change(float(trend.relative[-1])),
+            f"{trend.label}{f': {moved}' if moved else ''}",
+        ))  # fmt: skip
+    return plain(_HEADINGS, rows, right=_HEADINGS[:4])
+
+
+def trend_document(trend: Trend) -> dict[str, Any]:
+    """One case as data."""
+    return {
+        "device": trend.device,
+        "suite": trend.suite,
+        "mode": trend.mode,
+        "case": trend.key[0],
+        "kernel": trend.key[1],
+        "anchored": trend.anchored,
+        "runs": list(trend.runs),
+        "git": list(trend.git),
+        "ns": trend.ns.tolist(),
+        "relative": trend.relative.tolist(),
+        "changes": [
+            {"run": trend.runs[point.index], "change": point.change, "p": point.p} for point in trend.changes
+        ],
+    }

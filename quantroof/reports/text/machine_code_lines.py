@@ -1,0 +1,34 @@
+"""The machine code of the kernels as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from quantroof.reports.text.table import table
+from quantroof.units import decimals
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from quantroof.kernels.sass.table import Row
+
+_HEADINGS = (
+    "kernel", "case", "arch", "class", "regs", "spills", "shared", "loop", "/weight", "verdict",
+)  # fmt: skip
+_NUMBERS = _HEADINGS[4:9]
+
+
+def machine_code_table(rows: Sequence[Row], triton_version: str) -> Table:
+    """One row per kernel, case and architecture; what was not compiled says why."""
+    title = f"machine code by triton {triton_version}"
+    return table(_HEADINGS, [_cells(row) for row in rows], title=title, right=_NUMBERS)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    name = (row.kernel, row.case, row.arch)
+    if row.status != "compiled":
+        return (*name, row.status, *[""] * len(_NUMBERS), row.reason or "")
+    numbers = (row.registers, row.spill_instructions, row.shared_bytes, row.loop_instructions)
+    per_weight = "" if row.instructions_per_weight is None else decimals(row.instructions_per_weight)
+    return (*name, row.instruction_class or "", *map(str, numbers), per_weight, row.verdict or "ok")

@@ -1,0 +1,26 @@
+"""What a tuning found, as a line and as data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from quantroof.bench.tune import Outcome
+
+
+def tuning_line(kernel: str, case: str, outcome: Outcome) -> str:
+    """The best time of one case, beside that of the formula's tiling."""
+    if outcome.entry is None:
+        return f"{kernel} {case}: none of {outcome.tried} tilings ran"
+    formula = (
+        "" if outcome.formula_ns is None else f", the formula's tiling {outcome.formula_ns / 1e3:.1f} us"
+    )
+    return f"{kernel} {case}: {outcome.entry.median_ns / 1e3:.1f} us{formula} ({outcome.tried} tried)"
+
+
+def tuning_document(outcomes: list[Outcome]) -> dict[str, Any]:
+    """Every case that has a tiling."""
+    rows = [msgspec.to_builtins(o.entry) | {"formula_ns": o.formula_ns} for o in outcomes if o.entry]
+    return {"rows": rows}
