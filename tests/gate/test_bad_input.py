@@ -153,7 +153,7 @@ def test_moved_anchors_make_the_environment_invalid(
     code, out, _ = _check(capsys, run, baseline_file, tmp_path)
 
     assert code == 3
-    assert out.startswith("SIMULATED, ENVIRONMENT INVALID: no verdict was given")
+    assert out.startswith("SIMULATED, ENVIRONMENT INVALID: no case was judged")
     assert "the gemm anchor moved" in out
 
 

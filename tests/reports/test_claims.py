@@ -1,4 +1,4 @@
-"""The lesson's list as a whole: every row has a verdict or what it needs, by the command and on the page."""
+"""The lesson's list as a whole: every row has a verdict or what it needs, by the command."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ import msgspec
 import pytest
 
 from quantroof.analysis.answers import answers
-from quantroof.claims.checklist import Row, command_for, judge, sections, shipped
-from quantroof.claims.model import Claim
+from quantroof.claims.checklist import command_for, judge, sections, shipped
 from quantroof.cli.main import main
 from quantroof.records.directory import Run
-from quantroof.reports.html.claims_section import claims_page, count, grouped
-from quantroof.reports.html.page import html
 from tests.builders import LAYERS, cpu_device, gpu_device, info, measurement, run
 
 # The checklist this project was given: letters with their rows.
@@ -26,7 +23,7 @@ _NUMBERED = {
 ROWS = {f"{letter}{n}" for letter, last in _NUMBERED.items() for n in range(1, last + 1)}
 ROWS |= {"Q1", "Q1b", "Q3", "Q4", "Q5", "Q6a", "Q6b", "Q6c", "Q6d", "Q6e"}
 READ = shipped()
-PAGE = {row.name: row for section in claims_page([], None) for row in section.rows}
+PAGE = {row.name: row for part in sections(judge(READ.claims, [], None), READ.sections) for row in part.rows}
 
 
 def test_every_row_of_the_checklist_is_there_and_no_other() -> None:
@@ -117,44 +114,6 @@ def test_a_format_that_is_slower_anywhere_refutes_never_slower() -> None:
     """A CPU counts too; where nothing was slower the claim stays open, for a run proves no never."""
     assert _judged(_timed(80_000, gpu=False), "never-slower")[0] == "wrong"
     assert _judged(_timed(10_000, gpu=False), "never-slower")[0] == "cannot tell here"
-
-
-def test_rows_of_many_like_cells_are_one_line() -> None:
-    """The support matrix shows its six wrong cells with evidence and the thirty right ones together."""
-    lines = grouped(PAGE["G1"])
-
-    assert [line.words for line in lines] == ["wrong"] * 6 + ["holds"]
-    assert len(lines[-1].texts) == 30
-
-
-def test_a_hostile_claim_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A claim's words, evidence, row and section are escaped on the page."""
-    from quantroof.reports.html import page
-
-    evil = "<script>window.owned=1</script><img src=x>"
-    claim = Claim(id=evil, text=evil, row=evil, kind="open", needs="a GPU", reason=evil, command=evil)
-    made = sections(judge([claim], [], None), {"<": evil})
-    monkeypatch.setattr(page, "claims_page", lambda *_: made)
-
-    text = html(answers([_timed(10_000)]))
-
-    assert isinstance(made[0].rows[0], Row)
-    assert "<script>window.owned" not in text
-    assert "<img" not in text
-    assert text.count("&lt;script&gt;window.owned=1") >= 4
-
-
-def test_the_claims_add_little_to_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under 70 kB of 2 MB, and every row is in it."""
-    from quantroof.reports.html import page
-
-    given = answers([_timed(10_000)])
-    whole = html(given)
-    monkeypatch.setattr(page, "claims_page", lambda *_: [])
-
-    assert 0 < len(whole.encode()) - len(html(given).encode()) < 70_000
-    assert all(f"<strong>{row}</strong>" in whole for row in ROWS)
-    assert count(claims_page(given.timed, None)) in whole
 
 
 def test_command_prints_a_row_and_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

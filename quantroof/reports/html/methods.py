@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from quantroof import units
 from quantroof.analysis.device_results import DeviceResults
@@ -20,22 +21,37 @@ _METHODS = {
     "simulated": "SIMULATED: a roofline model with noise, no device was measured",
 }
 FORMULAS: Facts = [
-    ("operations", "2 M N K; a multiply-add is two, dequantisation and scaling count none"),
+    ("operations", "2 M N K; a multiply-add is two, dequantization and scaling count none"),
     ("bytes", "compulsory traffic: packed weights, scales, zero points, activations and output, each once"),
     ("roof", "max(operations / matrix rate, bytes / read bandwidth): the shortest time both roofs allow"),
     ("share of roof", f"roof time / median time; above {units.percent(1 + ROOF_NOISE)} an error to explain"),
     ("interval", "distribution-free 95 % interval of the median, widened for autocorrelated samples"),
     ("processes", "measured in 3 or more fresh processes: the interval is one of their medians"),
     ("error", "relative Frobenius error against fp64 of the values the kernel was given"),
-    ("format error", "the same against the product of the unquantised values: what the format itself costs"),
-    ("W8A8", "plain -w8a8 formats quantise the bf16 activations inside the timed call"),
-    ("-static", "these formats receive activations already quantised, so they are shown but cannot win"),
+    ("format error", "the same against the product of the unquantized values: what the format itself costs"),
+    ("W8A8", "plain -w8a8 formats quantize the bf16 activations inside the timed call"),
+    ("-static", "these formats receive activations already quantized, so they are shown but cannot win"),
     ("ties", "a format ties with the winner where their 95 % intervals overlap"),
     ("figures here", f"times have {TIME_DIGITS} significant digits; quantroof export writes all of them"),
 ]  # fmt: skip
 
 
-def timing_facts(devices: list[DeviceResults]) -> Facts:
+@dataclass(frozen=True, slots=True)
+class Methods:
+    """How the figures of a report came about, and what is unknown about them."""
+
+    timing: Facts
+    formulas: Facts
+    sources: Facts
+    unknowns: list[str]
+
+
+def methods(devices: list[DeviceResults]) -> Methods:
+    """Read them from the records."""
+    return Methods(_timing(devices), FORMULAS, _sources(devices), _unknowns(devices))
+
+
+def _timing(devices: list[DeviceResults]) -> Facts:
     """How the samples were taken, counted over all timed cases."""
     timings = [p.measurement.timing for results in devices for p in results.timed if p.measurement.timing]
     if not timings:
@@ -45,16 +61,16 @@ def timing_facts(devices: list[DeviceResults]) -> Facts:
         ("weights", _counted(timings, _cache)),
         ("stays hot", _counted(timings, lambda t: ", ".join(t.hot) or "nothing")),
         ("mode", _counted(timings, lambda t: t.mode)),
-        ("samples", _span([len(t.samples_ns) for t in timings]) + " a case, none removed"),
-        ("calls a sample", _span([t.calls_per_sample for t in timings])),
+        ("samples", _span([len(t.samples_ns) for t in timings]) + " per case, none removed"),
+        ("calls per sample", _span([t.calls_per_sample for t in timings])),
         ("stopped by", _counted(timings, lambda t: t.stopped_by)),
     ]
 
 
-def source_facts(devices: list[DeviceResults]) -> Facts:
+def _sources(devices: list[DeviceResults]) -> Facts:
     """Where the datasheet figures come from."""
     profiles = {s.profile.id: s.profile for s in devices if s.profile is not None}
-    found = []
+    facts: Facts = []
     for profile in profiles.values():
         bandwidth = profile.bandwidth_gbps
         figures = [(f"{profile.id} {profile.origin}", text) for text in profile.assumptions]
@@ -62,13 +78,13 @@ def source_facts(devices: list[DeviceResults]) -> Facts:
         for peak in profile.peaks:
             name = f"{profile.id} {peak.unit} {peak.element}, {peak.accumulator}"
             figures.append((name, f"{peak.source} ({peak.basis})"))
-        found += figures
-    return found
+        facts += figures
+    return facts
 
 
-def unknowns(devices: list[DeviceResults]) -> list[str]:
+def _unknowns(devices: list[DeviceResults]) -> list[str]:
     """What these records do not say, one sentence each."""
-    found = []
+    sentences = []
     for results in devices:
         states = [p.measurement.state for p in results.timed]
         absent = [
@@ -77,17 +93,17 @@ def unknowns(devices: list[DeviceResults]) -> list[str]:
             if results.timed and all(state is None or getattr(state, name) is None for state in states)
         ]
         if absent:
-            found.append(f"{results.label}: {', '.join(absent)} not reported")
+            sentences.append(f"{results.label}: {', '.join(absent)} not reported")
         if results.datasheet is None:
-            found.append(f"{results.label}: no datasheet profile, so only measured roofs are drawn")
+            sentences.append(f"{results.label}: no datasheet profile, so only measured roofs are drawn")
         if results.timed and not results.measured.bandwidth:
-            found.append(
+            sentences.append(
                 f"{results.label}: no bandwidth was measured, so no share of a measured roof is known"
             )
         lacking = sorted({p.case.compute.name for p in results.timed} - set(results.measured.matrix))
         if lacking:
-            found.append(f"{results.label}: no matrix rate was measured for {', '.join(lacking)}")
-    return found
+            sentences.append(f"{results.label}: no matrix rate was measured for {', '.join(lacking)}")
+    return sentences
 
 
 _STATE = {

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from quantroof import units
 from quantroof.advisor.advice import Advice
 from quantroof.analysis.answers import Answers
-from quantroof.analysis.unmeasured import unmeasured
+from quantroof.analysis.unmeasured import Group, unmeasured
 from quantroof.records.quality import QualityStudy
-from quantroof.reports import facts as header
-from quantroof.reports.cards import cards
-from quantroof.reports.html import claims_section, methods
-from quantroof.reports.html.accuracy_section import accuracy_data, study_tables, tradeoff_figure
-from quantroof.reports.html.advice_section import curves_figure, picture
+from quantroof.reports.cards import Card, cards
+from quantroof.reports.facts import outcome
+from quantroof.reports.html import sections
+from quantroof.reports.html.accuracy_section import accuracy_data, tradeoff_figure
+from quantroof.reports.html.advice_section import curves_figure
 from quantroof.reports.html.bundle import Bundle, asset, pack_json, plotly_bundle, sha256
-from quantroof.reports.html.claims_section import claims_page
 from quantroof.reports.html.columns import page_data
 from quantroof.reports.html.figures import STATES, as_json, figures, reported_states
-from quantroof.reports.text import advice_words
+from quantroof.reports.html.methods import Methods, methods
 
 Reader = Literal["health", "formats", "ci"]
 READERS: dict[Reader, tuple[str, ...]] = {
@@ -38,6 +37,42 @@ SCRIPTS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What makes the file work: policy, styles, scripts and packed data. `plotly` is None where the library
+    is a file beside the page."""
+
+    policy: str
+    style: str
+    script: str
+    data: str
+    plotly: str | None
+    plotly_file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Everything that page.html shows. The sections come in the order of the reader's question."""
+
+    frame: Frame
+    title: str
+    devices: str
+    simulated: bool
+    outcomes: list[str]
+    setup: sections.Setup
+    cards: Sequence[Card]
+    order: tuple[str, ...]
+    timed: bool
+    health: sections.HealthSection
+    crossovers: list[str]
+    tradeoffs: bool
+    studies: list[sections.LossTable]
+    changes: sections.Changes | None
+    advice: sections.AdviceSection | None
+    unmeasured: Sequence[Group]
+    methods: Methods
+
+
 def html(
     given: Answers,
     *,
@@ -48,54 +83,59 @@ def html(
 ) -> str:
     """The page. With `beside` plotly.js is a file next to it, by the bundle's file name.
 
-    `studies` are checked ones (`studies.read_studies`); the first judges the claims about losses.
+    `studies` are checked ones (`studies.read_studies`).
     """
-    bundle = plotly_bundle()
-    script = f'(() => {{\n"use strict";\n{asset(*SCRIPTS)}}})();\n'
     data = page_data(given.devices, given.choices, given.comparison)
     data["preset"] = _PRESETS[reader]
     data["accuracy"] = accuracy_data(given.devices, given.choices, studies)
-    built = _figures(given, advice)
-    return str(
-        template("page.html").render(
-            given=given,
-            cards=cards(given),
-            sections=READERS[reader],
-            advice=advice,
-            advice_words=advice_words,
-            flow=picture(advice) if advice else None,
-            title=f"quantroof: {', '.join(run.info.run_id for run in given.runs)}",
-            policy=content_policy(script, bundle, beside=beside),
-            style=asset("style.css", "advice.css", "accuracy.css"),
-            tradeoffs=data["accuracy"],
-            studies=study_tables(studies),
-            claims=claims_page(given.timed, studies[0] if studies else None),
-            claim_words=claims_section,
-            script=script,
-            data=pack_json({"data": data, "figures": built}),
-            plotly=None if beside else bundle.packed,
-            plotly_file=bundle.file_name if beside else None,
-            unmeasured=unmeasured(given.devices),
-            figures=built,
-            states=[STATES[name][2] for name in reported_states(given.devices)],
-            header=header,
-            methods=methods,
-            units=units,
-        )
+    charts = _figures(given, advice)
+    states = [STATES[name][2] for name in reported_states(given.devices)]
+    page = Page(
+        frame=_frame({"data": data, "figures": charts}, beside=beside),
+        title=f"quantroof: {', '.join(run.info.run_id for run in given.runs)}",
+        devices=", ".join(dict.fromkeys(results.device.name for results in given.devices)),
+        simulated=given.simulated,
+        outcomes=[f"{run.info.run_id}: {text}" for run in given.runs if (text := outcome(run))],
+        setup=sections.setup(given),
+        cards=cards(given),
+        order=READERS[reader],
+        timed=any(results.timed for results in given.devices),
+        health=sections.health_section(given.health, states, bandwidth=bool(charts["bandwidth"]["data"])),
+        crossovers=sections.crossovers(given),
+        tradeoffs=any(device["views"] for device in data["accuracy"]),
+        studies=sections.loss_tables(studies),
+        changes=sections.changes(given),
+        advice=sections.advice_section(advice),
+        unmeasured=unmeasured(given.devices),
+        methods=methods(given.devices),
+    )
+    return str(template("page.html").render(page=page))
+
+
+def _frame(payload: dict[str, Any], *, beside: bool) -> Frame:
+    bundle = plotly_bundle()
+    script = f'(() => {{\n"use strict";\n{asset(*SCRIPTS)}}})();\n'
+    return Frame(
+        policy=content_policy(script, bundle, beside=beside),
+        style=asset("style.css", "advice.css", "accuracy.css"),
+        script=script,
+        data=pack_json(payload),
+        plotly=None if beside else bundle.packed,
+        plotly_file=bundle.file_name,
     )
 
 
 def _figures(given: Answers, advice: Advice | None) -> dict[str, Any]:
     """All figures of the page as plotly JSON."""
-    built = figures(given.devices)
-    built["tradeoff"] = as_json(tradeoff_figure())
+    charts = figures(given.devices)
+    charts["tradeoff"] = as_json(tradeoff_figure())
     if advice is not None:
-        built["advice"] = as_json(curves_figure(advice))
-    return built
+        charts["advice"] = as_json(curves_figure(advice))
+    return charts
 
 
 def content_policy(script: str, bundle: Bundle, *, beside: bool) -> str:
-    """Nothing may be loaded, and only two known scripts may run, each admitted by its hash.
+    """Nothing may be loaded, and only our two scripts may run, each admitted by its hash.
 
     A library beside the page is admitted by its place instead: browsers do not hash files from disk. Styles
     are open because plotly sets them on its elements.
@@ -119,5 +159,4 @@ def template(name: str) -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["zip"] = zip
     return environment.get_template(name)
