@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import numpy as np
-
-from quantroof.analysis.distributions import Array
-from quantroof.fleet.absolute import READ, below_datasheet, datasheet_shares
-from quantroof.fleet.bounds import followed
-from quantroof.fleet.collection import Collection, Population, Times, Unit, matrix
+from quantroof.fleet.collection import Collection, Population, Times, Unit
+from quantroof.fleet.comparisons import READ, datasheet_shares, reference_fleet
+from quantroof.fleet.evidence import Evidence, gpu_times, past_times, retest_times, weigh
+from quantroof.fleet.findings import by_class, gpu_findings
 from quantroof.fleet.groups import GroupRow, Labels, compare_groups
 from quantroof.fleet.past import latest_and_past
-from quantroof.fleet.policy import MIN_SIBLINGS, Policy
+from quantroof.fleet.policy import Policy
 from quantroof.fleet.preflight import GRADES, Finding, preflight
-from quantroof.fleet.reference import ReferenceFleet, below_reference, on_works, reference_fleet
-from quantroof.fleet.scores import (
-    CLASSES,
-    TESTS,
-    Mask,
-    Scores,
-    below_policy,
-    change_from_past,
-    confirmed_by_retest,
-    defective,
-    expected_below,
-    learn_siblings,
-    nanmedian,
-    score,
-    slower_on_retest,
-)
+from quantroof.fleet.scores import CLASSES, expected_below
 
 
 @dataclass(frozen=True, slots=True)
 class GpuResult:
-    """One GPU. `level` is log time beside its siblings by class (0.05: 5 % slower), `past` beside its own
-    past, `reference` beside the reference's median; None where not known. `datasheet` holds shares of the
-    vendor's figures. `findings` are the gravest first, notes last."""
+    """One GPU. `level` is its log time per class relative to its siblings (0.05: 5 % slower), `past` relative
+    to its own past, `reference` to the reference's median; None where there is nothing to compare with.
+    `datasheet` holds shares of the datasheet. `findings` are the gravest first, notes last."""
 
     unit: Unit
     population: Population
@@ -52,12 +34,12 @@ class GpuResult:
 
     @property
     def grade(self) -> str:
-        """The gravest finding's grade, else healthy; a note is none."""
+        """The gravest finding's grade, else healthy; notes do not count."""
         return next((f.grade for f in self.findings if f.grade != "note"), "healthy")
 
     @property
     def bad(self) -> bool:
-        """Whether a site would not give it to a job."""
+        """Whether a site should not schedule jobs on it."""
         return self.grade in ("failed", "defective", "below policy")
 
     @property
@@ -68,13 +50,14 @@ class GpuResult:
 
 @dataclass(frozen=True, slots=True)
 class PopulationSummary:
-    """GPUs alike: how many, how much they spread, and what share of healthy ones a floor would catch."""
+    """Similar GPUs: how many, how much they spread, and what share of healthy ones is below the floor by
+    chance."""
 
     population: Population
     gpus: int
     works: int
     compared: bool
-    """Whether there are enough of them to compare; `spread` is nothing but the prior otherwise."""
+    """Whether there are enough of them to compare; otherwise `spread` is the prior alone."""
     spread: dict[str, float]
     expected_below: dict[str, float]
     remarks: tuple[str, ...]
@@ -82,7 +65,7 @@ class PopulationSummary:
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """Everything that is shown. GPUs and nodes come worst first."""
+    """The judgment of a fleet. GPUs and nodes come worst first."""
 
     gpus: list[GpuResult]
     populations: list[PopulationSummary]
@@ -92,15 +75,15 @@ class Analysis:
 
     @property
     def bad(self) -> list[GpuResult]:
-        """Those that a site would not give to a job."""
+        """The GPUs that a site should not schedule jobs on."""
         return [gpu for gpu in self.gpus if gpu.bad]
 
     def nodes(self) -> list[tuple[str, list[GpuResult]]]:
         """GPUs by node, the node with the worst GPU first."""
-        found: dict[str, list[GpuResult]] = defaultdict(list)
+        by_node: dict[str, list[GpuResult]] = defaultdict(list)
         for gpu in self.gpus:
-            found[gpu.unit.node].append(gpu)
-        return list(found.items())
+            by_node[gpu.unit.node].append(gpu)
+        return list(by_node.items())
 
 
 def analyze(
@@ -111,184 +94,93 @@ def analyze(
     now: datetime | None = None,
     reference: Collection | None = None,
 ) -> Analysis:
-    """Judge the latest run of every GPU against its siblings, its own past and what it says of itself.
+    """Judge the latest run of every GPU by its siblings, its own past and what it reports about itself.
 
-    `retest` holds second measurements of suspects: what they do not bear out is dropped. `reference` holds
-    GPUs whose median the judged ones must reach by the floor. GPUs of different populations never meet.
+    `retest` holds second measurements of suspects: what they do not confirm is dropped. `reference` holds
+    GPUs whose median the judged ones must reach by the floor. GPUs of different populations are never
+    compared.
     """
-    chosen = latest_and_past(collection.units, now or datetime.now(UTC))
-    times, again_times = collection.log_times(), None if retest is None else retest.log_times()
+    history = latest_and_past(collection.units, now or datetime.now(UTC))
     by_population: dict[Population, list[int]] = defaultdict(list)
-    for index in chosen.latest:
+    for index in history.latest:
         by_population[collection.units[index].population].append(index)
-    problems = [*collection.problems, *chosen.problems, *_mixed(by_population)]
+    problems = [*collection.problems, *history.problems, *_mixed(by_population)]
+    others = _Others(history.past, _timed(retest), _timed(reference))
+    times = collection.log_times()
     gpus, summaries = [], []
-    for population, units in by_population.items():
-        judge = _PopulationJudge(collection, times, units, policy)
-        judge.against_past(chosen.past)
-        if reference is not None:
-            problems += judge.against_reference(reference, reference.log_times())
-        if retest is not None and again_times is not None:
-            judge.confirm(retest, again_times)
-        gpus += judge.judged(population)
-        summaries.append(judge.summary(population))
+    for population, indices in by_population.items():
+        evidence = _evidence((collection, times), indices, others, policy)
+        if reference is not None and evidence.reference is None:
+            problems.append(f"the reference has no other GPU of this kind: {population}")
+        findings, remarks = preflight(evidence.times.units, policy)
+        gpus += _results(population, evidence, findings, policy)
+        summaries.append(_summary(population, evidence, remarks, policy))
     gpus.sort(key=lambda g: (GRADES.index(g.findings[0].grade) if g.findings else len(GRADES), -g.worst))
     groups = compare_groups([(g.unit, g.population, g.level) for g in gpus], labels)
     return Analysis(gpus, summaries, groups, problems, policy)
 
 
-class _PopulationJudge:
-    """Judges GPUs of one population, step by step."""
+_Timed = tuple[Collection, Times]
 
-    def __init__(self, collection: Collection, times: Times, units: list[int], policy: Policy) -> None:
-        self._indices, self._policy, self._times = units, policy, times
-        self._units = [collection.units[i] for i in units]
-        self._population = self._units[0].population
-        self._remarks: list[str] = []
-        self._columns, self._log_ns = matrix(times, units)
-        self._works = works = [collection.works[i] for i in self._columns]
-        self._follows = followed(works, nanmedian(self._log_ns, 0)) if works else np.empty((0, 2))
-        self._reference = learn_siblings(self._log_ns, self._follows)
-        self._scores = score(self._log_ns, self._follows, self._reference, policy)
-        self._compared = len(units) >= MIN_SIBLINGS and bool(works)
-        self._defective = defective(self._scores, policy) & self._compared
-        self._below = below_policy(self._scores, policy) & self._compared
-        self._past = np.full((len(units), len(CLASSES)), np.nan)
-        self._earlier = np.full_like(self._log_ns, np.nan)
-        self._slower = np.zeros((len(units), len(CLASSES)), dtype=bool)
-        self._reference_given: ReferenceFleet | None = None
-        self._beside = np.full((len(units), len(CLASSES)), np.nan)
-        self._again = np.full_like(self._log_ns, np.nan)
-        self._retested = np.zeros(len(units), dtype=bool)
-        self._cleared = np.zeros(len(units), dtype=bool)
 
-    def against_past(self, past: dict[int, list[int]]) -> None:
-        """Compare with the median of each GPU's earlier runs, by index of its latest."""
-        table = self._earlier
-        for row, index in enumerate(self._indices):
-            if index in past:
-                columns, earlier = matrix(self._times, past[index])
-                shared, mine, theirs = np.intersect1d(self._columns, columns, return_indices=True)
-                table[row, mine] = nanmedian(earlier[:, theirs], 0) if len(shared) else np.nan
-        self._past, self._slower = change_from_past(self._log_ns, table, self._follows, self._policy)
+@dataclass(frozen=True, slots=True)
+class _Others:
+    """What the GPUs of every population are compared with, beside their siblings."""
 
-    def against_reference(self, given: Collection, times: Times) -> list[str]:
-        """Compare with the median of other GPUs; a line where none of them is alike."""
-        found = reference_fleet(self._population, self._units, self._works, given, times)
-        if found is None:
-            return [f"the reference has no other GPU of this kind: {self._population}"]
-        self._reference_given = found
-        self._beside = found.level(self._log_ns, self._follows)
-        return []
+    past: dict[int, list[int]]
+    retest: _Timed | None
+    reference: _Timed | None
 
-    def confirm(self, retest: Collection, times: Times) -> None:
-        """Drop what a second measurement of a GPU does not show again."""
-        second = {u.identity: i for i, u in enumerate(retest.units) if u.population == self._population}
-        rows = [r for r, unit in enumerate(self._units) if unit.identity in second]
-        if not rows:
-            return
-        repeated = on_works(retest, times, [second[self._units[r].identity] for r in rows], self._works)
-        fresh = score(repeated, self._follows, self._reference, self._policy)
-        first, suspects = self._scores, self._suspects()
-        confirmed = confirmed_by_retest(
-            Scores(first.level[rows], first.slow_cases[rows], first.p[rows]), fresh, self._policy
+
+def _timed(collection: Collection | None) -> _Timed | None:
+    return None if collection is None else (collection, collection.log_times())
+
+
+def _evidence(timed: _Timed, indices: list[int], others: _Others, policy: Policy) -> Evidence:
+    collection, times = timed
+    gpus = gpu_times(collection, times, indices)
+    population = gpus.units[0].population
+    past = past_times(gpus, times, [others.past.get(index, []) for index in indices])
+    reference = others.reference and reference_fleet(population, gpus.units, gpus.works, *others.reference)
+    retest = others.retest and retest_times(gpus, *others.retest)
+    return weigh(gpus, past, reference, retest, policy)
+
+
+def _results(
+    population: Population, evidence: Evidence, preflight_findings: list[list[Finding]], policy: Policy
+) -> list[GpuResult]:
+    """Every GPU of a population with its findings."""
+    units = evidence.times.units
+    shares = datasheet_shares(units, evidence.times.works, evidence.best_log_ns)
+    return [
+        GpuResult(
+            unit=unit,
+            population=population,
+            level=by_class(evidence.scores.level[row]) if evidence.compared else dict.fromkeys(CLASSES),
+            past=by_class(evidence.past_change[row]),
+            reference=by_class(evidence.reference_level[row]),
+            datasheet=shares[row],
+            slow_cases=int(evidence.scores.slow_cases[row].sum()),
+            findings=gpu_findings(evidence, row, preflight_findings[row], shares[row].get(READ), policy),
         )
-        self._defective[rows] &= confirmed
-        self._below[rows] &= below_policy(fresh, self._policy)
-        self._slower[rows] &= slower_on_retest(repeated, self._earlier[rows], self._follows, self._policy)
-        if self._reference_given is not None:
-            level = self._reference_given.level(repeated, self._follows)
-            self._beside[rows] = np.fmin(self._beside[rows], level)
-        self._again[rows] = repeated
-        self._retested[rows] = True
-        self._cleared = suspects & ~self._suspects()
-
-    def _suspects(self) -> Mask:
-        """[gpus]: called slow by siblings or by their past."""
-        return np.asarray(np.column_stack([self._defective, self._below, self._slower]).any(axis=1))
-
-    def judged(self, population: Population) -> list[GpuResult]:
-        """Every GPU with all that was found, the gravest first."""
-        found, self._remarks = preflight(self._units, self._policy)
-        best = np.fmin(self._log_ns, self._again)  # a read that is fast enough once is
-        shares = datasheet_shares(self._units, self._works, best)
-        level = self._scores.level if self._compared else np.full_like(self._scores.level, np.nan)
-        made = []
-        for row, unit in enumerate(self._units):
-            findings = [*found[row], *self._absolute(row, shares[row].get(READ)), *self._statistical(row)]
-            if all(f.grade == "note" for f in findings) and self._alone(row):
-                text = f"fewer than {MIN_SIBLINGS} GPUs alike, no past and no reference"
-                findings.append(Finding("not judged", "alone", text))
-            busy = [f for f in findings if f.grade == "not judged"]
-            if busy and not any(f.grade == "failed" for f in findings):
-                findings = busy
-            findings.sort(key=lambda f: GRADES.index(f.grade))
-            made.append(
-                GpuResult(
-                    unit, population, _named(level[row]), _named(self._past[row]), _named(self._beside[row]),
-                    shares[row], int(self._scores.slow_cases[row].sum()), tuple(findings),
-                )
-            )  # fmt: skip
-        return made
-
-    def _alone(self, row: int) -> bool:
-        """Whether nothing but the datasheet speaks about the speed of a GPU."""
-        return not self._compared and bool(np.isnan([self._past[row], self._beside[row]]).all())
-
-    def _absolute(self, row: int, read: float | None) -> list[Finding]:
-        found = [] if (low := below_datasheet(read, self._policy)) is None else [low]
-        if self._reference_given is not None:
-            found += below_reference(self._beside[row], self._reference_given, self._policy)
-        return found
-
-    def summary(self, population: Population) -> PopulationSummary:
-        """What was compared, and how well it could be."""
-        expected = expected_below(self._reference, self._policy)
-        return PopulationSummary(
-            population, len(self._units), len(self._columns), self._compared,
-            dict(zip(CLASSES, map(float, self._reference.spread), strict=True)),
-            dict(zip(CLASSES, map(float, expected), strict=True)),
-            tuple(self._remarks),
-        )  # fmt: skip
-
-    def _statistical(self, row: int) -> list[Finding]:
-        found = []
-        if self._cleared[row]:
-            found.append(Finding("note", "cleared", "slow at first, and not when it was measured again"))
-        repeated = ", measured again" if self._retested[row] else ""
-        for test, name in enumerate(TESTS):
-            if self._defective[row, test]:
-                found.append(Finding("defective", name, self._defect_text(row, test) + repeated))
-        for c, name in enumerate(CLASSES):
-            if self._below[row, c]:
-                speed = math.exp(-self._scores.level[row, c])
-                text = f"{name} at {speed:.1%} of the siblings' median, the floor is {self._policy.floor:.0%}"
-                found.append(Finding("below policy", f"{name}_floor", text + repeated))
-            if self._slower[row, c]:
-                text = f"{name} {_percent(self._past[row, c])} against its own past{repeated}"
-                found.append(Finding("defective", f"{name}_past", text))
-        return found
-
-    def _defect_text(self, row: int, test: int) -> str:
-        p = self._scores.p[row, test]
-        if test == len(CLASSES):
-            slow = int(self._scores.slow_cases[row].sum())
-            return f"{slow} of {len(self._columns)} cases slow beside the rest of this GPU ({_chance(p)})"
-        return f"{CLASSES[test]} {_percent(self._scores.level[row, test])} against siblings ({_chance(p)})"
+        for row, unit in enumerate(units)
+    ]
 
 
-def _percent(level: float) -> str:
-    """A log time as a change of speed."""
-    return f"{math.exp(-level) - 1:+.1%}"
-
-
-def _chance(p: float) -> str:
-    """A p value in words; below 1e-12 the tail of t is rounding."""
-    return "p < 1e-12" if p < 1e-12 else f"p = {p:.0e}"
-
-
-def _named(levels: Array) -> dict[str, float | None]:
-    return {name: None if math.isnan(v) else float(v) for name, v in zip(CLASSES, levels, strict=True)}
+def _summary(
+    population: Population, evidence: Evidence, remarks: list[str], policy: Policy
+) -> PopulationSummary:
+    """What was compared, and how well it could be."""
+    siblings = evidence.siblings
+    return PopulationSummary(
+        population=population,
+        gpus=len(evidence.times.units),
+        works=len(evidence.times.works),
+        compared=evidence.compared,
+        spread=dict(zip(CLASSES, map(float, siblings.spread), strict=True)),
+        expected_below=dict(zip(CLASSES, map(float, expected_below(siblings, policy)), strict=True)),
+        remarks=tuple(remarks),
+    )
 
 
 def _mixed(by_population: dict[Population, list[int]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which run of a GPU is judged, which ones are its past, and which cannot be put in order."""
+"""A GPU against its own past: which run is judged, which earlier ones count, and what changed since."""
 
 from __future__ import annotations
 
@@ -6,9 +6,24 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from quantroof.fleet.collection import Unit
+import numpy as np
 
-_UNKNOWN = datetime.min.replace(tzinfo=UTC)
+from quantroof.analysis.distributions import Array, t_tail
+from quantroof.fleet.collection import Unit
+from quantroof.fleet.policy import REPEAT_SPREAD, Policy
+from quantroof.fleet.scores import (
+    MAX_FREEDOM,
+    Mask,
+    class_levels,
+    discovered,
+    moderated_spread,
+    nanmedian,
+)
+from quantroof.gate.band import PRIOR_FREEDOM
+
+_CENTER_FROM = 8
+"""GPUs with a past from which on the fleet's own median change is subtracted."""
+_NO_CLOCK = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -21,27 +36,54 @@ class GpuHistory:
 
 
 def latest_and_past(units: list[Unit], now: datetime) -> GpuHistory:
-    """Sort every GPU's runs by time. One UUID on two nodes is two GPUs, with a line that says so."""
-    chosen = GpuHistory()
+    """Sort the runs of every GPU by time. One UUID on two nodes is two GPUs, and a problem that says so."""
+    history = GpuHistory()
     by_gpu: dict[tuple[object, ...], list[int]] = defaultdict(list)
     nodes: dict[str, set[str]] = defaultdict(set)
     starts = [unit.started(now) for unit in units]
     for index, unit in enumerate(units):
         by_gpu[unit.identity, unit.node, unit.population].append(index)
         nodes[unit.identity].add(unit.node)
-    for identity, where in nodes.items():
-        if len(where) > 1:
-            text = f"{identity} is reported by {len(where)} nodes ({', '.join(sorted(where))})"
-            chosen.problems.append(f"{text}: judged as many GPUs")
+    for identity, names in nodes.items():
+        if len(names) > 1:
+            text = f"{identity} is reported by {len(names)} nodes ({', '.join(sorted(names))})"
+            history.problems.append(f"{text}: judged as many GPUs")
     for gpu in by_gpu.values():
-        gpu.sort(key=lambda i: starts[i] or _UNKNOWN)
-        chosen.latest.append(gpu[-1])
+        gpu.sort(key=lambda i: starts[i] or _NO_CLOCK)
+        history.latest.append(gpu[-1])
         earlier = [i for i in gpu[:-1] if starts[i] is not None]
         if earlier:
-            chosen.past[gpu[-1]] = earlier
+            history.past[gpu[-1]] = earlier
     wrong = {units[i].node: units[i].started_at for i, start in enumerate(starts) if start is None}
-    chosen.problems += [
-        f"{node}: its clock says {text}: judged, but such runs are in no order in time"
+    history.problems += [
+        f"{node}: its clock says {text}: judged, but such runs are not part of any past"
         for node, text in sorted(wrong.items())
     ]
-    return chosen
+    return history
+
+
+def change_from_past(log_ns: Array, past: Array, class_weights: Array, policy: Policy) -> tuple[Array, Mask]:
+    """Log change [gpus, classes] of each GPU from its own past, and where it became slower beyond chance.
+
+    `past` [gpus, cases] is the median of earlier runs, NaN where there was none. A change that most GPUs
+    share (a driver, the season) is subtracted where enough of them have a past.
+    """
+    difference = log_ns - past
+    gpus = int((~np.isnan(difference)).any(axis=1).sum())
+    if gpus >= _CENTER_FROM:
+        difference = difference - nanmedian(difference, 0)
+    level = class_levels(difference, class_weights)
+    freedom = min(PRIOR_FREEDOM + max(gpus, 1) - 1, MAX_FREEDOM)
+    spread = np.array([moderated_spread(column[~np.isnan(column)], REPEAT_SPREAD) for column in level.T])
+    p = np.where(np.isnan(level), np.nan, t_tail(level / spread, freedom))
+    return level, discovered(p, policy.false_discovery_rate) & _slower(level, policy)
+
+
+def slower_on_retest(log_ns: Array, past: Array, class_weights: Array, policy: Policy) -> Mask:
+    """[gpus, classes]: where a second measurement is slower than the past again, by the least effect."""
+    level, _ = change_from_past(log_ns, past, class_weights, policy)
+    return _slower(level, policy)
+
+
+def _slower(level: Array, policy: Policy) -> Mask:
+    return np.asarray(np.nan_to_num(level, nan=-np.inf) > policy.log_effect)

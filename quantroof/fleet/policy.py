@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 NATURAL_SPREAD = 0.02
@@ -13,7 +14,7 @@ several clusters, unlocked and in different racks; locked, cooled alike and over
 REPEAT_SPREAD = 0.01
 """The same for one GPU against its own past."""
 MIN_SIBLINGS = 4
-"""GPUs of one model, suite and mode below which nobody is compared with a sibling."""
+"""GPUs of one model, suite and mode that it takes to compare siblings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +33,13 @@ class Policy:
     false_discovery_rate: float = 0.15
     datasheet_floor: float = 0.85
     throttled_share: float = 0.05
+
+    @property
+    def log_effect(self) -> float:
+        """`min_effect` in log time."""
+        return -math.log1p(-self.min_effect)
+
+    @property
+    def log_floor(self) -> float:
+        """The log time relative to the siblings' median beyond which a GPU is below the floor."""
+        return -math.log(self.floor)

@@ -1,22 +1,24 @@
-"""Which GPUs of many alike are slow: class scores, single cases, and the GPU's own past, as arrays.
+"""Which of many similar GPUs are slow: scores of its classes and of single cases, as arrays.
 
-Log times are natural logarithms of ns, so a score of 0.05 is 5 % slower. Hundreds of cases on thousands of
-GPUs make any test of single cases condemn healthy ones; so a GPU gets three p values in all (memory, compute,
-and how many single cases fall out of their class), held to a false-discovery rate over GPUs (Benjamini &
-Hochberg 1995).
+Log times are natural logarithms of ns, so a score of 0.05 is 5 % slower. With hundreds of cases on thousands
+of GPUs, testing single cases would flag healthy GPUs. Each GPU therefore gets exactly three p values: memory,
+compute, and the number of single cases that are slower than their class. A false-discovery rate over GPUs
+holds them (Benjamini & Hochberg 1995).
 """
 
 from __future__ import annotations
 
 import math
 import warnings
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quantroof.analysis.distributions import Array, benjamini_hochberg, t_quantile, t_tail
-from quantroof.fleet.policy import NATURAL_SPREAD, REPEAT_SPREAD, Policy
+from quantroof.fleet.collection import Work
+from quantroof.fleet.policy import NATURAL_SPREAD, Policy
 from quantroof.gate.band import PRIOR_FREEDOM, moderated, robust_spread
 
 Mask = NDArray[np.bool_]
@@ -25,15 +27,18 @@ CLASSES = ("memory", "compute")
 TESTS = (*CLASSES, "cases")
 """The tests of a GPU, in the order of the columns of `Scores.p`."""
 TAIL = 0.005
-"""A case is slow where a healthy GPU's would be so slow this often."""
+"""A case counts as slow where a case of a healthy GPU is that slow with this probability."""
+MAX_FREEDOM = 200
+"""Degrees of freedom from which on Student's t is the normal distribution."""
 _MEDIAN_VARIANCE_RATIO = math.pi / 2  # variance of a median over that of a mean, for normal values
-_MOST_FREEDOM = 200  # beyond it Student's t is the normal distribution
-_CENTRED_FROM = 8  # GPUs with a past from which the fleet's own median change is taken out
+_EVEN = (1 / 3, 2 / 3)  # a share of compute time between these counts for both classes
+_LARGE = 8  # works that move less than this part of the largest may live in a cache
 
 
 @dataclass(frozen=True, slots=True)
 class Siblings:
-    """GPUs alike, in log time: `center` and `case_spread` [cases], `middle` and `spread` [classes]."""
+    """The center and the spread of similar GPUs, in log time: `center` and `case_spread` are [cases],
+    `middle` and `spread` [classes]."""
 
     center: Array
     middle: Array
@@ -45,40 +50,40 @@ class Siblings:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """`level` [gpus, classes]: log time beside the siblings' median, positive is slower, NaN where a class
-    was not measured. `slow_cases` [gpus, cases]; `p` [gpus, TESTS], NaN likewise."""
+    """`level` [gpus, classes] is the log time relative to the siblings' median: positive is slower, NaN where
+    a class was not measured. `slow_cases` is [gpus, cases]; `p` is [gpus, TESTS], NaN likewise."""
 
     level: Array
     slow_cases: Mask
     p: Array
 
 
-def learn_siblings(log_ns: Array, follows: Array) -> Siblings:
-    """Learn from log times [gpus, cases], NaN where absent; see `class_levels` for `follows`."""
+def learn_siblings(log_ns: Array, class_weights: Array) -> Siblings:
+    """Learn from log times [gpus, cases], NaN where absent; see `class_levels` for `class_weights`."""
     gpus = len(log_ns)
     center = nanmedian(log_ns, 0)
-    level = class_levels(log_ns - center, follows)
+    level = class_levels(log_ns - center, class_weights)
     middle = nanmedian(level, 0)
-    residual = np.nan_to_num(_residual(log_ns - center, level, follows))
-    freedom = min(PRIOR_FREEDOM + gpus - 1, _MOST_FREEDOM)
-    own = [_moderated_spread(column[~np.isnan(column)], NATURAL_SPREAD) for column in level.T]
+    residual = np.nan_to_num(_residual(log_ns - center, level, class_weights))
+    freedom = min(PRIOR_FREEDOM + gpus - 1, MAX_FREEDOM)
+    own = [moderated_spread(column[~np.isnan(column)], NATURAL_SPREAD) for column in level.T]
     case_spread = moderated(residual) if gpus > 1 else np.full(log_ns.shape[1], NATURAL_SPREAD)
     return Siblings(center, middle, np.array(own), case_spread, t_quantile(TAIL, freedom), freedom)
 
 
-def score(log_ns: Array, follows: Array, reference: Siblings, policy: Policy) -> Scores:
-    """Where GPUs [gpus, cases] lie beside a reference that was learned from them or from their siblings.
+def score(log_ns: Array, class_weights: Array, siblings: Siblings, policy: Policy) -> Scores:
+    """Compare GPUs [gpus, cases] with siblings that were learned from them or from others.
 
-    A case is slow where it leaves its class by more than it does on other GPUs, and by more than this
-    GPU's own cases vary: on a GPU far from the middle they follow their class less evenly.
+    A case is slow where it deviates from its class by more than it does on other GPUs, and by more than the
+    cases of this GPU vary: on a GPU far from the middle, cases follow their class less evenly.
     """
-    deviation = log_ns - reference.center
-    raw = class_levels(deviation, follows)
-    level = raw - reference.middle
-    p = np.where(np.isnan(level), np.nan, t_tail(level / reference.spread, reference.freedom))
-    residual = _residual(deviation, raw, follows)
-    own = np.maximum(robust_spread(np.nan_to_num(residual) / reference.case_spread, axis=1), 1.0)
-    limit = np.maximum(reference.case_limit * own[:, None] * reference.case_spread, _effect(policy))
+    deviation = log_ns - siblings.center
+    raw = class_levels(deviation, class_weights)
+    level = raw - siblings.middle
+    p = np.where(np.isnan(level), np.nan, t_tail(level / siblings.spread, siblings.freedom))
+    residual = _residual(deviation, raw, class_weights)
+    own = np.maximum(robust_spread(np.nan_to_num(residual) / siblings.case_spread, axis=1), 1.0)
+    limit = np.maximum(siblings.case_limit * own[:, None] * siblings.case_spread, policy.log_effect)
     slow = np.asarray(np.nan_to_num(residual, nan=-np.inf) > limit)
     measured = np.sum(~np.isnan(residual), axis=1)
     return Scores(level, slow, np.column_stack([p, _binomial_tails(slow.sum(axis=1), measured)]))
@@ -86,83 +91,87 @@ def score(log_ns: Array, follows: Array, reference: Siblings, policy: Policy) ->
 
 def defective(scores: Scores, policy: Policy) -> Mask:
     """[gpus, TESTS]: slower than siblings beyond chance, under false-discovery control over GPUs."""
-    large = np.column_stack([scores.level > _effect(policy), scores.slow_cases.any(axis=1)])
+    large = np.column_stack([scores.level > policy.log_effect, scores.slow_cases.any(axis=1)])
     return discovered(scores.p, policy.false_discovery_rate) & large
 
 
 def below_policy(scores: Scores, policy: Policy) -> Mask:
     """[gpus, classes]: below the floor, whether chance explains it or not."""
-    return np.asarray(np.nan_to_num(scores.level, nan=-np.inf) > -math.log(policy.floor))
+    return np.asarray(np.nan_to_num(scores.level, nan=-np.inf) > policy.log_floor)
 
 
-def expected_below(reference: Siblings, policy: Policy) -> Array:
-    """Share of healthy GPUs [classes] that lie below the floor, were their spread normal."""
-    return t_tail(-math.log(policy.floor) / reference.spread, reference.freedom)
+def expected_below(siblings: Siblings, policy: Policy) -> Array:
+    """Share of healthy GPUs [classes] that lie below the floor if their spread is normal."""
+    return t_tail(policy.log_floor / siblings.spread, siblings.freedom)
 
 
 def confirmed_by_retest(first: Scores, repeated: Scores, policy: Policy) -> Mask:
-    """[gpus, TESTS]: what a second measurement of the same GPUs bears out.
+    """[gpus, TESTS]: what a second measurement of the same GPUs confirms.
 
     A class must again be slow by the least effect; of the cases that were slow, half must be slow again.
     """
-    classes = np.nan_to_num(repeated.level, nan=-np.inf) > _effect(policy)
+    classes = np.nan_to_num(repeated.level, nan=-np.inf) > policy.log_effect
     both = (first.slow_cases & repeated.slow_cases).sum(axis=1)
     return np.column_stack([classes, both * 2 >= np.maximum(first.slow_cases.sum(axis=1), 1)])
 
 
-def change_from_past(log_ns: Array, past: Array, follows: Array, policy: Policy) -> tuple[Array, Mask]:
-    """Each GPU against its own past: log change [gpus, classes], and where it became slower beyond chance.
-
-    `past` [gpus, cases] is the median of earlier runs, NaN where there was none. What changed for most GPUs
-    (a driver, the season) is taken out where enough of them have a past.
-    """
-    difference = log_ns - past
-    known = int((~np.isnan(difference)).any(axis=1).sum())
-    if known >= _CENTRED_FROM:
-        difference = difference - nanmedian(difference, 0)
-    level = class_levels(difference, follows)
-    freedom = min(PRIOR_FREEDOM + max(known, 1) - 1, _MOST_FREEDOM)
-    spread = np.array([_moderated_spread(column[~np.isnan(column)], REPEAT_SPREAD) for column in level.T])
-    p = np.where(np.isnan(level), np.nan, t_tail(level / spread, freedom))
-    slower = np.nan_to_num(level, nan=-np.inf) > _effect(policy)
-    return level, discovered(p, policy.false_discovery_rate) & slower
-
-
-def slower_on_retest(log_ns: Array, past: Array, follows: Array, policy: Policy) -> Mask:
-    """[gpus, classes]: what of `changed` a second measurement bears out, by the least effect."""
-    level, _ = change_from_past(log_ns, past, follows, policy)
-    return np.asarray(np.nan_to_num(level, nan=-np.inf) > _effect(policy))
-
-
 def discovered(p: Array, rate: float) -> Mask:
-    """Benjamini and Hochberg over all tests of p [gpus, tests] at once; NaN is no test.
+    """Benjamini and Hochberg over all tests of p [gpus, tests] at once; NaN is not a test.
 
-    One family of all of them: what one test finds for certain is evidence of how many there are to find.
+    All tests are one family: what one of them finds for certain is evidence of how many defects there are.
     """
-    found = np.zeros(p.shape, dtype=bool)
-    known = ~np.isnan(p)
-    found[known] = benjamini_hochberg(p[known], rate)
-    return found
+    discoveries = np.zeros(p.shape, dtype=bool)
+    tested = ~np.isnan(p)
+    discoveries[tested] = benjamini_hochberg(p[tested], rate)
+    return discoveries
 
 
-def class_levels(deviation: Array, follows: Array) -> Array:
+def class_weights(works: list[Work], median_log_ns: Array) -> Array:
+    """[works, classes]: 1 for the class that bounds a case, 0.5 for both near the ridge.
+
+    The roofs are the best bandwidth and, per element type, the best rate that the median GPU reached in any
+    case. This needs no datasheet, and a case with a slow kernel keeps its class.
+    """
+    if not works:
+        return np.empty((0, len(CLASSES)))
+    seconds = np.exp(median_log_ns) / 1e9
+    large = max(w.bytes_moved for w in works) / _LARGE
+    bandwidth = max(w.bytes_moved / s for w, s in zip(works, seconds, strict=True) if w.bytes_moved >= large)
+    rate: defaultdict[str, float] = defaultdict(float)
+    for work, taken in zip(works, seconds, strict=True):
+        rate[work.element] = max(rate[work.element], work.flops / taken)
+    return np.array([_weights(work, bandwidth, rate[work.element]) for work in works])
+
+
+def _weights(work: Work, bandwidth: float, rate: float) -> tuple[float, float]:
+    memory = work.bytes_moved / bandwidth
+    compute = work.flops / rate if rate else 0.0
+    share = compute / (memory + compute)
+    if share < _EVEN[0]:
+        return 1.0, 0.0
+    return (0.0, 1.0) if share > _EVEN[1] else (0.5, 0.5)
+
+
+def class_levels(deviation: Array, class_weights: Array) -> Array:
     """Median deviation [gpus, classes] over the cases of each class, NaN where none was measured.
 
-    `follows` [cases, classes] says what bounds a case: 1 for its class, 0.5 for both where it lies near the
-    ridge. Those between speak for neither.
+    `class_weights` [cases, classes] holds what bounds a case: 1 for its class, 0.5 for both where it lies
+    near the ridge. A case near the ridge counts for neither class.
     """
-    return np.column_stack([nanmedian(deviation[:, follows[:, c] == 1], 1) for c in range(len(CLASSES))])
+    return np.column_stack(
+        [nanmedian(deviation[:, class_weights[:, c] == 1], 1) for c in range(len(CLASSES))]
+    )
 
 
-def _residual(deviation: Array, level: Array, follows: Array) -> Array:
-    """What is left of a deviation when its class is taken out [gpus, cases]; NaN where either is absent."""
-    known = np.nan_to_num(level) @ follows.T
-    missing = np.isnan(level).astype(float) @ follows.T
-    return np.where(missing > 0, np.nan, deviation - known)
+def _residual(deviation: Array, level: Array, class_weights: Array) -> Array:
+    """The deviation [gpus, cases] less that of the case's class; NaN where either is absent."""
+    expected = np.nan_to_num(level) @ class_weights.T
+    missing = np.isnan(level).astype(float) @ class_weights.T
+    return np.where(missing > 0, np.nan, deviation - expected)
 
 
 def nanmedian(values: Array, axis: int) -> Array:
-    """numpy's, where a row of nothing gives NaN and no warning; quick where nothing is absent."""
+    """numpy's nanmedian without its warning for empty rows, and faster where nothing is absent."""
     if values.shape[axis] == 0:
         return np.full(values.shape[1 - axis], np.nan)
     if not np.isnan(values).any():
@@ -172,13 +181,9 @@ def nanmedian(values: Array, axis: int) -> Array:
         return np.asarray(np.nanmedian(values, axis=axis))
 
 
-def _effect(policy: Policy) -> float:
-    return -math.log1p(-policy.min_effect)
-
-
-def _moderated_spread(values: Array, prior: float) -> float:
-    """Spread about a median, drawn towards a prior as `gate.band.moderated` does, and widened by what the
-    median of so few is itself unsure of."""
+def moderated_spread(values: Array, prior: float) -> float:
+    """Spread about a median, shrunk towards a prior as in `gate.band.moderated`, and widened by the standard
+    error of the median itself."""
     n = len(values)
     if n < 2:
         return prior * math.sqrt(1 + _MEDIAN_VARIANCE_RATIO)
@@ -188,7 +193,7 @@ def _moderated_spread(values: Array, prior: float) -> float:
 
 
 def _binomial_tails(counts: NDArray[np.intp], of: NDArray[np.intp]) -> Array:
-    """P(X >= count) of as many cases, each slow with probability TAIL; NaN of no case at all."""
+    """P(X >= count) where each of `of` cases is slow with probability TAIL; NaN where there are no cases."""
     tails: dict[tuple[int, int], float] = {}
     for k, n in zip(counts.tolist(), of.tolist(), strict=True):
         if (k, n) not in tails:

@@ -16,6 +16,7 @@ import numpy as np
 
 from quantroof.analysis.distributions import Array
 from quantroof.fleet.collection import Population, Unit
+from quantroof.fleet.past import change_from_past
 from quantroof.fleet.policy import Policy
 from quantroof.fleet.preflight import preflight
 from quantroof.fleet.scores import (
@@ -23,7 +24,6 @@ from quantroof.fleet.scores import (
     Scores,
     Siblings,
     below_policy,
-    change_from_past,
     confirmed_by_retest,
     defective,
     expected_below,
@@ -84,13 +84,13 @@ def experiment(kind: int, sweeps: int, gpus: int = GPUS) -> Outcome:
 def one_sweep(fleet: SimulatedFleet, policy: Policy, outcome: Outcome) -> dict[str, Mask]:
     """Measure every GPU, re-measure suspects, and ask every rule."""
     before, now = fleet.sweep(sound=True), fleet.sweep()
-    reference = learn_siblings(now, fleet.follows)
-    found = score(now, fleet.follows, reference, policy)
+    siblings = learn_siblings(now, fleet.class_weights)
+    found = score(now, fleet.class_weights, siblings, policy)
     screened = defective(found, policy)
-    confirmed = _confirmed(fleet, found, screened, reference, policy)
+    confirmed = _confirmed(fleet, found, screened, siblings, policy)
     evident = _preflight(fleet, policy)
-    slower = change_from_past(now, before, fleet.follows, policy)[1].any(axis=1)
-    outcome.expected.append(float(expected_below(reference, policy).sum()))
+    slower = change_from_past(now, before, fleet.class_weights, policy)[1].any(axis=1)
+    outcome.expected.append(float(expected_below(siblings, policy).sum()))
     outcome.suspects.append(int(screened.any(axis=1).sum()))
     return {
         OURS: np.asarray(confirmed | evident),
@@ -124,12 +124,12 @@ def superbench(times: Array) -> Mask:
 
 
 def _confirmed(
-    fleet: SimulatedFleet, found: Scores, screened: Mask, reference: Siblings, policy: Policy
+    fleet: SimulatedFleet, found: Scores, screened: Mask, siblings: Siblings, policy: Policy
 ) -> Mask:
     suspects = np.nonzero(screened.any(axis=1))[0]
     confirmed = np.zeros(len(screened), dtype=bool)
     if len(suspects):
-        repeated = score(fleet.sweep(suspects.tolist(), 10), fleet.follows, reference, policy)
+        repeated = score(fleet.sweep(suspects.tolist(), 10), fleet.class_weights, siblings, policy)
         first = Scores(found.level[suspects], found.slow_cases[suspects], found.p[suspects])
         confirmed[suspects] = (screened[suspects] & confirmed_by_retest(first, repeated, policy)).any(axis=1)
     return confirmed

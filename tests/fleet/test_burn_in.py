@@ -156,7 +156,7 @@ def test_other_nodes_in_the_folder_are_no_siblings(tmp_path: Path) -> None:
     code, found = burn_in(tmp_path, "sim:h100-sxm5-80gb*2")
 
     assert code == 4
-    assert "fewer than 4 GPUs alike" in found["reason"]
+    assert "fewer than 4 similar GPUs" in found["reason"]
 
 
 def test_broken_runs_in_the_folder_cost_a_line(tmp_path: Path) -> None:

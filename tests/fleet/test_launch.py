@@ -12,8 +12,7 @@ import pytest
 from quantroof.cli.main import main
 from quantroof.errors import UsageError
 from quantroof.fleet.launch.kubernetes import job_manifest
-from quantroof.fleet.launch.nodes import read_nodes, silent_nodes
-from quantroof.fleet.launch.options import LaunchOptions, checked_options
+from quantroof.fleet.launch.options import LaunchOptions, checked_options, read_nodes, silent_nodes
 from quantroof.fleet.launch.slurm import sbatch_script
 from quantroof.fleet.launch.task import run_task
 from quantroof.records.directory import read_run
@@ -96,9 +95,9 @@ def test_options_are_quoted_and_node_names_checked() -> None:
     assert "folder='/shared/a sweep'" in text
     with pytest.raises(UsageError, match="is no host name"):
         sbatch_script(JOB, ["n1; reboot"])
-    with pytest.raises(UsageError, match="said by the launcher"):
+    with pytest.raises(UsageError, match="set by the launcher"):
         checked_options(["--out=here"])
-    with pytest.raises(UsageError, match="give before the --"):
+    with pytest.raises(UsageError, match="put it before the --"):
         checked_options(["--device", "cpu"])
 
 

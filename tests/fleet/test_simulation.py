@@ -48,8 +48,8 @@ def test_a_missing_class_is_no_verdict() -> None:
     """GPUs without any memory-bound case have no memory score, and no warning is raised."""
     fleet = SimulatedFleet(64, np.random.default_rng(5))
     times = fleet.sweep()
-    times[:8, fleet.follows[:, 0] == 1] = np.nan
-    found = score(times, fleet.follows, learn_siblings(times, fleet.follows), Policy())
+    times[:8, fleet.class_weights[:, 0] == 1] = np.nan
+    found = score(times, fleet.class_weights, learn_siblings(times, fleet.class_weights), Policy())
 
     assert np.isnan(found.level[:8, 0]).all()
     assert not np.isnan(found.level[8:]).any()

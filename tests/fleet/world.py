@@ -52,7 +52,7 @@ class SimulatedFleet:
         return self.world.sizes.cases
 
     @property
-    def follows(self) -> Array:
+    def class_weights(self) -> Array:
         """What bounds every case [cases, (memory, compute)]."""
         return np.asarray(self.world.mix[:, ::-1])
 

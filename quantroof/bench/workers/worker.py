@@ -5,7 +5,6 @@ Run as `python -m quantroof.bench.workers.worker FD`, where FD is one end of a s
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -14,9 +13,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from quantroof.bench.workers import protocol
+from quantroof.bench.workers.parent import die_with_parent
 from quantroof.errors import described
-
-_PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
@@ -42,8 +40,7 @@ def main() -> None:
 def _become_expendable() -> None:
     """Ctrl-C is the parent's business; die with it; and go first when the host runs out of memory."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 

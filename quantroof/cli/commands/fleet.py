@@ -111,7 +111,7 @@ def _analysis(options: AnalyzeOptions) -> tuple[Analysis, list[str]]:
     from quantroof.fleet.analysis import analyze
     from quantroof.fleet.gather import gather
     from quantroof.fleet.groups import read_labels
-    from quantroof.fleet.launch.nodes import read_nodes, silent_nodes
+    from quantroof.fleet.launch.options import read_nodes, silent_nodes
     from quantroof.fleet.policy import Policy
 
     labels = read_labels(options.labels) if options.labels else None
@@ -163,8 +163,7 @@ def launch(flags: LaunchFlags) -> int:
     An attempt that is cut off keeps what it measured, and the next one continues from there. slurm prints a
     script for `bash`, k8s a manifest for `kubectl apply -f -`.
     """
-    from quantroof.fleet.launch.nodes import read_nodes
-    from quantroof.fleet.launch.options import LaunchOptions, checked_options
+    from quantroof.fleet.launch.options import LaunchOptions, checked_options, read_nodes
 
     job = LaunchOptions(
         folder=flags.folder, device=flags.device, gpus=flags.gpus, minutes=flags.minutes,

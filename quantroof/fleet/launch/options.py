@@ -1,22 +1,23 @@
-"""What every engine starts: the same `quantroof run`, once a node or GPU, into a folder all of them share."""
+"""What every engine starts: the same `quantroof run`, once per node or GPU, into one shared folder."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from quantroof.errors import UsageError
 
-_OWN = ("--out", "--resume", "--device")  # said by the launcher for every task
+_OWN = ("--out", "--resume", "--device")  # set by the launcher for every task
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchOptions:
-    """One sweep. `folder` is seen by every node under the same path; `run_options` go to `quantroof run`, and
+    """One sweep. Every node mounts `folder` at the same path; `run_options` go to `quantroof run`, and
     `device` is what each of them measures.
 
-    `minutes` bounds one attempt at one task, of which there are `retries` + 1; an attempt that was cut off
-    goes on where it stopped.
+    `minutes` limits one attempt at one task. There are `retries` + 1 attempts, and each resumes the one
+    before.
     """
 
     folder: str
@@ -29,14 +30,30 @@ class LaunchOptions:
 
 
 def checked_options(options: Sequence[str]) -> tuple[str, ...]:
-    """Options for `quantroof run`; UsageError for one that the launcher itself must say."""
+    """Options for `quantroof run`; UsageError for one that the launcher sets itself."""
     for option in options:
         if option.partition("=")[0] in _OWN:
-            what = f"{option} is said by the launcher"
-            hint = (
-                "before the --"
-                if option.startswith("--device")
-                else "--suite, --processes, --mode and the like"
-            )
-            raise UsageError(what, hint=f"give {hint}")
+            hint = "remove it; after -- only options such as --suite, --processes and --mode"
+            if option.startswith("--device"):
+                hint = "put it before the --"
+            raise UsageError(f"{option} is set by the launcher", hint=hint)
     return tuple(options)
+
+
+def read_nodes(text: str) -> list[str]:
+    """Node names from a file with one per line, or from `node-1,node-2`; each once, in order."""
+    path = Path(text)
+    if path.is_file():
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"cannot be read: {error}", where=text) from None
+    else:
+        lines = text.split(",")
+    return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+
+
+def silent_nodes(expected: Iterable[str], answered: Iterable[str]) -> list[str]:
+    """Expected nodes without any run. A short name matches its full one: `n1` is `n1.site.org`."""
+    names = set(answered) | {name.partition(".")[0] for name in answered}
+    return [name for name in expected if name not in names and name.partition(".")[0] not in names]

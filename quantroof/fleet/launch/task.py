@@ -1,21 +1,29 @@
-"""One task of a sweep where Python starts it: `quantroof run` in a process of its own, resumed if cut off."""
+"""One task of a sweep that Python starts: `quantroof run` in a process of its own, resumed if it was cut off.
+
+`python -m quantroof.fleet.launch.task ARGUMENTS` is that process: `quantroof ARGUMENTS`, killed when its
+parent ends. An engine that kills a worker leaves the worker's children running; a run that went on would keep
+its file locked against the next attempt. What it has written stays readable, and the next attempt resumes it.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
+import runpy
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from quantroof.bench.workers.parent import die_with_parent
 from quantroof.records.directory import FILE_NAME
 
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """The run directory, the exit code of `quantroof run`, on which node, and which GPUs the task saw."""
+    """A finished run: its directory, the exit code of `quantroof run`, its node, and the GPUs that it could
+    use."""
 
     directory: str
     exit_code: int
@@ -25,18 +33,18 @@ class TaskResult:
 
 @dataclass(frozen=True, slots=True)
 class LaunchResult:
-    """What came back, and a line for each task that did not."""
+    """The results of the tasks that ended, and a line for each task that did not."""
 
     results: list[TaskResult]
     lost: list[str]
 
 
 def run_task(directory: str, options: Sequence[str], device: str, minutes: float) -> TaskResult:
-    """Run or resume a task. RuntimeError where it ended without a whole run, so that the engine retries.
+    """Run or resume a task. RuntimeError where it ended without a complete run, so that the engine retries.
 
-    Exit code 1 (a kernel failed) is a whole run; the record says which.
+    Exit code 1 (a kernel failed) is a complete run; its records hold which kernel.
     """
-    command = [sys.executable, "-m", "quantroof.fleet.launch.child", "run", "--quiet"]
+    command = [sys.executable, "-m", "quantroof.fleet.launch.task", "run", "--quiet"]
     if (Path(directory) / FILE_NAME).exists():
         command += ["--resume", directory]
     else:
@@ -49,3 +57,14 @@ def run_task(directory: str, options: Sequence[str], device: str, minutes: float
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
         raise RuntimeError(f"{directory}: exit code {done.returncode}: {last[0]}")
     return TaskResult(directory, done.returncode, platform.node(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def main() -> None:
+    """Bind to the parent and run `quantroof` with the same arguments."""
+    die_with_parent()
+    sys.argv[0] = "quantroof"
+    runpy.run_module("quantroof", run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Comparisons that need no siblings: with the datasheet, and with GPUs that were measured elsewhere.
+
+The datasheet is the only check that notices when every GPU of a fleet is slow.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantroof.analysis.distributions import Array
+from quantroof.fleet.collection import Collection, Population, Times, Unit, Work, matrix
+from quantroof.fleet.policy import Policy
+from quantroof.fleet.preflight import Finding
+from quantroof.fleet.scores import CLASSES, class_levels, nanmedian
+from quantroof.hwprofiles.catalog import match
+
+READ = "read"
+_READS, _MATRIX = "bandwidth/read/", "matrix/"
+
+
+def datasheet_shares(units: list[Unit], works: list[Work], log_ns: Array) -> list[dict[str, float]]:
+    """The share of the datasheet that each unit [units, works] reached: DRAM `read`, and matrix rates by
+    element.
+
+    What was not measured, or is not in the datasheet, is left out. Only the largest read counts: a cache may
+    answer small ones.
+    """
+    shares: list[dict[str, float]] = [{} for _ in units]
+    profile = match(units[0].device) if units else None
+    if profile is None:
+        return shares
+    reads = [w.bytes_moved for w in works if w.name.startswith(_READS)]
+    for column, work in enumerate(works):
+        peak = profile.peak(work.element) if work.name.startswith(_MATRIX) else None
+        if work.name.startswith(_READS) and work.bytes_moved == max(reads):
+            name, rate = READ, work.bytes_moved / profile.bandwidth_bytes_per_s
+        elif peak is not None:
+            name, rate = work.element, work.flops / peak.flops_per_s
+        else:
+            continue
+        for share, seconds in zip(shares, np.exp(log_ns[:, column]) / 1e9, strict=True):
+            if not np.isnan(seconds):
+                share[name] = max(share.get(name, 0.0), float(rate / seconds))
+    return shares
+
+
+def below_datasheet(share: float | None, policy: Policy) -> list[Finding]:
+    """A finding where a DRAM read is below its floor.
+
+    Matrix rates have no floor: a power cap takes a third of them from healthy boards, and how much it takes
+    depends on the model.
+    """
+    if share is None or share >= policy.datasheet_floor:
+        return []
+    text = f"reads memory at {share:.0%} of the datasheet, the floor is {policy.datasheet_floor:.0%}"
+    return [Finding("below policy", "datasheet", text)]
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceFleet:
+    """The median log time [works] of `gpus` GPUs of the same model that are not themselves judged."""
+
+    center: Array
+    gpus: int
+
+    def level(self, log_ns: Array, class_weights: Array) -> Array:
+        """Log time relative to the reference [gpus, classes], NaN where it has no such case."""
+        return class_levels(log_ns - self.center, class_weights)
+
+
+def reference_fleet(
+    population: Population, judged: list[Unit], works: list[Work], reference: Collection, times: Times
+) -> ReferenceFleet | None:
+    """The reference for one population, without the GPUs that are judged; None where it has none alike."""
+    identities = {unit.identity for unit in judged}
+    alike = [
+        index
+        for index, unit in enumerate(reference.units)
+        if unit.population == population and unit.identity not in identities
+    ]
+    if not alike:
+        return None
+    return ReferenceFleet(nanmedian(on_works(reference, times, alike, works), 0), len(alike))
+
+
+def on_works(collection: Collection, times: Times, units: list[int], works: list[Work]) -> Array:
+    """Log times of some units of another collection [units, works], NaN where they have none."""
+    columns, table = matrix(times, units)
+    position = {collection.works[c].name: k for k, c in enumerate(columns)}
+    placed = np.full((len(units), len(works)), np.nan)
+    for column, work in enumerate(works):
+        if (source := position.get(work.name)) is not None:
+            placed[:, column] = table[:, source]
+    return placed
+
+
+def below_reference(level: Array, reference: ReferenceFleet, policy: Policy) -> list[Finding]:
+    """Findings of one GPU from the levels of its classes."""
+    findings = []
+    for name, value in zip(CLASSES, level, strict=True):
+        if value > policy.log_floor:
+            gpus = f"{reference.gpus} GPU{'' if reference.gpus == 1 else 's'}"
+            text = f"{name} at {math.exp(-value):.1%} of the reference's median ({gpus}), "
+            text += f"the floor is {policy.floor:.0%}"
+            findings.append(Finding("below policy", f"{name}_reference", text))
+    return findings

@@ -1,0 +1,85 @@
+"""From the evidence to the findings of every GPU, the gravest first."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from quantroof.analysis.distributions import Array
+from quantroof.fleet.comparisons import below_datasheet, below_reference
+from quantroof.fleet.evidence import Evidence
+from quantroof.fleet.policy import MIN_SIBLINGS, Policy
+from quantroof.fleet.preflight import GRADES, Finding
+from quantroof.fleet.scores import CLASSES, TESTS
+
+
+def gpu_findings(
+    evidence: Evidence, row: int, preflight: list[Finding], read_share: float | None, policy: Policy
+) -> tuple[Finding, ...]:
+    """All findings of one GPU. `preflight` is what needs no timing, `read_share` its read's share of the
+    datasheet.
+
+    A GPU in use by others is not judged, unless it failed.
+    """
+    findings = [*preflight, *below_datasheet(read_share, policy)]
+    if evidence.reference is not None:
+        findings += below_reference(evidence.reference_level[row], evidence.reference, policy)
+    findings += _slow_findings(evidence, row, policy)
+    if all(f.grade == "note" for f in findings) and _nothing_to_compare(evidence, row):
+        text = f"fewer than {MIN_SIBLINGS} similar GPUs, no past and no reference"
+        findings.append(Finding("not judged", "alone", text))
+    not_judged = [f for f in findings if f.grade == "not judged"]
+    if not_judged and not any(f.grade == "failed" for f in findings):
+        findings = not_judged
+    return tuple(sorted(findings, key=lambda f: GRADES.index(f.grade)))
+
+
+def _nothing_to_compare(evidence: Evidence, row: int) -> bool:
+    """Whether the datasheet is all there is to judge the speed of a GPU by."""
+    levels = np.array([evidence.past_change[row], evidence.reference_level[row]])
+    return not evidence.compared and bool(np.isnan(levels).all())
+
+
+def _slow_findings(evidence: Evidence, row: int, policy: Policy) -> list[Finding]:
+    slow = evidence.slow
+    findings = []
+    if evidence.cleared[row]:
+        findings.append(Finding("note", "cleared", "slow at first, but not when it was measured again"))
+    suffix = ", measured again" if evidence.retested[row] else ""
+    for test, name in enumerate(TESTS):
+        if slow.defective[row, test]:
+            findings.append(Finding("defective", name, _defect_text(evidence, row, test) + suffix))
+    for c, name in enumerate(CLASSES):
+        if slow.below_floor[row, c]:
+            speed = math.exp(-evidence.scores.level[row, c])
+            text = f"{name} at {speed:.1%} of the siblings' median, the floor is {policy.floor:.0%}"
+            findings.append(Finding("below policy", f"{name}_floor", text + suffix))
+        if slow.since_past[row, c]:
+            text = f"{name} {_percent(evidence.past_change[row, c])} against its own past{suffix}"
+            findings.append(Finding("defective", f"{name}_past", text))
+    return findings
+
+
+def _defect_text(evidence: Evidence, row: int, test: int) -> str:
+    p = evidence.scores.p[row, test]
+    if test == len(CLASSES):
+        slow = int(evidence.scores.slow_cases[row].sum())
+        cases = len(evidence.times.works)
+        return f"{slow} of {cases} cases slow compared with the rest of this GPU ({_chance(p)})"
+    return f"{CLASSES[test]} {_percent(evidence.scores.level[row, test])} against siblings ({_chance(p)})"
+
+
+def _percent(level: float) -> str:
+    """A log time as a change of speed."""
+    return f"{math.exp(-level) - 1:+.1%}"
+
+
+def _chance(p: float) -> str:
+    """A p value in words; below 1e-12 the tail of t is rounding."""
+    return "p < 1e-12" if p < 1e-12 else f"p = {p:.0e}"
+
+
+def by_class(levels: Array) -> dict[str, float | None]:
+    """An array [classes] by the name of the class; None for NaN."""
+    return {name: None if math.isnan(v) else float(v) for name, v in zip(CLASSES, levels, strict=True)}
