@@ -70,7 +70,7 @@ def test_the_command_writes_a_page_that_opens(
     text = seen.page.inner_text("body")
 
     assert ended.value.code == 1
-    for words in ("SIMULATED", "1 of 48", "node-3 cuda:5", "node-77", "floor of 95%", "Policy"):
+    for words in ("SIMULATED", "1 of 48", "node-3 cuda:5", "node-77", "floor of 95 %", "Policy"):
         assert words in text
     assert seen.page.locator("svg .bar").count() > 10
     assert seen.page.locator(".cell.defective").count() == 1

@@ -8,9 +8,22 @@ from dataclasses import dataclass
 
 from quantroof.fleet.analysis import Analysis, GpuResult, PopulationSummary
 from quantroof.fleet.scores import CLASSES
+from quantroof.units import change, percent
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 380, 190, 34, 12, 18, 52
-"""Pixels of a chart and of its margins; as wide as a telephone, so that no text is scaled down much."""
+
+@dataclass(frozen=True, slots=True)
+class ChartSize:
+    """Pixels of a chart and of its margins; as wide as a telephone, so that no text is scaled down much."""
+
+    width: int = 380
+    height: int = 190
+    left: int = 34
+    right: int = 12
+    top: int = 18
+    bottom: int = 52
+
+
+CHART_SIZE = ChartSize()
 _BINS = 48
 _WORST, _BEST = -0.30, 0.15  # changes of speed beyond these are drawn at the edge
 _MARKS = 300
@@ -60,10 +73,10 @@ class Charts:
     remarks: tuple[str, ...]
 
 
-def histograms(summary: PopulationSummary, found: Analysis) -> Charts:
-    """A histogram a class that was measured."""
-    gpus = [gpu for gpu in found.gpus if gpu.population == summary.population]
-    drawn = [_histogram(name, gpus, summary, found.policy.floor) for name in CLASSES]
+def histograms(summary: PopulationSummary, analysis: Analysis) -> Charts:
+    """One histogram per class that was measured."""
+    gpus = [gpu for gpu in analysis.gpus if gpu.population == summary.population]
+    drawn = [_histogram(name, gpus, summary, analysis.policy.floor) for name in CLASSES]
     title = f"{summary.population}: {summary.gpus} GPUs, {summary.works} cases"
     return Charts(title, [chart for chart in drawn if chart is not None], summary.remarks)
 
@@ -71,21 +84,24 @@ def histograms(summary: PopulationSummary, found: Analysis) -> Charts:
 def _histogram(
     name: str, gpus: list[GpuResult], summary: PopulationSummary, floor: float
 ) -> Histogram | None:
-    known = [(gpu, math.expm1(-level)) for gpu in gpus if (level := gpu.level[name]) is not None]
-    if not known:
+    judged = [(gpu, math.expm1(-level)) for gpu in gpus if (level := gpu.level[name]) is not None]
+    if not judged:
         return None
-    changes = [max(_WORST, min(_BEST, change)) for _, change in known]
+    changes = [max(_WORST, min(_BEST, change)) for _, change in judged]
     low, high = min(*changes, floor - 1 - 0.02), max(*changes, 0.04)
     step = (high - low) / _BINS
     counts = Counter(min(_BINS - 1, int((change - low) / step)) for change in changes)
     scale = _Scale(low, high, max(counts.values()))
     bars = [_bar(scale, count, low + number * step, step) for number, count in sorted(counts.items())]
-    bad = [(gpu, change) for (gpu, _), change in zip(known, changes, strict=True) if gpu.bad]
-    marks = [Mark(scale.x(c), g.grade, f"{g.unit.label}: {g.grade}, {c:+.1%}") for g, c in bad[:_MARKS]]
-    below = sum(change < floor - 1 for _, change in known)
+    bad = [(gpu, change) for (gpu, _), change in zip(judged, changes, strict=True) if gpu.bad]
+    marks = [
+        Mark(scale.x(c), g.grade, f"{g.unit.label}: {g.grade}, {change(1 + c)}") for g, c in bad[:_MARKS]
+    ]
+    below = sum(change < floor - 1 for _, change in judged)
+    expected, spread = percent(summary.expected_below[name], 2), percent(summary.spread[name], 1)
     caption = (
-        f"{name}: {below} of {len(known)} below the floor of {floor:.0%}; of healthy GPUs "
-        f"{summary.expected_below[name]:.2%} would be by chance (spread {summary.spread[name]:.1%})"
+        f"{name}: {below} of {len(judged)} below the floor of {percent(floor)}; of healthy GPUs "
+        f"{expected} would be by chance (spread {spread})"
     )
     return Histogram(
         name, bars, marks, scale.ticks(), scale.x(floor - 1), max(counts.values()), caption,
@@ -103,11 +119,12 @@ class _Scale:
 
     def x(self, change: float) -> float:
         share = (change - self.low) / (self.high - self.low)
-        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+        return round(CHART_SIZE.left + share * (CHART_SIZE.width - CHART_SIZE.left - CHART_SIZE.right), 1)
 
     def height(self, count: int) -> float:
         """Never invisible: one slow GPU among ten thousand is what the reader looks for."""
-        return round(max(_LEAST_PX, count / self.most * (HEIGHT - TOP - BOTTOM)), 1)
+        room = CHART_SIZE.height - CHART_SIZE.top - CHART_SIZE.bottom
+        return round(max(_LEAST_PX, count / self.most * room), 1)
 
     def ticks(self) -> list[tuple[float, str]]:
         """Every 5 %, or every 10 % where that is too many."""
@@ -120,4 +137,6 @@ def _bar(scale: _Scale, count: int, start: float, step: float) -> Bar:
     height = scale.height(count)
     left, right = scale.x(start), scale.x(start + step)
     words = f"{count} GPU{'' if count == 1 else 's'} at {start:+.1%} to {start + step:+.1%}"
-    return Bar(left, HEIGHT - BOTTOM - height, max(1.0, right - left - 0.6), height, words)
+    return Bar(
+        left, CHART_SIZE.height - CHART_SIZE.bottom - height, max(1.0, right - left - 0.6), height, words
+    )

@@ -5,19 +5,20 @@ It has no script: everything is laid out here, and what is drawn is bounded what
 
 from __future__ import annotations
 
-import math
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quantroof import units
 from quantroof.fleet.analysis import Analysis, GpuResult
+from quantroof.fleet.groups import GroupRow
 from quantroof.reports.cards import Card
-from quantroof.reports.html import fleet_charts
+from quantroof.reports.facts import Facts
 from quantroof.reports.html.bundle import asset
-from quantroof.reports.html.fleet_charts import histograms
+from quantroof.reports.html.fleet_charts import CHART_SIZE, Charts, ChartSize, histograms
 from quantroof.reports.html.page import template
+from quantroof.reports.text.fleet_words import grades, reasons, slowest, speed
 
-NODES, GPUS, GROUPS, POPULATIONS, CELLS = 60, 200, 40, 6, 32
+NODES, GPUS, GROUPS, POPULATIONS, CELLS, PROBLEMS, SILENT = 60, 200, 40, 6, 32, 20, 40
 """How many of each are shown; the page says how many are not."""
 _CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _LETTERS = {"failed": "F", "defective": "D", "below policy": "B", "not judged": "?", "healthy": "·"}
@@ -61,40 +62,120 @@ class GpuRow:
     why: str
 
 
-def fleet_html(found: Analysis, silent: list[str]) -> str:
+@dataclass(frozen=True, slots=True)
+class ShownGroup:
+    """One group of nodes beside all others."""
+
+    name: str
+    resource: str
+    nodes: int
+    change: str
+    p: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetPage:
+    """Everything that fleet.html shows. `left_out` says, per section, what is not shown."""
+
+    policy: str
+    style: str
+    title: str
+    grades: str
+    simulated: bool
+    problems: Sequence[str]
+    silent: str
+    cards: Sequence[Card]
+    gpus: list[GpuRow]
+    nodes: list[NodeRow]
+    letters: str
+    charts: list[Charts]
+    chart_size: ChartSize
+    groups: list[ShownGroup]
+    facts: Facts
+    left_out: dict[str, str]
+
+
+def fleet_html(analysis: Analysis, silent: list[str]) -> str:
     """The page of an analysis; `silent` are nodes that never answered."""
-    drawn = [histograms(s, found) for s in found.populations[:POPULATIONS] if s.compared]
-    nodes = found.nodes()
-    return str(
-        template("fleet.html").render(
-            found=found,
-            content_policy=_CONTENT_POLICY,
-            style=asset("style.css", "fleet.css"),
-            simulated=any(s.population.simulated for s in found.populations),
-            counts=Counter(gpu.grade for gpu in found.gpus),
-            cards=[_gpu_card(found), _node_card(found, silent), _group_card(found)],
-            nodes=[_node(name, gpus) for name, gpus in nodes[:NODES]],
-            node_count=len(nodes),
-            quiet_nodes=sum(not gpus[0].bad for _, gpus in nodes[NODES:]),
-            gpus=[_gpu(gpu) for gpu in found.bad[:GPUS]],
-            groups=found.groups[:GROUPS],
-            charts=drawn,
-            chart_size=fleet_charts,
-            silent=silent,
-            letters=_LETTERS,
-            units=units,
-            speed=speed,
-        )
+    nodes = analysis.nodes()
+    page = FleetPage(
+        policy=_CONTENT_POLICY,
+        style=asset("style.css", "fleet.css"),
+        title=f"{len(analysis.gpus)} GPUs on {len(nodes)} nodes",
+        grades=grades(analysis.gpus),
+        simulated=any(summary.population.simulated for summary in analysis.populations),
+        problems=analysis.problems[:PROBLEMS],
+        silent=_listed(silent),
+        cards=[_gpu_card(analysis), _node_card(analysis, silent), _group_card(analysis)],
+        gpus=[_gpu(gpu) for gpu in analysis.bad[:GPUS]],
+        nodes=[_node(name, gpus) for name, gpus in nodes[:NODES]],
+        letters=", ".join(f"{letter} {grade}" for grade, letter in _LETTERS.items()),
+        charts=[histograms(s, analysis) for s in analysis.populations[:POPULATIONS] if s.compared],
+        chart_size=CHART_SIZE,
+        groups=[_group(row) for row in analysis.groups[:GROUPS]],
+        facts=_policy_facts(analysis),
+        left_out=_left_out(analysis),
     )
+    return str(template("fleet.html").render(page=page))
 
 
-def speed(level: float | None) -> str:
-    """A log time as a signed change of speed."""
-    return units.NONE if level is None else units.change(math.exp(-level))
+def _listed(silent: list[str]) -> str:
+    more = f" and {len(silent) - SILENT} more" if len(silent) > SILENT else ""
+    return ", ".join(silent[:SILENT]) + more
 
 
-def _why(gpu: GpuResult) -> str:
-    return "; ".join(finding.text for finding in gpu.findings)
+def _left_out(analysis: Analysis) -> dict[str, str]:
+    """Sentences by section: a page that shows a part of a fleet must not look like the whole."""
+    nodes, bad, groups = analysis.nodes(), analysis.bad, analysis.groups
+    hidden = len(analysis.problems) - PROBLEMS
+    quiet = sum(not gpus[0].bad for _, gpus in nodes[NODES:])
+    drawn = sum(summary.compared for summary in analysis.populations[:POPULATIONS])
+    kinds = len(analysis.populations)
+    sentences = {
+        "problems": (hidden > 0, f"{hidden} more inputs could not be used; `quantroof fleet` lists all."),
+        "gpus": (len(bad) > GPUS, f"The worst {GPUS} of {len(bad)} are shown; `fleet --json` has all."),
+        "nodes": (
+            len(nodes) > NODES,
+            f"{NODES} of {len(nodes)} nodes are shown; of the others {quiet} have no finding.",
+        ),
+        "charts": (
+            kinds > drawn,
+            f"{kinds - drawn} of {kinds} kinds of runs are not drawn: too few GPUs, or no room.",
+        ),
+        "groups": (
+            len(groups) > GROUPS, f"{GROUPS} of {len(groups)} groups are shown, those that differ first.",
+        ),
+    }  # fmt: skip
+    return {section: sentence if needed else "" for section, (needed, sentence) in sentences.items()}
+
+
+def _policy_facts(analysis: Analysis) -> Facts:
+    policy, percent = analysis.policy, units.percent
+    chances = [
+        f"{percent(share, 2)} of healthy GPUs by chance ({name})"
+        for summary in analysis.populations
+        if summary.compared
+        for name, share in summary.expected_below.items()
+    ]
+    chance = "; ".join(chances) or "no fleet to estimate a chance from"
+    rate = percent(policy.false_discovery_rate)
+    return [
+        ("floor", f"{percent(policy.floor)} of the siblings' median; {chance}"),
+        ("least effect", f"{percent(policy.min_effect)}: a smaller slowdown is not a defect"),
+        ("false discoveries", f"at most {rate} of those called defective (Benjamini and Hochberg over GPUs)"),
+        ("datasheet", f"DRAM read of at least {percent(policy.datasheet_floor)}"),
+        (
+            "throttling",
+            f"a thermal or hardware slowdown in over {percent(policy.throttled_share)} of the lines",
+        ),
+    ]
+
+
+def _group(row: GroupRow) -> ShownGroup:
+    verdict = "differs" if row.differs else "alike"
+    name = f"{row.attribute} {row.value}"
+    return ShownGroup(name, row.resource, row.nodes, speed(row.difference), f"{row.p:.0e}", verdict)
 
 
 def _node(name: str, gpus: list[GpuResult]) -> NodeRow:
@@ -102,36 +183,39 @@ def _node(name: str, gpus: list[GpuResult]) -> NodeRow:
     worst = gpus[0]
     ordered = sorted(gpus, key=lambda gpu: gpu.unit.device.index)
     cells = [
-        Cell(g.grade, _LETTERS[g.grade], f"{g.unit.device.id}: {g.grade}. {_why(g)}") for g in ordered[:CELLS]
+        Cell(g.grade, _LETTERS[g.grade], f"{g.unit.device.id}: {g.grade}. {reasons(g.findings)}")
+        for g in ordered[:CELLS]
     ]
     reason = f"{worst.unit.device.id}: {worst.findings[0].text}" if worst.grade != "healthy" else ""
     return NodeRow(name, worst.grade, cells, max(0, len(ordered) - CELLS), reason)
 
 
 def _gpu(gpu: GpuResult) -> GpuRow:
-    past = max((v for v in gpu.past.values() if v is not None), default=None)
+    past = slowest(gpu.past.values())
     memory, compute = (speed(gpu.level[name]) for name in ("memory", "compute"))
-    return GpuRow(gpu.unit.label, gpu.grade, memory, compute, speed(past), _why(gpu))
+    return GpuRow(gpu.unit.label, gpu.grade, memory, compute, speed(past), reasons(gpu.findings))
 
 
-def _gpu_card(found: Analysis) -> Card:
-    question, bad = "Which GPUs are bad?", found.bad
-    least, policy = units.percent(found.policy.min_effect), units.percent(found.policy.floor)
-    floor = f"failed by what it says of itself, defective beyond chance by {least} at least, below policy "
+def _gpu_card(analysis: Analysis) -> Card:
+    question, bad = "Which GPUs are bad?", analysis.bad
+    least, policy = units.percent(analysis.policy.min_effect), units.percent(analysis.policy.floor)
+    floor = (
+        f"failed by what it reports about itself, defective by at least {least} beyond chance, below policy "
+    )
     floor += f"under {policy} of the siblings' median"
     if bad:
         facts = tuple(f"{gpu.unit.label}: {gpu.findings[0].text}" for gpu in bad[:_FACTS])
-        return Card("gpus", question, f"{len(bad)} of {len(found.gpus)}", "bad", facts, floor)
-    open_ = sum(gpu.grade == "not judged" for gpu in found.gpus)
-    if open_ == len(found.gpus):
-        return Card("gpus", question, "not judged", "none", (found.gpus[0].findings[0].text,), floor)
-    facts = (f"{open_} could not be judged",) if open_ else ()
+        return Card("gpus", question, f"{len(bad)} of {len(analysis.gpus)}", "bad", facts, floor)
+    undecided = sum(gpu.grade == "not judged" for gpu in analysis.gpus)
+    if undecided == len(analysis.gpus):
+        return Card("gpus", question, "not judged", "none", (analysis.gpus[0].findings[0].text,), floor)
+    facts = (f"{undecided} could not be judged",) if undecided else ()
     return Card("gpus", question, "none", "good", facts, floor)
 
 
-def _node_card(found: Analysis, silent: list[str]) -> Card:
+def _node_card(analysis: Analysis, silent: list[str]) -> Card:
     question, floor = "Which node first?", "a node is as bad as its worst GPU"
-    bad = [(name, gpus) for name, gpus in found.nodes() if gpus[0].bad]
+    bad = [(name, gpus) for name, gpus in analysis.nodes() if gpus[0].bad]
     facts = [
         f"{name}: {sum(gpu.bad for gpu in gpus)} of {len(gpus)} GPUs" for name, gpus in bad[: _FACTS - 1]
     ]
@@ -142,10 +226,10 @@ def _node_card(found: Analysis, silent: list[str]) -> Card:
     return Card("nodes", question, "none", "unsure" if silent else "good", tuple(facts), floor)
 
 
-def _group_card(found: Analysis) -> Card:
+def _group_card(analysis: Analysis) -> Card:
     question, floor = "Do groups differ?", "medians of three nodes or more, 5 % false discoveries"
-    differing = [row for row in found.groups if row.differs]
-    if not found.groups:
+    differing = [row for row in analysis.groups if row.differs]
+    if not analysis.groups:
         advice = "no attribute has two groups of three nodes: --labels FILE adds rack, cooling and the like"
         return Card("groups", question, "not compared", "none", (), floor, advice)
     facts = tuple(
@@ -153,6 +237,6 @@ def _group_card(found: Analysis) -> Card:
     )
     if differing:
         return Card(
-            "groups", question, f"{len(differing)} of {len(found.groups)} differ", "unsure", facts, floor
+            "groups", question, f"{len(differing)} of {len(analysis.groups)} differ", "unsure", facts, floor
         )
     return Card("groups", question, "no", "good", (), floor)
