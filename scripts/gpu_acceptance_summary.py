@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from quantroof.analysis.case_time import case_time, grouped
+from quantroof.analysis.case_time import case_time, grouped, median_ns
 from quantroof.analysis.roofs import ceiling_rate, measured_roofs
 from quantroof.errors import QuantroofError
 from quantroof.records.directory import Run, read_run
@@ -84,7 +84,7 @@ def _cases(run: Run | None, out: Path) -> list[str]:
         return ["not measured"]
     rows, costs = [], []
     for m in run.measurements:
-        ns = None if m.timing is None else median(m.timing.samples_ns)
+        ns = None if m.timing is None else median_ns(m.timing)
         if m.timing is not None and m.elapsed_s is not None:
             costs.append(m.elapsed_s - sum(m.timing.samples_ns) * m.timing.calls_per_sample / 1e9)
         clock = m.state.sm_clock_mhz if m.state else None

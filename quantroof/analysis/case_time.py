@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import median
 from typing import Literal
 
 from quantroof.analysis.statistics import Interval, median_interval
-from quantroof.records.lines import Measurement
+from quantroof.records.lines import Measurement, Timing
 
 IntervalBasis = Literal["processes", "samples"]
 MIN_PROCESSES = 3
@@ -26,18 +27,22 @@ class CaseTime:
     basis: IntervalBasis
 
 
+def median_ns(timing: Timing) -> float:
+    """The time of one call in one process: the median of its samples."""
+    return median(timing.samples_ns)
+
+
 def case_time(lines: Iterable[Measurement]) -> CaseTime | None:
     """The time of one case and kernel from all its lines; None where none of them was timed.
 
     Two processes are too few to say how processes differ: their samples are pooled, in order.
     """
-    timed = [line.timing.samples_ns for line in lines if line.timing is not None]
+    timed = [line.timing for line in lines if line.timing is not None]
     if not timed:
         return None
     if len(timed) >= MIN_PROCESSES:
-        medians = [median_interval(samples).median for samples in timed]
-        return CaseTime(median_interval(medians), "processes")
-    pooled = [sample for samples in timed for sample in samples]
+        return CaseTime(median_interval([median_ns(timing) for timing in timed]), "processes")
+    pooled = [sample for timing in timed for sample in timing.samples_ns]
     return CaseTime(median_interval(pooled), "samples")
 
 

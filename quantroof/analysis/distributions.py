@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+MAX_FREEDOM = 200
+"""Degrees of freedom beyond which Student's t is taken as it is here: 0.7 % above the normal quantile."""
 _EXACT_PAIRS = 40  # above this the number of rank sums outgrows its use; nobody measures so many pairs
 
 

@@ -5,9 +5,8 @@ Judged when a run is read, not stored with it: a better ceiling or a corrected p
 
 from __future__ import annotations
 
-from statistics import median
-
-from quantroof.analysis.roofs import Roofs, roof_fraction
+from quantroof.analysis.case_time import median_ns
+from quantroof.analysis.roofs import Roofs
 from quantroof.hwprofiles import roofline
 from quantroof.hwprofiles.types import Device, HardwareProfile
 from quantroof.kernels.cases import Case
@@ -56,7 +55,7 @@ def _impossible(measurement: Measurement, device: Device, profile: HardwareProfi
     """Faster than the memory bus or the instruction allows: something is miscounted or mistaken."""
     assert measurement.timing is not None
     case = parsed_case(measurement.case)
-    seconds = median(measurement.timing.samples_ns) / 1e9
+    seconds = median_ns(measurement.timing) / 1e9
     clock = measurement.state.sm_clock_mhz if measurement.state else None
     bandwidth = physical_bandwidth(device, profile)
     rate = physical_rate(case, clock or device.max_sm_clock_mhz, profile)
@@ -82,10 +81,12 @@ def _memory_cause(measurement: Measurement, device: Device) -> str:
 
 
 def _above_measured(measurement: Measurement, measured: Roofs, device: Device) -> Flag | None:
-    fraction = roof_fraction(measurement, measured)
+    assert measurement.timing is not None
+    case = parsed_case(measurement.case)
+    fraction = measured.share(case, median_ns(measurement.timing))
     if fraction is None or fraction <= 1:
         return None
-    bound: roofline.Bound | None = measured.bound(parsed_case(measurement.case))
+    bound: roofline.Bound | None = measured.bound(case)
     if fraction <= 1 + ROOF_NOISE:
         text = f"{fraction:.1%} of the measured {bound} roof: as near as the two are known"
         return Flag(code="at_roof", text=text)

@@ -9,6 +9,7 @@ from typing import Literal
 
 from quantroof import units
 from quantroof.analysis.device_results import DeviceResults
+from quantroof.analysis.roofs import READ
 from quantroof.hwprofiles.checks import cross_check
 from quantroof.hwprofiles.clock_events import faults, words
 
@@ -16,7 +17,6 @@ SIBLING_FLOOR = 0.05
 """A ceiling this far below its siblings' median is an outlier: chosen, to be replaced by fleet statistics."""
 BANDWIDTH_FLOOR = 0.85
 """Least share of the datasheet's bandwidth that a healthy read reaches; an H200 was seen at 0.94."""
-READ = "read"
 
 Word = Literal["healthy", "unhealthy", "not judged"]
 

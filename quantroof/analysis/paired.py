@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean
+from statistics import fmean
 from typing import Literal
 
+from quantroof.analysis.distributions import MAX_FREEDOM, t_quantile
 from quantroof.analysis.statistics import effective_count
 
-MIN_WINDOWS = 8  # below, the quantile of Student's t used here is off by more than 1 %
+MIN_WINDOWS = 8
+"""Fewer windows do not show how much windows differ, so no interval is given."""
 LossVerdict = Literal["worse", "better", "undecided"]
 
 
@@ -54,13 +56,6 @@ def paired_difference(base: Sequence[float], other: Sequence[float]) -> Differen
     mean = fmean(differences)
     count = max(2.0, effective_count(differences))
     spread = math.sqrt(math.fsum((d - mean) ** 2 for d in differences) / (n - 1) / count)
-    half = _t975(max(MIN_WINDOWS - 1.0, count - 1)) * spread
+    freedom = min(max(MIN_WINDOWS - 1, math.floor(count) - 1), MAX_FREEDOM)
+    half = t_quantile(0.025, freedom) * spread
     return Difference(mean, mean - half, mean + half, n)
-
-
-def _t975(freedom: float) -> float:
-    """The 97.5 % quantile of Student's t, by its expansion (Abramowitz & Stegun 26.7.5)."""
-    z = NormalDist().inv_cdf(0.975)
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    return z + first / freedom + second / freedom**2

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from statistics import median
 from typing import Literal
 
+from quantroof.analysis.case_time import case_time, grouped, median_ns
 from quantroof.hwprofiles import roofline
 from quantroof.hwprofiles.types import HardwareProfile
 from quantroof.kernels.cases import Case
@@ -15,7 +15,8 @@ from quantroof.records.lines import TIMED, Ceiling, Measurement, parsed_case
 
 RoofBasis = Literal["measured", "datasheet"]
 
-_READ = "read"
+READ = "read"
+"""The bandwidth ceiling that a linear layer is judged by: it reads nearly all of its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +31,28 @@ class Roofs:
 
     def read_bandwidth(self) -> float | None:
         """The bandwidth a linear layer is judged by: it reads nearly all of its bytes."""
-        return self.bandwidth.get(_READ)
+        return self.bandwidth.get(READ)
 
     def seconds(self, case: Case) -> float | None:
         """Shortest time these roofs allow for a case, or None where one of them is unknown."""
-        bandwidth, rate = self.read_bandwidth(), self._rate(case)
+        bandwidth, rate = self.read_bandwidth(), self.rate(case)
         if bandwidth is None or rate is None:
             return None
         return roofline.attainable_seconds(case.flops, case.bytes_moved, rate, bandwidth)
 
     def bound(self, case: Case) -> roofline.Bound | None:
         """Which of these roofs the case meets first."""
-        bandwidth, rate = self.read_bandwidth(), self._rate(case)
+        bandwidth, rate = self.read_bandwidth(), self.rate(case)
         if bandwidth is None or rate is None:
             return None
         return roofline.bound(case.flops, case.bytes_moved, rate, bandwidth)
 
-    def _rate(self, case: Case) -> float | None:
+    def share(self, case: Case, ns: float) -> float | None:
+        """Share of its roof that a case reaches in this time; None where a roof is unknown."""
+        attainable = self.seconds(case)
+        return None if attainable is None else attainable * 1e9 / ns
+
+    def rate(self, case: Case) -> float | None:
         """The matrix rate over a case; conversions multiply nothing and are bound by memory alone."""
         if case.operation in ("act_quant", "dequantize"):
             return math.inf
@@ -73,7 +79,7 @@ def measured_roofs(
         if line.device != device or line.timing is None:
             continue
         element = parsed_case(line.case).compute.name
-        reached = line.flops / (median(line.timing.samples_ns) / 1e9)
+        reached = line.flops / (median_ns(line.timing) / 1e9)
         if element in matrix and reached > matrix[element]:
             matrix[element], raised[element] = reached, f"{line.case} {line.kernel}"
     return Roofs("measured", bandwidth, matrix, raised)
@@ -83,7 +89,7 @@ def ceiling_rate(ceiling: Ceiling) -> float | None:
     """Bytes/s or operations/s of one ceiling, None where it was not timed."""
     if ceiling.status not in TIMED or ceiling.timing is None or ceiling.amount is None:
         return None
-    return ceiling.amount / (median(ceiling.timing.samples_ns) / 1e9)
+    return ceiling.amount / (median_ns(ceiling.timing) / 1e9)
 
 
 def datasheet_roofs(profile: HardwareProfile) -> Roofs:
@@ -93,9 +99,12 @@ def datasheet_roofs(profile: HardwareProfile) -> Roofs:
     return Roofs("datasheet", {"read": bandwidth, "write": bandwidth, "copy": bandwidth}, matrix)
 
 
-def roof_fraction(measurement: Measurement, roofs: Roofs) -> float | None:
-    """Share of the roof that a measurement reached: attainable time / median time."""
-    if measurement.timing is None:
-        return None
-    attainable = roofs.seconds(parsed_case(measurement.case))
-    return None if attainable is None else attainable * 1e9 / median(measurement.timing.samples_ns)
+def best_roof_shares(lines: Iterable[Measurement], roofs: Roofs) -> dict[str, tuple[str, float]]:
+    """By case, its fastest kernel and the share of the roof that this kernel reached."""
+    best: dict[str, tuple[str, float]] = {}
+    for (_, case, kernel), group in grouped(lines).items():
+        time = case_time(group)
+        share = None if time is None else roofs.share(parsed_case(case), time.interval.median)
+        if share is not None and (case not in best or share > best[case][1]):
+            best[case] = kernel, share
+    return best

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
+from quantroof.analysis.case_time import median_ns
 from quantroof.bench.correctness import WrongOutput, check
 from quantroof.bench.measure import Bench, time_prepared
 from quantroof.errors import described
@@ -43,10 +43,10 @@ def tune(bench: Bench, kernel: Kernel, case: Case, on_trial: Trial = lambda *_: 
     medians: dict[Tiling, float] = {}
     tilings = space(case, target)
     for tiling in tilings:
-        median_ns, remark = _trial(bench, kernel, problem, tiling)
-        on_trial(tiling, median_ns, remark)
-        if median_ns is not None:
-            medians[tiling] = median_ns
+        trial_ns, remark = _trial(bench, kernel, problem, tiling)
+        on_trial(tiling, trial_ns, remark)
+        if trial_ns is not None:
+            medians[tiling] = trial_ns
     formula_ns, _ = _trial(bench, kernel, problem, None)
     if not medians:
         return Outcome(None, formula_ns, len(tilings))
@@ -106,4 +106,4 @@ def _trial(bench: Bench, kernel: Kernel, problem: Problem, tiling: Tiling | None
         return None, f"wrong: {error}"
     except Exception as error:  # noqa: BLE001 - too many resources, or anything else: it costs this tiling only
         return None, described(error)
-    return statistics.median(timing.samples_ns), ""
+    return median_ns(timing), ""

@@ -6,8 +6,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from quantroof.analysis.roofs import READ
 from quantroof.fleet.collection import Collection, Population, Times, Unit
-from quantroof.fleet.comparisons import READ, datasheet_shares, reference_fleet
+from quantroof.fleet.comparisons import datasheet_shares, reference_fleet
 from quantroof.fleet.evidence import Evidence, gpu_times, past_times, retest_times, weigh
 from quantroof.fleet.findings import by_class, gpu_findings
 from quantroof.fleet.groups import GroupRow, Labels, compare_groups

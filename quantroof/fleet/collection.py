@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantroof.analysis.distributions import Array
+from quantroof.analysis.processes import low_position
 from quantroof.fleet.rows import Row
 from quantroof.hwprofiles.types import Device
 
-_LOW_SHARE = 0.4  # as in gate.band.run_statistic
 _EARLIEST = datetime(2025, 1, 1, tzinfo=UTC)  # before any run of this schema
 DEVICE: msgspec.json.Decoder[Device] = msgspec.json.Decoder(Device)
 
@@ -136,7 +136,7 @@ def low_processes(unit: NDArray[np.intp], work: NDArray[np.intp], log_ns: Array)
     first[1:] = (unit[1:] != unit[:-1]) | (work[1:] != work[:-1])
     start = np.nonzero(first)[0]
     count = np.diff(np.append(start, len(unit)))
-    low = start + np.maximum(np.ceil(count * _LOW_SHARE).astype(np.intp) - 1, 0)
+    low = start + low_position(count)
     return unit[start], work[start], log_ns[low]
 
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantroof.analysis.distributions import Array
+from quantroof.analysis.roofs import READ, datasheet_roofs
 from quantroof.fleet.collection import Collection, Population, Times, Unit, Work, matrix
 from quantroof.fleet.policy import Policy
 from quantroof.fleet.preflight import Finding
 from quantroof.fleet.scores import CLASSES, class_levels, nanmedian
 from quantroof.hwprofiles.catalog import match
 
-READ = "read"
 _READS, _MATRIX = "bandwidth/read/", "matrix/"
 
 
@@ -32,13 +32,14 @@ def datasheet_shares(units: list[Unit], works: list[Work], log_ns: Array) -> lis
     profile = match(units[0].device) if units else None
     if profile is None:
         return shares
+    sheet = datasheet_roofs(profile)
     reads = [w.bytes_moved for w in works if w.name.startswith(_READS)]
     for column, work in enumerate(works):
-        peak = profile.peak(work.element) if work.name.startswith(_MATRIX) else None
+        peak = sheet.matrix.get(work.element) if work.name.startswith(_MATRIX) else None
         if work.name.startswith(_READS) and work.bytes_moved == max(reads):
-            name, rate = READ, work.bytes_moved / profile.bandwidth_bytes_per_s
+            name, rate = READ, work.bytes_moved / sheet.bandwidth[READ]
         elif peak is not None:
-            name, rate = work.element, work.flops / peak.flops_per_s
+            name, rate = work.element, work.flops / peak
         else:
             continue
         for share, seconds in zip(shares, np.exp(log_ns[:, column]) / 1e9, strict=True):

@@ -12,9 +12,9 @@ from statistics import median
 import numpy as np
 
 from quantroof.analysis.distributions import benjamini_hochberg, t_tail
+from quantroof.analysis.spread import robust_spread
 from quantroof.errors import UsageError
 from quantroof.fleet.collection import Population, Unit
-from quantroof.gate.band import robust_spread
 
 Labels = dict[str, dict[str, str]]
 """Attributes of a node by its name: rack, cooling. Driver and VBIOS come from the runs themselves."""

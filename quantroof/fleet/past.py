@@ -8,18 +8,16 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from quantroof.analysis.distributions import Array, t_tail
+from quantroof.analysis.distributions import MAX_FREEDOM, Array, t_tail
+from quantroof.analysis.spread import PRIOR_FREEDOM, moderated_spread
 from quantroof.fleet.collection import Unit
 from quantroof.fleet.policy import REPEAT_SPREAD, Policy
 from quantroof.fleet.scores import (
-    MAX_FREEDOM,
     Mask,
     class_levels,
     discovered,
-    moderated_spread,
     nanmedian,
 )
-from quantroof.gate.band import PRIOR_FREEDOM
 
 _CENTER_FROM = 8
 """GPUs with a past from which on the fleet's own median change is subtracted."""

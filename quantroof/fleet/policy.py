@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from quantroof.analysis.health import BANDWIDTH_FLOOR, SIBLING_FLOOR
+
 NATURAL_SPREAD = 0.02
 """Relative spread of healthy GPUs of one model: a prior that a node of 8 leans on and a fleet outvotes.
 
@@ -28,10 +30,10 @@ class Policy:
     more than `throttled_share` of its lines show a clock-event reason that no healthy node shows.
     """
 
-    floor: float = 0.95
+    floor: float = 1 - SIBLING_FLOOR
     min_effect: float = 0.03
     false_discovery_rate: float = 0.15
-    datasheet_floor: float = 0.85
+    datasheet_floor: float = BANDWIDTH_FLOOR
     throttled_share: float = 0.05
 
     @property

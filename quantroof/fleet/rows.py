@@ -7,10 +7,10 @@ in every row as its JSON, which columns compress to nothing and which no version
 from __future__ import annotations
 
 from collections.abc import Iterator
-from statistics import median
 
 import msgspec
 
+from quantroof.analysis.case_time import median_ns
 from quantroof.hwprofiles.clock_events import faults
 from quantroof.records.directory import Run
 from quantroof.records.lines import Ceiling, DeviceState, Measurement, Status, parsed_case
@@ -96,7 +96,7 @@ def _common(line: Ceiling | Measurement) -> dict[str, object]:
     state = line.state or DeviceState()
     return {
         "status": line.status,
-        "median_ns": None if line.timing is None else median(line.timing.samples_ns),
+        "median_ns": None if line.timing is None else median_ns(line.timing),
         "faulty_clock": bool(faults(state.reasons)),
         "ecc_errors": int(state.ecc_errors or 0),
         "xid": bool(state.xid),

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from quantroof.analysis.distributions import Array, benjamini_hochberg, t_quantile, t_tail
+from quantroof.analysis.balance import RoofFollowed, compute_share, roof_followed
+from quantroof.analysis.distributions import MAX_FREEDOM, Array, benjamini_hochberg, t_quantile, t_tail
+from quantroof.analysis.spread import PRIOR_FREEDOM, moderated_spread, moderated_spreads, robust_spread
 from quantroof.fleet.collection import Work
 from quantroof.fleet.policy import NATURAL_SPREAD, Policy
-from quantroof.gate.band import PRIOR_FREEDOM, moderated, robust_spread
 
 Mask = NDArray[np.bool_]
 
@@ -28,10 +29,11 @@ TESTS = (*CLASSES, "cases")
 """The tests of a GPU, in the order of the columns of `Scores.p`."""
 TAIL = 0.005
 """A case counts as slow where a case of a healthy GPU is that slow with this probability."""
-MAX_FREEDOM = 200
-"""Degrees of freedom from which on Student's t is the normal distribution."""
-_MEDIAN_VARIANCE_RATIO = math.pi / 2  # variance of a median over that of a mean, for normal values
-_EVEN = (1 / 3, 2 / 3)  # a share of compute time between these counts for both classes
+_WEIGHTS: dict[RoofFollowed, tuple[float, float]] = {
+    "memory": (1.0, 0.0),
+    "both": (0.5, 0.5),
+    "compute": (0.0, 1.0),
+}
 _LARGE = 8  # works that move less than this part of the largest may live in a cache
 
 
@@ -67,7 +69,7 @@ def learn_siblings(log_ns: Array, class_weights: Array) -> Siblings:
     residual = np.nan_to_num(_residual(log_ns - center, level, class_weights))
     freedom = min(PRIOR_FREEDOM + gpus - 1, MAX_FREEDOM)
     own = [moderated_spread(column[~np.isnan(column)], NATURAL_SPREAD) for column in level.T]
-    case_spread = moderated(residual) if gpus > 1 else np.full(log_ns.shape[1], NATURAL_SPREAD)
+    case_spread = moderated_spreads(residual) if gpus > 1 else np.full(log_ns.shape[1], NATURAL_SPREAD)
     return Siblings(center, middle, np.array(own), case_spread, t_quantile(TAIL, freedom), freedom)
 
 
@@ -144,12 +146,8 @@ def class_weights(works: list[Work], median_log_ns: Array) -> Array:
 
 
 def _weights(work: Work, bandwidth: float, rate: float) -> tuple[float, float]:
-    memory = work.bytes_moved / bandwidth
-    compute = work.flops / rate if rate else 0.0
-    share = compute / (memory + compute)
-    if share < _EVEN[0]:
-        return 1.0, 0.0
-    return (0.0, 1.0) if share > _EVEN[1] else (0.5, 0.5)
+    share = compute_share(work.flops, work.bytes_moved, rate, bandwidth) if rate else 0.0
+    return _WEIGHTS[roof_followed(share)]
 
 
 def class_levels(deviation: Array, class_weights: Array) -> Array:
@@ -179,17 +177,6 @@ def nanmedian(values: Array, axis: int) -> Array:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return np.asarray(np.nanmedian(values, axis=axis))
-
-
-def moderated_spread(values: Array, prior: float) -> float:
-    """Spread about a median, shrunk towards a prior as in `gate.band.moderated`, and widened by the standard
-    error of the median itself."""
-    n = len(values)
-    if n < 2:
-        return prior * math.sqrt(1 + _MEDIAN_VARIANCE_RATIO)
-    own = float(robust_spread(values, axis=0))
-    variance = (PRIOR_FREEDOM * prior**2 + (n - 1) * own**2) / (PRIOR_FREEDOM + n - 1)
-    return math.sqrt(variance * (1 + _MEDIAN_VARIANCE_RATIO / n))
 
 
 def _binomial_tails(counts: NDArray[np.intp], of: NDArray[np.intp]) -> Array:

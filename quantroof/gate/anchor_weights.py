@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-from quantroof.analysis.roofs import Roofs, datasheet_roofs, measured_roofs
+from quantroof.analysis.balance import RoofFollowed, compute_share, compute_share_of, roof_followed
+from quantroof.analysis.roofs import datasheet_roofs, measured_roofs
 from quantroof.gate.times import RunTimes
-from quantroof.hwprofiles.roofline import arithmetic_intensity, ridge_point
-from quantroof.kernels.cases import Case
 from quantroof.records.lines import AnchorName, parsed_case
-
-_EVEN = (1 / 3, 2 / 3)  # a case whose compute time is this share of compute + memory time follows both
 
 Weights = dict[AnchorName, float]
 Follows = Literal["gemm", "copy", "both"]
+
+_WEIGHTS: dict[RoofFollowed, Weights] = {
+    "memory": {"copy": 1.0},
+    "compute": {"gemm": 1.0},
+    "both": {"gemm": 0.5, "copy": 0.5},
+}
 
 
 class AnchorWeights:
@@ -21,26 +24,23 @@ class AnchorWeights:
 
     def __init__(self, times: RunTimes) -> None:
         device = times.device.id
-        self._measured = measured_roofs(device, times.run.ceilings)
         profile = times.run.info.profiles.get(device)
-        self._datasheet = None if profile is None else datasheet_roofs(profile)
-        self._anchors = _anchor_roofs(times)
+        measured = measured_roofs(device, times.run.ceilings)
+        self._roofs = [measured] if profile is None else [measured, datasheet_roofs(profile)]
+        self._anchors = _anchor_rates(times)
 
     def weights(self, case_id: str) -> Weights:
         """Weights that add up to 1; the copy's alone where nothing is known of the case's roofs."""
+        share = self._compute_share(case_id)
+        return _WEIGHTS["memory" if share is None else roof_followed(share)]
+
+    def _compute_share(self, case_id: str) -> float | None:
         case = parsed_case(case_id)
-        for roofs in (self._measured, self._datasheet, self._anchors):
-            share = None if roofs is None else _compute_share(case, roofs)
-            if share is not None:
-                return weights_of(share)
-        return {"copy": 1.0}
-
-
-def weights_of(compute_share: float) -> Weights:
-    """Snap a share to one anchor or to both: in between nobody knows how a kernel divides its time."""
-    if compute_share < _EVEN[0]:
-        return {"copy": 1.0}
-    return {"gemm": 1.0} if compute_share > _EVEN[1] else {"gemm": 0.5, "copy": 0.5}
+        shares = (compute_share_of(case, roofs) for roofs in self._roofs)
+        share = next((share for share in shares if share is not None), None)
+        if share is None and self._anchors is not None:
+            return compute_share(case.flops, case.bytes_moved, self._anchors["gemm"], self._anchors["copy"])
+        return share
 
 
 def follows_of(weights: Weights) -> Follows:
@@ -48,23 +48,12 @@ def follows_of(weights: Weights) -> Follows:
     return "both" if len(weights) == 2 else next(iter(weights))
 
 
-def _compute_share(case: Case, roofs: Roofs) -> float | None:
-    rate = roofs.matrix.get(case.compute.name) or roofs.matrix.get("any")
-    bandwidth = roofs.read_bandwidth()
-    if rate is None or bandwidth is None:
-        return None
-    intensity = arithmetic_intensity(case.flops, case.bytes_moved)
-    return intensity / (intensity + ridge_point(rate, bandwidth))
-
-
-def _anchor_roofs(times: RunTimes) -> Roofs | None:
-    """What the anchors themselves reached; the GEMM's rate then stands for every element."""
-    best: dict[str, float] = {}
+def _anchor_rates(times: RunTimes) -> dict[AnchorName, float] | None:
+    """Operations/s of the GEMM, for any element, and bytes/s of the copy; None where one was not timed."""
+    best: dict[AnchorName, float] = {}
     for anchor in times.run.anchors:
         amount = anchor.flops or anchor.bytes_moved
         if anchor.device == times.device.id and anchor.timing is not None and amount:
             rate = amount / min(anchor.timing.samples_ns) * 1e9
             best[anchor.name] = max(best.get(anchor.name, 0.0), rate)
-    if set(best) != {"gemm", "copy"}:
-        return None
-    return Roofs("measured", {"read": best["copy"]}, {"any": best["gemm"]})
+    return best if set(best) == {"gemm", "copy"} else None

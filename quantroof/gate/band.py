@@ -11,13 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantroof.analysis.distributions import Array, t_quantile
+from quantroof.analysis.spread import PRIOR_FREEDOM, TINY, moderated_spreads
 
-PRIOR_FREEDOM = 6
-_NORMAL_IQR, _NORMAL_Q90 = 1.349, 1.2816  # of the standard normal distribution
-_LOW_SHARE = 0.4
 _SCREEN_P, _POWER_P = 0.01, 0.20
 CONFIRM_MARGIN = 0.005
-_TINY = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,34 +42,10 @@ class Bands:
         return detectable(self.prediction, self.process, self.freedom, pairs)
 
 
-def run_statistic(medians: Array) -> Array:
-    """One value a case from log process medians [cases, processes]: a low order statistic, 2nd of 5.
-
-    What spoils a process makes it slower, so the low side is the clean one; the median of 5 doubles false
-    alarms.
-    """
-    position = max(0, int(np.ceil(medians.shape[1] * _LOW_SHARE)) - 1)
-    return np.asarray(np.sort(medians, axis=1)[:, position])
-
-
 def learn(history: Array, process: Array) -> Bands:
     """Bands from run statistics [runs, cases] and the spread of processes within those runs [cases]."""
     runs = len(history)
-    return Bands(np.median(history, axis=0), moderated(history), np.maximum(process, _TINY), runs)
-
-
-def moderated(history: Array) -> Array:
-    """Spread over runs [cases], drawn towards the median case's, as in limma (Smyth 2004).
-
-    A handful of runs says little about one case and much about all of them; so five runs already serve.
-    The own spread is the larger of the interquartile one and the upper tail's.
-    """
-    runs = len(history)
-    upper = (np.quantile(history, 0.9, axis=0) - np.median(history, axis=0)) / _NORMAL_Q90
-    own = np.maximum(robust_spread(history, axis=0), upper) ** 2
-    prior = np.median(own)
-    moderate = (PRIOR_FREEDOM * prior + (runs - 1) * own) / (PRIOR_FREEDOM + runs - 1)
-    return np.asarray(np.maximum(np.sqrt(moderate), _TINY))
+    return Bands(np.median(history, axis=0), moderated_spreads(history), np.maximum(process, TINY), runs)
 
 
 def process_spread(medians: list[Array]) -> Array:
@@ -84,12 +57,6 @@ def process_spread(medians: list[Array]) -> Array:
     freedom = medians[0].shape[1] - 1
     below = (1 - 2 / (9 * freedom)) ** 3
     return np.asarray(np.sqrt(np.median([m.var(axis=1, ddof=1) for m in medians], axis=0) / below))
-
-
-def robust_spread(values: Array, axis: int) -> Array:
-    """Interquartile range as a standard deviation of a normal distribution."""
-    high, low = np.quantile(values, [0.75, 0.25], axis=axis)
-    return np.asarray((high - low) / _NORMAL_IQR)
 
 
 def detectable(prediction: Array, process: Array, freedom: int, pairs: int) -> Array:

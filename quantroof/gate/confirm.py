@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantroof.analysis.distributions import Array, benjamini_hochberg, signed_rank_tail, t_quantile, t_tail
-from quantroof.gate.band import CONFIRM_MARGIN, PRIOR_FREEDOM, Bands, robust_spread
+from quantroof.analysis.spread import PRIOR_FREEDOM, moderated_variance, robust_spread
+from quantroof.gate.band import CONFIRM_MARGIN, Bands
 
 Mask = NDArray[np.bool_]
 
@@ -37,7 +38,7 @@ class ChangeEstimates:
 
 
 def screen(statistic: Array, bands: Bands) -> ChangeEstimates:
-    """A run's statistic (`band.run_statistic`) of every case against the bands."""
+    """A run's statistic (`processes.low_process`) of every case against the bands."""
     change = statistic - bands.center
     t = change / bands.prediction
     half = t_quantile(0.025, bands.freedom) * bands.prediction
@@ -65,7 +66,7 @@ def paired(differences: Array, process: Array) -> ChangeEstimates:
     freedom = pairs - 1 + PRIOR_FREEDOM
     center = hodges_lehmann(differences)
     own = robust_spread(differences, axis=1) ** 2
-    spread = np.sqrt((PRIOR_FREEDOM * 2 * process**2 + (pairs - 1) * own) / freedom)
+    spread = np.sqrt(moderated_variance(own, 2 * process**2, pairs - 1))
     error = np.maximum(_HODGES_LEHMANN_LOSS * spread / np.sqrt(pairs), 1e-9)
     half = t_quantile(0.025, freedom) * error
     slower, faster = (

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from statistics import median
 
 import msgspec
 
-from quantroof.analysis.roofs import measured_roofs, roof_fraction
+from quantroof.analysis.roofs import best_roof_shares, measured_roofs
 from quantroof.errors import UsageError
 from quantroof.gate.times import Key, RunTimes
 from quantroof.gate.verdicts import CaseVerdict
@@ -24,7 +23,8 @@ def apply_floors(
     """
     if not floors:
         return verdicts
-    best = _best_fractions(times)
+    lines = [line for line in times.run.measurements if line.device == times.device.id]
+    best = best_roof_shares(lines, measured_roofs(times.device.id, times.run.ceilings))
     if not best:
         what = "it has no ceilings, and a floor is a share of the measured roof"
         raise UsageError(what, where=str(times.run.path), hint="run without --no-ceilings")
@@ -33,7 +33,7 @@ def apply_floors(
         meant = {case: found for case, found in best.items() if fnmatchcase(parsed_case(case).scheme, glob)}
         if not meant:
             raise UsageError(f"floor '{glob}': no case of that format has a roof", where=str(times.run.path))
-        for case, (fraction, kernel) in meant.items():
+        for case, (kernel, fraction) in meant.items():
             if fraction < floor:
                 text = (
                     f"its best kernel reaches {fraction:.1%} of the measured roof, the floor is {floor:.1%}"
@@ -41,16 +41,3 @@ def apply_floors(
                 found = held[case, kernel]
                 held[case, kernel] = msgspec.structs.replace(found, verdict="slower", reason=text)
     return held
-
-
-def _best_fractions(times: RunTimes) -> dict[str, tuple[float, str]]:
-    """Every case's fastest kernel and its share of the measured roof, by the median of its processes."""
-    roofs = measured_roofs(times.device.id, times.run.ceilings)
-    reached: dict[Key, list[float]] = {}
-    for line in times.run.measurements:
-        if line.device == times.device.id and (fraction := roof_fraction(line, roofs)) is not None:
-            reached.setdefault((line.case, line.kernel), []).append(fraction)
-    best: dict[str, tuple[float, str]] = {}
-    for (case, kernel), fractions in reached.items():
-        best[case] = max(best.get(case, (0.0, kernel)), (median(fractions), kernel))
-    return best

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from quantroof.analysis.distributions import Array
+from quantroof.analysis.processes import low_process
 from quantroof.errors import EnvironmentMissing, UsageError, first_line
 from quantroof.gate.anchor_weights import AnchorWeights, follows_of
-from quantroof.gate.band import run_statistic
 from quantroof.gate.change_points import ChangePoint, change_points
 from quantroof.gate.times import ANCHORS, Key, RunTimes
 
@@ -200,4 +200,4 @@ def _series(connection: Connection) -> list[Trend]:
 
 
 def _statistic(log_values: list[float]) -> float:
-    return float(run_statistic(np.array([log_values]))[0])
+    return float(low_process(np.array([log_values]))[0])

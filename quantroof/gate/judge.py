@@ -14,7 +14,8 @@ import msgspec
 import numpy as np
 
 from quantroof.analysis.distributions import Array
-from quantroof.gate.band import Bands, run_statistic
+from quantroof.analysis.processes import low_process
+from quantroof.gate.band import Bands
 from quantroof.gate.baseline import Baseline, CaseBand, join_name
 from quantroof.gate.confirm import ChangeEstimates, Mask, confirmed, paired, remeasured, screen, suspects
 from quantroof.gate.policy import Policy
@@ -181,7 +182,7 @@ class Judge:
     def _statistics(self, times: RunTimes, keys: list[Key]) -> Array:
         return np.array(
             [
-                run_statistic(times.values(key, self._bands[key].weights, self._origin)[None, :])[0]
+                low_process(times.values(key, self._bands[key].weights, self._origin)[None, :])[0]
                 for key in keys
             ]
         )

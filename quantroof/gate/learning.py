@@ -9,10 +9,12 @@ from statistics import median
 import numpy as np
 
 from quantroof.analysis.distributions import Array
+from quantroof.analysis.processes import low_process
+from quantroof.analysis.spread import moderated_spreads
 from quantroof.errors import UsageError
 from quantroof.gate import baseline as files
 from quantroof.gate.anchor_weights import AnchorWeights, Weights, follows_of
-from quantroof.gate.band import learn, moderated, process_spread, run_statistic
+from quantroof.gate.band import learn, process_spread
 from quantroof.gate.baseline import MIN_RUNS, AnchorBand, Baseline, CaseBand
 from quantroof.gate.contract import contract_of, machine_breaches, require_same_method
 from quantroof.gate.times import ANCHORS, MIN_PROCESSES, Key, RunTimes
@@ -89,7 +91,7 @@ def _origin(runs: Sequence[RunTimes]) -> dict[AnchorName, float]:
 def _anchor_band(name: AnchorName, runs: Sequence[RunTimes], origin: float) -> AnchorBand:
     levels = np.array([[times.anchor_level()[name]] for times in runs])
     moves = [moved[name] for times in runs for moved in times.anchoring.moved.values()]
-    scale = float(moderated(levels)[0])
+    scale = float(moderated_spreads(levels)[0])
     return AnchorBand(
         ns=rounded(math.exp(origin)), scale=rounded(scale), may_move=rounded(anchor_limit(moves))
     )
@@ -120,7 +122,7 @@ def _group(
     pairs: int,
 ) -> dict[str, CaseBand]:
     values = {key: [times.values(key, weights[key], origin)[None, :] for times in runs] for key in keys}
-    history: Array = np.array([[run_statistic(values[key][i])[0] for key in keys] for i in range(len(runs))])
+    history: Array = np.array([[low_process(values[key][i])[0] for key in keys] for i in range(len(runs))])
     process = np.array([process_spread(values[key])[0] for key in keys])
     bands = learn(history, process)
     detectable = np.expm1(bands.minimum_detectable(pairs))

@@ -11,6 +11,7 @@ from statistics import fmean, median
 
 import numpy as np
 
+from quantroof.analysis.case_time import median_ns
 from quantroof.analysis.distributions import Array
 from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device
@@ -81,7 +82,7 @@ def run_times(run: Run, device_id: str | None = None) -> RunTimes:
     for line in lines:
         if line.timing is not None:
             by_process = log_ns.setdefault((line.case, line.kernel), {})
-            by_process[line.process] = math.log(median(line.timing.samples_ns))
+            by_process[line.process] = math.log(median_ns(line.timing))
     if not log_ns:
         raise UsageError(
             f"no measurement of {device.id} has a time: there is nothing to judge", where=str(run.path)
@@ -109,7 +110,7 @@ def _anchoring(run: Run, device: Device) -> Anchoring:
     for line in run.anchors:
         if line.device == device.id and line.timing is not None:
             by_name = seen.setdefault(line.process, {})
-            by_name.setdefault(line.name, []).append(math.log(median(line.timing.samples_ns)))
+            by_name.setdefault(line.name, []).append(math.log(median_ns(line.timing)))
     level = {p: {name: fmean(values) for name, values in by_name.items()} for p, by_name in seen.items()}
     moved = {
         p: {

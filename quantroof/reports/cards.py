@@ -9,7 +9,8 @@ from quantroof import units
 from quantroof.analysis.answers import Answers
 from quantroof.analysis.choice import BASELINE, LayerChoice, can_win, crossover, overall
 from quantroof.analysis.comparison import CHANGES, RunComparison
-from quantroof.analysis.health import BANDWIDTH_FLOOR, READ, SIBLING_FLOOR, HealthReport
+from quantroof.analysis.health import BANDWIDTH_FLOOR, SIBLING_FLOOR, HealthReport
+from quantroof.analysis.roofs import READ
 
 Tone = Literal["good", "bad", "unsure", "none"]
 _FACTS = 3

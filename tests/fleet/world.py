@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from quantroof.analysis.distributions import Array
-from quantroof.gate.band import run_statistic
+from quantroof.analysis.processes import low_process
 from tests.gate.world import Session, Sizes, World
 
 SESSION_DRIFT = (0.004, 0.001)
@@ -73,7 +73,7 @@ class SimulatedFleet:
         if self.kind[gpu] == "throttling" and not sound:
             hot = self.random.random(processes) < THROTTLED_PROCESSES
             medians = medians + self.world.mix[:, :1] * (hot * np.log1p(THROTTLED_BY))
-        return np.asarray(run_statistic(medians))
+        return np.asarray(low_process(medians))
 
     def _plant(self, gpu: int, kind: str) -> None:
         self.kind[gpu] = kind

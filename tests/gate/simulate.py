@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from quantroof.analysis.distributions import Array
-from quantroof.gate.band import Bands, learn, process_spread, run_statistic
+from quantroof.analysis.processes import low_process
+from quantroof.gate.band import Bands, learn, process_spread
 from quantroof.gate.confirm import Mask, confirmed, paired, remeasured, screen, suspects
 from tests.gate.rivals import asv, pytest_benchmark, u_test
 from tests.gate.world import Batch, Session, Sizes, World
@@ -152,12 +153,12 @@ def _pooled(world: World, session: Session, processes: int, slowdown: Array | No
 def _learned(world: World, history: int) -> Bands:
     runs = [world.measure(world.session(), world.walk(PROCESSES), SAMPLES) for _ in range(history)]
     medians = [anchored(run, world.mix) for run in runs]
-    return learn(np.array([run_statistic(m) for m in medians]), process_spread(medians))
+    return learn(np.array([low_process(m) for m in medians]), process_spread(medians))
 
 
 def _ours(world: World, session: Session, bands: Bands, now: Array, slowdown: Array) -> dict[str, Mask]:
     """Both forms of the gate's second stage, on the suspects of the first."""
-    slow, fast = suspects(screen(run_statistic(now), bands), np.zeros(len(now)))
+    slow, fast = suspects(screen(low_process(now), bands), np.zeros(len(now)))
     chosen = np.nonzero(slow | fast)[0]
     masks = {"suspects": slow | fast, OURS: np.zeros_like(slow), NO_BASE: np.zeros_like(slow)}
     if not len(chosen):
@@ -172,7 +173,7 @@ def _ours(world: World, session: Session, bands: Bands, now: Array, slowdown: Ar
     masks[OURS][chosen] = confirmed(found, threshold, slow[chosen], fast[chosen])[0]
     again = world.measure(session, world.walk(PAIRS), SAMPLES, slowdown, chosen)
     narrow = Bands(bands.center[chosen], bands.scale[chosen], bands.process[chosen], bands.runs)
-    fresh = screen(run_statistic(anchored(again, world.mix[chosen])), narrow)
+    fresh = screen(low_process(anchored(again, world.mix[chosen])), narrow)
     masks[NO_BASE][chosen] = remeasured(fresh, threshold)[0] & slow[chosen]
     return masks
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
+from quantroof.analysis.case_time import median_ns
 from quantroof.bench.crosscheck import ncu
 from quantroof.errors import EnvironmentMissing, UsageError
 from quantroof.records.lines import Measurement
@@ -80,7 +81,7 @@ def _agreement(line: Measurement, seen: Seen) -> Agreement:
     return Agreement(
         case=line.case,
         kernel=line.kernel,
-        ours_ns=median(line.timing.samples_ns),
+        ours_ns=median_ns(line.timing),
         witness_ns=seen.time_ns,
         witness=seen.witness,
         kernels=seen.kernels,
