@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,13 +13,22 @@ import msgspec
 
 from quantroof.errors import ExitCode, UsageError
 from quantroof.gate.baseline import Baseline
-from quantroof.gate.contract import contract_of, require_same_method
+from quantroof.gate.contract import Contract, contract_of, require_same_method
 from quantroof.gate.environment import Finding, findings
 from quantroof.gate.floors import apply_floors
-from quantroof.gate.judge import Judge
+from quantroof.gate.judge import (
+    Criteria,
+    Screening,
+    Verdicts,
+    apply_waivers,
+    screen_run,
+    verdicts_after_ab,
+    verdicts_after_remeasuring,
+    verdicts_unmeasured,
+)
 from quantroof.gate.learning import COLLECT
 from quantroof.gate.policy import Policy
-from quantroof.gate.rounds import Rounds, Say
+from quantroof.gate.remeasure import Progress, Remeasurement
 from quantroof.gate.sides import Side, base_of_python, base_of_revision, candidate
 from quantroof.gate.times import Key, RunTimes
 from quantroof.gate.verdicts import CaseVerdict, exit_code, worst_first
@@ -27,7 +36,7 @@ from quantroof.gate.verdicts import CaseVerdict, exit_code, worst_first
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
-    """What is to be checked, and how suspects may be measured again."""
+    """What is checked, and how suspects may be measured again."""
 
     times: RunTimes
     baseline: Baseline
@@ -43,7 +52,7 @@ class CheckOptions:
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, rename={"cases": "judgements"}):
-    """Everything a check has to say. `sources` holds the kernel hashes of both sides of an A/B."""
+    """The result of a check. `sources` holds the kernel hashes of both sides of an A/B."""
 
     run: str
     device: str
@@ -57,109 +66,36 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, rename={"cases": "judgem
     sources: dict[str, dict[str, str]] = {}
 
 
-def check(options: CheckOptions, say: Say) -> Report:
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A run that fits its baseline and policy: what was asked, the run's contract, and what cases are judged
+    by."""
+
+    options: CheckOptions
+    contract: Contract
+    criteria: Criteria
+
+    def environment(self, times: RunTimes) -> tuple[Finding, ...]:
+        """What forbids a verdict on the run itself, or on a second one."""
+        return findings(times, self.options.baseline, self.options.policy.environment)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What was concluded: findings against the environment, else verdicts; remarks and sources of either."""
+
+    environment: tuple[Finding, ...] = ()
+    verdicts: Verdicts = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    sources: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def check(options: CheckOptions, progress: Progress) -> Report:
     """Judge a run. UsageError where run, baseline and policy do not belong together."""
-    _require_fit(options)
-    invalid = findings(options.times, options.baseline, options.policy.environment)
-    if invalid:
-        return _report(options, ExitCode.ENVIRONMENT, invalid, (), [])
-    judge = Judge(options.baseline, options.times, options.policy)
-    remarks = _remarks(options)
-    second = _second_stage(options, judge, say)
-    if second.invalid:
-        return _report(options, ExitCode.ENVIRONMENT, second.invalid, (), remarks, second.sources)
-    judge.waive()
-    verdicts = apply_floors(judge.verdicts, options.times, options.policy.min_roof)
-    cases = worst_first(verdicts.values())
+    context = _context(options)
+    result = _result(context, progress)
+    cases = worst_first(result.verdicts.values())
     code = exit_code(cases, allow_undecided=options.allow_undecided)
-    return _report(options, code, (), cases, [*remarks, *second.remarks], second.sources)
-
-
-@dataclass(slots=True)
-class _Second:
-    """What the second stage adds to a report."""
-
-    invalid: tuple[Finding, ...]
-    remarks: list[str]
-    sources: dict[str, dict[str, str]]
-
-
-def _require_fit(options: CheckOptions) -> None:
-    times, baseline = options.times, options.baseline
-    where = str(times.run.path)
-    if not times.run.complete:
-        raise UsageError("the run did not end", where=where, hint="go on with quantroof run --resume")
-    if baseline.simulated != times.run.info.simulated:
-        kinds = ("a simulated baseline", "a measured run")
-        before, now = kinds if baseline.simulated else ("a measured baseline", "a simulated run")
-        raise UsageError(f"{before} never judges {now}", where=options.baseline_name)
-    require_same_method(baseline.contract, contract_of(times), options.baseline_name)
-    if not times.anchored:
-        raise UsageError("it has no anchors in some process", where=where, hint=COLLECT)
-    keys = {*baseline.bands(), *times.log_ns}
-    options.policy.require_current(keys, datetime.now(UTC).date(), options.policy_name)
-
-
-def _second_stage(options: CheckOptions, judge: Judge, say: Say) -> _Second:
-    """Measure the suspects again: A/B where there is a base whose code differs, the same code otherwise."""
-    done = _Second((), [], {})
-    if not judge.suspects:
-        return done
-    if not options.measure:
-        judge.without_second_measurement()
-        return done
-    kernels = tuple(options.times.run.info.settings.get("kernels", ()))
-    ours = candidate(kernels)
-    with _folder(options.keep) as folder, _base(options, kernels) as base:
-        rounds = Rounds(options.times, folder, say)
-        suspects = judge.suspects
-        same = set() if base is None else {key for key in suspects if base.same_code(ours, key[1])}
-        alone = suspects if base is None else sorted(same)
-        if base is not None:
-            done.sources = _sources(base, ours, suspects)
-            if differing := [key for key in suspects if key not in same]:
-                pairs = rounds.ab(base, ours, differing, options.pairs)
-                judge.after_ab(differing, pairs)
-        if same:
-            what = f"{len(same)} suspects have the same source on both sides: no A/B, measured again instead"
-            done.remarks.append(what)
-        if alone:
-            again = rounds.again(ours, alone, options.pairs)
-            done.invalid = findings(again, options.baseline, options.policy.environment)
-            judge.after_remeasuring(alone, again, same_source=frozenset(same))
-        done.remarks += rounds.disturbances()
-    return done
-
-
-def _sources(base: Side, ours: Side, suspects: list[Key]) -> dict[str, dict[str, str]]:
-    names = sorted({kernel for _, kernel in suspects})
-    return {side.name: {name: side.sources.get(name, "absent") for name in names} for side in (base, ours)}
-
-
-def _remarks(options: CheckOptions) -> list[str]:
-    """What a reader should know that is no verdict."""
-    agreed, found = options.baseline.contract, contract_of(options.times)
-    remarks = []
-    if agreed.suite_text != found.suite_text:
-        remarks.append("the suite's file has changed since the baseline was made")
-    changed = [
-        name
-        for name, digest in options.times.run.info.kernel_sources.items()
-        if options.baseline.kernels.get(name, digest) != digest
-    ]
-    if changed:
-        remarks.append(f"kernels whose source has changed since the baseline: {', '.join(changed)}")
-    return remarks
-
-
-def _report(
-    options: CheckOptions,
-    code: ExitCode,
-    environment: tuple[Finding, ...],
-    cases: tuple[CaseVerdict, ...],
-    remarks: list[str],
-    sources: dict[str, dict[str, str]] | None = None,
-) -> Report:
     info = options.times.run.info
     return Report(
         run=info.run_id,
@@ -167,12 +103,103 @@ def _report(
         suite=info.suite,
         baseline=options.baseline_name,
         simulated=info.simulated,
-        exit_code=code,
-        environment=environment,
+        exit_code=ExitCode.ENVIRONMENT if result.environment else code,
+        environment=result.environment,
         cases=cases,
-        remarks=tuple(remarks),
-        sources=sources or {},
+        remarks=result.remarks,
+        sources=result.sources,
     )
+
+
+def _context(options: CheckOptions) -> Context:
+    times, baseline = options.times, options.baseline
+    contract = contract_of(times)
+    where = str(times.run.path)
+    if not times.run.complete:
+        raise UsageError("the run did not end", where=where, hint="resume it with quantroof run --resume")
+    if baseline.simulated != times.run.info.simulated:
+        kinds = ("a simulated baseline", "a measured run")
+        before, now = kinds if baseline.simulated else ("a measured baseline", "a simulated run")
+        raise UsageError(f"{before} cannot judge {now}", where=options.baseline_name)
+    require_same_method(baseline.contract, contract, options.baseline_name)
+    if not times.anchored:
+        raise UsageError("it has no anchors in some process", where=where, hint=COLLECT)
+    criteria = Criteria.of(baseline, options.policy)
+    keys = {*criteria.bands, *times.log_ns}
+    options.policy.require_current(keys, datetime.now(UTC).date(), options.policy_name)
+    return Context(options, contract, criteria)
+
+
+def _result(context: Context, progress: Progress) -> _Result:
+    """Environment first, then the screen, the second measurement, waivers and floors."""
+    options = context.options
+    if invalid := context.environment(options.times):
+        return _Result(environment=invalid)
+    screening = screen_run(context.criteria, options.times)
+    second = _Result()
+    if screening.suspects and options.measure:
+        second = _second_stage(context, screening, progress)
+    elif screening.suspects:
+        second = _Result(verdicts=verdicts_unmeasured(screening))
+    remarks = _remarks(context)
+    if second.environment:
+        return _Result(environment=second.environment, remarks=remarks, sources=second.sources)
+    verdicts = apply_waivers(screening.verdicts | second.verdicts, options.policy)
+    verdicts = apply_floors(verdicts, options.times, options.policy.min_roof)
+    return _Result(verdicts=verdicts, remarks=(*remarks, *second.remarks), sources=second.sources)
+
+
+def _second_stage(context: Context, screening: Screening, progress: Progress) -> _Result:
+    """Measure the suspects again: A/B where the base's code differs, else the same code once more."""
+    options, suspects = context.options, screening.suspects
+    kernels = tuple(options.times.run.info.settings.get("kernels", ()))
+    ours = candidate(kernels)
+    with _folder(options.keep) as folder, _base(options, kernels) as base:
+        remeasurement = Remeasurement(options.times, folder, progress)
+        same = frozenset[Key]() if base is None else _same_source(base, ours, suspects)
+        verdicts: Verdicts = {}
+        invalid: tuple[Finding, ...] = ()
+        remarks: list[str] = []
+        differing = [] if base is None else [key for key in suspects if key not in same]
+        if base is not None and differing:
+            pairs = remeasurement.pairs(base, ours, differing, options.pairs)
+            verdicts |= verdicts_after_ab(context.criteria, screening, differing, pairs)
+        if same:
+            remarks.append(f"{len(same)} suspects have the same source on both sides: measured again, no A/B")
+        if alone := [key for key in suspects if key not in differing]:
+            again = remeasurement.run(ours, alone, options.pairs)
+            invalid = context.environment(again)
+            verdicts |= verdicts_after_remeasuring(
+                context.criteria, screening, alone, again, same_source=same
+            )
+        remarks += remeasurement.disturbances()
+    sources = {} if base is None else _sources(base, ours, suspects)
+    return _Result(invalid, verdicts, tuple(remarks), sources)
+
+
+def _same_source(base: Side, ours: Side, suspects: list[Key]) -> frozenset[Key]:
+    return frozenset(key for key in suspects if base.same_code(ours, key[1]))
+
+
+def _sources(base: Side, ours: Side, suspects: list[Key]) -> dict[str, dict[str, str]]:
+    names = sorted({kernel for _, kernel in suspects})
+    return {side.name: {name: side.sources.get(name, "absent") for name in names} for side in (base, ours)}
+
+
+def _remarks(context: Context) -> tuple[str, ...]:
+    """Differences from the baseline that a reader should know and that change no verdict."""
+    baseline = context.options.baseline
+    remarks = []
+    if baseline.contract.suite_text != context.contract.suite_text:
+        remarks.append("the suite's file has changed since the baseline was made")
+    changed = [
+        name
+        for name, digest in context.options.times.run.info.kernel_sources.items()
+        if baseline.kernels.get(name, digest) != digest
+    ]
+    if changed:
+        remarks.append(f"kernels whose source has changed since the baseline: {', '.join(changed)}")
+    return tuple(remarks)
 
 
 @contextmanager

@@ -1,13 +1,15 @@
-"""The procedure on one run: screen every case, then give the suspects the verdict of a second measurement.
+"""The procedure on one run: screen every case, then decide the suspects by a second measurement.
 
-Pure: it sees records and numbers, starts nothing. `Judge` keeps the verdict of every case; the caller
-measures what `suspects` names and hands the result to `after_ab` or `after_remeasuring`.
+Everything here is a function of records and numbers; nothing is started. `screen_run` gives every case a
+verdict and names the suspects. The caller measures those again and passes the result to `verdicts_after_ab`
+or `verdicts_after_remeasuring`, which return the verdicts that replace those of the screen.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 import msgspec
@@ -21,174 +23,36 @@ from quantroof.gate.confirm import ChangeEstimates, Mask, confirmed, paired, rem
 from quantroof.gate.policy import Policy
 from quantroof.gate.times import ANCHORS, MIN_PROCESSES, Key, RunTimes
 from quantroof.gate.verdicts import CaseVerdict, GateVerdict, Stage
+from quantroof.records.lines import AnchorName
+
+Verdicts = dict[Key, CaseVerdict]
 
 _MOVED_SHARE = 0.5
 _SUSPECTED = "suspected by the screen"
 
 
-class Judge:
-    """The verdicts on one run under a baseline and a policy."""
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """What cases are judged by: their bands, the anchors' log times in the baseline, and the policy."""
 
-    def __init__(self, baseline: Baseline, times: RunTimes, policy: Policy) -> None:
-        self._bands, self._times, self._policy = baseline.bands(), times, policy
-        self._origin = {name: math.log(baseline.anchors[name].ns) for name in ANCHORS}
-        self.verdicts: dict[Key, CaseVerdict] = {}
-        self._slow: dict[Key, bool] = {}
-        for key in self._bands.keys() - times.log_ns.keys():
-            self.verdicts[key] = self._missing(key)
-        for key in times.log_ns.keys() - self._bands.keys():
-            self.verdicts[key] = _case_verdict(key, "new", "not in the baseline: add it with the next update")
-        self._screen_all()
+    bands: dict[Key, CaseBand]
+    origin: dict[AnchorName, float]
+    policy: Policy
 
-    @property
-    def suspects(self) -> list[Key]:
-        """Cases that need a second measurement before anything is said of them."""
-        return sorted(self._slow)
+    @classmethod
+    def of(cls, baseline: Baseline, policy: Policy) -> Criteria:
+        """The criteria of a baseline under a policy."""
+        origin = {name: math.log(baseline.anchors[name].ns) for name in ANCHORS}
+        return cls(baseline.bands(), origin, policy)
 
-    def after_ab(self, asked: Sequence[Key], pairs: Mapping[Key, Array]) -> None:
-        """Give suspects their verdict from log candidate / base of pairs of fresh processes, by case."""
-        keys = [key for key in asked if key in pairs]
-        for key in set(asked) - set(keys):
-            self._settle(key, "undecided", "one side could not measure it in every process", "A/B")
-        if not keys:
-            return
-        whole = len(pairs[keys[0]])
-        process = np.array([self._bands[key].process for key in keys])
-        found = paired(np.array([pairs[key] for key in keys]), process)
-        slow = np.array([self._slow[key] for key in keys])
-        threshold = self._thresholds(keys)
-        masks = confirmed(found, threshold, slow, ~slow)
-        self._second(keys, found, masks, "A/B", f"base and candidate in {whole} pairs of fresh processes")
+    def statistics(self, times: RunTimes, keys: list[Key]) -> Array:
+        """The run's statistic [keys] in log time, with the anchors at their level in the baseline."""
+        values = (times.values(key, self.bands[key].weights, self.origin) for key in keys)
+        return np.array([low_process(log_ns[None, :])[0] for log_ns in values])
 
-    def after_remeasuring(
-        self, asked: Sequence[Key], again: RunTimes, *, same_source: frozenset[Key] = frozenset()
-    ) -> None:
-        """Give suspects their verdict from a second run of the same code.
-
-        A case of `same_source` is known to run the base's own code: its change is the machine's doing and
-        never fails.
-        """
-        for runs, keys in self._by_runs([key for key in asked if key in again.log_ns]).items():
-            found = screen(self._statistics(again, keys), self._arrays(keys, runs))
-            slow = np.array([self._slow[key] for key in keys])
-            slower, faster = remeasured(found, self._thresholds(keys))
-            how = f"measured again in {again.processes} fresh processes"
-            self._second(keys, found, (slower & slow, faster & ~slow), "re-measured", how)
-            for key in keys:
-                if key in same_source and self.verdicts[key].verdict in ("slower", "faster"):
-                    reason = f"{how}, it is {self.verdicts[key].verdict}, but its source is the base's own"
-                    self._settle(key, "undecided", f"{reason}: look at the machine", "re-measured")
-        for key in asked:
-            if key not in again.log_ns:
-                self._settle(key, "undecided", "it could not be measured again", "re-measured")
-
-    def without_second_measurement(self) -> None:
-        """Leave the suspects undecided."""
-        for key in self.suspects:
-            self._settle(key, "undecided", f"{_SUSPECTED}, and not measured again", "screen")
-
-    def waive(self) -> None:
-        """Let waivers excuse what they allow."""
-        for key, found in list(self.verdicts.items()):
-            waiver = self._policy.waiver_for(key)
-            if found.verdict != "slower" or waiver is None or found.change is None:
-                continue
-            if found.change <= waiver.allow:
-                issue = f" ({waiver.issue})" if waiver.issue else ""
-                reason = f"waived up to {waiver.allow:.1%} until {waiver.expires}: {waiver.reason}{issue}"
-                self.verdicts[key] = msgspec.structs.replace(found, verdict="waived", reason=reason)
-
-    def _missing(self, key: Key) -> CaseVerdict:
-        line = self._times.unmeasured.get(key)
-        if line is not None:
-            return _case_verdict(key, "missing", f"{line.status}: {line.reason}", band=self._bands[key])
-        others = [join_name(other) for other in self._times.log_ns if other not in self._bands]
-        near = get_close_matches(join_name(key), others, n=1, cutoff=0.8)
-        text = "the baseline has it, the run does not"
-        hint = f"; renamed to {near[0]}? then update the baseline" if near else ""
-        return _case_verdict(key, "missing", text + hint, band=self._bands[key])
-
-    def _screen_all(self) -> None:
-        shared = sorted(self._bands.keys() & self._times.log_ns.keys())
-        fit = [key for key in shared if self._comparable(key)]
-        for runs, keys in self._by_runs(fit).items():
-            found = screen(self._statistics(self._times, keys), self._arrays(keys, runs))
-            slow, fast = suspects(found, self._absolute(keys))
-            for i, key in enumerate(keys):
-                if slow[i] or fast[i]:
-                    self._slow[key] = bool(slow[i])
-                    self.verdicts[key] = self._measured(key, "undecided", _SUSPECTED, "screen", found, i)
-                else:
-                    reason = "within the band that unchanged code has shown"
-                    self.verdicts[key] = self._measured(key, "pass", reason, "screen", found, i)
-
-    def _comparable(self, key: Key) -> bool:
-        """Whether a case can be judged at all; if not, its verdict says why."""
-        processes = len(self._times.log_ns[key])
-        reason = None
-        if processes < MIN_PROCESSES:
-            reason = f"measured in {processes} processes, {MIN_PROCESSES} or more are needed"
-        elif self._moved_share(key) >= _MOVED_SHARE:
-            reason = "the clock moved in most of its processes"
-        if reason is not None:
-            self.verdicts[key] = _case_verdict(key, "incomparable", reason, band=self._bands[key])
-        return reason is None
-
-    def _moved_share(self, key: Key) -> float:
-        moved = self._times.clock_moved.get(key, 0)
-        return moved / len(self._times.log_ns[key])
-
-    def _second(
-        self, keys: list[Key], found: ChangeEstimates, masks: tuple[Mask, Mask], stage: Stage, how: str
-    ) -> None:
-        slower, faster = masks
-        for i, key in enumerate(keys):
-            limit = max(float(self._thresholds([key])[0]), math.log1p(self._bands[key].detectable))
-            if slower[i] or faster[i]:
-                verdict: GateVerdict = "slower" if slower[i] else "faster"
-                reason = f"confirmed: {how}"
-            elif -limit <= found.low[i] and found.high[i] <= limit:
-                verdict, reason = "pass", f"suspected, not confirmed: {how}"
-            else:
-                verdict, reason = "undecided", f"neither confirmed nor ruled out: {how}"
-            self.verdicts[key] = self._measured(key, verdict, reason, stage, found, i)
-
-    def _settle(self, key: Key, verdict: GateVerdict, reason: str, stage: Stage) -> None:
-        self.verdicts[key] = msgspec.structs.replace(
-            self.verdicts[key], verdict=verdict, reason=reason, stage=stage
-        )
-
-    def _measured(
-        self, key: Key, verdict: GateVerdict, reason: str, stage: Stage, found: ChangeEstimates, i: int
-    ) -> CaseVerdict:
-        band = self._bands[key]
-        change, low, high = (math.expm1(float(values[i])) for values in (found.change, found.low, found.high))
-        return msgspec.structs.replace(
-            _case_verdict(key, verdict, reason, band=band),
-            stage=stage,
-            change=change,
-            low=low,
-            high=high,
-            threshold=math.expm1(float(self._thresholds([key])[0])),
-            now_ns=band.ns * (1 + change),
-        )
-
-    def _by_runs(self, keys: list[Key]) -> dict[int, list[Key]]:
-        groups: dict[int, list[Key]] = {}
-        for key in keys:
-            groups.setdefault(self._bands[key].runs, []).append(key)
-        return groups
-
-    def _statistics(self, times: RunTimes, keys: list[Key]) -> Array:
-        return np.array(
-            [
-                low_process(times.values(key, self._bands[key].weights, self._origin)[None, :])[0]
-                for key in keys
-            ]
-        )
-
-    def _arrays(self, keys: list[Key], runs: int) -> Bands:
-        bands = [self._bands[key] for key in keys]
+    def arrays(self, keys: list[Key], runs: int) -> Bands:
+        """The bands of cases that were all learned from `runs` runs, as arrays."""
+        bands = [self.bands[key] for key in keys]
         return Bands(
             center=np.log([band.ns for band in bands]),
             scale=np.array([band.scale for band in bands]),
@@ -196,18 +60,210 @@ class Judge:
             runs=runs,
         )
 
-    def _absolute(self, keys: list[Key]) -> Array:
-        return np.array([math.log1p(self._policy.limits(key)[1] / self._bands[key].ns) for key in keys])
+    def by_runs(self, keys: Iterable[Key]) -> dict[int, list[Key]]:
+        """Cases by the number of runs that their bands were learned from."""
+        groups: dict[int, list[Key]] = {}
+        for key in keys:
+            groups.setdefault(self.bands[key].runs, []).append(key)
+        return groups
 
-    def _thresholds(self, keys: list[Key]) -> Array:
-        relative = np.array([math.log1p(self._policy.limits(key)[0]) for key in keys])
-        return np.asarray(np.maximum(relative, self._absolute(keys)))
+    def absolute(self, keys: list[Key]) -> Array:
+        """The policy's absolute threshold [keys] as a log change."""
+        return np.array([math.log1p(self.policy.limits(key)[1] / self.bands[key].ns) for key in keys])
+
+    def thresholds(self, keys: list[Key]) -> Array:
+        """The log change [keys] that the policy calls a regression: the larger of relative and absolute."""
+        relative = np.array([math.log1p(self.policy.limits(key)[0]) for key in keys])
+        return np.asarray(np.maximum(relative, self.absolute(keys)))
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """The verdicts of the screen. `slow` holds the suspects: True where a case looks slower, False where
+    faster."""
+
+    verdicts: Verdicts
+    slow: dict[Key, bool]
+
+    @property
+    def suspects(self) -> list[Key]:
+        """The cases that need a second measurement before they can be judged."""
+        return sorted(self.slow)
+
+
+def screen_run(criteria: Criteria, times: RunTimes) -> Screening:
+    """Give every case of a run a verdict; suspects are undecided until they are measured again."""
+    bands = criteria.bands
+    verdicts = {key: _missing(key, criteria, times) for key in bands.keys() - times.log_ns.keys()}
+    for key in times.log_ns.keys() - bands.keys():
+        verdicts[key] = _case_verdict(key, "new", "not in the baseline: add it with the next update")
+    comparable = []
+    for key in sorted(bands.keys() & times.log_ns.keys()):
+        if (reason := _incomparable(key, times)) is None:
+            comparable.append(key)
+        else:
+            verdicts[key] = _case_verdict(key, "incomparable", reason, band=bands[key])
+    slow: dict[Key, bool] = {}
+    for runs, keys in criteria.by_runs(comparable).items():
+        changes = screen(criteria.statistics(times, keys), criteria.arrays(keys, runs))
+        slower, faster = suspects(changes, criteria.absolute(keys))
+        for i, key in enumerate(keys):
+            verdict: GateVerdict = "pass"
+            reason = "within the band of unchanged code"
+            if slower[i] or faster[i]:
+                slow[key] = bool(slower[i])
+                verdict, reason = "undecided", _SUSPECTED
+            verdicts[key] = _measured(key, (verdict, reason, "screen"), criteria, changes, i)
+    return Screening(verdicts, slow)
+
+
+def verdicts_after_ab(
+    criteria: Criteria, screening: Screening, keys: Sequence[Key], pairs: Mapping[Key, Array]
+) -> Verdicts:
+    """Verdicts of suspects from log candidate / base of pairs of fresh processes, by case."""
+    verdicts = {
+        key: _replaced(screening, key, "undecided", "one side could not measure it in every process", "A/B")
+        for key in keys
+        if key not in pairs
+    }
+    paired_keys = [key for key in keys if key in pairs]
+    if not paired_keys:
+        return verdicts
+    process = np.array([criteria.bands[key].process for key in paired_keys])
+    changes = paired(np.array([pairs[key] for key in paired_keys]), process)
+    slow = np.array([screening.slow[key] for key in paired_keys])
+    masks = confirmed(changes, criteria.thresholds(paired_keys), slow, ~slow)
+    how = f"base and candidate in {len(pairs[paired_keys[0]])} pairs of fresh processes"
+    return verdicts | _second_verdicts(criteria, paired_keys, changes, masks, ("A/B", how))
+
+
+def verdicts_after_remeasuring(
+    criteria: Criteria,
+    screening: Screening,
+    keys: Sequence[Key],
+    again: RunTimes,
+    *,
+    same_source: frozenset[Key] = frozenset(),
+) -> Verdicts:
+    """Verdicts of suspects from a second run of the same code.
+
+    Cases of `same_source` run the base's own code: their change comes from the machine and never fails.
+    """
+    reason = "it could not be measured again"
+    verdicts = {
+        key: _replaced(screening, key, "undecided", reason, "re-measured")
+        for key in keys
+        if key not in again.log_ns
+    }
+    how = f"measured again in {again.processes} fresh processes"
+    for runs, group in criteria.by_runs(key for key in keys if key in again.log_ns).items():
+        changes = screen(criteria.statistics(again, group), criteria.arrays(group, runs))
+        slow = np.array([screening.slow[key] for key in group])
+        slower, faster = remeasured(changes, criteria.thresholds(group))
+        masks = (slower & slow, faster & ~slow)
+        verdicts |= _second_verdicts(criteria, group, changes, masks, ("re-measured", how))
+    for key in same_source & verdicts.keys():
+        result = verdicts[key]
+        if result.verdict in ("slower", "faster"):
+            reason = f"{how}, it is {result.verdict}, but its source is the base's own: look at the machine"
+            verdicts[key] = msgspec.structs.replace(result, verdict="undecided", reason=reason)
+    return verdicts
+
+
+def verdicts_unmeasured(screening: Screening) -> Verdicts:
+    """The suspects, left undecided because nothing is measured again."""
+    reason = f"{_SUSPECTED}, and not measured again"
+    return {key: _replaced(screening, key, "undecided", reason, "screen") for key in screening.suspects}
+
+
+def apply_waivers(verdicts: Verdicts, policy: Policy) -> Verdicts:
+    """The verdicts, with every slowdown `waived` that a waiver of the policy allows."""
+    waived = dict(verdicts)
+    for key, result in verdicts.items():
+        waiver = policy.waiver_for(key)
+        if result.verdict != "slower" or waiver is None or result.change is None:
+            continue
+        if result.change <= waiver.allow:
+            issue = f" ({waiver.issue})" if waiver.issue else ""
+            reason = f"waived up to {waiver.allow:.1%} until {waiver.expires}: {waiver.reason}{issue}"
+            waived[key] = msgspec.structs.replace(result, verdict="waived", reason=reason)
+    return waived
+
+
+def _missing(key: Key, criteria: Criteria, times: RunTimes) -> CaseVerdict:
+    line = times.unmeasured.get(key)
+    if line is not None:
+        return _case_verdict(key, "missing", f"{line.status}: {line.reason}", band=criteria.bands[key])
+    others = [join_name(other) for other in times.log_ns if other not in criteria.bands]
+    near = get_close_matches(join_name(key), others, n=1, cutoff=0.8)
+    text = "the baseline has it, the run does not"
+    hint = f"; renamed to {near[0]}? then update the baseline" if near else ""
+    return _case_verdict(key, "missing", text + hint, band=criteria.bands[key])
+
+
+def _incomparable(key: Key, times: RunTimes) -> str | None:
+    """Why a case cannot be judged, None where it can."""
+    processes = len(times.log_ns[key])
+    if processes < MIN_PROCESSES:
+        return f"measured in {processes} processes, {MIN_PROCESSES} or more are needed"
+    if times.clock_moved.get(key, 0) / processes >= _MOVED_SHARE:
+        return "the clock moved in most of its processes"
+    return None
+
+
+def _second_verdicts(
+    criteria: Criteria,
+    keys: list[Key],
+    changes: ChangeEstimates,
+    masks: tuple[Mask, Mask],
+    stage: tuple[Stage, str],
+) -> Verdicts:
+    """Confirmed, ruled out or undecided; `stage` is the second measurement and how it was made."""
+    slower, faster = masks
+    name, how = stage
+    verdicts: Verdicts = {}
+    for i, key in enumerate(keys):
+        limit = max(float(criteria.thresholds([key])[0]), math.log1p(criteria.bands[key].detectable))
+        verdict: GateVerdict = "undecided"
+        reason = f"neither confirmed nor ruled out: {how}"
+        if slower[i] or faster[i]:
+            verdict, reason = "slower" if slower[i] else "faster", f"confirmed: {how}"
+        elif -limit <= changes.low[i] and changes.high[i] <= limit:
+            verdict, reason = "pass", f"suspected, not confirmed: {how}"
+        verdicts[key] = _measured(key, (verdict, reason, name), criteria, changes, i)
+    return verdicts
+
+
+def _replaced(screening: Screening, key: Key, verdict: GateVerdict, reason: str, stage: Stage) -> CaseVerdict:
+    return msgspec.structs.replace(screening.verdicts[key], verdict=verdict, reason=reason, stage=stage)
+
+
+def _measured(
+    key: Key,
+    decision: tuple[GateVerdict, str, Stage],
+    criteria: Criteria,
+    changes: ChangeEstimates,
+    i: int,
+) -> CaseVerdict:
+    """A verdict with the i-th of some changes; `decision` is the verdict, its reason and its stage."""
+    band = criteria.bands[key]
+    verdict, reason, stage = decision
+    change, low, high = (math.expm1(float(v[i])) for v in (changes.change, changes.low, changes.high))
+    return msgspec.structs.replace(
+        _case_verdict(key, verdict, reason, band=band),
+        stage=stage,
+        change=change,
+        low=low,
+        high=high,
+        threshold=math.expm1(float(criteria.thresholds([key])[0])),
+        now_ns=band.ns * (1 + change),
+    )
 
 
 def _case_verdict(
     key: Key, verdict: GateVerdict, reason: str, *, band: CaseBand | None = None
 ) -> CaseVerdict:
-    """A verdict without a measured change; with a band, what the baseline says of the case."""
+    """A verdict without a measured change; with a band, its level in the baseline and what is detectable."""
     case, kernel = key
     return CaseVerdict(
         case=case,

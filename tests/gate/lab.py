@@ -155,7 +155,8 @@ class SimulatedLab(Lab):
 
     def slow_down(self, share: float) -> None:
         """Let memory-bound cases take `share` longer, and change the source of torch's dense kernel."""
-        self._edit("bench/sim.py", r"memory: float = [\d.e-]+", f"memory: float = {0.90 / (1 + share)!r}")
+        slower = f"memory: float = {0.90 / (1 + share)!r}"
+        self._edit("bench/simulated/device.py", r"memory: float = [\d.e-]+", slower)
         self.touch()
 
     def touch(self) -> None:

@@ -57,7 +57,7 @@ BASELINES: list[tuple[Edit, int, str]] = [
     (lambda d: d.update(cases={}), 2, "there is no case in it"),
     (lambda d: d["cases"].update({"gemm/x t": next(iter(d["cases"].values()))}), 2, "is not a case id"),  # type: ignore[attr-defined]
     (lambda d: next(iter(d["cases"].values())).update(ns=-1.0), 2, "not a sound baseline"),  # type: ignore[attr-defined]
-    (lambda d: d.update(simulated=False), 2, "a measured baseline never judges a simulated run"),
+    (lambda d: d.update(simulated=False), 2, "a measured baseline cannot judge a simulated run"),
 ]
 
 

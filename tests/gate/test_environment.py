@@ -9,7 +9,7 @@ import pytest
 from quantroof.gate.baseline import Baseline
 from quantroof.gate.confirm import paired
 from quantroof.gate.environment import Tolerance, findings
-from quantroof.gate.judge import Judge
+from quantroof.gate.judge import Criteria, screen_run
 from quantroof.gate.policy import Policy
 from quantroof.gate.verdicts import counts
 from quantroof.records.directory import Run
@@ -40,7 +40,8 @@ def test_a_machine_that_is_a_little_slow_changes_no_verdict(baseline: Baseline, 
     drifted = _machine(now, 0.03)
 
     assert _codes(drifted, baseline) == set()
-    assert counts(Judge(baseline, made.times(drifted), Policy()).verdicts.values()) == {"pass": 18}
+    screening = screen_run(Criteria.of(baseline, Policy()), made.times(drifted))
+    assert counts(screening.verdicts.values()) == {"pass": 18}
 
 
 def test_a_machine_that_is_much_slower_gives_no_verdict(baseline: Baseline, now: Run) -> None:

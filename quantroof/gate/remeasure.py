@@ -19,7 +19,7 @@ from quantroof.gate.suspect_suite import suspect_suite
 from quantroof.gate.times import Key, RunTimes, run_times
 from quantroof.records.directory import read_run
 
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 def turns(pairs: int) -> Iterator[tuple[int, bool]]:
@@ -29,23 +29,23 @@ def turns(pairs: int) -> Iterator[tuple[int, bool]]:
             yield pair, candidate
 
 
-class Rounds:
+class Remeasurement:
     """Measures suspects of a run again, each time by `quantroof run` in fresh processes, into a folder.
 
     It speaks to the other side by its command line and its run file alone, so the base may be any version.
     """
 
-    def __init__(self, times: RunTimes, folder: Path, say: Say) -> None:
-        self._times, self._folder, self._say = times, folder.resolve(), say
+    def __init__(self, times: RunTimes, folder: Path, progress: Progress) -> None:
+        self._times, self._folder, self._progress = times, folder.resolve(), progress
         self._disturbed: list[str] = []
 
-    def ab(self, base: Side, candidate: Side, keys: list[Key], pairs: int) -> dict[Key, Array]:
+    def pairs(self, base: Side, candidate: Side, keys: list[Key], pairs: int) -> dict[Key, Array]:
         """Log candidate / base of every pair, for the cases that both sides measured."""
         suite = self._suite(keys)
         seen: dict[bool, dict[int, dict[Key, float]]] = {False: {}, True: {}}
         for step, (pair, is_candidate) in enumerate(turns(pairs)):
             side = candidate if is_candidate else base
-            self._say(f"[{step + 1}/{2 * pairs}] {side.name}, {len(keys)} suspects")
+            self._progress(f"[{step + 1}/{2 * pairs}] {side.name}, {len(keys)} suspects")
             found = self._measure(side, suite, keys, f"ab-{step:03d}", 1, step, anchors=False)
             seen[is_candidate][pair] = {} if found is None else _medians(found)
             if found is not None:
@@ -57,9 +57,9 @@ class Rounds:
             if all(key in before[pair] and key in after[pair] for pair in range(pairs))
         }
 
-    def again(self, side: Side, keys: list[Key], processes: int) -> RunTimes:
+    def run(self, side: Side, keys: list[Key], processes: int) -> RunTimes:
         """One more run of the suspects with anchors, in as many fresh processes."""
-        self._say(f"measuring {len(keys)} suspects again in {processes} fresh processes")
+        self._progress(f"measuring {len(keys)} suspects again in {processes} fresh processes")
         found = self._measure(side, self._suite(keys), keys, "again", processes, processes, anchors=True)
         if found is None:
             raise EnvironmentMissing("none of the suspects could be measured again", where=side.name)
