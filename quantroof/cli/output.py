@@ -36,7 +36,7 @@ def echo_lines(lines: Iterable[str]) -> None:
 
 
 def echo_rich(parts: Iterable[RenderableType]) -> None:
-    """Print tables and coloured lines. Text is literal, and long lines are not broken."""
+    """Print tables and colored lines. Text is literal, and long lines are not broken."""
     from rich.table import Table
 
     from quantroof.reports.text.console import stdout

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from quantroof.cli.options import Finite
+from quantroof.cli.options import COUNT, FILE, Finite
 
 if TYPE_CHECKING:
     from quantroof.quality.setup import Wish
 
-_FILE = click.Path(path_type=Path)
 _OPTIONS = (
-    click.argument("model", required=False, type=_FILE),
+    click.argument("model", required=False, type=FILE),
     click.option("--recipe", default="usable", show_default=True, help="Small model: tiny, usable or good."),
-    click.option("--text", type=_FILE, help="Evaluation text.  [default: held-out Python documentation]"),
-    click.option("--calibration-text", type=_FILE, help="Generic calibration text.  [default: Python's]"),
-    click.option("--domain-text", type=_FILE, help="Calibration text of your domain."),
-    click.option("--domain-share", type=Finite(0, 1), help="Share of samples from it."),
-    click.option("--samples", type=click.IntRange(1), default=64, show_default=True, help="To calibrate."),
-    click.option("--window", type=click.IntRange(8), default=256, show_default=True, help="Tokens a window."),
-    click.option("--windows", "most_windows", type=click.IntRange(1), help="Use at most this many."),
+    click.option("--text", type=FILE, help="Evaluation text.  [default: held-out Python documentation]"),
+    click.option("--calibration-text", type=FILE, help="Generic calibration text.  [default: Python's]"),
+    click.option("--domain-text", type=FILE, help="Calibration text of your domain."),
+    click.option("--domain-share", type=Finite(0, 1), help="Share of the samples that come from it."),
+    click.option("--samples", type=COUNT, default=64, show_default=True, help="Calibration samples."),
+    click.option(
+        "--window", type=click.IntRange(8), default=256, show_default=True, help="Tokens per window."
+    ),
+    click.option("--windows", "most_windows", type=COUNT, help="Use at most this many."),
     click.option("--dtype", default="fp32", show_default=True, help="fp32, bf16, fp16 or stored."),
     click.option("--device", default="cpu", show_default=True, help="cpu or cuda:0."),
-    click.option("--seed", type=int, default=0, show_default=True, help="Of calibration sampling."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Seed of the calibration sampling."),
 )
 
 
@@ -35,16 +35,16 @@ def subject_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options; the function gets them as one Wish, its first argument."""
 
     @wraps(function)
-    def with_wish(**given: Any) -> Any:
-        return function(_wish(given), **given)
+    def with_wish(**parameters: Any) -> Any:
+        return function(_wish(parameters), **parameters)
 
     for option in reversed(_OPTIONS):
         with_wish = option(with_wish)
     return with_wish
 
 
-def _wish(given: dict[str, Any]) -> Wish:
-    """Take the shared options out of `given`."""
+def _wish(parameters: dict[str, Any]) -> Wish:
+    """Take the shared options out of the parameters."""
     from dataclasses import fields
 
     from quantroof.quality.environment import load
@@ -52,4 +52,4 @@ def _wish(given: dict[str, Any]) -> Wish:
     load("torch")
     from quantroof.quality.setup import Wish
 
-    return Wish(**{field.name: given.pop(field.name) for field in fields(Wish)})
+    return Wish(**{field.name: parameters.pop(field.name) for field in fields(Wish)})

@@ -31,17 +31,17 @@ class Card:
 
     @property
     def symbol(self) -> str:
-        """A sign beside the word, so that no colour carries the answer alone."""
+        """A sign beside the word, so that no color carries the answer alone."""
         return SYMBOLS[self.tone]
 
 
-def cards(given: Answers) -> tuple[Card, ...]:
+def cards(answers: Answers) -> tuple[Card, ...]:
     """The cards of a report, in order; the format card is about the first device with timed layers."""
     layers, label = next(
-        ((choices, results.label) for results, choices in given.timed if choices), ([], None)
+        ((choices, results.label) for results, choices in answers.timed if choices), ([], None)
     )
-    by_format = format_card(layers, label if len(given.devices) > 1 else None)
-    return health_card(given.health), by_format, change_card(given.comparison)
+    by_format = format_card(layers, label if len(answers.devices) > 1 else None)
+    return health_card(answers.health), by_format, change_card(answers.comparison)
 
 
 def health_card(health: HealthReport) -> Card:
@@ -70,7 +70,7 @@ def format_card(choices: list[LayerChoice], device: str | None = None) -> Card:
 
     `device` names the one that the answer is for, where there are several.
     """
-    floor = "quickest sum of medians over all layers; W8A8 includes quantising the activations"
+    floor = "quickest sum of medians over all layers; W8A8 includes quantizing the activations"
     if device:
         floor = f"{floor}; on {device}"
     totals = overall(choices)

@@ -16,8 +16,8 @@ Facts = list[tuple[str, str]]
 def run_facts(run: Run) -> Facts:
     """Identity, settings and versions of a run."""
     info = run.info
-    chosen = {name: value for name, value in info.settings.items() if value not in (None, [], {}, "")}
-    settings = ", ".join(f"{name.replace('_', ' ')} {_plain(value)}" for name, value in chosen.items())
+    options = {name: value for name, value in info.settings.items() if value not in (None, [], {}, "")}
+    settings = ", ".join(f"{name.replace('_', ' ')} {_plain(value)}" for name, value in options.items())
     return [
         ("run", info.run_id),
         ("started", info.started_at),

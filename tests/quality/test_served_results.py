@@ -197,7 +197,7 @@ def test_the_prediction_stands_beside_with_band_and_word(run_command: Run) -> No
 
     assert code == 0
     assert "llama-3.1-8b in bf16 on 1 GPU" in text
-    assert "3: a token" in text
+    assert "3: per token" in text
     assert "modelled" in text
     assert three["per_token"]["ratio"] == pytest.approx(measured / predicted["seconds"])
     assert predicted["low"] < predicted["seconds"] < predicted["high"]
@@ -208,7 +208,7 @@ def test_the_prediction_stands_beside_with_band_and_word(run_command: Run) -> No
     [
         (("--predict-for", "h900", "--as-model", "llama-3.1-8b"), "unknown GPU 'h900'"),
         (("--predict-for", "a100-sxm4-80gb", "--as-model", "llama-9"), "unknown model 'llama-9'"),
-        (("--predict-for", "a100-sxm4-80gb"), "needs the model's sizes"),
+        (("--predict-for", "a100-sxm4-80gb"), "needs the sizes of the model"),
         (("--as-model", "llama-3.1-8b"), "needs a GPU"),
         ((*PREDICT, "--format", "int3"), "unknown format 'int3'"),
         ((*PREDICT, "--kv", "int3"), "unknown KV-cache format 'int3'"),

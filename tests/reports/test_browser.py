@@ -100,7 +100,7 @@ def test_no_two_labels_overlap(view: str, gpu: Path, open_page: Open) -> None:
 
 
 def test_print_fits_the_paper_and_keeps_labels_apart(gpu: Path, open_page: Open) -> None:
-    """On the 190 mm of an A4 page the charts are redrawn to fit, in light colours, without controls."""
+    """On the 190 mm of an A4 page the charts are redrawn to fit, in light colors, without controls."""
     seen = open_page(gpu, 718, color_scheme="dark")
     seen.page.emulate_media(media="print", color_scheme="dark")
     seen.page.evaluate("dispatchEvent(new Event('beforeprint'))")

@@ -1,4 +1,4 @@
-"""Colours stay apart for every reader: CIEDE2000 under three kinds of vision, and text contrast."""
+"""Colors stay apart for every reader: CIEDE2000 under three kinds of vision, and text contrast."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.reports.html.bundle import asset
-from quantroof.reports.html.palette import DARK, LIGHT, colours, family
-from tests.reports.colour import ciede2000, contrast, lab, seen_by
+from quantroof.reports.html.palette import DARK, LIGHT, colors, family
+from tests.reports.color import ciede2000, contrast, lab, seen_by
 
-# Sharma, Wu, Dalal, "The CIEDE2000 colour-difference formula", Color Res. Appl. 30(1), 2005, table 1.
+# Sharma, Wu, Dalal, "The CIEDE2000 color-difference formula", Color Res. Appl. 30(1), 2005, table 1.
 SHARMA = [
     ((50.0, 2.6772, -79.7751), (50.0, 0.0, -82.7485), 2.0425),
     ((50.0, 2.5, 0.0), (73.0, 25.0, -18.0), 27.1492),
@@ -54,7 +54,7 @@ def test_formats_under_one_roof_are_told_apart(theme: str, vision: str) -> None:
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_any_two_formats_differ(theme: str) -> None:
-    """No two colours of a page come nearer than CIEDE2000 10, whatever roof they belong to."""
+    """No two colors of a page come nearer than CIEDE2000 10, whatever roof they belong to."""
     least = min(
         _distance(a, b, vision)
         for a, b in combinations(THEMES[theme].values(), 2)
@@ -67,30 +67,30 @@ def test_any_two_formats_differ(theme: str) -> None:
 @pytest.mark.parametrize(("theme", "ground"), [("light", "#ffffff"), ("dark", "#14171c")])
 def test_marks_stand_out_from_the_page(theme: str, ground: str) -> None:
     """The faintest mark has a contrast of 2:1 with its ground; shape and outline carry the rest."""
-    assert min(contrast(colour, ground) for colour in THEMES[theme].values()) >= 2
+    assert min(contrast(color, ground) for color in THEMES[theme].values()) >= 2
 
 
 def _distance(one: str, other: str, vision: str) -> float:
     return float(ciede2000(lab(seen_by(one, vision)), lab(seen_by(other, vision))))
 
 
-def test_every_scheme_has_a_colour_and_variants_share_their_formats() -> None:
-    """A scheme nobody coloured would be grey by accident; int4 with zero points is int4."""
+def test_every_scheme_has_a_color_and_variants_share_their_formats() -> None:
+    """A scheme nobody colored would be grey by accident; int4 with zero points is int4."""
     assert {family(name) for name in SCHEMES} <= set(LIGHT)
     assert set(LIGHT) == set(DARK)
-    given = colours(["int4-w4a16", "int4-w4a16-g64", "int4-zp-w4a16", "someday"])
+    given = colors(["int4-w4a16", "int4-w4a16-g64", "int4-zp-w4a16", "someday"])
     assert given["int4-w4a16"] == given["int4-w4a16-g64"] == given["int4-zp-w4a16"] != given["someday"]
 
 
 def _variables() -> list[dict[str, str]]:
-    """The colour variables of the light and of the dark page."""
+    """The color variables of the light and of the dark page."""
     blocks = re.findall(r":root[^{]*\{([^}]*)\}", asset("style.css"))
     return [dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6})", block)) for block in blocks]
 
 
 @pytest.mark.parametrize("name", ["ink", "muted", "bad", "good", "unsure", "accent"])
 def test_text_contrast_is_at_least_four_and_a_half(name: str) -> None:
-    """Every text colour on the page's ground and on its panels, light and dark (WCAG 2.2, AA)."""
+    """Every text color on the page's ground and on its panels, light and dark (WCAG 2.2, AA)."""
     themes = _variables()
     assert len(themes) == 2
     for theme in themes:

@@ -28,8 +28,8 @@ def command(
 ) -> int:
     """Judge claims by arithmetic, catalog, machine code, the error lab's table, a study and runs.
 
-    Without FILES every row of the lesson that this project was made from. What nothing here can judge says
-    what it needs. Exit code 1 says that a claim is wrong.
+    Without FILES every row of the lesson that this project was made from. A claim that
+    nothing here can judge is listed with what it needs. Exit code 1 means that a claim is wrong.
     """
     from quantroof.analysis.answers import answers
     from quantroof.analysis.studies import read_studies
@@ -39,12 +39,12 @@ def command(
     from quantroof.reports.text.claims_lines import document, judgement_lines
 
     read = read_all(files) if files else shipped()
-    chosen = [c for c in read.claims if not only or {c.row, c.id, (c.row or "")[:1]} & set(only)]
-    if not chosen:
+    selected = [c for c in read.claims if not only or {c.row, c.id, (c.row or "")[:1]} & set(only)]
+    if not selected:
         raise UsageError(f"no claim is called {', '.join(only) or 'anything'}", hint="A, A4 or an id")
     timed = answers([read_run(run) for run in runs]).timed if runs else []
     study = read_studies([study_path])[0] if study_path else None
-    judged = judge(chosen, timed, study)
+    judged = judge(selected, timed, study)
     if as_json:
         echo_json("claims", document(judged))
     else:

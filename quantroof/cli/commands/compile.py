@@ -22,7 +22,7 @@ def command(
     """Compile every kernel ahead of time and read its machine code.
 
     Shows the instruction class against the declared one, registers, spills, shared memory and, for
-    weight-only kernels, instructions a weight. Exit code 1 where a kernel does not keep its promise.
+    weight-only kernels, instructions per weight. Exit code 1 means that a kernel is not compiled as declared.
 
     \b
     quantroof compile --arch sm_90a --kernel triton.int4
@@ -31,10 +31,10 @@ def command(
     from quantroof.kernels.sass.table import all_architectures, declared, machine_code_table
     from quantroof.reports.text.machine_code_lines import machine_code_table as table_of_machine_code
 
-    known = [k.name for k in declared()]
+    declared_names = [k.name for k in declared()]
     for name in kernels:
-        if name not in known:
-            raise unknown_name("kernel", name, known, "--kernel")
+        if name not in declared_names:
+            raise unknown_name("kernel", name, declared_names, "--kernel")
     rows = machine_code_table(archs or all_architectures(), kernels, workers)
     if as_json:
         import msgspec

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from quantroof.cli.options import FILE
 from quantroof.cli.output import deliver
 
+if TYPE_CHECKING:
+    from quantroof.analysis.device_results import DeviceResults
+
 _FORMATS = {
-    "csv": "one row a measurement, base units",
+    "csv": "one row per measurement, base units",
     "parquet": "the same in columns (needs the store extra)",
     "json": "records with raw samples and derived values",
     "pytest-benchmark": "for pytest-benchmark compare",
@@ -20,11 +25,9 @@ _HELP = "; ".join(f"{name}: {text}" for name, text in _FORMATS.items())
 
 
 @click.command(short_help="Write runs as CSV, Parquet, JSON or a benchmark library's JSON.")
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True, type=FILE)
 @click.option("--to", "form", required=True, type=click.Choice(list(_FORMATS)), help=_HELP)
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="The file to write; - is standard output."
-)
+@click.option("--out", required=True, type=FILE, help="The file to write; - is standard output.")
 def command(runs: tuple[Path, ...], form: str, out: Path) -> None:
     """Export all measurements of RUNS into one file and print its path.
 
@@ -35,6 +38,18 @@ def command(runs: tuple[Path, ...], form: str, out: Path) -> None:
     from quantroof.analysis.device_results import device_results
     from quantroof.records.directory import read_run
 
-    found = device_results([read_run(run) for run in runs])
-    exporter = import_module(f"quantroof.reports.exports.{form.replace('-', '_')}")
-    deliver(out, lambda target: exporter.write(found, target))
+    devices = device_results([read_run(run) for run in runs])
+    write = _writer(form)
+    deliver(out, lambda target: write(devices, target))
+
+
+def _writer(form: str) -> Callable[[list[DeviceResults], Path], None]:
+    from quantroof.reports.exports import google_benchmark, json, pytest_benchmark, table
+
+    return {
+        "csv": table.write_csv,
+        "parquet": table.write_parquet,
+        "json": json.write,
+        "pytest-benchmark": pytest_benchmark.write,
+        "google-benchmark": google_benchmark.write,
+    }[form]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from quantroof.cli.options import POSITIVE
+from quantroof.cli.options import COUNT, FILE, POSITIVE, as_struct
 from quantroof.cli.output import echo_json, echo_lines, echo_rich, json_option
 from quantroof.errors import ExitCode, UsageError
 from quantroof.hwprofiles.types import RateClass
@@ -22,14 +23,26 @@ _CLASSES = [c for c in get_args(RateClass) if c in ("full", "half", "geforce")]
 _run_option = click.option(
     "--run",
     "run_path",
-    type=click.Path(path_type=Path),
-    help="A run whose measured ceilings are shown beside.",
+    type=FILE,
+    help="Also show the ceilings that this run measured.",
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """The figures of a GPU from which peaks are derived."""
+
+    compute_capability: str | None
+    sms: int | None
+    clock_mhz: float | None
+    tensor_clock_mhz: float | None
+    memory_gbps_per_pin: float | None
+    bus_bits: int | None
 
 
 @click.group(short_help="Datasheet peaks with their sources; derive and audit.")
 def command() -> None:
-    """What GPUs can do by their vendors, where each number comes from, and whether claims about it hold."""
+    """What GPUs can do according to their vendors, with the source of each number, and checks of claims."""
 
 
 @command.command("list")
@@ -40,13 +53,13 @@ def list_(as_json: bool) -> None:
 
     from quantroof.hwprofiles import catalog
 
-    found = list(catalog.profiles().values())
+    profiles = list(catalog.profiles().values())
     if as_json:
-        echo_json("hardware-list", {"profiles": msgspec.to_builtins(found)})
+        echo_json("hardware-list", {"profiles": msgspec.to_builtins(profiles)})
         return
     from quantroof.reports.text.hardware_lines import catalog_table
 
-    echo_rich([catalog_table(found, stdout().width)])
+    echo_rich([catalog_table(profiles, stdout().width)])
 
 
 @command.command(short_help="Show one profile, beside what a run measured.")
@@ -56,40 +69,43 @@ def list_(as_json: bool) -> None:
 def show(name: str, run_path: Path | None, as_json: bool) -> None:
     """Show one profile by id, device name or device (cuda:0), beside what a run measured.
 
-    A shared name shows every card that has it; a device is matched as a run would match it.
+    A name that several cards share shows all of them; a device is matched as in a run.
 
     \b
     quantroof hardware show h100-sxm5-80gb
     quantroof hardware show "NVIDIA H200" --run runs/run-...
     """
-    found = _resolve(name)
+    profiles = _resolve(name)
     run = _read(run_path)
     if as_json:
         import msgspec
 
         from quantroof.hwprofiles import native
 
-        shown = [{"profile": msgspec.to_builtins(p), "ridge_points": _ridges(p)} for p in found]
-        for entry, p in zip(shown, found, strict=True):
+        shown = [{"profile": msgspec.to_builtins(p), "ridge_points": _ridges(p)} for p in profiles]
+        for entry, p in zip(shown, profiles, strict=True):
             entry["measured"] = _measured_data(run, p)
             entry["machine_code"] = msgspec.to_builtins(native.on(p.compute_capability))
         echo_json("hardware-show", {"profiles": shown})
         return
-    for p in found:
+    for p in profiles:
         _print_profile(p, _roofs(run, p))
 
 
 @command.command(short_help="Peaks by formula, for a GPU that is not listed.")
 @click.option("--device", "device_text", help="Derive for a detected GPU, such as cuda:0.")
 @click.option("--compute-capability", help="Such as 8.9.")
-@click.option("--sms", type=click.IntRange(1), help="Number of SMs.")
+@click.option("--sms", type=COUNT, help="Number of SMs.")
 @click.option("--clock-mhz", type=POSITIVE, help="Rated boost clock.")
-@click.option("--tensor-clock-mhz", type=POSITIVE, help="If rated apart.")
+@click.option("--tensor-clock-mhz", type=POSITIVE, help="Clock of the matrix units, if rated separately.")
 @click.option("--memory-gbps-per-pin", type=POSITIVE, help="Data rate, Gbit/s.")
-@click.option("--bus-bits", type=click.IntRange(1), help="Width of the memory bus.")
-@click.option("--rate-class", type=click.Choice(_CLASSES), help="How matrix rates are cut.  [default: full]")
+@click.option("--bus-bits", type=COUNT, help="Width of the memory bus.")
+@click.option(
+    "--rate-class", type=click.Choice(_CLASSES), help="How matrix rates are limited.  [default: full]"
+)
 @json_option
-def derive(device_text: str | None, rate_class: RateClass | None, as_json: bool, **given: Any) -> None:
+@as_struct(Figures)
+def derive(figures: Figures, *, device_text: str | None, rate_class: RateClass | None, as_json: bool) -> None:
     """Derive peaks and bandwidth by formula, for a GPU that the catalog does not list.
 
     \b
@@ -109,22 +125,22 @@ def derive(device_text: str | None, rate_class: RateClass | None, as_json: bool,
         return
     from quantroof.reports.text.hardware_lines import derived_lines
 
-    peaks, bandwidth = _by_numbers(rate_class or "full", given)
+    peaks, bandwidth = _by_numbers(rate_class or "full", figures)
     if as_json:
         echo_json("hardware-derive", {"peaks": msgspec.to_builtins(peaks), "bandwidth_gbps": bandwidth})
         return
     echo_lines(derived_lines(peaks, bandwidth))
 
 
-@command.command(short_help="Hold claims about hardware against what is known.")
-@click.argument("claims", required=False, type=click.Path(path_type=Path))
+@command.command(short_help="Check claims about hardware.")
+@click.argument("claims", required=False, type=FILE)
 @_run_option
 @json_option
 def audit(claims: Path | None, run_path: Path | None, as_json: bool) -> int:
-    """Hold claims about hardware against the catalog, machine code and measurements.
+    """Check claims about hardware by the catalog, machine code and measurements.
 
     Without a file those of the lesson that are about hardware; `quantroof claims` judges all of them. Exit
-    code 1 says that one is wrong.
+    code 1 means that one is wrong.
     """
     from importlib.resources import as_file, files
 
@@ -158,7 +174,7 @@ def _resolve(name: str) -> list[HardwareProfile]:
 
     if name.startswith("cuda"):
         device = _device(name)
-        return [_known(device)]
+        return [_profile_of(device)]
     return catalog.by_name(name) or [catalog.profile(name)]
 
 
@@ -169,7 +185,7 @@ def _device(text: str) -> Device:
     return select(detect(), (text,))[0]
 
 
-def _known(device: Device) -> HardwareProfile:
+def _profile_of(device: Device) -> HardwareProfile:
     from quantroof.hwprofiles import catalog
     from quantroof.hwprofiles.derive import profile
 
@@ -211,16 +227,15 @@ def _ridges(profile: HardwareProfile) -> dict[str, float]:
     return {peak.key: ridge_point(peak.flops_per_s, bandwidth) for peak in profile.peaks}
 
 
-def _by_numbers(rate_class: RateClass, given: dict[str, Any]) -> tuple[tuple[Peak, ...], float | None]:
+def _by_numbers(rate_class: RateClass, figures: Figures) -> tuple[tuple[Peak, ...], float | None]:
     from quantroof.hwprofiles.derive import bandwidth_gbps, peaks
 
-    needed = ("compute_capability", "sms", "clock_mhz")
-    if missing := [name for name in needed if given[name] is None]:
-        options = " and ".join(f"--{name.replace('_', '-')}" for name in missing)
-        raise UsageError(f"{options} missing", hint="or --device cuda:0 for a GPU that is here")
-    clock = given["clock_mhz"]
-    tensor = given["tensor_clock_mhz"] or clock
-    found = peaks(given["compute_capability"], given["sms"], clock, tensor, rate_class)
-    per_pin, bus = given["memory_gbps_per_pin"], given["bus_bits"]
+    capability, sms, clock = figures.compute_capability, figures.sms, figures.clock_mhz
+    if capability is None or sms is None or clock is None:
+        needed = {"--compute-capability": capability, "--sms": sms, "--clock-mhz": clock}
+        options = " and ".join(name for name, value in needed.items() if value is None)
+        raise UsageError(f"{options} missing", hint="or --device cuda:0 for a GPU of this machine")
+    derived = peaks(capability, sms, clock, figures.tensor_clock_mhz or clock, rate_class)
+    per_pin, bus = figures.memory_gbps_per_pin, figures.bus_bits
     bandwidth = None if per_pin is None or bus is None else bandwidth_gbps(per_pin, bus)
-    return found, bandwidth
+    return derived, bandwidth

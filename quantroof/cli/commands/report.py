@@ -66,12 +66,14 @@ def command(
     if out == STANDARD_OUTPUT and (beside or png):
         raise UsageError("standard output takes one file", where="--out -", hint="name a file to write")
     studies = read_studies(study_paths)
-    given = answers([read_run(run) for run in runs], read_run(baseline) if baseline else None)
-    target = out or given.runs[0].path.parent / f"report.{form}"
+    conclusions = answers([read_run(run) for run in runs], read_run(baseline) if baseline else None)
+    target = out or conclusions.runs[0].path.parent / f"report.{form}"
     if form == "md":
-        deliver(target, lambda file: file.write_text(markdown(given, studies), encoding="utf-8"))
+        deliver(target, lambda file: file.write_text(markdown(conclusions, studies), encoding="utf-8"))
         return
-    page = html(given, reader=reader, beside=beside, advice=_advice(given, model), studies=studies)
+    page = html(
+        conclusions, reader=reader, beside=beside, advice=_advice(conclusions, model), studies=studies
+    )
     deliver(target, lambda file: file.write_text(page, encoding="utf-8"))
     if beside:
         _write_library(target.parent)
@@ -89,12 +91,12 @@ def _write_library(folder: Path) -> None:
     write_to(folder / bundle.file_name, lambda file: file.write_bytes(bundle.text))
 
 
-def _advice(given: Answers, model: str | None) -> Advice | None:
+def _advice(conclusions: Answers, model: str | None) -> Advice | None:
     """The serving section, left out with a remark where the run cannot answer it and nobody asked."""
     from quantroof.reports.html.advice_section import advice_for
 
     try:
-        return advice_for(given.runs[0], model)
+        return advice_for(conclusions.runs[0], model)
     except UsageError as error:
         if model is not None:
             raise

@@ -28,8 +28,8 @@ def command(runs: tuple[Path, ...], baseline: Path | None, failed: bool, as_json
     from quantroof.records.directory import read_run
     from quantroof.reports.text.terminal import show, summary
 
-    given = answers([read_run(run) for run in runs], read_run(baseline) if baseline else None)
+    conclusions = answers([read_run(run) for run in runs], read_run(baseline) if baseline else None)
     if as_json:
-        echo_json("show", summary(given, failed=failed))
+        echo_json("show", summary(conclusions, failed=failed))
     else:
-        show(given, stdout(), failed=failed)
+        show(conclusions, stdout(), failed=failed)

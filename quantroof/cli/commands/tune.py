@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 def command(suite: str, kernels: tuple[str, ...], seconds: float, workers: int, as_json: bool) -> int:
     """Time the tilings of our kernels on the first GPU, cold, and keep the best in the user's cache.
 
-    A run uses what was kept, as long as neither the device nor the device code changed.
+    A run uses what was kept, as long as the device and the device code stay the same.
     """
     from quantroof.hwprofiles.detect import detect
     from quantroof.kernels.registry import load
 
-    known = {k.name: k for k in load().kernels.values() if k.machine_code and k.machine_code.tuning}
+    tunable = {k.name: k for k in load().kernels.values() if k.machine_code and k.machine_code.tuning}
     for name in kernels:
-        if name not in known:
-            raise unknown_name("kernel", name, list(known), "--kernel")
+        if name not in tunable:
+            raise unknown_name("kernel", name, list(tunable), "--kernel")
     gpus = detect().gpus
     if not gpus:
-        raise EnvironmentMissing("no NVIDIA GPU to tune for", hint="quantroof doctor says why")
-    outcomes = _tune(gpus[0], suite, kernels or tuple(known), seconds, workers)
+        raise EnvironmentMissing("no NVIDIA GPU to tune for", hint="quantroof doctor shows why")
+    outcomes = _tune(gpus[0], suite, kernels or tuple(tunable), seconds, workers)
     if as_json:
         from quantroof.reports.text.tune_lines import tuning_document
 

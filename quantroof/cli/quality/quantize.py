@@ -35,13 +35,13 @@ def command(wish: Wish, *, name: str, out: Path, as_json: bool) -> None:
 
     if name == BASELINE:
         raise UsageError(f"method '{name}' quantizes nothing", hint=f"one of: {', '.join(QUANTIZING)}")
-    chosen = method(name)
+    quantizer = method(name)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         what = "is not empty" if out.is_dir() else "is not a directory"
         raise UsageError(what, where=str(out), hint="choose another --out")
     stored = replace(wish, dtype="stored") if wish.dtype == "fp32" else wish
-    subject = setup.subject(stored, say, calibrate=chosen.calibrated)
-    written = writing.write_quantized(subject, chosen, out)
+    subject = setup.subject(stored, say, calibrate=quantizer.calibrated)
+    written = writing.write_quantized(subject, quantizer, out)
     difference = written.difference
     if as_json:
         echo_json("quality-quantize", {"path": str(out), "method": name, **asdict(written)})

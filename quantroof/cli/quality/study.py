@@ -39,13 +39,13 @@ def command(
         unmeasured_lines,
     )
 
-    chosen = [method(name.strip()) for name in (QUANTIZING if methods == "all" else methods.split(","))]
+    selected = [method(name.strip()) for name in (QUANTIZING if methods == "all" else methods.split(","))]
     kinds = [name.strip() for name in variants.split(",")]
     study.check_variants(kinds)
-    subject = setup.subject(wish, say, calibrate=any(m.calibrated for m in chosen))
+    subject = setup.subject(wish, say, calibrate=any(m.calibrated for m in selected))
     scores = opened(out, study.header(subject, "study", wish.seed), resume=resume)
     done = frozenset(r.key for r in scores.results if r.status == "ok")
-    for result in study.run_study(subject, chosen, kinds, done):
+    for result in study.run_study(subject, selected, kinds, done):
         scores.results.append(result)
         if out is not None:
             append(out, result)

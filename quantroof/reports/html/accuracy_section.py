@@ -37,11 +37,11 @@ def study_tables(studies: Sequence[QualityStudy]) -> list[StudyTable]:
     tables = []
     for study in studies:
         names = variants(study)
-        found = {name: {loss.result.method: loss for loss in losses(study, name)} for name in names}
-        methods = list(dict.fromkeys(method for own in found.values() for method in own))
+        by_variant = {name: {loss.result.method: loss for loss in losses(study, name)} for name in names}
+        methods = list(dict.fromkeys(method for own in by_variant.values() for method in own))
         rows = []
         for method in methods:
-            cells = [found[name].get(method) for name in names]
+            cells = [by_variant[name].get(method) for name in names]
             scheme = next((c.result.scheme for c in cells if c is not None and c.result.scheme), None)
             rows.append((method, scheme or "none of ours", cells))
         tables.append(StudyTable(study, names, rows))
@@ -58,10 +58,10 @@ def accuracy_data(
     ]
 
 
-def _device(results: DeviceResults, choices: list[LayerChoice], found: list[View]) -> dict[str, Any]:
+def _device(results: DeviceResults, choices: list[LayerChoice], own_views: list[View]) -> dict[str, Any]:
     simulated = "SIMULATED " if results.run.info.simulated else ""
     return {
-        "errors": _error_rows(results, found),
+        "errors": _error_rows(results, own_views),
         "timed": sorted({name for choice in choices for name in choice.schemes}),
         "base": f"{simulated}speed-up over {baseline(choices)}, all layers",
         "views": [
@@ -72,12 +72,12 @@ def _device(results: DeviceResults, choices: list[LayerChoice], found: list[View
                 "log": view.logarithmic,
                 "batches": [[m, [_row(t) for t in rows]] for m, rows in tradeoffs(choices, view)],
             }
-            for view in found
+            for view in own_views
         ],
     }
 
 
-def _error_rows(results: DeviceResults, found: list[View]) -> list[dict[str, Any]]:
+def _error_rows(results: DeviceResults, own_views: list[View]) -> list[dict[str, Any]]:
     """What stands beside the speeds: losses where a study gives them, format error, worst kernel error."""
     rows: list[dict[str, Any]] = [
         {
@@ -87,7 +87,7 @@ def _error_rows(results: DeviceResults, found: list[View]) -> list[dict[str, Any
                 scheme: [[c.method or c.label, c.words] for c in own] for scheme, own in view.costs.items()
             },
         }
-        for view in found
+        for view in own_views
         if not view.logarithmic
     ]
     for name, errors in (

@@ -15,7 +15,7 @@ from quantroof.advisor.machine import device_of, from_run
 from quantroof.advisor.models import model
 from quantroof.advisor.timings import table_of
 from quantroof.records.directory import Run
-from quantroof.reports.html.palette import colours
+from quantroof.reports.html.palette import colors
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -94,7 +94,7 @@ def curves_figure(advice: Advice) -> go.Figure:
     figure.update_yaxes(type="log", title="ms per token", automargin=True, range=_log_range(times))
     steps = [digit * 10.0**e for e in range(-3, 7) for digit in (1, 2, 5)]
     figure.update_yaxes(tickvals=steps, ticktext=[f"{value:g}" for value in steps])
-    shades = colours([curve.format for curve in advice.curves])
+    shades = colors([curve.format for curve in advice.curves])
     for curve in advice.curves:
         figure.add_trace(
             go.Scatter(
@@ -141,5 +141,5 @@ def _trace(label: str, points: tuple[CurvePoint, ...], shade: tuple[str, str]) -
             for p in points
         ],
         "hovertemplate": "%{text}<extra></extra>",
-        "meta": {"colour": list(shade)},
+        "meta": {"color": list(shade)},
     }

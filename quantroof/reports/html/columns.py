@@ -99,16 +99,16 @@ class _Tables:
         }
         table: dict[str, list[Any]] = {name: [of(p) for p in self.points] for name, of in by_name.items()}
         if entries:
-            found = [entries.get(id(p)) for p in self.points]
-            table |= {name: [of(e) if e else None for e in found] for name, of in _COMPARED.items()}
+            changes = [entries.get(id(p)) for p in self.points]
+            table |= {name: [of(e) if e else None for e in changes] for name, of in _COMPARED.items()}
             table["causes"] = [
-                [self.texts.add(("", text)) for text in e.causes] if e and e.causes else None for e in found
+                [self.texts.add(("", text)) for text in e.causes] if e and e.causes else None for e in changes
             ]
         return {name: None if all(v is None for v in column) else column for name, column in table.items()}
 
     def dictionaries(self) -> dict[str, Any]:
         """What the indices in the columns mean."""
-        colours = palette.colours(self.schemes)
+        colors = palette.colors(self.schemes)
         computes = {p.scheme: p.case.compute.name for p in self.points}
         fields = ("id", "scheme", "m", "n", "k", "flops", "bytes")
         states = [p.measurement.state for p in self.points]
@@ -117,7 +117,7 @@ class _Tables:
             "schemes": [
                 {
                     "name": name,
-                    "colour": colours[name],
+                    "color": colors[name],
                     "summary": SCHEMES[name].summary if name in SCHEMES else "",
                     "competes": can_win(name),
                     "compute": computes[name],

@@ -65,13 +65,13 @@ def roofline_figure(devices: list[DeviceResults]) -> go.Figure:
         top = max((rate for roofs in bases.values() if roofs for rate in roofs.matrix.values()), default=None)
         for basis, roofs in bases.items():
             if roofs is not None:
-                given = {
+                visible = {
                     "subject": index,
                     "label": results.label,
                     "basis": basis,
                     "source": _source(results, basis),
                 }
-                _add_roofs(figure, given, roofs, top, low, high)
+                _add_roofs(figure, visible, roofs, top, low, high)
     return figure
 
 
@@ -156,15 +156,15 @@ def reported_states(devices: list[DeviceResults]) -> list[str]:
 
 def intensity_range(devices: list[DeviceResults]) -> tuple[float, float]:
     """Intensities from a third of the least point to three times the greatest ridge or point."""
-    seen = [point.intensity for results in devices for point in results.timed]
+    measured = [point.intensity for results in devices for point in results.timed]
     ridges = [
         roofline.ridge_point(max(roofs.matrix.values()), bandwidth)
         for results in devices
         for roofs in (results.measured, results.datasheet)
         if roofs is not None and roofs.matrix and (bandwidth := roofs.read_bandwidth())
     ]
-    known = [*seen, *ridges] or [1.0, 100.0]
-    return min(known) / 3, max(known) * 3
+    intensities = [*measured, *ridges] or [1.0, 100.0]
+    return min(intensities) / 3, max(intensities) * 3
 
 
 def _layout(go: Any) -> Any:
@@ -191,7 +191,7 @@ def _decades(low: float, high: float, text: Callable[[float], str]) -> dict[str,
 
 
 def _add_roofs(
-    figure: go.Figure, given: dict[str, Any], roofs: Roofs, top: float | None, low: float, high: float
+    figure: go.Figure, visible: dict[str, Any], roofs: Roofs, top: float | None, low: float, high: float
 ) -> None:
     """The memory roof up to the highest ridge, and a flat roof per matrix rate from its own ridge on.
 
@@ -202,12 +202,12 @@ def _add_roofs(
     if bandwidth is not None:
         end = min(roofline.ridge_point(peak, bandwidth), high) if peak else high
         text = units.si(bandwidth, "B/s")
-        meta = {**given, "quantity": "bandwidth", "name": "read", "rate": bandwidth, "text": text}
+        meta = {**visible, "quantity": "bandwidth", "name": "read", "rate": bandwidth, "text": text}
         _add_line(figure, (low, end), (low * bandwidth, end * bandwidth), meta)
     for name, reached in sorted(roofs.matrix.items(), key=lambda item: -item[1]):
         start = roofline.ridge_point(reached, bandwidth) if bandwidth else low
         meta = {
-            **given,
+            **visible,
             "quantity": "matrix",
             "name": name,
             "rate": reached,

@@ -74,7 +74,7 @@ class Page:
 
 
 def html(
-    given: Answers,
+    answers: Answers,
     *,
     reader: Reader = "health",
     beside: bool = False,
@@ -85,29 +85,29 @@ def html(
 
     `studies` are checked ones (`studies.read_studies`).
     """
-    data = page_data(given.devices, given.choices, given.comparison)
+    data = page_data(answers.devices, answers.choices, answers.comparison)
     data["preset"] = _PRESETS[reader]
-    data["accuracy"] = accuracy_data(given.devices, given.choices, studies)
-    charts = _figures(given, advice)
-    states = [STATES[name][2] for name in reported_states(given.devices)]
+    data["accuracy"] = accuracy_data(answers.devices, answers.choices, studies)
+    charts = _figures(answers, advice)
+    states = [STATES[name][2] for name in reported_states(answers.devices)]
     page = Page(
         frame=_frame({"data": data, "figures": charts}, beside=beside),
-        title=f"quantroof: {', '.join(run.info.run_id for run in given.runs)}",
-        devices=", ".join(dict.fromkeys(results.device.name for results in given.devices)),
-        simulated=given.simulated,
-        outcomes=[f"{run.info.run_id}: {text}" for run in given.runs if (text := outcome(run))],
-        setup=sections.setup(given),
-        cards=cards(given),
+        title=f"quantroof: {', '.join(run.info.run_id for run in answers.runs)}",
+        devices=", ".join(dict.fromkeys(results.device.name for results in answers.devices)),
+        simulated=answers.simulated,
+        outcomes=[f"{run.info.run_id}: {text}" for run in answers.runs if (text := outcome(run))],
+        setup=sections.setup(answers),
+        cards=cards(answers),
         order=READERS[reader],
-        timed=any(results.timed for results in given.devices),
-        health=sections.health_section(given.health, states, bandwidth=bool(charts["bandwidth"]["data"])),
-        crossovers=sections.crossovers(given),
+        timed=any(results.timed for results in answers.devices),
+        health=sections.health_section(answers.health, states, bandwidth=bool(charts["bandwidth"]["data"])),
+        crossovers=sections.crossovers(answers),
         tradeoffs=any(device["views"] for device in data["accuracy"]),
         studies=sections.loss_tables(studies),
-        changes=sections.changes(given),
+        changes=sections.changes(answers),
         advice=sections.advice_section(advice),
-        unmeasured=unmeasured(given.devices),
-        methods=methods(given.devices),
+        unmeasured=unmeasured(answers.devices),
+        methods=methods(answers.devices),
     )
     return str(template("page.html").render(page=page))
 
@@ -125,9 +125,9 @@ def _frame(payload: dict[str, Any], *, beside: bool) -> Frame:
     )
 
 
-def _figures(given: Answers, advice: Advice | None) -> dict[str, Any]:
+def _figures(answers: Answers, advice: Advice | None) -> dict[str, Any]:
     """All figures of the page as plotly JSON."""
-    charts = figures(given.devices)
+    charts = figures(answers.devices)
     charts["tradeoff"] = as_json(tradeoff_figure())
     if advice is not None:
         charts["advice"] = as_json(curves_figure(advice))

@@ -1,4 +1,4 @@
-"""Colours of number formats, searched so that formats under one roof stay apart for colour-blind readers.
+"""Colors of number formats, searched so that formats under one roof stay apart for color-blind readers.
 
 `tests/reports/test_palette.py` holds the rule: CIEDE2000 of at least 25 between formats that share a roof,
 under normal, protan and deutan vision (Machado et al. 2009), on the light and on the dark page.
@@ -37,7 +37,7 @@ DARK = {
     "nf4-w4a16": "#604c6e",
 }
 _OTHERS = (("#8a8a8a", "#a8a8a8"), ("#6b5b00", "#c9b458"), ("#5b2a86", "#c39be0"))
-# One number format with another scale scheme: the same colour, a dot in the mark, a dashed path.
+# One number format with another scale scheme: the same color, a dot in the mark, a dashed path.
 _VARIANT_OF = {
     "int4-zp-w4a16": "int4-w4a16",
     "int4-actorder-w4a16": "int4-w4a16",
@@ -55,13 +55,13 @@ SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "star", "triangle-
 
 
 def family(scheme: str) -> str:
-    """The scheme whose colour this one has: group sizes, zero points and conversions are variants."""
+    """The scheme whose color this one has: group sizes, zero points and conversions are variants."""
     base = _GROUP.sub("", scheme)
     return _VARIANT_OF.get(base, base)
 
 
-def colours(schemes: list[str]) -> dict[str, tuple[str, str]]:
-    """(light, dark) colour of every scheme; a family nobody coloured takes one of a few spare ones."""
+def colors(schemes: list[str]) -> dict[str, tuple[str, str]]:
+    """(light, dark) color of every scheme; a family nobody colored takes one of a few spare ones."""
     spare = [name for name in dict.fromkeys(map(family, schemes)) if name not in LIGHT]
-    given = {name: _OTHERS[rank % len(_OTHERS)] for rank, name in enumerate(spare)}
-    return {name: given.get(family(name)) or (LIGHT[family(name)], DARK[family(name)]) for name in schemes}
+    spares = {name: _OTHERS[rank % len(_OTHERS)] for rank, name in enumerate(spare)}
+    return {name: spares.get(family(name)) or (LIGHT[family(name)], DARK[family(name)]) for name in schemes}

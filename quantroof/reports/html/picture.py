@@ -16,7 +16,7 @@ _TIMEOUT_S = 90
 
 def picture(page: Path) -> Path:
     """Write `page` with the suffix .png beside it; EnvironmentMissing where there is no browser."""
-    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if browser is None:
         raise EnvironmentMissing("--png needs chromium, which is not installed", hint="apt install chromium")
     target = page.with_suffix(".png")

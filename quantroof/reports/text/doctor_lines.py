@@ -1,4 +1,4 @@
-"""What doctor finds: devices, libraries and checks, as coloured lines and as one document."""
+"""What doctor finds: devices, libraries and checks, as colored lines and as one document."""
 
 from __future__ import annotations
 

@@ -19,30 +19,32 @@ from quantroof.reports.text.md import bold, bullets, text
 _ROWS = 20
 
 
-def markdown(given: Answers, studies: Sequence[QualityStudy] = ()) -> str:
+def markdown(answers: Answers, studies: Sequence[QualityStudy] = ()) -> str:
     """Cards, changes, a format table of every device's largest layer, losses, and what was not measured."""
-    parts = [f"# quantroof: {text(', '.join(run.info.run_id for run in given.runs))}"]
-    if given.simulated:
+    parts = [f"# quantroof: {text(', '.join(run.info.run_id for run in answers.runs))}"]
+    if answers.simulated:
         parts.append(
             "> **SIMULATED**: no device was measured; these figures say nothing about real hardware."
         )
-    parts += [f"> {text(run.info.run_id)}: {text(end)}" for run in given.runs if (end := header.outcome(run))]
+    parts += [
+        f"> {text(run.info.run_id)}: {text(end)}" for run in answers.runs if (end := header.outcome(run))
+    ]
     parts.append(
-        bullets(f"{s.label}: {s.device.name}, {_set_up(header.device_facts(s))}" for s in given.devices)
+        bullets(f"{s.label}: {s.device.name}, {_set_up(header.device_facts(s))}" for s in answers.devices)
     )
-    for card in cards(given):
+    for card in cards(answers):
         lines = [*card.facts, *([card.advice] if card.advice else [])]
         floor = f"\n\n*Judged by: {text(card.floor)}.*" if card.floor else ""
         parts.append(
             f"## {text(card.question)} {card.symbol} {text(card.verdict)}\n\n{bullets(lines)}{floor}"
         )
-    if given.comparison is not None and not given.comparison.blocked:
-        parts.append(_changes(given.comparison))
-    for results, choices in zip(given.devices, given.choices, strict=True):
+    if answers.comparison is not None and not answers.comparison.blocked:
+        parts.append(_changes(answers.comparison))
+    for results, choices in zip(answers.devices, answers.choices, strict=True):
         if choices:
             parts.append(_formats(results.label, choices[0]))
     parts += [_losses(table) for table in study_tables(studies)]
-    parts.append(_unmeasured(given))
+    parts.append(_unmeasured(answers))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -81,7 +83,7 @@ def _formats(label: str, choice: LayerChoice) -> str:
             )
         rows.append([str(batch.m), batch.winner or units.NONE, *cells])
     title = f"### {text(label)}, N {choice.n}, K {choice.k}: {text(choice.sentence())}"
-    note = "Bold is the winner, = ties with it. -static formats receive quantised activations and cannot win."
+    note = "Bold is the winner, = ties with it. -static formats receive quantized activations and cannot win."
     return f"{title}\n\n{md.table(head, rows)}\n\n{note}"
 
 
@@ -95,8 +97,8 @@ def _losses(table: StudyTable) -> str:
     return f"{title}\n\n{md.table(head, rows)}"
 
 
-def _unmeasured(given: Answers) -> str:
-    groups = unmeasured(given.devices)
+def _unmeasured(answers: Answers) -> str:
+    groups = unmeasured(answers.devices)
     if not groups:
         return ""
     lines = bullets(f"{g.status}, {len(g.cases)} x on {g.device}: {g.reason}" for g in groups[:_ROWS])

@@ -21,32 +21,32 @@ _STYLES = {"good": "green", "bad": "red", "unsure": "yellow", "none": "dim"}
 _REASONS = 12
 
 
-def show(given: Answers, console: Console, *, failed: bool) -> None:
+def show(answers: Answers, console: Console, *, failed: bool) -> None:
     """Print a summary, or with `failed` every case that was not measured. Data is never read as markup."""
-    if given.simulated:
+    if answers.simulated:
         console.print(literal("SIMULATED: no device was measured", style="bold red"))
     if failed:
-        _print_failed(given, console)
+        _print_failed(answers, console)
         return
-    for run in given.runs:
+    for run in answers.runs:
         console.print(literal(f"{run.info.run_id}  {run.info.started_at}  suite {run.info.suite}"))
         if end := header.outcome(run):
             console.print(literal(f"  {end}", style="yellow"))
-    for results in given.devices:
+    for results in answers.devices:
         timed, total = len(results.timed), len(results.points)
         console.print(literal(f"{results.label}  {results.device.name}  {timed} of {total} cases timed"))
-    for card in cards(given):
+    for card in cards(answers):
         console.print()
         console.print(
             literal(f"{card.question} {card.symbol} {card.verdict}", style=f"bold {_STYLES[card.tone]}")
         )
         for line in (*card.facts, *([card.advice] if card.advice else [])):
             console.print(literal(f"  {line}"))
-    for results, choices in zip(given.devices, given.choices, strict=True):
+    for results, choices in zip(answers.devices, answers.choices, strict=True):
         if choices:
             console.print()
             console.print(format_table(results.label, choices[0]))
-    _print_reasons(given, console)
+    _print_reasons(answers, console)
 
 
 def format_table(label: str, choice: LayerChoice) -> Table:
@@ -63,9 +63,9 @@ def format_table(label: str, choice: LayerChoice) -> Table:
     return table(headings, rows, title=title, right=headings)
 
 
-def summary(given: Answers, *, failed: bool) -> dict[str, Any]:
+def summary(answers: Answers, *, failed: bool) -> dict[str, Any]:
     """The same as data: runs, answers, and one row a measurement (only the untimed ones with `failed`)."""
-    points = [(s, p) for s in given.devices for p in (s.points if not failed else _untimed(s.points))]
+    points = [(s, p) for s in answers.devices for p in (s.points if not failed else _untimed(s.points))]
     return {
         "runs": [
             {
@@ -74,15 +74,15 @@ def summary(given: Answers, *, failed: bool) -> dict[str, Any]:
                 "complete": run.complete,
                 "measurements": len(run.measurements),
             }
-            for run in given.runs
+            for run in answers.runs
         ],
         "answers": [
             {"question": card.question, "verdict": card.verdict, "facts": list(card.facts)}
-            for card in cards(given)
+            for card in cards(answers)
         ],
         "not_measured": [
             {"device": g.device, "status": g.status, "reason": g.reason, "cases": list(g.cases)}
-            for g in unmeasured(given.devices)
+            for g in unmeasured(answers.devices)
         ],
         "measurements": [row(point, results.run.info.run_id) for results, point in points],
     }
@@ -92,8 +92,8 @@ def _untimed(points: tuple[Point, ...]) -> list[Point]:
     return [point for point in points if point.time is None]
 
 
-def _print_failed(given: Answers, console: Console) -> None:
-    groups = unmeasured(given.devices)
+def _print_failed(answers: Answers, console: Console) -> None:
+    groups = unmeasured(answers.devices)
     if not groups:
         console.print("every recorded case was timed and passed its check")
     for group in groups:
@@ -102,8 +102,8 @@ def _print_failed(given: Answers, console: Console) -> None:
             console.print(literal(f"  {case}"))
 
 
-def _print_reasons(given: Answers, console: Console) -> None:
-    groups = unmeasured(given.devices)
+def _print_reasons(answers: Answers, console: Console) -> None:
+    groups = unmeasured(answers.devices)
     if not groups:
         return
     console.print("\nNot measured (--failed lists the cases)")

@@ -13,7 +13,7 @@ function chosenBatch(view) {
   return view.batches.find(([m]) => String(m) === state.batch) ?? view.batches[0];
 }
 
-const shadeOf = (name) => colour(data.schemes.findIndex((scheme) => scheme.name === name));
+const shadeOf = (name) => color(data.schemes.findIndex((scheme) => scheme.name === name));
 const costText = (view, value) => (view.log ? errorText(value) : value.toFixed(4));
 
 // A label goes where it meets no mark and no other label; where there is no room the table below names the mark.

@@ -3,7 +3,7 @@
 function drawAdvice() {
   if (!figures.advice || !byId("advice-curves")) return;
   const traces = figures.advice.data.map((trace) => {
-    const color = trace.meta.colour[isDark() ? 1 : 0];
+    const color = trace.meta.color[isDark() ? 1 : 0];
     return { ...trace, line: { ...trace.line, color }, marker: { ...trace.marker, color } };
   });
   Plotly.react("advice-curves", traces, sized(figures.advice.layout, 360), PLAIN);

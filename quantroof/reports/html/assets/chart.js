@@ -1,4 +1,4 @@
-// The roofline: Python built axes and ceilings, this adds the selected points, in the colours of the theme.
+// The roofline: Python built axes and ceilings, this adds the selected points, in the colors of the theme.
 
 let chartRows = [];
 
@@ -34,7 +34,7 @@ function groupRows(rows) {
   return [...groups.values()];
 }
 
-// A variant has its format's colour: a dot in the mark and a dashed path tell it apart.
+// A variant has its format's color: a dot in the mark and a dashed path tell it apart.
 const symbol = (row, hollow = "") => data.providers[providerOf(row)].symbol + hollow + (data.schemes[schemeOf(row)].variant ? "-dot" : "");
 
 function pointTrace({ scheme, panel, rows }) {
@@ -45,9 +45,9 @@ function pointTrace({ scheme, panel, rows }) {
     type: "scatter", mode: path ? "lines+markers" : "markers", name: data.schemes[scheme].name,
     x: rows.map(intensity), y: rows.map(height), customdata: rows,
     text: rows.map(hoverText), hovertemplate: "%{text}<extra></extra>",
-    line: { color: colour(scheme), width: 1.5, dash: data.schemes[scheme].variant ? "dash" : "solid" },
+    line: { color: color(scheme), width: 1.5, dash: data.schemes[scheme].variant ? "dash" : "solid" },
     marker: {
-      color: colour(scheme), size: isNarrow() || printing() ? 7 : 8, opacity: 0.92,
+      color: color(scheme), size: isNarrow() || printing() ? 7 : 8, opacity: 0.92,
       symbol: rows.map((row) => symbol(row)),
       line: { color: flagged.map((bad) => ink(bad ? "--bad" : "--ground")), width: flagged.map((bad) => (bad ? 2 : 0.6)) },
     },
@@ -62,13 +62,13 @@ function baseTraces({ scheme, panel, rows }) {
   const axes = { xaxis: axis("x", panel), yaxis: axis("y", panel), type: "scatter", hoverinfo: "skip" };
   return [
     {
-      ...axes, mode: "lines", line: { color: colour(scheme), width: 1 },
+      ...axes, mode: "lines", line: { color: color(scheme), width: 1 },
       x: both.flatMap((row) => [intensity(row), intensity(row), null]),
       y: both.flatMap((row) => [before(row), height(row), null]),
     },
     {
       ...axes, mode: "markers", x: both.map(intensity), y: both.map(before),
-      marker: { color: colour(scheme), size: 8, symbol: both.map((row) => symbol(row, "-open")) },
+      marker: { color: color(scheme), size: 8, symbol: both.map((row) => symbol(row, "-open")) },
     },
   ];
 }

@@ -17,7 +17,7 @@ function chip(text, pressed, onclick, swatch = null, title = null) {
 
 function swatch(scheme) {
   const mark = element("span", { class: data.schemes[scheme].variant ? "swatch variant" : "swatch", "aria-hidden": "true" });
-  mark.style.background = colour(scheme);
+  mark.style.background = color(scheme);
   return mark;
 }
 
@@ -45,6 +45,6 @@ function save(name, type, text) {
 
 const printing = () => document.documentElement.classList.contains("print");
 const isDark = () => !printing() && matchMedia("(prefers-color-scheme: dark)").matches;
-const colour = (scheme) => data.schemes[scheme].colour[isDark() ? 1 : 0];
+const color = (scheme) => data.schemes[scheme].color[isDark() ? 1 : 0];
 const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const isNarrow = () => !printing() && innerWidth < 720;

@@ -2,7 +2,7 @@
 
 const PLAIN = { displaylogo: false, displayModeBar: false, responsive: true };
 
-const shade = (index) => data.schemes[index % Math.max(1, data.schemes.length)]?.colour[isDark() ? 1 : 0] ?? ink("--ink");
+const shade = (index) => data.schemes[index % Math.max(1, data.schemes.length)]?.color[isDark() ? 1 : 0] ?? ink("--ink");
 
 function sized(layout, tall) {
   return themed({ ...layout, height: printing() ? 260 : tall, width: printing() ? 690 : null, autosize: !printing() });

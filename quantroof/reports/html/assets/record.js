@@ -16,7 +16,7 @@ function recordFacts(row) {
     ["measured roof", roofShare(row) === null ? null : `${shareText(roofShare(row))}, bound by ${column("bound", row)}, at best ${timeText(column("roof", row))}`],
     ["datasheet roof", column("sheet", row) === null ? null : `at best ${timeText(column("sheet", row))}`],
     ["roof at this size", column("sized", row) === null ? null : `at best ${timeText(column("sized", row))}`],
-    ["error", column("error", row) === null ? null : `${errorText(column("error", row))} against fp64 of the same values; ${errorText(column("loss", row))} against unquantised ones`],
+    ["error", column("error", row) === null ? null : `${errorText(column("error", row))} against fp64 of the same values; ${errorText(column("loss", row))} against unquantized ones`],
     ["state", state_ || null], ["configuration", config || null],
     ["change", verdictOf(row) ? `${verdictOf(row)} ${changeText(column("ratio", row))}` : null],
     ...flagTexts(row).map(([code, text]) => [code, text]),

@@ -1,4 +1,4 @@
-"""Colour science for the palette's tests: sRGB to CIELAB, simulated dichromacy, CIEDE2000, WCAG contrast."""
+"""Color science for the palette's tests: sRGB to CIELAB, simulated dichromacy, CIEDE2000, WCAG contrast."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _VISION = {
 }
 
 
-def linear(colour: str) -> Array:
+def linear(color: str) -> Array:
     """`#rrggbb` as linear RGB in [0, 1]."""
-    value = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    value = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
-def seen_by(colour: str, vision: str) -> Array:
+def seen_by(color: str, vision: str) -> Array:
     """Linear RGB as a reader of that vision sees it."""
-    return np.clip(_VISION[vision] @ linear(colour), 0, 1)
+    return np.clip(_VISION[vision] @ linear(color), 0, 1)
 
 
 def lab(rgb: Array) -> Array:
@@ -42,7 +42,7 @@ def lab(rgb: Array) -> Array:
 
 
 def ciede2000(one: Array, other: Array) -> float:
-    """CIEDE2000 of two CIELAB colours (Sharma, Wu, Dalal 2005, equations 2 to 22)."""
+    """CIEDE2000 of two CIELAB colors (Sharma, Wu, Dalal 2005, equations 2 to 22)."""
     (l1, a1, b1), (l2, a2, b2) = one, other
     mean_c7 = ((np.hypot(a1, b1) + np.hypot(a2, b2)) / 2) ** 7
     g = 0.5 * (1 - np.sqrt(mean_c7 / (mean_c7 + 25.0**7)))
@@ -76,5 +76,5 @@ def _hues(h1: float, h2: float, *, grey: bool) -> tuple[float, float]:
 
 def contrast(one: str, other: str) -> float:
     """WCAG 2 contrast ratio."""
-    low, high = sorted(float(_XYZ[1] @ linear(colour)) for colour in (one, other))
+    low, high = sorted(float(_XYZ[1] @ linear(color)) for color in (one, other))
     return (high + 0.05) / (low + 0.05)
