@@ -87,6 +87,20 @@ mkdir -p "$6"; touch "$6/run.jsonl"; exit 137"""
     ]
 
 
+@pytest.mark.parametrize(("code", "attempts"), [(2, 1), (3, 2)])
+def test_the_slurm_script_repeats_what_may_pass(
+    script: Path, tmp_path: Path, code: int, attempts: int
+) -> None:
+    """A mistake in the options (2) ends the job at once; a node that was not ready (3) gets its second
+    attempt."""
+    log = tmp_path / "log"
+    env = tools(tmp_path / "bin", quantroof=f'echo once >> "$LOG"; exit {code}')
+    done = bash(str(script), env=env | {"SLURM_JOB_ID": "7", "SLURMD_NODENAME": "n1", "LOG": str(log)})
+
+    assert done.returncode == code
+    assert len(log.read_text().splitlines()) == attempts
+
+
 def test_options_are_quoted_and_node_names_checked() -> None:
     """Nothing that a user gives becomes shell."""
     text = sbatch_script(JOB, ["n1"])

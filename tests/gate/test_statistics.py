@@ -1,0 +1,130 @@
+"""Where a refinement of the gate's arithmetic decides: each example gets the other verdict without it."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from quantroof.errors import UsageError
+from quantroof.gate.band import Bands
+from quantroof.gate.baseline import Baseline
+from quantroof.gate.change_points import change_points
+from quantroof.gate.confirm import confirmed, paired, screen, suspects
+from quantroof.gate.contract import contract_of, machine_breaches
+from quantroof.gate.floors import apply_floors
+from quantroof.gate.judge import Criteria, screen_run
+from quantroof.gate.learning import MAY_MOVE, anchor_limit
+from quantroof.gate.policy import Policy, Waiver
+from quantroof.gate.sides import Side
+from quantroof.gate.verdicts import counts
+from quantroof.records.directory import Run
+from tests.gate import made
+
+YES, NO = np.array([True]), np.array([False])
+
+
+@pytest.mark.parametrize(("change", "suspected"), [(0.0285, False), (0.0315, True)])
+def test_a_band_of_five_runs_is_wider_than_its_spread(change: float, suspected: bool) -> None:
+    """With a spread of 1 % from five runs, 2.85 % is within the prediction (x sqrt(1 + 1/5)); 3.15 % is
+    not."""
+    bands = Bands(np.zeros(1), np.array([0.01]), np.array([0.002]), runs=5)
+    slow, _ = suspects(screen(np.array([change]), bands), np.zeros(1))
+
+    assert bands.prediction[0] == pytest.approx(0.01 * np.sqrt(1.2))
+    assert slow[0] == suspected
+
+
+@pytest.mark.parametrize(("least", "slower"), [(0.001, False), (0.006, True)])
+def test_pairs_within_the_margin_do_not_count_as_slower(least: float, slower: bool) -> None:
+    """All ten pairs are slower, five of them by 3 to 5 %; the others must be beyond the margin of 0.5 %
+    too."""
+    small = least + np.linspace(0, 0.002, 5)
+    differences = np.concatenate([small, np.linspace(0.03, 0.05, 5)])[None, :]
+    changes = paired(differences, np.array([0.002]))
+
+    assert confirmed(changes, np.log1p([0.01]), YES, NO)[0][0] == slower
+
+
+@pytest.mark.parametrize(("step", "indices"), [(0.085, []), (0.13, [6])])
+def test_a_step_must_be_unlikely_among_all_the_places_tried(step: float, indices: list[int]) -> None:
+    """0.085 in twelve values has p < 0.001 at its own place, but not among seven places; 0.13 has."""
+    values = 0.01 * np.array([1.0, -1.0] * 6) + np.repeat([0.0, step], 6)
+
+    assert [point.index for point in change_points(values)] == indices
+
+
+@pytest.mark.parametrize(("last", "indices"), [(1, []), (3, [11])])
+def test_an_outlier_at_the_end_is_not_a_level(last: int, indices: list[int]) -> None:
+    """One value that is 50 % higher is not a change point; three in a row are."""
+    values = 0.002 * np.array([1.0, -1.0] * 7)
+    values[-last:] += 0.5
+
+    assert [point.index for point in change_points(values)] == indices
+
+
+def test_the_limit_of_an_anchor_covers_long_tails() -> None:
+    """Quiet anchors may move 1 %, noisy ones four spreads, long-tailed ones twice their 95th percentile."""
+    assert anchor_limit([0.0005] * 20) == MAY_MOVE
+    assert anchor_limit([0.006745] * 20) == pytest.approx(0.04)
+    assert anchor_limit([0.001] * 90 + [0.02] * 10) == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("device", "NVIDIA A100"),
+        ("driver", "999.1"),
+        ("power_limit_w", 123.0),
+        ("ecc", "flip"),
+        ("mig", "1g.10gb"),
+    ],
+)
+def test_every_setting_of_the_machine_is_part_of_the_contract(now: Run, field: str, value: object) -> None:
+    """A run on a machine that differs in one setting breaks the contract, with one line that names it."""
+    agreed = contract_of(made.times(now))
+    other = not agreed.ecc if field == "ecc" else value
+    breaches = machine_breaches(agreed, msgspec.structs.replace(agreed, **{field: other}))
+
+    assert len(breaches) == 1
+    assert breaches[0].endswith(f"and this run has {other}")
+    assert machine_breaches(agreed, agreed) == []
+
+
+def test_a_waiver_holds_through_the_day_it_expires(baseline: Baseline) -> None:
+    """On its last day it is accepted, on the next day it is an error."""
+    waiver = Waiver(case="gemm/*", allow=0.1, reason="cuBLAS 13.1", expires=date(2026, 11, 21))
+    policy = Policy(waiver=(waiver,))
+    policy.require_current(baseline.bands(), date(2026, 11, 21), "gate.toml")
+
+    with pytest.raises(UsageError, match="expired on 2026-11-21"):
+        policy.require_current(baseline.bands(), date(2026, 11, 22), "gate.toml")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_floor_is_held_by_the_best_kernel_in_any_order(baseline: Baseline, now: Run, order: int) -> None:
+    """Kernels at 20 % of their speed below another that keeps its own fail no floor, first or last in the
+    run."""
+    slow = made.changed(now, lambda x: made.slower(x, 4.0) if x.provider == "triton" else x)
+    slow.measurements = slow.measurements[::order]
+    times = made.times(slow)
+    verdicts = screen_run(Criteria.of(baseline, Policy()), times).verdicts
+    before = counts(verdicts.values())
+
+    assert counts(apply_floors(verdicts, times, {"bf16": 0.5}).values()) == before
+    assert counts(apply_floors(verdicts, times, {"bf16": 0.99}).values()) != before
+
+
+@pytest.mark.parametrize(("library", "same"), [("quantroof", True), ("torch", False)])
+def test_equal_sources_are_equal_code_whatever_the_version_of_quantroof(library: str, same: bool) -> None:
+    """Another version of quantroof around the same kernel is the same code; another torch is not."""
+    versions = {"quantroof": "0.1.0", "torch": "2.11.0"}
+
+    def side(**changed: str) -> Side:
+        where = Path("/nowhere")
+        return Side("base", "python", where, where, (), {"k": "hash"}, {**versions, **changed}, {})
+
+    assert side().same_code(side(**{library: "9.9"}), "k") is same
