@@ -1,4 +1,4 @@
-"""What the advisor answers: typed records, shown by the command line and the report."""
+"""What the advisor answers, as typed records that the command line and the report show."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from quantroof.advisor.crossover import Crossing, SpeedUp
 from quantroof.advisor.estimate import Source
 from quantroof.advisor.linear_time import Assumptions
 from quantroof.advisor.machine import Machine, Rate
-from quantroof.advisor.memory import Fit, Reserve
+from quantroof.advisor.memory import MemoryFit, Reserve
 from quantroof.advisor.models import Model
 from quantroof.advisor.step import Step
-from quantroof.hwprofiles.roofline import Bound
 
-Verdict = Literal["meets", "falls"]
+Fit = Literal["meets", "misses"]
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """The question. A target of None is not asked for; tokens are generated tokens."""
+class AdviceOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user asked for. A target of None was not set; tokens are generated tokens."""
 
     context: int
     latency_s: float | None = None
@@ -42,15 +41,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 class Option(msgspec.Struct, frozen=True, kw_only=True):
     """One format on a number of GPUs. `batch` is the largest that memory and targets allow.
 
-    `replicas` such groups of GPUs carry the daily tokens; `reasons` say why it falls, `caveats` what to know.
+    `replicas` such groups of GPUs serve the daily tokens; `reasons` say why it is rejected.
     """
 
     format: str
     gpus: int
-    verdict: Verdict
+    verdict: Fit
     reasons: tuple[str, ...] = ()
     caveats: tuple[str, ...] = ()
-    fit: Fit
+    memory: MemoryFit
     batch: int | None = None
     decode: Step | None = None
     prefill: Step | None = None
@@ -75,7 +74,6 @@ class FormatOnGpu(msgspec.Struct, frozen=True, kw_only=True):
     computes_in: str
     rate: Rate | None
     ridge_batch: float | None
-    bound_at_one: Bound | None
     crossing: Crossing | None = None
     speed_up: SpeedUp | None = None
     measured_shape: tuple[int, int] | None = None
@@ -101,13 +99,13 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole answer. `options` are ranked; `chosen` is the index of the first that meets every target."""
+    """The whole answer. `options` are ranked; `best` is the index of the first that meets every target."""
 
-    request: Request
+    request: AdviceOptions
     model: Model
     machine: Machine
     options: tuple[Option, ...]
-    chosen: int | None
+    best: int | None
     refusal: str | None
     formats: tuple[FormatOnGpu, ...]
     curves: tuple[Curve, ...]
@@ -117,4 +115,4 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def choice(self) -> Option | None:
         """The option that is recommended."""
-        return None if self.chosen is None else self.options[self.chosen]
+        return None if self.best is None else self.options[self.best]

@@ -1,4 +1,4 @@
-"""What one must know of a format on a GPU before believing its figure."""
+"""What to know about a format on a GPU before relying on its figures."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from quantroof.advisor.models import Model
 from quantroof.advisor.step import Step
 from quantroof.kernels.schemes import Scheme
 
-# Compute capability from which any instruction path multiplies fp8 natively: Ada and Hopper.
-FP8_CAPABILITY = (8, 9)
-# INT8 rates of B300 and GB300 are a thirtieth of B200's; vLLM refuses INT8 W8A8 from here on.
-INT8_REFUSED = (10, 0)
+INT8_REFUSED = "vLLM refuses INT8 W8A8 from compute capability 10.0 on"
 # What one NVLink or PCIe domain of the listed boards holds.
 NODE_GPUS = 8
 
@@ -26,12 +23,7 @@ def cannot_run(scheme: Scheme, machine: Machine) -> str | None:
         if machine.capability
         else ("no compute capability of NVIDIA's" if machine.is_gpu else "this CPU")
     )
-    if (
-        element.startswith("fp8")
-        and machine.is_gpu
-        and machine.capability
-        and machine.capability < FP8_CAPABILITY
-    ):
+    if element.startswith("fp8") and machine.is_gpu and machine.multiplies_fp8 is False:
         return f"no fp8 matrix instructions before 8.9 ({have}): fp8 would save bytes only, see fp8-w8a16"
     return f"no {element} matrix rate is known or measured for {machine.name} ({have})"
 
@@ -40,36 +32,40 @@ def caveats(
     scheme: Scheme, machine: Machine, model: Model, decode: Step, *, batch: int, gpus: int
 ) -> tuple[str, ...]:
     """Sentences about one option, most important first."""
-    found = []
+    sentences = []
     computes = machine.compute_name(scheme.compute.name)
     if weight_only(scheme):
         stored = scheme.weight.element.name
-        found.append(f"{stored} weights are multiplied in {computes}: fewer bytes, the same operations")
-    if scheme.name == "fp8-w8a16" and machine.capability and machine.capability >= FP8_CAPABILITY:
-        found.append("this GPU has fp8 instructions: fp8-w8a8 uses them")
-    if scheme.name == "int8-w8a8" and machine.capability and machine.capability >= INT8_REFUSED:
-        found.append("vLLM refuses INT8 W8A8 from compute capability 10.0 on")
+        sentences.append(f"{stored} weights are multiplied in {computes}: fewer bytes, the same operations")
+    if scheme.name == "fp8-w8a16" and machine.multiplies_fp8:
+        sentences.append("this GPU has fp8 instructions: fp8-w8a8 uses them")
+    if scheme.name == "int8-w8a8" and machine.int8_refused:
+        sentences.append(INT8_REFUSED)
     if computes != scheme.compute.name:
-        found.append(f"no {scheme.compute.name} matrix units: served in {computes}, whose range is smaller")
-    found.extend(_balance(decode, batch))
+        sentences.append(
+            f"no {scheme.compute.name} matrix units: served in {computes}, with its smaller range"
+        )
+    sentences.extend(_balance(decode, batch))
     if gpus > NODE_GPUS:
-        found.append(f"{gpus} GPUs are more than one node: links between nodes are slower than counted here")
+        sentences.append(
+            f"{gpus} GPUs are more than one node; links between nodes are slower than modeled here"
+        )
     if scheme.weight.element.bits <= 8:
-        found.append("what it costs in quality is not shown here: measure it on your own text")
+        sentences.append("its cost in quality is not shown here: measure it on your own text")
     if model.moe is not None:
-        found.append("experts are modelled with uniform routing; skewed routing reads fewer of them")
-    return tuple(found)
+        sentences.append("experts are modeled with uniform routing; skewed routing reads fewer of them")
+    return tuple(sentences)
 
 
 def _balance(decode: Step, batch: int) -> list[str]:
     linear, attention = decode.part("linear").seconds, decode.part("attention").seconds
     reduce = decode.part("all-reduce").seconds
-    found = []
+    sentences = []
     if attention > linear:
-        found.append(
+        sentences.append(
             f"the KV cache dominates at batch {batch}: a smaller cache format helps more than weights"
         )
     if reduce > 0.25 * decode.total.seconds:
         share = reduce / decode.total.seconds
-        found.append(f"all-reduces take {share:.0%} of the step: the link bounds it, not the format")
-    return found
+        sentences.append(f"all-reduces take {share:.0%} of the step: the link bounds it, not the format")
+    return sentences

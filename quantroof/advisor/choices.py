@@ -57,7 +57,7 @@ def kv_format(name: str) -> Format:
 
 
 def fitted(scheme: Scheme, k: int) -> Scheme:
-    """The scheme with the largest group that divides K, as quantisers choose (2880 = 45 x 64)."""
+    """The scheme with the largest group that divides K, as quantizers choose (2880 = 45 x 64)."""
     group = scheme.weight.group
     if group is None or k % group == 0:
         return scheme

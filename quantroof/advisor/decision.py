@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from quantroof.advisor.advice import Advice, Curve, CurvePoint, Option, Request
+from quantroof.advisor.advice import Advice, AdviceOptions, Curve, CurvePoint, Option
 from quantroof.advisor.caveats import cannot_run
 from quantroof.advisor.choices import choice
 from quantroof.advisor.cost import Price
@@ -12,7 +12,7 @@ from quantroof.advisor.formats_on_gpu import formats_on_gpu
 from quantroof.advisor.linear_time import Timer
 from quantroof.advisor.machine import Machine
 from quantroof.advisor.models import Model
-from quantroof.advisor.options import Weigher
+from quantroof.advisor.options import OptionEvaluator
 from quantroof.advisor.step import Step
 from quantroof.advisor.timings import TimingTable
 from quantroof.errors import UsageError
@@ -21,44 +21,44 @@ CURVE_BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 def advise(
-    model: Model, machine: Machine, table: TimingTable, request: Request, price: Price | None
+    model: Model, machine: Machine, table: TimingTable, request: AdviceOptions, price: Price | None
 ) -> Advice:
-    """Weigh every format on every GPU count, and rank them. UsageError for a context beyond the model's."""
+    """Evaluate every format on every GPU count and rank them. UsageError if the context is too long."""
     if model.max_context is not None and request.context > model.max_context:
         what = f"a context of {request.context} tokens is beyond the {model.max_context} of {model.id}"
         raise UsageError(what, where="--context")
     counts = request.gpu_counts if machine.is_gpu else (1,)
-    weigher = Weigher(model, request, Timer(machine, table, request.assumptions), price)
-    options = [option for name in request.formats for option in _options(weigher, name, counts)]
+    evaluator = OptionEvaluator(model, request, Timer(machine, table, request.assumptions), price)
+    options = [option for name in request.formats for option in _options(evaluator, name, counts)]
     options.sort(key=lambda option: _rank(option, request))
-    chosen = 0 if options and options[0].verdict == "meets" else None
+    best = 0 if options and options[0].verdict == "meets" else None
     return Advice(
         request=request,
         model=model,
         machine=machine,
         options=tuple(options),
-        chosen=chosen,
-        refusal=_refusal(weigher, options) if chosen is None else None,
+        best=best,
+        refusal=_refusal(evaluator, options) if best is None else None,
         formats=formats_on_gpu(machine, table, request.formats),
-        curves=tuple(_curves(weigher, counts)),
+        curves=tuple(_curves(evaluator, counts)),
         price=price,
         remarks=tuple(_remarks(model, machine, table, request)),
     )
 
 
-def _options(weigher: Weigher, name: str, counts: tuple[int, ...]) -> list[Option]:
-    """A format on every GPU count; on the first alone where no count could help it."""
-    if cannot_run(choice(name), weigher.timer.machine) is not None:
+def _options(evaluator: OptionEvaluator, name: str, counts: tuple[int, ...]) -> list[Option]:
+    """A format on every GPU count, or on the first alone where no count can help it."""
+    if cannot_run(choice(name), evaluator.timer.machine) is not None:
         counts = counts[:1]
-    return [weigher.weigh(name, gpus) for gpus in counts]
+    return [evaluator.evaluate(name, gpus) for gpus in counts]
 
 
-def _rank(option: Option, request: Request) -> tuple[float, ...]:
-    """Those that meet the targets first; fewest GPUs for the load, or most tokens a GPU without a load.
+def _rank(option: Option, request: AdviceOptions) -> tuple[float, ...]:
+    """Those that meet the targets first; fewest GPUs for the load, or most tokens per GPU without a load.
 
-    Among equals the widest weights, for quality, then the quickest token.
+    Ties go to the widest weights, for quality, then to the fastest token.
     """
-    if option.verdict == "falls" or option.decode is None or option.tokens_per_s is None:
+    if option.verdict == "misses" or option.decode is None or option.tokens_per_s is None:
         took = option.decode.total.seconds if option.decode else float("inf")
         return 1.0, float(option.decode is None), option.gpus, took
     bits = choice(option.format).weight.element.bits
@@ -67,44 +67,44 @@ def _rank(option: Option, request: Request) -> tuple[float, ...]:
     return 0.0, effort, -bits, option.decode.total.seconds
 
 
-def _refusal(weigher: Weigher, options: list[Option]) -> str:
+def _refusal(evaluator: OptionEvaluator, options: list[Option]) -> str:
     """Why nothing meets the targets, and what would be possible."""
     timed = [o for o in options if o.decode is not None]
-    model, machine = weigher.model.id, weigher.timer.machine.name
+    model, machine = evaluator.model.id, evaluator.timer.machine.name
     if not timed:
-        return _nothing_runs(weigher, options)
-    best = min(timed, key=lambda o: weigher.decode(o.format, o.gpus, 1).total.seconds)
-    took = weigher.decode(best.format, best.gpus, 1).total
-    fastest = f"{best.format} on {weigher.timer.machine.count(best.gpus)}"
+        return _nothing_runs(evaluator, options)
+    best = min(timed, key=lambda o: evaluator.decode(o.format, o.gpus, 1).total.seconds)
+    took = evaluator.decode(best.format, best.gpus, 1).total
+    fastest = f"{best.format} on {evaluator.timer.machine.count(best.gpus)}"
     return (
-        f"nothing meets the targets with {model} on {machine}; the quickest is {fastest}: "
-        f"{took.seconds * 1e3:.2f} ms a token at batch 1 (roof {(took.floor or 0) * 1e3:.2f} ms)"
+        f"nothing meets the targets with {model} on {machine}; the fastest is {fastest}: "
+        f"{took.seconds * 1e3:.2f} ms per token at batch 1 (roof {(took.floor or 0) * 1e3:.2f} ms)"
     )
 
 
-def _nothing_runs(weigher: Weigher, options: list[Option]) -> str:
+def _nothing_runs(evaluator: OptionEvaluator, options: list[Option]) -> str:
     """Why no option could be timed: no kernel or no cut, else too little memory and what it would hold."""
-    model, machine = weigher.model.id, weigher.timer.machine
-    small = [option for option in options if option.fit.sequences == 0]
-    longest = max(small, key=lambda o: o.fit.left_for_kv / o.fit.kv_per_sequence, default=None)
+    model, machine = evaluator.model.id, evaluator.timer.machine
+    small = [option for option in options if option.memory.sequences == 0]
+    longest = max(small, key=lambda o: o.memory.left_for_kv / o.memory.kv_per_sequence, default=None)
     if longest is None:
         return f"nothing serves {model} on {machine.name}: {options[0].reasons[0]}"
-    if longest.fit.left_for_kv <= 0:
+    if longest.memory.left_for_kv <= 0:
         return f"no format and GPU count holds {model} on {machine.name}: {longest.reasons[0]}"
     where = f"{longest.format} on {machine.count(longest.gpus)}"
-    tokens = weigher.longest_context(longest.format, longest.gpus)
-    return f"no option holds one sequence of {weigher.request.context} tokens; {where} would hold {tokens}"
+    tokens = evaluator.longest_context(longest.format, longest.gpus)
+    return f"no option holds one sequence of {evaluator.request.context} tokens; {where} would hold {tokens}"
 
 
-def _curves(weigher: Weigher, counts: Iterable[int]) -> Iterable[Curve]:
+def _curves(evaluator: OptionEvaluator, counts: Iterable[int]) -> Iterable[Curve]:
     """Each format on the fewest GPUs that hold it."""
-    for name in weigher.request.formats:
+    for name in evaluator.request.formats:
         for gpus in sorted(counts):
-            option = weigher.weigh(name, gpus)
+            option = evaluator.evaluate(name, gpus)
             if option.decode is None:
                 continue
-            batches = (batch for batch in CURVE_BATCHES if batch <= option.fit.sequences)
-            points = [_curve_point(weigher.decode(name, gpus, batch), batch) for batch in batches]
+            batches = (batch for batch in CURVE_BATCHES if batch <= option.memory.sequences)
+            points = [_curve_point(evaluator.decode(name, gpus, batch), batch) for batch in batches]
             yield Curve(format=name, gpus=gpus, points=tuple(points))
             break
 
@@ -120,17 +120,17 @@ def _curve_point(step: Step, batch: int) -> CurvePoint:
     )
 
 
-def _remarks(model: Model, machine: Machine, table: TimingTable, request: Request) -> Iterable[str]:
+def _remarks(model: Model, machine: Machine, table: TimingTable, request: AdviceOptions) -> Iterable[str]:
     if machine.simulated:
-        yield "SIMULATED: these times come from a simulated device and are no result"
+        yield "SIMULATED: these times come from a simulated device; they are not a result"
     if not table.points:
         yield (
-            f"no measurement of {machine.name} was given: times are modelled at "
+            f"there are no measurements of {machine.name}: times are modeled at "
             f"{request.assumptions.memory_efficiency:.0%} of the bandwidth and "
             f"{request.assumptions.compute_efficiency:.0%} of the matrix rate"
         )
     else:
-        yield "attention, all-reduces and layers unlike any of the run are modelled at stated efficiencies"
+        yield "attention, all-reduces and layers that were not measured are modeled at stated efficiencies"
     if not model.verified:
         yield f"the sizes of {model.id} are not from its official config.json: {model.note or model.source}"
     if machine.link is not None and machine.is_gpu:

@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
-Source = Literal["measured", "interpolated", "modelled"]
-_STRENGTH: tuple[Source, ...] = ("measured", "interpolated", "modelled")
+Source = Literal["measured", "interpolated", "modeled"]
+_STRENGTH: tuple[Source, ...] = ("measured", "interpolated", "modeled")
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):

@@ -40,7 +40,7 @@ def explain(advice: Advice, option: Option) -> tuple[Line, ...]:
 
 def _weights(advice: Advice, option: Option) -> Iterator[Line]:
     model, scheme = advice.model, choice(option.format)
-    quantised = sum(layer.parameters for layer in linear_layers(model) if layer.quantised)
+    quantized = sum(layer.parameters for layer in linear_layers(model) if layer.quantized)
     linear, norms = sum(layer.parameters for layer in linear_layers(model)), norm_parameters(model)
     tied = " (its head is the same)" if model.tied_embeddings else ""
     yield Line(
@@ -48,15 +48,15 @@ def _weights(advice: Advice, option: Option) -> Iterator[Line]:
         formula=f"linear {linear:,} + embedding {embedding_parameters(model):,}{tied} + norms {norms:,}",
         result=f"{total_parameters(model):,}",
     )
-    layer = next(layer for layer in linear_layers(model) if layer.quantised)
+    layer = next(layer for layer in linear_layers(model) if layer.quantized)
     bits = scheme.weight.bits_per_element(layer.n, layer.k)
     yield Line(
         what="weights on each GPU",
         formula=(
-            f"({quantised:,} x {bits:.4g} bit + head, embedding ({embedding_parameters(model):,}), norms and "
+            f"({quantized:,} x {bits:.4g} bit + head, embedding ({embedding_parameters(model):,}), norms and "
             f"router at 16 or 32 bit) / 8 / {option.gpus} GPU, scales included"
         ),
-        result=f"{option.fit.weights / 1e9:.2f} GB",
+        result=f"{option.memory.weights / 1e9:.2f} GB",
     )
 
 
@@ -69,20 +69,20 @@ def _cache(advice: Advice, option: Option) -> Iterator[Line]:
     yield Line(
         what="KV cache of a sequence",
         formula=f"{what} = {elements:g} x {model.attended(pages):,} tokens of all layers x {bits:g} bit / 8",
-        result=f"{option.fit.kv_per_sequence / 1e6:.1f} MB a GPU",
+        result=f"{option.memory.kv_per_sequence / 1e6:.1f} MB a GPU",
     )
 
 
 def _fit(advice: Advice, option: Option) -> Iterator[Line]:
-    fit, share = option.fit, advice.request.reserve.utilisation
-    yield Line(
-        what="sequences that fit",
-        formula=(
-            f"({share:g} x {advice.machine.memory_bytes / 1e9:.1f} - {fit.weights / 1e9:.2f} - "
-            f"{fit.runtime / 1e9:.1f} - {fit.activations / 1e9:.2f}) GB / {fit.kv_per_sequence / 1e9:.4f} GB"
-        ),
-        result=str(fit.sequences),
-    )
+    fit, share = option.memory, advice.request.reserve.utilization
+    free = f"{share:g} x {advice.machine.memory_bytes / 1e9:.1f} - {fit.weights / 1e9:.2f} - "
+    free += f"{fit.runtime / 1e9:.1f}"
+    kv = f"{fit.kv_per_sequence / 1e9:.4f}"
+    if fit.logits_bind:
+        formula = f"({free}) GB / ({kv} + {fit.logits_per_sequence / 1e9:.4f} of logits) GB"
+    else:
+        formula = f"({free} - {fit.activations / 1e9:.2f}) GB / {kv} GB"
+    yield Line(what="sequences that fit", formula=formula, result=str(fit.sequences))
 
 
 def _linear(advice: Advice, option: Option) -> Iterator[Line]:
@@ -108,7 +108,7 @@ def _roof(advice: Advice, option: Option, layer: Linear, shape: tuple[int, int],
     if layer.moe is not None:
         hit = layer.moe.expected_hit(batch)
         return f"{hit:.1f} of {layer.moe.experts} experts read, by the roof"
-    used = fitted(scheme if layer.quantised else wide_scheme(scheme), shape[1])
+    used = fitted(scheme if layer.quantized else wide_scheme(scheme), shape[1])
     case = Case.linear(used, batch, *shape)
     rate = machine.rate(case.compute.name)
     flops = "unknown" if rate is None else f"{rate.value / 1e12:.4g} T/s"

@@ -1,7 +1,7 @@
-"""The decision as a flow: questions in order, each answered for this model and GPU with its evidence.
+"""How the decision was reached: questions in order, each answered for this model and GPU with its evidence.
 
-The order is that of the constraints: what cannot be held need not be quick, and what is bound by bytes gains
-nothing from faster products.
+Questions follow the constraints: memory first, then speed; a memory-bound workload does not benefit from
+faster matrix units.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _fewest_gpus(advice: Advice, name: str) -> Option | None:
 
 
 def _does_16_bit_fit(advice: Advice, wide: Option) -> Question:
-    fit = wide.fit
+    fit = wide.memory
     yes = fit.sequences > 0
     return Question(
         ask=f"Do 16-bit weights and one sequence fit {advice.machine.count(wide.gpus)}?",
@@ -77,7 +77,7 @@ def _do_bytes_bind(advice: Advice, best: Option) -> Question:
 def _are_narrow_products_there(advice: Advice) -> Question:
     native = [name for name in ("fp8-w8a8", "int8-w8a8") if cannot_run(choice(name), advice.machine) is None]
     return Question(
-        ask="Are 8-bit numbers multiplied here?",
+        ask="Does this device multiply 8-bit numbers?",
         yes=bool(native),
         evidence=", ".join(
             f"{choice(name).compute.name} {rate.value / 1e12:.4g} T/s ({rate.basis})"
@@ -104,12 +104,12 @@ def _does_the_cache_dominate(best: Option) -> Question:
 def _is_the_target_met(advice: Advice, best: Option) -> Question:
     assert best.decode is not None
     time, target = best.decode.total, advice.request.latency_s
-    asked = "fit and run" if target is None else f"meet {target * 1e3:g} ms"
+    target_text = "fit and run" if target is None else f"meet {target * 1e3:g} ms"
     scheme = choice(best.format)
     kind = "weight-only" if weight_only(scheme) else "its own products"
     took = f"{time.seconds * 1e3:.2f} ms at batch {best.batch or 1}"
     return Question(
-        ask=f"Does {best.format} on {advice.machine.count(best.gpus)} {asked}?",
+        ask=f"Does {best.format} on {advice.machine.count(best.gpus)} {target_text}?",
         yes=best.verdict == "meets",
         evidence=f"{took} (linear layers {best.decode.linear_words}, {kind})",
         follows="take it" if best.verdict == "meets" else advice.refusal or "; ".join(best.reasons),

@@ -1,4 +1,4 @@
-"""Formats on one GPU, before any model: by formula, and by this node's measurements where it has them."""
+"""Formats on one GPU, before any model: by formula, and by this node's measurements where there are any."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ def _row(machine: Machine, table: TimingTable, scheme: Scheme) -> FormatOnGpu:
         computes_in=machine.compute_name(scheme.compute.name),
         rate=rate,
         ridge_batch=ridge_batch(bits, rate.value, machine.bandwidth.value) if rate else None,
-        bound_at_one=machine.bound(Case.linear(scheme, 1, _LARGE, _LARGE)),
         crossing=_crossing(table, scheme.name, shape),
         speed_up=_speed_up(machine, table, scheme, shape),
         measured_shape=shape,

@@ -18,7 +18,7 @@ FAMILIES = (
 
 
 class _Fields:
-    """Looks integers up in a configuration, and says which one is missing or no positive number."""
+    """Looks up integers in a configuration; its errors name the one that is missing or not positive."""
 
     def __init__(self, data: Mapping[str, Any], where: str) -> None:
         self.data, self.where = data, where
@@ -50,12 +50,11 @@ def read_config(path: Path) -> Model:
     except ValueError:
         raise UsageError("is not JSON", where=str(path)) from None
     if not isinstance(data, dict):
-        raise UsageError("is not a model configuration: no JSON object", where=str(path))
+        raise UsageError("is not a model configuration: the file holds no JSON object", where=str(path))
     family = data.get("model_type")
     if family not in FAMILIES:
-        known = ", ".join(FAMILIES)
         raise UsageError(
-            f"model_type {family!r} is not counted here", where=str(path), hint=f"one of: {known}"
+            f"model_type {family!r} is not supported", where=str(path), hint=f"one of: {', '.join(FAMILIES)}"
         )
     text = data.get("text_config", data)  # multimodal models nest the language model
     fields = _Fields(text if isinstance(text, dict) else data, str(path))
@@ -79,7 +78,7 @@ def _model(fields: _Fields, path: Path, family: str) -> Model:
         head_dim=head_dim,
         intermediate=fields.number("intermediate_size"),
         vocab=fields.number("vocab_size"),
-        # Gemma's configuration class ties by default, so that its files need not say it.
+        # Gemma's configuration class ties by default, so its files may leave it out.
         tied_embeddings=bool(data.get("tie_word_embeddings", family.startswith("gemma"))),
         window=window,
         full_layers=full,

@@ -10,8 +10,8 @@ from quantroof.advisor.models import Mla, Model, Moe
 
 Part = Literal["attention", "mlp", "experts", "router", "head"]
 Cut = Literal["n", "k", "none"]
-# What quantised checkpoints leave in 16 bit, as llm-compressor, GPTQ and bitsandbytes do by default.
-_BLOCK = 16  # the smallest group of a quantised weight, and the K of a 16-bit matrix instruction
+# What quantized checkpoints leave in 16 bit, as llm-compressor, GPTQ and bitsandbytes do by default.
+_BLOCK = 16  # the smallest group of a quantized weight, and the K of a 16-bit matrix instruction
 KEPT_WIDE: tuple[Part, ...] = ("router", "head")
 
 
@@ -38,8 +38,8 @@ class Linear:
         return self.n * self.k * self.count * (self.moe.experts if self.moe else 1)
 
     @property
-    def quantised(self) -> bool:
-        """Whether a quantised checkpoint stores this layer in its format."""
+    def quantized(self) -> bool:
+        """Whether a quantized checkpoint stores this layer in its format."""
         return self.part not in KEPT_WIDE
 
     def shard(self, ways: int) -> tuple[int, int]:
@@ -123,12 +123,3 @@ def total_parameters(model: Model) -> int:
     linear = sum(layer.parameters for layer in linear_layers(model))
     tied = embedding_parameters(model) if model.tied_embeddings else 0
     return linear + embedding_parameters(model) + norm_parameters(model) - tied
-
-
-def active_parameters(model: Model) -> int:
-    """Parameters of the products that one token passes through, the head included, the embedding not."""
-    active = 0
-    for layer in linear_layers(model):
-        share = layer.moe.per_token if layer.moe else 1
-        active += layer.n * layer.k * layer.count * share
-    return active

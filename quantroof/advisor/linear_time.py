@@ -47,7 +47,7 @@ class Timer:
 
     def layer(self, layer: Linear, scheme: Scheme, tokens: int, ways: int) -> tuple[Estimate, float | None]:
         """One layer of this kind on one of `ways` GPUs for `tokens` rows; and its joules, if read."""
-        used = scheme if layer.quantised else wide_scheme(scheme)
+        used = scheme if layer.quantized else wide_scheme(scheme)
         n, k = layer.shard(ways)
         used = fitted(used, k)
         if layer.moe is not None:
@@ -57,13 +57,13 @@ class Timer:
         name = case.scheme if used.name in SCHEMES else used.name
         found = self.table.predict(name, (n, k), tokens)
         if found is None:
-            return self.modelled(name, case.flops, case.bytes_moved, case.compute.name), None
+            return self.modeled(name, case.flops, case.bytes_moved, case.compute.name), None
         source: Source = "measured" if found.exact else "interpolated"
         joules = None if found.power_w is None else found.power_w * found.seconds
         estimate = Estimate(seconds=found.seconds, low=found.low, high=found.high, floor=floor, source=source)
         return estimate, joules
 
-    def modelled(self, scheme: str, flops: float, bytes_moved: float, element: str) -> Estimate:
+    def modeled(self, scheme: str, flops: float, bytes_moved: float, element: str) -> Estimate:
         """max(flops / (e F), bytes / (e BW)), with the efficiencies of this node's points if it has any."""
         rate = self.machine.rate(element)
         assert rate is not None, "formats without a known rate are refused before they are timed"
@@ -73,7 +73,7 @@ class Timer:
         seconds = max(by_memory, by_compute)
         floor = max(bytes_moved / bandwidth, flops / rate.value)
         high = seconds * (1 + self._band(scheme))
-        return Estimate(seconds=seconds, low=min(floor, seconds), high=high, floor=floor, source="modelled")
+        return Estimate(seconds=seconds, low=min(floor, seconds), high=high, floor=floor, source="modeled")
 
     def efficiency(self, scheme: str, bound: Bound) -> float:
         """Median share of the roof that this node's points of a format reach, else the stated assumption."""
@@ -109,10 +109,10 @@ class Timer:
         hit = layer.moe.expected_hit(tokens)
         weights = hit * scheme.weight.storage_bytes(n, k)
         moved = scheme.activation.storage_bytes(rows, k) + scheme.output.storage_bytes(rows, n)
-        return self.modelled(scheme.name, 2.0 * rows * n * k, weights + moved, scheme.compute.name)
+        return self.modeled(scheme.name, 2.0 * rows * n * k, weights + moved, scheme.compute.name)
 
 
 @lru_cache(maxsize=16)
 def wide_scheme(scheme: Scheme) -> Scheme:
-    """The scheme of what a quantised checkpoint leaves alone: the type in which activations arrive."""
+    """The scheme of what a quantized checkpoint leaves alone: the type in which activations arrive."""
     return choice(scheme.activation.traffic_element.name)

@@ -1,13 +1,11 @@
-"""What a step model needs of a GPU: memory, bandwidth, matrix rates, each measured or by datasheet."""
+"""The figures of a GPU that the model of a step needs: memory, bandwidth, matrix rates, with their basis."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 import msgspec
 
 from quantroof.advisor.links import Link, link_of, measured_link
-from quantroof.analysis.roofs import Roofs, datasheet_roofs, measured_roofs
+from quantroof.analysis.roofs import RoofBasis, Roofs, datasheet_roofs, measured_roofs
 from quantroof.errors import UsageError
 from quantroof.hwprofiles import roofline
 from quantroof.hwprofiles.compute import not_nvidia
@@ -15,14 +13,17 @@ from quantroof.hwprofiles.types import Device, HardwareProfile
 from quantroof.kernels.cases import Case
 from quantroof.records.directory import Run
 
-Basis = Literal["measured", "datasheet"]
+# The first compute capability whose matrix instructions multiply fp8: Ada (8.9), then Hopper (9.0).
+_FP8_CAPABILITY = (8, 9)
+# INT8 rates of B300 and GB300 are a thirtieth of B200's; vLLM refuses INT8 W8A8 from here on.
+_NO_INT8_CAPABILITY = (10, 0)
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes or operations a second, and whether this very device was measured or its datasheet read."""
+    """Bytes or operations per second, and whether this device was measured or its datasheet read."""
 
     value: float
-    basis: Basis
+    basis: RoofBasis
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +38,16 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     link: Link | None = None
     is_gpu: bool = True
     simulated: bool = False
+
+    @property
+    def multiplies_fp8(self) -> bool | None:
+        """Whether the matrix instructions of its compute capability take fp8; None where it has none."""
+        return None if self.capability is None else self.capability >= _FP8_CAPABILITY
+
+    @property
+    def int8_refused(self) -> bool:
+        """Whether vLLM refuses INT8 W8A8 on its compute capability."""
+        return self.capability is not None and self.capability >= _NO_INT8_CAPABILITY
 
     def count(self, number: int) -> str:
         """How many of it, in words: `1 GPU`, `4 GPUs`; a CPU stands alone."""

@@ -14,22 +14,23 @@ from quantroof.kernels.schemes import Scheme
 
 # vLLM's page size; a sequence wastes the end of its last page (the fragmentation of a paged cache).
 KV_BLOCK_TOKENS = 16
+_SAMPLED_BYTES = 4  # samplers copy the logits to float32
 
 
 class Reserve(msgspec.Struct, frozen=True, kw_only=True):
     """What a serving engine does not give to weights and cache. Stated assumptions, each to be overridden.
 
-    `utilisation` is the share of the memory an engine may take (vLLM's default was 0.9 for long, now 0.92);
+    `utilization` is the share of the memory an engine may take (vLLM's default was 0.9 for long, now 0.92);
     `runtime_bytes` per GPU covers context, library workspaces and graphs; `prefill_tokens` is the chunk whose
     activations exist at once.
     """
 
-    utilisation: float = 0.9
+    utilization: float = 0.9
     runtime_bytes: float = 1.5e9
     prefill_tokens: int = 2048
 
 
-class Fit(msgspec.Struct, frozen=True, kw_only=True):
+class MemoryFit(msgspec.Struct, frozen=True, kw_only=True):
     """One GPU's memory, in bytes. `sequences` of the asked context fit beside the weights."""
 
     usable: float
@@ -37,7 +38,13 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
     runtime: float
     activations: float
     kv_per_sequence: float
+    logits_per_sequence: float
     sequences: int
+
+    @property
+    def logits_bind(self) -> bool:
+        """Whether the logits of so many sequences take more than the activations of a prefill chunk."""
+        return self.sequences < self.left_for_kv // self.kv_per_sequence
 
     @property
     def left_for_kv(self) -> float:
@@ -46,7 +53,7 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def wide_bytes(scheme: Scheme) -> int:
-    """Bytes an element of what stays unquantised: the activations' arriving type, 4 for fp32."""
+    """Bytes an element of what stays unquantized: the activations' arriving type, 4 for fp32."""
     return scheme.activation.traffic_element.bits // 8
 
 
@@ -62,7 +69,7 @@ def weight_bytes(model: Model, scheme: Scheme, ways: int = 1) -> int:
         n, k = layer.shard(ways)
         copies = layer.count * (layer.moe.experts if layer.moe else 1)
         stored = (
-            fitted(scheme, k).weight.storage_bytes(n, k) if layer.quantised else n * k * wide_bytes(scheme)
+            fitted(scheme, k).weight.storage_bytes(n, k) if layer.quantized else n * k * wide_bytes(scheme)
         )
         total += copies * stored
     return total
@@ -81,7 +88,7 @@ def kv_bytes(model: Model, kv: Format, context: int, ways: int = 1) -> float:
 
 
 def activation_bytes(model: Model, scheme: Scheme, tokens: int, ways: int = 1) -> float:
-    """Peak activations of a prefill chunk: the widest of gate/up and one row of logits a sequence, 16 bit."""
+    """Peak activations of a prefill chunk: its hidden states and the widest output of a layer."""
     widths = [layer.shard(ways)[0] for layer in linear_layers(model) if layer.part in ("attention", "mlp")]
     moe = model.moe
     if moe is not None:
@@ -89,19 +96,33 @@ def activation_bytes(model: Model, scheme: Scheme, tokens: int, ways: int = 1) -
     return tokens * (model.hidden + max(widths)) * wide_bytes(scheme)
 
 
-def fit(
+def logit_bytes(model: Model, scheme: Scheme) -> float:
+    """One sequence's row of logits, whole on every GPU, and the float32 copy that is sampled from.
+
+    vLLM reserves one for each of `--max-num-seqs` (`_dummy_sampler_run` of its memory profile).
+    """
+    return model.vocab * (wide_bytes(scheme) + _SAMPLED_BYTES)
+
+
+def memory_fit(
     model: Model, scheme: Scheme, kv: Format, context: int, memory_bytes: float, ways: int, reserve: Reserve
-) -> Fit:
-    """How many sequences of `context` tokens fit: u M - W/t - R - A >= B KV(S)/t."""
+) -> MemoryFit:
+    """How many sequences B of `context` tokens fit: u M - W - R - max(A, B L) >= B KV(S).
+
+    The activations A of a prefill chunk are freed before the logits L are computed, so the larger one counts.
+    """
     pages = math.ceil(context / KV_BLOCK_TOKENS) * KV_BLOCK_TOKENS
-    result = Fit(
-        usable=reserve.utilisation * memory_bytes,
+    result = MemoryFit(
+        usable=reserve.utilization * memory_bytes,
         weights=weight_bytes(model, scheme, ways),
         runtime=reserve.runtime_bytes,
         activations=activation_bytes(model, scheme, reserve.prefill_tokens, ways),
         kv_per_sequence=kv_bytes(model, kv, pages, ways),
+        logits_per_sequence=logit_bytes(model, scheme),
         sequences=0,
     )
-    return msgspec.structs.replace(
-        result, sequences=max(0, int(result.left_for_kv // result.kv_per_sequence))
+    beside_chunk = result.left_for_kv // result.kv_per_sequence
+    beside_logits = (result.left_for_kv + result.activations) // (
+        result.kv_per_sequence + result.logits_per_sequence
     )
+    return msgspec.structs.replace(result, sequences=max(0, int(min(beside_chunk, beside_logits))))

@@ -1,23 +1,17 @@
-"""Models as data: the sizes that decide memory and time, shipped or from a config.json."""
+"""The nouns of a model's architecture: the sizes that decide memory and time."""
 
 from __future__ import annotations
 
-import tomllib
-from functools import lru_cache
-from importlib.resources import files
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-
-from quantroof.errors import unknown_name
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Moe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Routed experts: `per_token` of `experts` are used by a token, and `shared` ones by all of them.
+    """Routed experts: each token uses `per_token` of `experts`, and all `shared` ones.
 
     The first `dense_layers` layers of the model have an ordinary MLP instead.
     """
@@ -29,12 +23,12 @@ class Moe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     dense_layers: Count = 0
 
     def expected_hit(self, tokens: int) -> float:
-        """Experts that at least one of `tokens` tokens uses, were routing uniform: E (1 - (1 - k/E)^B)."""
+        """Experts that at least one of `tokens` tokens uses, if routing is uniform: E (1 - (1 - k/E)^B)."""
         return self.experts * (1 - (1 - self.per_token / self.experts) ** tokens)
 
 
 class Mla(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): caches kv_rank + rope_dim a token."""
+    """Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): caches kv_rank + rope_dim per token."""
 
     kv_rank: Positive
     q_rank: Positive | None = None
@@ -89,24 +83,3 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """Tokens read by the attention of all layers together, for one new token at a context length."""
         sliding = self.layers - self.full_layers
         return self.full_layers * context + sliding * min(context, self.window or context)
-
-
-@lru_cache(maxsize=1)
-def catalog() -> dict[str, Model]:
-    """Every shipped model by id."""
-    data: dict[str, Any] = tomllib.loads((files("quantroof") / "advisor" / "models.toml").read_text())
-    tables = {key: value for key, value in data.items() if key != "schema"}
-    return {key: msgspec.convert({"id": key, **table}, Model) for key, table in tables.items()}
-
-
-def model(name: str) -> Model:
-    """A model by its id in the catalog, or by the path of a config.json or of the folder that holds one."""
-    known = catalog()
-    if name.lower() in known:
-        return known[name.lower()]
-    path = Path(name)
-    if path.suffix == ".json" or path.exists():
-        from quantroof.advisor.huggingface import read_config
-
-        return read_config(path / "config.json" if path.is_dir() else path)
-    raise unknown_name("model", name, list(known))

@@ -8,66 +8,62 @@ from dataclasses import dataclass
 
 import msgspec
 
-from quantroof.advisor.advice import Option, Request
+from quantroof.advisor.advice import AdviceOptions, Option
 from quantroof.advisor.caveats import cannot_run, caveats
 from quantroof.advisor.choices import choice, kv_format
 from quantroof.advisor.cost import Price, usd_per_million_tokens, usd_per_month
 from quantroof.advisor.linear_time import Timer
-from quantroof.advisor.memory import KV_BLOCK_TOKENS, Fit, fit
+from quantroof.advisor.memory import KV_BLOCK_TOKENS, MemoryFit, memory_fit
 from quantroof.advisor.models import Model
 from quantroof.advisor.step import Step, decode_step, prefill
 
 
 @dataclass(frozen=True)
-class Weigher:
+class OptionEvaluator:
     """Judges options of one model on one machine."""
 
     model: Model
-    request: Request
+    request: AdviceOptions
     timer: Timer
     price: Price | None
 
-    def weigh(self, name: str, gpus: int) -> Option:
-        """The largest batch that memory and targets allow, what it serves and costs, or why it falls."""
-        fits = self.fit(name, gpus)
-        refused = self._impossible(name, gpus, fits)
-        if refused is not None:
-            return Option(format=name, gpus=gpus, verdict="falls", reasons=(refused,), fit=fits)
-        batch = self._largest_batch(name, gpus, min(fits.sequences, self.request.max_batch))
+    def evaluate(self, name: str, gpus: int) -> Option:
+        """The largest batch that memory and targets allow, with its speed and cost, or why it is rejected."""
+        memory = self._memory(name, gpus, self.request.context)
+        impossible = self._impossible(name, gpus, memory)
+        if impossible is not None:
+            return Option(format=name, gpus=gpus, verdict="misses", reasons=(impossible,), memory=memory)
+        batch = self._largest_batch(name, gpus, min(memory.sequences, self.request.max_batch))
         decode = self.decode(name, gpus, batch or 1)
         prompt = self._prefill(name, gpus)
         reasons = tuple(self._missed(decode, prompt, batch))
         option = Option(
             format=name,
             gpus=gpus,
-            verdict="falls" if reasons else "meets",
+            verdict="misses" if reasons else "meets",
             reasons=reasons,
             caveats=caveats(
                 choice(name), self.timer.machine, self.model, decode, batch=batch or 1, gpus=gpus
             ),
-            fit=fits,
+            memory=memory,
             batch=batch,
             decode=decode,
             prefill=prompt,
         )
         return option if reasons or batch is None else self._with_load(option, batch, decode)
 
-    def fit(self, name: str, gpus: int) -> Fit:
-        """The memory account of a format on a number of GPUs."""
-        return self._fit(name, gpus, self.request.context)
-
     def longest_context(self, name: str, gpus: int) -> int:
         """The longest single sequence that fits, in whole pages of the cache; 0 where not one page does."""
         low, high = 0, self.request.context // KV_BLOCK_TOKENS + 1
         while high - low > 1:
             middle = (low + high) // 2
-            fits = self._fit(name, gpus, middle * KV_BLOCK_TOKENS).sequences > 0
+            fits = self._memory(name, gpus, middle * KV_BLOCK_TOKENS).sequences > 0
             low, high = (middle, high) if fits else (low, middle)
         return low * KV_BLOCK_TOKENS
 
-    def _fit(self, name: str, gpus: int, context: int) -> Fit:
+    def _memory(self, name: str, gpus: int, context: int) -> MemoryFit:
         memory, kv = self.timer.machine.memory_bytes, kv_format(self.request.kv)
-        return fit(self.model, choice(name), kv, context, memory, gpus, self.request.reserve)
+        return memory_fit(self.model, choice(name), kv, context, memory, gpus, self.request.reserve)
 
     def decode(self, name: str, gpus: int, batch: int) -> Step:
         """A decode step at the asked context."""
@@ -80,7 +76,7 @@ class Weigher:
         kv, context = kv_format(self.request.kv), self.request.context
         return prefill(self.model, choice(name), kv, batch=1, context=context, ways=gpus, timer=self.timer)
 
-    def _impossible(self, name: str, gpus: int, fits: Fit) -> str | None:
+    def _impossible(self, name: str, gpus: int, memory: MemoryFit) -> str | None:
         machine = self.timer.machine
         missing = cannot_run(choice(name), machine)
         if missing is not None:
@@ -88,16 +84,16 @@ class Weigher:
         if gpus > 1 and machine.link is None:
             return f"no link between GPUs is known for {machine.id} (state one with --link-gbps)"
         if self.model.heads % gpus:
-            return f"{self.model.heads} attention heads cannot be cut in {gpus}"
-        if fits.sequences > 0:
+            return f"{self.model.heads} attention heads cannot be divided among {gpus} GPUs"
+        if memory.sequences > 0:
             return None
-        needed = fits.usable - fits.left_for_kv + fits.kv_per_sequence
+        needed = memory.usable - memory.left_for_kv + memory.kv_per_sequence
         what = (
             "the weights do"
-            if fits.left_for_kv < 0
+            if memory.left_for_kv < 0
             else f"one sequence of {self.request.context} tokens does"
         )
-        return f"{what} not fit: {needed / 1e9:.1f} GB needed a GPU, {fits.usable / 1e9:.1f} usable"
+        return f"{what} not fit: {needed / 1e9:.1f} GB needed per GPU, {memory.usable / 1e9:.1f} usable"
 
     def _largest_batch(self, name: str, gpus: int, most: int) -> int | None:
         """Largest batch within the latency. Measured dips can break the order, so every doubling is tried."""

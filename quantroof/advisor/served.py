@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 import msgspec
 
-from quantroof.advisor.advice import Request
+from quantroof.advisor.advice import AdviceOptions
 from quantroof.advisor.choices import choice, kv_format
 from quantroof.advisor.estimate import Estimate
 from quantroof.advisor.linear_time import Assumptions, Timer
 from quantroof.advisor.machine import Machine
 from quantroof.advisor.models import Model
-from quantroof.advisor.options import Weigher
+from quantroof.advisor.options import OptionEvaluator
 from quantroof.advisor.step import Step, decode_step, prefill
 from quantroof.advisor.timings import TimingTable
 from quantroof.records.served import ServedLoad
 
 
-class Beside(msgspec.Struct, frozen=True, kw_only=True):
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """A prediction and the median measured for it, if any. `linear`: where linear layers' times come from."""
 
     measured_s: float | None
@@ -48,9 +48,9 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     prompt_tokens: int | None = None
     context: int | None = None
-    first_token: Beside | None = None
-    first_token_alone: Beside | None = None
-    per_token: Beside | None = None
+    first_token: Comparison | None = None
+    first_token_alone: Comparison | None = None
+    per_token: Comparison | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,9 @@ class Predictor:
             concurrency=load.concurrency,
             prompt_tokens=tokens,
             context=context,
-            first_token=_beside(load.first_token.median_ns if load.first_token else None, together),
-            first_token_alone=_beside(None, self._step(prefill, 1, tokens)),
-            per_token=_beside(load.per_token.median_ns if load.per_token else None, step),
+            first_token=_comparison(load.first_token.median_ns if load.first_token else None, together),
+            first_token_alone=_comparison(None, self._step(prefill, 1, tokens)),
+            per_token=_comparison(load.per_token.median_ns if load.per_token else None, step),
         )
 
     @property
@@ -98,12 +98,12 @@ class Predictor:
         longest = self.model.max_context
         if longest is not None and context > longest:
             return f"{context} tokens are beyond the context of {longest} of {self.model.id}"
-        request = Request(context=context, formats=(self.format,), gpu_counts=(self.gpus,), kv=self.kv)
-        option = Weigher(self.model, request, self._timer, None).weigh(self.format, self.gpus)
+        request = AdviceOptions(context=context, formats=(self.format,), gpu_counts=(self.gpus,), kv=self.kv)
+        option = OptionEvaluator(self.model, request, self._timer, None).evaluate(self.format, self.gpus)
         if option.decode is None:
             return option.reasons[0]
-        if batch > option.fit.sequences:
-            return f"memory holds {option.fit.sequences} sequences of {context} tokens: the others would wait"
+        if batch > option.memory.sequences:
+            return f"memory holds {option.memory.sequences} sequences of {context} tokens: others would wait"
         return None
 
     def _step(self, kind: Callable[..., Step], batch: int, context: int) -> Step:
@@ -111,6 +111,6 @@ class Predictor:
         return kind(self.model, scheme, kv, batch=batch, context=context, ways=self.gpus, timer=self._timer)
 
 
-def _beside(measured_ns: float | None, step: Step) -> Beside:
+def _comparison(measured_ns: float | None, step: Step) -> Comparison:
     measured_s = None if measured_ns is None else measured_ns / 1e9
-    return Beside(measured_s=measured_s, predicted=step.total, linear=step.linear_words)
+    return Comparison(measured_s=measured_s, predicted=step.total, linear=step.linear_words)

@@ -1,4 +1,4 @@
-"""Where an answer's machine and times come from: a profile, a run, or both."""
+"""The machine and the times that an answer rests on: from a profile, a run, or both."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from quantroof.advisor.links import DEFAULT_LATENCY_S, Link
 from quantroof.advisor.machine import Machine, device_of, from_profile, from_run
 from quantroof.advisor.timings import TimingTable, table_of
 from quantroof.errors import UsageError, unknown_name
+from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.types import HardwareProfile
 from quantroof.records.directory import read_run
 
@@ -22,23 +23,23 @@ def machine_and_times(gpu: str | None, run_path: Path | None) -> tuple[Machine, 
         return from_run(run, device), table_of(run.measurements, device.id)
     if gpu is None:
         raise UsageError(
-            "which GPU?", hint="--gpu a100-sxm4-80gb, or --run RUN of this node; see `hardware list`"
+            "no GPU is named",
+            where="--gpu",
+            hint="--gpu a100-sxm4-80gb (see `quantroof hardware list`), or --run RUN",
         )
     return from_profile(_profile(gpu)), TimingTable()
 
 
 def _profile(gpu: str) -> HardwareProfile:
     """A catalog entry by its id, or by the exact name that one entry alone has."""
-    from quantroof.hwprofiles import catalog
-
-    known = catalog.profiles()
-    named = [p for p in known.values() if gpu == p.id or gpu in p.device_names]
-    if len(named) > 1:
-        ids = ", ".join(p.id for p in named)
+    profiles = catalog.profiles()
+    matches = [p for p in profiles.values() if gpu == p.id or gpu in p.device_names]
+    if len(matches) > 1:
+        ids = ", ".join(p.id for p in matches)
         raise UsageError(f"several boards are called '{gpu}'", where="--gpu", hint=f"name one: {ids}")
-    if not named:
-        raise unknown_name("GPU", gpu, list(known))
-    return named[0]
+    if not matches:
+        raise unknown_name("GPU", gpu, list(profiles))
+    return matches[0]
 
 
 def with_link(machine: Machine, gbps: float | None, latency_us: float | None) -> Machine:

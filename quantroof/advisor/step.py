@@ -39,7 +39,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     def linear_shares(self) -> dict[Source, float]:
         """Share of the linear layers' time by where it comes from, the largest first.
 
-        Attention and all-reduces are always modelled.
+        Attention and all-reduces are always modeled.
         """
         found: dict[Source, float] = {}
         whole = self.part("linear").seconds
@@ -51,7 +51,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def linear_words(self) -> str:
-        """`measured`, or `91% interpolated, 9% modelled` of the linear layers' time."""
+        """`measured`, or `91% interpolated, 9% modeled` of the linear layers' time."""
         shares = self.linear_shares
         if len(shares) == 1:
             return next(iter(shares))
@@ -69,7 +69,7 @@ def decode_step(
     attended = model.attended(context) * batch
     moved = kv_bytes(model, kv, context, ways) * batch
     flops = attended * _decode_flops_per_token(model) / ways
-    attention = timer.modelled("attention", flops, moved, wide_scheme(scheme).compute.name)
+    attention = timer.modeled("attention", flops, moved, wide_scheme(scheme).compute.name)
     return _step(model, scheme, batch, batch, attention, ways, timer)
 
 
@@ -79,7 +79,7 @@ def prefill(
     """The prompts of `batch` sequences, `context` tokens each; the head for the last token only."""
     flops = batch * _prefill_flops(model, context) / ways
     moved = kv_bytes(model, kv, context, ways) * batch
-    attention = timer.modelled("attention", flops, moved, wide_scheme(scheme).compute.name)
+    attention = timer.modeled("attention", flops, moved, wide_scheme(scheme).compute.name)
     return _step(model, scheme, batch * context, batch, attention, ways, timer)
 
 
@@ -131,9 +131,9 @@ def _communication(model: Model, scheme: Scheme, tokens: int, ways: int, timer: 
     seconds = count * link.all_reduce_seconds(payload, ways)
     wire = seconds - count * link.latency_s
     # The latency is an assumption: between nothing and twice of it.
-    return Estimate(seconds=seconds, low=wire, high=2 * seconds - wire, floor=0.0, source="modelled")
+    return Estimate(seconds=seconds, low=wire, high=2 * seconds - wire, floor=0.0, source="modeled")
 
 
 def _launches(model: Model, timer: Timer) -> Estimate:
     seconds = timer.assumptions.launch_s * timer.assumptions.kernels_per_layer * model.layers
-    return Estimate(seconds=seconds, low=0.0, high=2 * seconds, floor=0.0, source="modelled")
+    return Estimate(seconds=seconds, low=0.0, high=2 * seconds, floor=0.0, source="modeled")

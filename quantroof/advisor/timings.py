@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 
-from quantroof.analysis.statistics import median_interval
+from quantroof.analysis.case_time import case_time, grouped
 from quantroof.records.lines import TIMED, Measurement, parsed_case
 
 Shape = tuple[int, int]
@@ -82,22 +82,35 @@ class TimingTable:
 
 
 def table_of(measurements: Iterable[Measurement], device: str) -> TimingTable:
-    """Collect the fastest correct cold kernel of every case of a device."""
-    found: dict[str, dict[Shape, dict[int, Timed]]] = defaultdict(lambda: defaultdict(dict))
-    for line in measurements:
-        timing = line.timing if line.device == device and line.status in TIMED else None
-        if timing is None or timing.cache != "cold":
-            continue
-        case, interval = parsed_case(line.case), median_interval(timing.samples_ns)
-        by_m = found[case.scheme][case.n, case.k]
-        best = by_m.get(case.m)
-        if best is None or interval.median / 1e9 < best.seconds:
-            power = line.state.power_w if line.state else None
-            seconds, low, high = (ns / 1e9 for ns in (interval.median, interval.low, interval.high))
-            by_m[case.m] = Timed(case.m, seconds, low, high, line.kernel, power)
+    """Collect the fastest correct kernel of every case of a device, timed cold.
+
+    The time of a kernel is `analysis.case_time`'s over all its processes, never that of its fastest process.
+    """
+    lines = (line for line in measurements if line.device == device and _is_cold(line))
+    fastest: dict[str, dict[Shape, dict[int, Timed]]] = defaultdict(lambda: defaultdict(dict))
+    for (_, case_id, kernel), own in grouped(lines).items():
+        case, timed = parsed_case(case_id), _timed(kernel, own)
+        by_m = fastest[case.scheme][case.n, case.k]
+        if case.m not in by_m or timed.seconds < by_m[case.m].seconds:
+            by_m[case.m] = timed
     return TimingTable(
-        {s: {shape: [by[m] for m in sorted(by)] for shape, by in t.items()} for s, t in found.items()}
+        {s: {shape: [by[m] for m in sorted(by)] for shape, by in t.items()} for s, t in fastest.items()}
     )
+
+
+def _is_cold(line: Measurement) -> bool:
+    """Whether a line was timed correctly with cold weights, as a served model reads them."""
+    return line.status in TIMED and line.timing is not None and line.timing.cache == "cold"
+
+
+def _timed(kernel: str, lines: list[Measurement]) -> Timed:
+    """One kernel's time of one case from the lines of all processes, and the median of their power."""
+    time = case_time(lines)
+    assert time is not None, "lines without a timing are left out before"
+    seconds, low, high = (ns / 1e9 for ns in (time.interval.median, time.interval.low, time.interval.high))
+    powers = [line.state.power_w for line in lines if line.state and line.state.power_w is not None]
+    power = median(powers) if powers else None
+    return Timed(parsed_case(lines[0].case).m, seconds, low, high, kernel, power)
 
 
 def _from_nearest(

@@ -8,8 +8,9 @@ from quantroof.advisor.crossover import ridge_batch
 from quantroof.advisor.layers import linear_layers, total_parameters
 from quantroof.advisor.linear_time import Assumptions, Timer
 from quantroof.advisor.machine import Machine, from_profile
-from quantroof.advisor.memory import Fit, Reserve, fit, kv_bytes, weight_bytes
-from quantroof.advisor.models import Model, catalog, model
+from quantroof.advisor.memory import MemoryFit, Reserve, kv_bytes, memory_fit, weight_bytes
+from quantroof.advisor.model_lookup import catalog, model
+from quantroof.advisor.models import Model
 from quantroof.advisor.step import decode_step
 from quantroof.advisor.timings import TimingTable
 from quantroof.claims.model import Claim, Evaluator, Judgement, judged, near, need, undecided
@@ -175,10 +176,10 @@ def _floor(claim: Claim, name: str, gpus: int) -> float:
     return need(claim, "a rate", step.total.floor)
 
 
-def _fit(claim: Claim) -> Fit:
+def _fit(claim: Claim) -> MemoryFit:
     scheme = choice(need(claim, "element", claim.element))
     memory = _machine(claim).memory_bytes
-    return fit(_model(claim), scheme, _CACHE, claim.context, memory, claim.gpus, Reserve())
+    return memory_fit(_model(claim), scheme, _CACHE, claim.context, memory, claim.gpus, Reserve())
 
 
 def _model(claim: Claim) -> Model:

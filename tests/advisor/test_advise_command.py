@@ -32,8 +32,8 @@ def test_the_question_of_the_lesson_is_answered_within_a_second() -> None:
 
     assert ran.returncode == 0
     assert "int4-w4a16 on 1 GPU" in ran.stdout.splitlines()[0]
-    assert "modelled" in ran.stdout
-    assert "falls: the weights do not fit" in ran.stdout
+    assert "modeled" in ran.stdout
+    assert "misses: the weights do not fit" in ran.stdout
     assert min(took) < 1.0
 
 
@@ -44,7 +44,7 @@ def test_json_is_one_document() -> None:
     document = json.loads(ran.stdout)
     assert document["schema_version"] == 1
     assert document["kind"] == "advice"
-    assert document["options"][document["chosen"]]["decode"]["total"]["source"] == "modelled"
+    assert document["options"][document["best"]]["decode"]["total"]["source"] == "modeled"
     assert document["options"][0]["usd_per_million_tokens"] > 0
     assert document["curves"]
     assert document["explanation"][0]["what"] == "parameters"
@@ -111,12 +111,12 @@ def test_a_cpu_run_is_answered(tmp_path: Path) -> None:
         ((*A100, "--efficiency", "nan"), 2, "'--efficiency': 'nan' is not a finite number"),
         ((*A100, "--price", "inf"), 2, "'--price': 'inf' is not a finite number"),
         ((*A100, "--context", "4.5"), 2, "--context: '4.5' is not a positive length like 4096 or 8k"),
-        ((*A100, "--gpus", "3"), 1, "64 attention heads cannot be cut in 3"),
+        ((*A100, "--gpus", "3"), 1, "64 attention heads cannot be divided among 3 GPUs"),
         (("--model", "llama-3.1-8b", "--gpu", "gb10"), 1, "no bf16 matrix rate is known or measured"),
         (("--model", "llama-3.1-8b", "--gpu", "H200"), 2, "did you mean h200-sxm or h200-nvl"),
         ((*A100, "--context", "1M"), 2, "1048576 tokens is beyond the 131072"),
-        ((*A100, "--latency", "1us"), 1, "the quickest is"),
-        (("--model", "llama-3.1-8b"), 2, "which GPU?"),
+        ((*A100, "--latency", "1us"), 1, "the fastest is"),
+        (("--model", "llama-3.1-8b"), 2, "no GPU is named"),
         (("--model", "llama-3.1-8b", "--run", "/no/such/run"), 2, "/no/such/run"),
     ],
 )
@@ -140,7 +140,7 @@ ROW = '[[price]]\ngpu = "x"\nsource = "s"\ndate = "d"\n'
         (f"{HEAD}{ROW}usd_per_gpu_hour = -2", ">= 0"),
         (f"{HEAD}{ROW}usd_per_gpu_hour = inf", "< 1000000"),
         (f"{HEAD}{ROW}", "usd_per_gpu_hour"),
-        ("price = ", "is no price file"),
+        ("price = ", "is not a price file"),
         ('schema = "mine/2"\nprice = []', "has the schema 'mine/2'"),
         (f"{HEAD}price = []", "has no price for a100-sxm4-80gb"),
     ],

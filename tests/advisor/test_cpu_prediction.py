@@ -15,7 +15,7 @@ from quantroof.advisor.choices import choice, kv_format
 from quantroof.advisor.layers import linear_layers
 from quantroof.advisor.linear_time import Assumptions, Timer
 from quantroof.advisor.machine import from_run
-from quantroof.advisor.models import model
+from quantroof.advisor.model_lookup import model
 from quantroof.advisor.step import Step, decode_step
 from quantroof.advisor.timings import table_of
 from quantroof.records.directory import read_run

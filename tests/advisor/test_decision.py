@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from quantroof.advisor.advice import Advice, Option, Request
+from quantroof.advisor.advice import Advice, AdviceOptions, Option
 from quantroof.advisor.choices import DEFAULT
 from quantroof.advisor.cost import stated_price
 from quantroof.advisor.decision import advise
@@ -13,7 +13,7 @@ from quantroof.advisor.explain import explain
 from quantroof.advisor.launch import vllm
 from quantroof.advisor.linear_time import Assumptions
 from quantroof.advisor.machine import Machine
-from quantroof.advisor.models import catalog, model
+from quantroof.advisor.model_lookup import catalog, model
 from quantroof.advisor.timings import Timed, TimingTable
 from quantroof.errors import UsageError
 from tests.advisor.machines import A100, H100, gpu
@@ -25,7 +25,7 @@ B200 = gpu("b200", 180, 8000, (10, 0), fp32=80, fp16=2250, bf16=2250, fp8_e4m3=4
 def _ask(
     machine: Machine = A100, name: str = "llama-3.1-70b", table: TimingTable | None = None, **wishes: object
 ) -> Advice:
-    asked = Request(**{"context": 4096, "formats": DEFAULT, **wishes})  # type: ignore[arg-type]
+    asked = AdviceOptions(**{"context": 4096, "formats": DEFAULT, **wishes})  # type: ignore[arg-type]
     return advise(model(name), machine, table or TimingTable(), asked, stated_price(machine.id, 2.0))
 
 
@@ -82,7 +82,7 @@ def test_largest_batch_is_the_largest_within_the_latency() -> None:
         assert option.decode is not None
         assert option.batch is not None
         assert option.decode.total.seconds <= 0.012
-        if option.batch < min(option.fit.sequences, 1024):
+        if option.batch < min(option.memory.sequences, 1024):
             tighter = _ask(
                 H100, "llama-3.1-8b", formats=(option.format,), gpu_counts=(1,), max_batch=option.batch + 1
             )
@@ -97,8 +97,8 @@ def test_impossible_latency_names_the_quickest() -> None:
 
     assert advice.choice is None
     assert advice.refusal is not None
-    assert "the quickest is int4-w4a16 on 8 GPUs" in advice.refusal
-    assert all(o.verdict == "falls" and o.reasons for o in advice.options)
+    assert "the fastest is int4-w4a16 on 8 GPUs" in advice.refusal
+    assert all(o.verdict == "misses" and o.reasons for o in advice.options)
 
 
 def test_model_that_no_option_holds_is_refused_with_the_shortage() -> None:
@@ -107,7 +107,7 @@ def test_model_that_no_option_holds_is_refused_with_the_shortage() -> None:
 
     assert advice.refusal is not None
     assert "no format and GPU count holds llama-3.1-405b" in advice.refusal
-    assert "GB needed a GPU, 14.4 usable" in advice.refusal
+    assert "GB needed per GPU, 14.4 usable" in advice.refusal
 
 
 def test_context_that_does_not_fit_names_the_longest_that_does() -> None:
@@ -146,7 +146,7 @@ def test_first_token_target_is_judged() -> None:
         (H100, "fp8-w8a16", "this GPU has fp8 instructions"),
         (B200, "int8-w8a8", "vLLM refuses INT8 W8A8"),
         (T4, "int4-w4a16", "served in fp16"),
-        (H100, "fp8-w8a8", "what it costs in quality is not shown here"),
+        (H100, "fp8-w8a8", "its cost in quality is not shown here"),
     ],
 )
 def test_caveats_of_a_gpu(machine: Machine, name: str, expected: str) -> None:
@@ -179,14 +179,14 @@ def test_tensor_parallelism_needs_a_known_link() -> None:
 
 
 def test_curves_rise_as_far_as_memory_reaches() -> None:
-    """Each format has a curve on the fewest GPUs that hold it; its last batch still fits."""
+    """Each format has a curve on the fewest GPUs that hold it; its last batch still memory."""
     advice = _ask()
 
     assert {c.format for c in advice.curves} == set(DEFAULT) - {"fp8-w8a8"}
     for curve in advice.curves:
         seconds = [p.seconds for p in curve.points]
         assert seconds == sorted(seconds)
-        assert curve.points[-1].batch <= _option(advice, curve.format, curve.gpus).fit.sequences
+        assert curve.points[-1].batch <= _option(advice, curve.format, curve.gpus).memory.sequences
 
 
 def test_measured_facts_replace_formulas() -> None:
@@ -229,7 +229,7 @@ def test_vllm_command_has_a_reason_for_every_flag() -> None:
         ("--max-num-seqs", str(advice.choice.batch)),
     ):
         assert words[words.index(flag) + 1] == value
-    assert all(flag.reason for flag in launch.flags)
+    assert all(flag.reason for flag in launch.options)
 
 
 def test_vllm_says_what_it_cannot_do() -> None:
@@ -242,13 +242,13 @@ def test_vllm_says_what_it_cannot_do() -> None:
     assert any("needs a GPTQ or AWQ checkpoint" in w for w in vllm(int4, int4.options[0]).warnings)
     served = vllm(cache, cache.options[0])
     assert "--kv-cache-dtype int4_per_token_head" in served.command
-    assert any("only a vLLM of 2026 has int4_per_token_head" in w for w in served.warnings)
+    assert any("only vLLM releases of 2026 have int4_per_token_head" in w for w in served.warnings)
 
 
 def test_a_models_name_is_quoted_for_the_shell() -> None:
     """A repository name from a file is one word of the command, whatever is in it."""
     evil = msgspec.structs.replace(model("phi-4"), repository="x; rm -rf /")
-    asked = Request(context=128, formats=("bf16",), gpu_counts=(1,))
+    asked = AdviceOptions(context=128, formats=("bf16",), gpu_counts=(1,))
     advice = advise(evil, H100, TimingTable(), asked, None)
 
     assert "vllm serve 'x; rm -rf /' --tensor" in vllm(advice, advice.options[0]).command
@@ -264,7 +264,7 @@ def test_explanation_adds_up() -> None:
     lines = {line.what: line for line in explain(advice, best)}
 
     assert lines["parameters"].result == "70,553,706,496"
-    assert lines["sequences that fit"].result == str(best.fit.sequences)
+    assert lines["sequences that fit"].result == str(best.memory.sequences)
     assert lines["dollars a month"].result == f"{best.usd_per_month:.0f}"
     assert lines["decode step"].result.startswith(f"{best.decode.total.seconds * 1e3:.2f} ms")
     assert sum(p.estimate.seconds for p in best.decode.parts) == pytest.approx(best.decode.total.seconds)

@@ -9,8 +9,8 @@ import pytest
 
 from quantroof.advisor.choices import choice, kv_format
 from quantroof.advisor.linear_time import Assumptions
-from quantroof.advisor.memory import Reserve, fit, kv_bytes, weight_bytes
-from quantroof.advisor.models import model
+from quantroof.advisor.memory import Reserve, kv_bytes, memory_fit, weight_bytes
+from quantroof.advisor.model_lookup import model
 from quantroof.advisor.step import decode_step, prefill
 from tests.advisor.machines import A100, H200, timer
 
@@ -236,13 +236,34 @@ def test_cache_is_counted_in_whole_pages() -> None:
     """A sequence of 17 tokens takes two pages of 16."""
     found, scheme = model("llama-3.1-8b"), choice("bf16")
 
-    one, two = (fit(found, scheme, KV16, tokens, 80e9, 1, Reserve()) for tokens in (16, 17))
+    one, two = (memory_fit(found, scheme, KV16, tokens, 80e9, 1, Reserve()) for tokens in (16, 17))
 
     assert two.kv_per_sequence == 2 * one.kv_per_sequence == 32 * 131_072
 
 
+@pytest.mark.parametrize(
+    ("context", "sequences"),
+    [
+        # 72 - 16.06 - 1.5 = 54.44 GB. Less 0.134 of activations 404 caches of 0.1342 fit, but their logits
+        # take 0.311: 54.44 / (0.1342 + 0.00077) = 403.
+        (1024, 403),
+        # 54.305 / 0.2684 = 202, whose logits take 0.155. At 4096 tokens 101 fit and theirs take 0.078.
+        (4096, 101),
+    ],
+)
+def test_a_row_of_logits_per_sequence_counts_where_it_outweighs_the_activations(
+    context: int, sequences: int
+) -> None:
+    """Llama-3.1-8B in bf16 on 80 GB: a row of 128,256 logits takes 6 bytes per token of the vocabulary."""
+    found = memory_fit(model("llama-3.1-8b"), choice("bf16"), KV16, context, 80e9, 1, Reserve())
+
+    assert found.logits_per_sequence == 128256 * 6
+    assert found.sequences == sequences
+    assert found.logits_bind == (context == 1024)
+
+
 @pytest.mark.parametrize(("name", "band"), [("bf16", 1.2), ("fp8-w8a8", 1.76), ("int4-w4a16", 1.76)])
-def test_modelled_band_reaches_what_kernels_were_seen_to_take(name: str, band: float) -> None:
+def test_modeled_band_reaches_what_kernels_were_seen_to_take(name: str, band: float) -> None:
     """At 80 % of the bandwidth: up to 1.5 times the roof in 16 bit, 2.2 times in 8 bit and less."""
     at = timer(H200, Assumptions(memory_efficiency=0.8))
 

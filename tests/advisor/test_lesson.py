@@ -6,12 +6,12 @@ import pytest
 
 from quantroof.advisor.caveats import cannot_run
 from quantroof.advisor.choices import choice, kv_format
-from quantroof.advisor.cost import DAYS_PER_MONTH, stated_price, usd_per_million_tokens, usd_per_month
+from quantroof.advisor.cost import stated_price, usd_per_million_tokens, usd_per_month
 from quantroof.advisor.crossover import ridge_batch
 from quantroof.advisor.layers import total_parameters
 from quantroof.advisor.machine import Machine
-from quantroof.advisor.memory import Reserve, fit, weight_bytes
-from quantroof.advisor.models import model
+from quantroof.advisor.memory import Reserve, memory_fit, weight_bytes
+from quantroof.advisor.model_lookup import model
 from quantroof.advisor.step import decode_step
 from quantroof.hwprofiles import roofline
 from quantroof.kernels.formats import Format
@@ -37,15 +37,15 @@ def test_fp16_does_not_fit_one_a100() -> None:
     """'FP16 on a single A100 80GB is impossible - the model alone takes 140 GB': right, 141.1."""
     assert total_parameters(LLAMA) == 70_553_706_496
     assert weight_bytes(LLAMA, choice("fp16")) == pytest.approx(141.1e9, rel=1e-3)
-    assert fit(LLAMA, choice("fp16"), FP16, 4096, A100.memory_bytes, 1, Reserve()).sequences == 0
+    assert memory_fit(LLAMA, choice("fp16"), FP16, 4096, A100.memory_bytes, 1, Reserve()).sequences == 0
 
 
 def test_two_a100_hold_fp16_weights_but_serve_nobody() -> None:
     """'You need at least two A100s': the weights fit in 160 GB, but 0.9 of that has no room for a cache."""
-    fits = fit(LLAMA, choice("fp16"), FP16, 4096, A100.memory_bytes, 2, Reserve())
+    memory = memory_fit(LLAMA, choice("fp16"), FP16, 4096, A100.memory_bytes, 2, Reserve())
 
-    assert 2 * fits.weights < 2 * A100.memory_bytes
-    assert fits.sequences == 0
+    assert 2 * memory.weights < 2 * A100.memory_bytes
+    assert memory.sequences == 0
 
 
 def test_int8_on_one_a100_has_no_room_for_a_cache() -> None:
@@ -53,10 +53,10 @@ def test_int8_on_one_a100_has_no_room_for_a_cache() -> None:
 
     With a 16-bit embedding and head it is 72.7 GB, and 0.9 x 80 GB are 72.
     """
-    fits = fit(LLAMA, choice("int8-w8a16"), FP16, 4096, A100.memory_bytes, 1, Reserve())
+    memory = memory_fit(LLAMA, choice("int8-w8a16"), FP16, 4096, A100.memory_bytes, 1, Reserve())
 
-    assert fits.weights == pytest.approx(72.7e9, rel=1e-3)
-    assert fits.left_for_kv < 0
+    assert memory.weights == pytest.approx(72.7e9, rel=1e-3)
+    assert memory.left_for_kv < 0
 
 
 @pytest.mark.parametrize(
@@ -92,12 +92,12 @@ def test_a100_int8_to_h100_fp8() -> None:
 def test_two_a100_int8_against_one_a100_with_four_bits() -> None:
     """'2x A100 INT8 vs 1x A100 NF4, KV room 90 GB vs 45 GB': right in direction, 68 and 31 GB in fact.
 
-    Double-quantised NF4 stores 4.127 bits a weight and int4 in groups of 128 stores 4.125: 50 sequences of
-    4096 tokens against 22. Single-quantised NF4 (4.5 bits) leaves 20.
+    Double-quantized NF4 stores 4.127 bits a weight and int4 in groups of 128 stores 4.125: 50 sequences of
+    4096 tokens against 22. Single-quantized NF4 (4.5 bits) leaves 20.
     """
-    two = fit(LLAMA, choice("int8-w8a16"), FP16, 4096, A100.memory_bytes, 2, Reserve())
-    one = fit(LLAMA, choice("int4-w4a16"), FP16, 4096, A100.memory_bytes, 1, Reserve())
-    plain = fit(LLAMA, choice("nf4-w4a16"), FP16, 4096, A100.memory_bytes, 1, Reserve())
+    two = memory_fit(LLAMA, choice("int8-w8a16"), FP16, 4096, A100.memory_bytes, 2, Reserve())
+    one = memory_fit(LLAMA, choice("int4-w4a16"), FP16, 4096, A100.memory_bytes, 1, Reserve())
+    plain = memory_fit(LLAMA, choice("nf4-w4a16"), FP16, 4096, A100.memory_bytes, 1, Reserve())
 
     assert [f.sequences for f in (two, one, plain)] == [50, 22, 20]
     assert 2 * two.left_for_kv == pytest.approx(68e9, rel=0.01)
@@ -153,7 +153,7 @@ def test_fp8_on_a_100_saves_bytes_only() -> None:
     assert cannot_run(choice("fp8-w8a16"), A100) is None
 
 
-def test_quantising_weights_can_slow_large_batches() -> None:
+def test_quantizing_weights_can_slow_large_batches() -> None:
     """'the only case where quantization hurts performance is accuracy': wrong for weight-only formats.
 
     Their products stay in bf16, so that a prefill gains nothing over bf16, while int8 W8A8 halves it.
@@ -174,6 +174,4 @@ def test_2400_dollars_a_month_is_a_price_of_1_64() -> None:
     price = stated_price("a100", 1.644)
 
     assert usd_per_month(price, 2) == pytest.approx(2400, rel=1e-3)
-    assert usd_per_million_tokens(price, 2, 10e6 / 86400) == pytest.approx(
-        2400 / 10 / DAYS_PER_MONTH, rel=2e-3
-    )
+    assert usd_per_million_tokens(price, 2, 10e6 / 86400) == pytest.approx(2400 / 10 / (730 / 24), rel=2e-3)

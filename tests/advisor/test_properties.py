@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from quantroof.advisor.choices import CHOICES, KV_FORMATS, choice, kv_format
 from quantroof.advisor.linear_time import Timer
 from quantroof.advisor.machine import Machine, Rate
-from quantroof.advisor.memory import Reserve, fit, weight_bytes
-from quantroof.advisor.models import catalog, model
+from quantroof.advisor.memory import Reserve, memory_fit, weight_bytes
+from quantroof.advisor.model_lookup import catalog, model
 from quantroof.advisor.step import Step, decode_step, prefill
 from quantroof.hwprofiles import roofline
 from tests.advisor.machines import H100, timer
@@ -72,7 +72,7 @@ def test_longer_context_never_speeds_up(
 
 @given(models, served, batches, st.integers(1, 500), contexts, ways)
 @settings(max_examples=60, deadline=None)
-def test_modelled_latency_is_monotone_in_batch(
+def test_modeled_latency_is_monotone_in_batch(
     name: str, scheme: str, batch: int, more: int, context: int, t: int
 ) -> None:
     """A larger batch never takes less time by the model."""
@@ -107,12 +107,15 @@ def test_band_holds_the_estimate_and_the_floor_is_below(
 def test_what_fits_is_within_the_memory(
     name: str, scheme: str, kv: str, context: int, t: int, memory_gb: float
 ) -> None:
-    """Weights, runtime, activations and the sequences that are said to fit stay within the usable memory."""
-    found = fit(model(name), choice(scheme), kv_format(kv), context, memory_gb * 1e9, t, Reserve())
-    taken = found.weights + found.runtime + found.activations + found.sequences * found.kv_per_sequence
+    """Weights, runtime, sequences and the larger of activations and logits fit; one more does not."""
+    found = memory_fit(model(name), choice(scheme), kv_format(kv), context, memory_gb * 1e9, t, Reserve())
 
-    assert found.sequences == 0 or taken <= found.usable
-    assert taken + found.kv_per_sequence > found.usable
+    def needed(sequences: int) -> float:
+        beside = max(found.activations, sequences * found.logits_per_sequence)
+        return found.weights + found.runtime + beside + sequences * found.kv_per_sequence
+
+    assert found.sequences == 0 or needed(found.sequences) <= found.usable
+    assert needed(found.sequences + 1) > found.usable
 
 
 @given(st.floats(1e6, 1e15), st.floats(1e3, 1e12))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from quantroof.advisor.linear_time import Assumptions
-from quantroof.advisor.models import model
+from quantroof.advisor.model_lookup import model
 from quantroof.advisor.served import Predictor
 from quantroof.advisor.step import decode_step, prefill
 from quantroof.advisor.timings import TimingTable
@@ -52,7 +52,7 @@ def test_a_load_is_compared_with_a_batch_of_its_concurrency() -> None:
     assert found.first_token.ratio == pytest.approx(0.050 / prompts.total.seconds)
     assert found.first_token_alone.predicted.seconds < prompts.total.seconds
     assert found.per_token.predicted.low < found.per_token.predicted.seconds < found.per_token.predicted.high
-    assert found.per_token.linear == "modelled"
+    assert found.per_token.linear == "modeled"
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_a_load_is_compared_with_a_batch_of_its_concurrency() -> None:
         (Predictor(LLAMA_8B, A100, TimingTable(), "fp8-w8a8"), load(1), "no fp8 matrix instructions"),
         (Predictor(model("llama-3.1-70b"), A100, TimingTable(), "bf16"), load(1), "do not fit"),
         (Predictor(LLAMA_8B, A100, TimingTable(), "bf16"), load(4, prompt=200_000), "beyond the context"),
-        (Predictor(LLAMA_8B, A100, TimingTable(), "bf16"), load(100, prompt=8000), "the others would wait"),
-        (Predictor(LLAMA_8B, H100, TimingTable(), "bf16", gpus=3), load(1), "cannot be cut in 3"),
+        (Predictor(LLAMA_8B, A100, TimingTable(), "bf16"), load(100, prompt=8000), "others would wait"),
+        (Predictor(LLAMA_8B, H100, TimingTable(), "bf16", gpus=3), load(1), "cannot be divided among 3 GPUs"),
         (Predictor(LLAMA_8B, A100, TimingTable(), "bf16"), load(None), "no batch to predict"),
     ],
 )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from quantroof.advisor.choices import choice, kv_format
 from quantroof.advisor.crossover import crossing, decompose
 from quantroof.advisor.linear_time import Assumptions, Timer
-from quantroof.advisor.models import model
+from quantroof.advisor.model_lookup import model
 from quantroof.advisor.step import decode_step
-from quantroof.advisor.timings import UNTESTED_BAND, Shape, Timed, TimingTable
+from quantroof.advisor.timings import UNTESTED_BAND, Shape, Timed, TimingTable, table_of
+from quantroof.records.lines import Measurement
 from tests.advisor.machines import H100
+from tests.builders import gpu_device, measurement, state, unmeasured
 
 SHAPE = (4096, 4096)
 
@@ -21,6 +24,56 @@ def _timed(m: int, seconds: float, spread: float = 0.01, power: float | None = N
 
 def _table(points: dict[int, float], shape: Shape = SHAPE, scheme: str = "bf16") -> TimingTable:
     return TimingTable({scheme: {shape: [_timed(m, seconds) for m, seconds in sorted(points.items())]}})
+
+
+def _process(number: int, us: float, *, provider: str = "torch", power_w: float = 400.0) -> Measurement:
+    """One process's line of the bf16 layer at M = 1: twenty samples within 0.1 %."""
+    line = measurement(gpu_device(), "bf16", 1, SHAPE, us * 1e3, provider=provider, spread=0.001)
+    read = msgspec.structs.replace(state(), power_w=power_w)
+    return msgspec.structs.replace(line, process=number, state=read)
+
+
+def test_a_kernels_time_is_that_of_all_its_processes() -> None:
+    """Five processes at 10, 11, 12, 13, 14 us are 12 us within [10, 14], as the report says it."""
+    lines = [_process(i, us, power_w=300.0 + us) for i, us in enumerate((12, 10, 14, 11, 13))]
+
+    (timed,) = table_of(lines, "cuda:0").points["bf16"][SHAPE]
+
+    assert (timed.seconds, timed.low, timed.high) == pytest.approx((12e-6, 10e-6, 14e-6), rel=2e-3)
+    assert timed.power_w == 312.0
+
+
+def test_the_fastest_kernel_is_chosen_by_the_times_of_all_processes() -> None:
+    """A kernel with the fastest process, 9 us, but 15 us in the middle loses to one at 12 us."""
+    steady = [_process(i, us, provider="steady") for i, us in enumerate((11, 12, 13))]
+    lucky = [_process(i, us, provider="lucky") for i, us in enumerate((9, 15, 16))]
+
+    for lines in (steady + lucky, lucky + steady):
+        (timed,) = table_of(lines, "cuda:0").points["bf16"][SHAPE]
+        assert timed.kernel == "steady.bf16"
+        assert timed.seconds == pytest.approx(12e-6, rel=2e-3)
+
+
+@pytest.mark.parametrize(("cache", "points"), [("cold", 1), ("hot", 0)])
+def test_only_cold_times_advise(cache: str, points: int) -> None:
+    """A model's weights are read from memory: what was timed with weights in the cache is left out."""
+    line = _process(0, 10)
+    assert line.timing is not None
+    timing = msgspec.structs.replace(line.timing, cache=cache)
+
+    table = table_of([msgspec.structs.replace(line, timing=timing)], "cuda:0")
+
+    assert len(table.points.get("bf16", {}).get(SHAPE, [])) == points
+
+
+def test_a_process_that_failed_does_not_take_its_case_along() -> None:
+    """The other processes' times count; another device's do not."""
+    failed = unmeasured(gpu_device(), "bf16", 1, SHAPE, "failed", "killed")
+    other = msgspec.structs.replace(_process(3, 5), device="cuda:1")
+
+    (timed,) = table_of([failed, _process(1, 10), _process(2, 10), other], "cuda:0").points["bf16"][SHAPE]
+
+    assert timed.seconds == pytest.approx(10e-6, rel=2e-3)
 
 
 def test_measured_case_is_returned_as_it_was() -> None:
@@ -96,7 +149,7 @@ def test_noise_is_no_dip() -> None:
 
 
 def test_step_takes_the_measured_layers() -> None:
-    """With its four layers and the head measured, only the attention of a model is modelled."""
+    """With its four layers and the head measured, only the attention of a model is modeled."""
     shapes = {
         (6144, 4096): 1e-5,
         (4096, 4096): 2e-5,
@@ -121,12 +174,12 @@ def test_step_takes_the_measured_layers() -> None:
     linear = step.part("linear")
     assert linear.seconds == pytest.approx(32 * 1e-4 + 5e-4)
     assert linear.source == "measured"
-    assert step.total.source == "modelled"
+    assert step.total.source == "modeled"
     assert step.joules == pytest.approx(700 * (32 * 1e-4 + 5e-4))
 
 
 def test_efficiency_is_the_nodes_own_where_it_has_points() -> None:
-    """A format that reached half of the memory roof here is modelled at half elsewhere."""
+    """A format that reached half of the memory roof here is modeled at half elsewhere."""
     moved = 4096 * 4096 * 2 + 2 * 2 * 4096
     table = _table({1: 2 * moved / H100.bandwidth.value})
 

@@ -198,7 +198,7 @@ def test_the_prediction_stands_beside_with_band_and_word(run_command: Run) -> No
     assert code == 0
     assert "llama-3.1-8b in bf16 on 1 GPU" in text
     assert "3: per token" in text
-    assert "modelled" in text
+    assert "modeled" in text
     assert three["per_token"]["ratio"] == pytest.approx(measured / predicted["seconds"])
     assert predicted["low"] < predicted["seconds"] < predicted["high"]
 

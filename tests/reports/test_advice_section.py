@@ -40,14 +40,14 @@ def test_a_node_is_asked_for_no_more_gpus_than_it_has() -> None:
 
 
 def test_curves_say_where_their_times_are_from() -> None:
-    """Formats that the run timed are interpolated, the others modelled, and the marker shows it."""
+    """Formats that the run timed are interpolated, the others modeled, and the marker shows it."""
     figure = curves_figure(advice_for(runs.gpu_run()))
 
     traces = {trace.name.split(",")[0]: trace for trace in figure.data}
     assert re.search(
-        r"linear layers \d+% interpolated, \d+% measured, \d+% modelled$", traces["bf16"].text[0]
+        r"linear layers \d+% interpolated, \d+% measured, \d+% modeled$", traces["bf16"].text[0]
     )
-    assert traces["nf4-w4a16"].text[0].endswith("linear layers modelled")
+    assert traces["nf4-w4a16"].text[0].endswith("linear layers modeled")
     assert traces["bf16"].marker.symbol[0] != traces["nf4-w4a16"].marker.symbol[0]
 
 

@@ -13,7 +13,7 @@ from quantroof.cli.output import echo_json, echo_lines, json_option
 from quantroof.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from quantroof.advisor.advice import Advice, Request
+    from quantroof.advisor.advice import Advice, AdviceOptions
     from quantroof.advisor.cost import Price
     from quantroof.advisor.machine import Machine
 
@@ -74,7 +74,7 @@ class AdviseFlags:
 def command(flags: AdviseFlags, *, explained: bool, emit: str | None, markdown: bool, as_json: bool) -> int:
     """Rank formats and GPU counts for a model.
 
-    Times are measured ones where --run has them, else modelled from the profile; the answer says which.
+    Times are measured ones where --run has them, else modeled from the profile; the answer says which.
     Exit code 1 means that nothing meets the targets.
 
     \b
@@ -101,7 +101,7 @@ def command(flags: AdviseFlags, *, explained: bool, emit: str | None, markdown: 
 
 def _answer(flags: AdviseFlags) -> Advice:
     from quantroof.advisor.decision import advise
-    from quantroof.advisor.models import model
+    from quantroof.advisor.model_lookup import model
     from quantroof.advisor.sources import machine_and_times, with_link
 
     architecture = model(flags.model_name)
@@ -110,8 +110,8 @@ def _answer(flags: AdviseFlags) -> Advice:
     return advise(architecture, machine, table, _request(flags), _price(flags, machine))
 
 
-def _request(flags: AdviseFlags) -> Request:
-    from quantroof.advisor.advice import Request
+def _request(flags: AdviseFlags) -> AdviceOptions:
+    from quantroof.advisor.advice import AdviceOptions
     from quantroof.advisor.choices import DEFAULT, choice, kv_format
     from quantroof.advisor.linear_time import Assumptions
     from quantroof.advisor.memory import Reserve
@@ -120,7 +120,7 @@ def _request(flags: AdviseFlags) -> Request:
     formats = tuple(choice(n.strip()).name for n in flags.formats.split(",")) if flags.formats else DEFAULT
     kv_format(flags.kv)
     reserve, assumed = Reserve(), Assumptions()
-    return Request(
+    return AdviceOptions(
         context=tokens(flags.context, "--context"),
         latency_s=seconds(flags.latency, "--latency") if flags.latency else None,
         first_token_s=seconds(flags.first_token, "--first-token") if flags.first_token else None,
@@ -128,7 +128,7 @@ def _request(flags: AdviseFlags) -> Request:
         formats=formats,
         gpu_counts=counts(flags.gpus, "--gpus"),
         kv=flags.kv,
-        reserve=Reserve(utilisation=flags.memory_share or reserve.utilisation),
+        reserve=Reserve(utilization=flags.memory_share or reserve.utilization),
         assumptions=Assumptions(
             memory_efficiency=flags.efficiency or assumed.memory_efficiency,
             launch_s=(flags.launch_us or 0.0) * 1e-6,

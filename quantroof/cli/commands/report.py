@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     "--reader", type=click.Choice(["health", "formats", "ci"]), default="health", help="What comes first."
 )
 @click.option("--plotlyjs", type=click.Choice(["inside", "beside"]), default="inside",
-              help="Beside writes plotly.js as its own file, for folders of many reports.")  # fmt: skip
+              help="Comparison writes plotly.js as its own file, for folders of many reports.")  # fmt: skip
 @click.option("--study", "study_paths", multiple=True, type=click.Path(path_type=Path),
               help="Losses beside the speeds: a file of `quality study --out`. Repeatable.")  # fmt: skip
 @click.option("--model", help="What the serving section is about; default a usual one for the device.")

@@ -147,7 +147,7 @@ def _predictor(options: EndpointFlags) -> Predictor | None:
             "a prediction needs the sizes of the model", hint="give --as-model ID, or its config.json"
         )
     from quantroof.advisor.choices import choice, kv_format
-    from quantroof.advisor.models import model
+    from quantroof.advisor.model_lookup import model
     from quantroof.advisor.served import Predictor
     from quantroof.advisor.sources import machine_and_times
 

@@ -7,12 +7,12 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quantroof.advisor.advice import Advice, CurvePoint, Request
+from quantroof.advisor.advice import Advice, AdviceOptions, CurvePoint
 from quantroof.advisor.choices import DEFAULT
 from quantroof.advisor.decision import advise
 from quantroof.advisor.flow import Question, decision_flow
 from quantroof.advisor.machine import device_of, from_run
-from quantroof.advisor.models import model
+from quantroof.advisor.model_lookup import model
 from quantroof.advisor.timings import table_of
 from quantroof.records.directory import Run
 from quantroof.reports.html.palette import colors
@@ -34,7 +34,7 @@ def advice_for(run: Run, model_name: str | None = None) -> Advice:
     usual, context = USUAL["cpu" if device.kind == "cpu" else "gpu"]
     alike = sum(other.name == device.name for other in run.info.devices)
     counts = tuple(n for n in (1, 2, 4, 8) if n <= alike)
-    request = Request(context=context, formats=DEFAULT, gpu_counts=counts)
+    request = AdviceOptions(context=context, formats=DEFAULT, gpu_counts=counts)
     table = table_of(run.measurements, device.id)
     return advise(model(model_name or usual), from_run(run, device), table, request, None)
 
@@ -123,7 +123,7 @@ def _log_range(values: list[float]) -> list[float]:
     return [math.log10(min(values) / 1.3), math.log10(max(values) * 1.3)]
 
 
-_SYMBOLS = {"measured": "circle", "interpolated": "circle-open", "modelled": "x-thin-open"}
+_SYMBOLS = {"measured": "circle", "interpolated": "circle-open", "modeled": "x-thin-open"}
 
 
 def _trace(label: str, points: tuple[CurvePoint, ...], shade: tuple[str, str]) -> dict[str, Any]:

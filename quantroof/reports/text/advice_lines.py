@@ -90,7 +90,7 @@ def _steps(advice: Advice, option: Option) -> list[_Row]:
 
 
 def _launch_notes(launch: Launch) -> Iterator[str]:
-    yield from (f"{flag.name} {flag.value}: {flag.reason}" for flag in launch.flags)
+    yield from (f"{option.name} {option.value}: {option.reason}" for option in launch.options)
     yield from (f"warning: {warning}" for warning in launch.warnings)
 
 

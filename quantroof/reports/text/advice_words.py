@@ -32,7 +32,7 @@ def headline(advice: Advice) -> str:
 
 def option_row(option: Option) -> tuple[str, ...]:
     """One option as cells, in the order of OPTION_HEADINGS."""
-    verdict = "meets" if option.verdict == "meets" else f"falls: {'; '.join(option.reasons)}"
+    verdict = "meets" if option.verdict == "meets" else f"misses: {'; '.join(option.reasons)}"
     if option.decode is None:
         return (option.format, str(option.gpus), *[NONE] * 9, verdict)
     time = option.decode.total
@@ -47,7 +47,7 @@ def option_row(option: Option) -> tuple[str, ...]:
         f"{time.low * 1e3:.2f}..{time.high * 1e3:.2f}",
         str(option.batch or 1),
         option.decode.linear_words,
-        str(option.fit.sequences),
+        str(option.memory.sequences),
         _cell(speed, ".1f"),
         _cell(option.usd_per_million_tokens, ".2f"),
         _cell(option.usd_per_month, ".0f"),

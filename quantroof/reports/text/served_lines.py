@@ -13,7 +13,7 @@ from quantroof.units import NONE, decimals
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from quantroof.advisor.served import Beside, Prediction, Predictor
+    from quantroof.advisor.served import Comparison, Prediction, Predictor
     from quantroof.records.served import Served, ServedLoad, Spread
 
 _MS = 1e6
@@ -135,7 +135,7 @@ def _percentiles(spread: Spread | None) -> str:
     return " / ".join(decimals(None if value is None else value / _MS) for value in values)
 
 
-def _cells(beside: Beside) -> tuple[str, ...]:
+def _cells(beside: Comparison) -> tuple[str, ...]:
     measured = None if beside.measured_s is None else beside.measured_s * 1e3
     predicted = beside.predicted
     low, time, high = (f"{t * 1e3:.3f}" for t in (predicted.low, predicted.seconds, predicted.high))
