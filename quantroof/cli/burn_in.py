@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quantroof.cli.options import COUNT, FILE, OPEN_SHARE, with_options
-from quantroof.cli.output import echo_json, echo_lines, say
+from quantroof.cli.output import echo_json, echo_lines, note
 from quantroof.errors import EnvironmentMissing, ExitCode
 
 if TYPE_CHECKING:
@@ -61,15 +61,15 @@ def burn_in(flags: BurnInFlags, *, as_json: bool) -> int:
     if flags.dry_run:
         return ExitCode.OK
     if any(device.kind == "sim" for device in order.devices):
-        say("SIMULATED: no figure of this burn-in is measured on any device")
+        note("SIMULATED: no figure of this burn-in is measured on any device")
     try:
         outcome = work.run(lambda job, directory: _measure(job, directory, quiet=flags.quiet))
     except KeyboardInterrupt:
         text = f"interrupted: what was measured is saved; judge it with quantroof fleet {order.folder}"
-        say(text)
+        note(text)
         return ExitCode.INTERRUPTED
     for problem in outcome.verdict.problems:
-        say(f"warning: {problem}")
+        note(f"warning: {problem}")
     if as_json:
         echo_json("burn-in", burn_in_document(outcome))
     else:

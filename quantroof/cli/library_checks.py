@@ -1,4 +1,4 @@
-"""What doctor says of the libraries: does torch start and see the GPUs, and what is left out."""
+"""Doctor's checks of the libraries: does torch start and see the GPUs, and which kernels are left out?"""
 
 from __future__ import annotations
 

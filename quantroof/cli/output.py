@@ -47,7 +47,7 @@ def echo_rich(parts: Iterable[RenderableType]) -> None:
         console.print(literal(part) if isinstance(part, str) else part, soft_wrap=not isinstance(part, Table))
 
 
-def say(text: str) -> None:
+def note(text: str) -> None:
     """Print one line of progress or remark on stderr."""
     click.echo(printable(text), err=True)
 

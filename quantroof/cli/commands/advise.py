@@ -74,7 +74,7 @@ class AdviseFlags:
 def command(flags: AdviseFlags, *, explained: bool, emit: str | None, markdown: bool, as_json: bool) -> int:
     """Rank formats and GPU counts for a model.
 
-    Times are measured ones where --run has them, else modeled from the profile; the answer says which.
+    Times are measured ones where --run has them, else modeled from the profile; each is labeled.
     Exit code 1 means that nothing meets the targets.
 
     \b

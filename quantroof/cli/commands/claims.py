@@ -1,4 +1,4 @@
-"""quantroof claims: what a lesson says of hardware, formats and accuracy, row by row, and what is true."""
+"""quantroof claims: check claims about hardware, formats and accuracy, one by one."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quantroof.cli.options import COUNT, FILE, OPEN_SHARE, Finite, as_struct
-from quantroof.cli.output import echo_json, echo_lines, json_option, say
+from quantroof.cli.output import echo_json, echo_lines, json_option, note
 from quantroof.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def analyze(options: AnalyzeOptions, *, top: int, html: Path | None, as_json: bo
 
 
 def _analysis(options: AnalyzeOptions) -> tuple[Analysis, list[str]]:
-    """What the runs say of their GPUs, and the expected nodes without a run. Problems go to stderr."""
+    """The verdicts on the GPUs of the runs, and the expected nodes without a run. Problems go to stderr."""
     from quantroof.fleet.analysis import analyze
     from quantroof.fleet.gather import gather
     from quantroof.fleet.groups import read_labels
@@ -120,7 +120,7 @@ def _analysis(options: AnalyzeOptions) -> tuple[Analysis, list[str]]:
     policy = Policy(floor=options.floor, min_effect=options.min_effect)
     analysis = analyze(gather(options.runs), policy, labels, retest)
     for problem in [*analysis.problems, *(retest.problems if retest else [])]:
-        say(f"warning: {problem}")
+        note(f"warning: {problem}")
     return analysis, silent_nodes(expected, [node for node, _ in analysis.nodes()])
 
 
@@ -198,7 +198,7 @@ def _wait(engine: str, job: LaunchOptions, names: list[str], count: int | None) 
     for result in sweep.results:
         click.echo(result.directory)
     for line in sweep.lost:
-        say(f"never answered: {line}")
+        note(f"never answered: {line}")
     return ExitCode.FINDING if sweep.lost else ExitCode.OK
 
 

@@ -1,4 +1,4 @@
-"""`quantroof gate`: baselines, checks and calibration, one file a subcommand in `cli/gate/`."""
+"""`quantroof gate`: baselines, checks and calibration, one file per subcommand in `cli/gate/`."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quantroof.cli.options import COUNT, FILE, POSITIVE, SHARE, Finite, case_options
-from quantroof.cli.output import echo_json, echo_lines, json_option, say
+from quantroof.cli.output import echo_json, echo_lines, json_option, note
 from quantroof.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def command(
     \b
     quantroof run --suite quick                                under a minute per device
     quantroof run --device cuda:0 --format int4-w4a16 --format bf16
-    quantroof run --device sim:h100-sxm5-80gb                  without a GPU; says SIMULATED
+    quantroof run --device sim:h100-sxm5-80gb                  without a GPU, marked SIMULATED
     """
     from quantroof.bench.run import execute, new_job, open_again
     from quantroof.bench.settings import Wishes
@@ -98,7 +98,7 @@ def command(
             with Display(job, quiet=quiet) as display:
                 execute(job, writer, display)
         except KeyboardInterrupt:
-            say(f"interrupted: what was measured is saved; continue with --resume {directory}")
+            note(f"interrupted: what was measured is saved; continue with --resume {directory}")
             return ExitCode.INTERRUPTED
     return _conclude(directory, read_run(directory), as_json=as_json)
 
@@ -121,12 +121,12 @@ def _announce(job: Job) -> None:
     from quantroof.reports.text.run_lines import headline
 
     for plan in job.plans:
-        say(headline(plan))
+        note(headline(plan))
     reasons = load().broken.values()
     if reasons and any(plan.device.kind != "cpu" for plan in job.plans):
-        say(f"kernels left out: {'; '.join(reasons)}")
+        note(f"kernels left out: {'; '.join(reasons)}")
     if job.info.simulated:
-        say("SIMULATED: no figure of this run was measured on any device")
+        note("SIMULATED: no figure of this run was measured on any device")
 
 
 def _print_plan(job: Job, *, as_json: bool) -> int:
@@ -146,9 +146,9 @@ def _conclude(directory: Path, run: Run, *, as_json: bool) -> int:
 
     counts = Counter(m.status for m in run.measurements)
     wrong = counts["incorrect"] + counts["failed"]
-    say(counts_line(counts))
+    note(counts_line(counts))
     if wrong:
-        say(f"{wrong} kernels failed or computed a wrong result: quantroof show {directory} --failed")
+        note(f"{wrong} kernels failed or computed a wrong result: quantroof show {directory} --failed")
     if as_json:
         echo_json("run", {"directory": str(directory), "run_id": run.info.run_id, "counts": dict(counts)})
     else:

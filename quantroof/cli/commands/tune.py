@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quantroof.cli.options import POSITIVE
-from quantroof.cli.output import echo_json, json_option, say
+from quantroof.cli.output import echo_json, json_option, note
 from quantroof.errors import EnvironmentMissing, ExitCode, unknown_name
 
 if TYPE_CHECKING:
@@ -78,6 +78,6 @@ def _tune(device: Device, suite: str, names: tuple[str, ...], seconds: float, wo
             outcomes.append(outcome)
             if outcome.entry:
                 remember([outcome.entry], cache_file())
-            say(tuning_line(name, case.id, outcome))
-    say(f"kept in {cache_file()}")
+            note(tuning_line(name, case.id, outcome))
+    note(f"kept in {cache_file()}")
     return outcomes

@@ -14,7 +14,7 @@ from quantroof.cli.gate.options import (
     times_of,
 )
 from quantroof.cli.options import FILE
-from quantroof.cli.output import say
+from quantroof.cli.output import note
 
 
 @click.group("baseline", short_help="Make baseline files.")
@@ -50,5 +50,5 @@ def update(runs: tuple[Path, ...], out: Path, pairs: int, policy: Path | None, d
         )
     baseline.write(calibration.baseline, out)
     for line in update_lines(old, calibration.baseline):
-        say(line)
+        note(line)
     click.echo(str(out))

@@ -10,7 +10,7 @@ import click
 
 from quantroof.cli.gate.options import pairs_option, policy_of, policy_option, times_of
 from quantroof.cli.options import FILE, POSITIVE, case_options
-from quantroof.cli.output import echo_json, echo_lines, json_option, say
+from quantroof.cli.output import echo_json, echo_lines, json_option, note
 from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _collect(directory: Path, wishes: Wishes) -> RunTimes:
     from quantroof.records.directory import RunWriter
 
     job = new_job(wishes, select(detect(), wishes.devices), ("quantroof", *sys.argv[1:]))
-    say(f"{directory}: about {job.estimate_s() / 60:.1f} min")
+    note(f"{directory}: about {job.estimate_s() / 60:.1f} min")
     with RunWriter.create(directory, job.info) as writer, Display(job, quiet=True) as display:
         execute(job, writer, display)
     return times_of(directory, None)

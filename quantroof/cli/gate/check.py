@@ -16,7 +16,7 @@ from quantroof.cli.gate.options import (
     times_of,
 )
 from quantroof.cli.options import FILE, SHARE, as_struct
-from quantroof.cli.output import echo_json, echo_lines, json_option, say
+from quantroof.cli.output import echo_json, echo_lines, json_option, note
 from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def command(flags: CheckFlags, *, run: Path, device: str | None, as_json: bool) 
             allow_undecided=flags.allow_undecided,
             keep=flags.keep,
         ),
-        say,
+        note,
     )
     _print(report, as_json=as_json)
     _write(report, flags)

@@ -29,7 +29,7 @@ def times_of(run: Path, device: str | None) -> RunTimes:
 
 
 def policy_of(path: Path | None, floors: tuple[str, ...] = (), threshold: float | None = None) -> Policy:
-    """The policy file with what the command line says on top."""
+    """The policy file overridden by the command line's options."""
     from msgspec.structs import replace
 
     from quantroof.gate.policy import Policy, parse_floor, read_policy

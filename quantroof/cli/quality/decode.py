@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quantroof.cli.options import SHARE, Finite
-from quantroof.cli.output import echo_json, echo_rich, json_option, say
+from quantroof.cli.output import echo_json, echo_rich, json_option, note
 from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def command(
     origin = source(model)
     random = isinstance(origin, RandomWeights)
     if random and model.is_dir():
-        say(f"{model}: no weights there, so random ones in its shape")
+        note(f"{model}: has no weights, so random weights of its shape are used")
     results, too_large = _measure(origin, [f.strip() for f in formats.split(",")], sizes, device, settings)
     if as_json:
         document = {
@@ -96,7 +96,7 @@ def _measure(
     results: list[Throughput] = []
     too_large: list[TooLarge] = []
     for result in sweep(origin, formats, workloads, rule, device):
-        say(result_line(result))
+        note(result_line(result))
         if isinstance(result, Throughput):
             results.append(result)
         else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quantroof.cli.options import COUNT, FILE, Finite, as_struct, with_options
-from quantroof.cli.output import echo_json, echo_rich, json_option, say
+from quantroof.cli.output import echo_json, echo_rich, json_option, note
 from quantroof.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ def _measured(url: str, options: EndpointFlags) -> Served:
     load.require_tool()
     full_length = endpoint.takes_ignore_eos(target)
     if not full_length:
-        say("the server rejects ignore_eos: answers may be shorter than --output-tokens")
-    say(f"loading {target.address} at concurrency {options.concurrency}, {workload.longest_s:.0f} s at most")
+        note("the server rejects ignore_eos: answers may be shorter than --output-tokens")
+    note(f"loading {target.address} at concurrency {options.concurrency}, {workload.longest_s:.0f} s at most")
     return load.run(target, workload, ignore_eos=full_length)
 
 

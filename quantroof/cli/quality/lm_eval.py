@@ -48,7 +48,7 @@ def command(
     from quantroof.quality.windows import read_text
     from quantroof.reports.text.table import table
 
-    device = use_device(device)  # the harness would take the CPU instead, and say so in its log
+    device = use_device(device)  # the harness would take the CPU instead, with a line in its log
     include = lm_eval.write_local_task(read_text(text), out / "tasks")
     planned = lm_eval.commands(whole, [lm_eval.LOCAL_TASK], device, out, limit)
     results = {e.checkpoint: lm_eval.run(e, include)[lm_eval.LOCAL_TASK] for e in planned}

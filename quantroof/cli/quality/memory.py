@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 @click.command("memory")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--load", "loaded", is_flag=True, help="Load it too, and report what allocator and device say.")
+@click.option(
+    "--load",
+    "loaded",
+    is_flag=True,
+    help="Also load it, and report the memory that this takes.",
+)
 @click.option("--device", default="cpu", show_default=True, help="Where to load it: cpu or cuda:0.")
 @json_option
 def command(model: Path, *, loaded: bool, device: str, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quantroof.cli.output import echo_json, json_option, say
+from quantroof.cli.output import echo_json, json_option, note
 from quantroof.cli.quality_options import subject_options
 from quantroof.errors import UsageError
 
@@ -40,7 +40,7 @@ def command(wish: Wish, *, name: str, out: Path, as_json: bool) -> None:
         what = "is not empty" if out.is_dir() else "is not a directory"
         raise UsageError(what, where=str(out), hint="choose another --out")
     stored = replace(wish, dtype="stored") if wish.dtype == "fp32" else wish
-    subject = setup.subject(stored, say, calibrate=quantizer.calibrated)
+    subject = setup.subject(stored, note, calibrate=quantizer.calibrated)
     written = writing.write_quantized(subject, quantizer, out)
     difference = written.difference
     if as_json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quantroof.cli.options import POSITIVE
-from quantroof.cli.output import echo_json, echo_lines, echo_rich, json_option, say
+from quantroof.cli.output import echo_json, echo_lines, echo_rich, json_option, note
 from quantroof.cli.quality_options import subject_options
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def command(
     names = [name.strip() for name in formats.split(",")]
     for name in names:
         Format.parse(name)  # refused before any work
-    subject = setup.subject(wish, say, calibrate=False)
+    subject = setup.subject(wish, note, calibrate=False)
     scan = opened(out, study.header(subject, "sensitivity", wish.seed), resume=resume)
     model = subject.checkpoint.model(subject.dtype, subject.device)
 
@@ -61,7 +61,7 @@ def command(
 
     for result in sensitivity.scan(subject, model, names, frozenset(r.key for r in scan.results)):
         keep(result)
-        say(f"{result.part or 'the model as it is'} {result.method}")
+        note(f"{result.part or 'the model as it is'} {result.method}")
     mixture = None
     if budget is not None:
         mixture, verified = _mixture(scan, subject, model, names, budget)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quantroof.cli.output import echo_json, echo_rich, json_option, say
+from quantroof.cli.output import echo_json, echo_rich, json_option, note
 from quantroof.cli.quality_options import subject_options
 
 if TYPE_CHECKING:
@@ -42,14 +42,14 @@ def command(
     selected = [method(name.strip()) for name in (QUANTIZING if methods == "all" else methods.split(","))]
     kinds = [name.strip() for name in variants.split(",")]
     study.check_variants(kinds)
-    subject = setup.subject(wish, say, calibrate=any(m.calibrated for m in selected))
+    subject = setup.subject(wish, note, calibrate=any(m.calibrated for m in selected))
     scores = opened(out, study.header(subject, "study", wish.seed), resume=resume)
     done = frozenset(r.key for r in scores.results if r.status == "ok")
     for result in study.run_study(subject, selected, kinds, done):
         scores.results.append(result)
         if out is not None:
             append(out, result)
-        say(result_line(scores, result))
+        note(result_line(scores, result))
     if as_json:
         echo_json("quality-study", study_document(scores))
     else:

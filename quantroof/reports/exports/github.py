@@ -1,4 +1,4 @@
-"""A check for GitHub Actions: annotations, one a family of cases, and a step summary below its size limit."""
+"""A check for GitHub Actions: one annotation per family of cases, and a step summary of limited size."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def write_summary(report: Report) -> None:
 
 
 def workflow_commands(report: Report) -> Iterator[str]:
-    """Workflow commands: an error a family that failed, a warning a family that is open."""
+    """Workflow commands: an error per family that failed, a warning per family that is open."""
     if report.environment:
         yield _command("error", headline(report), "; ".join(finding.text for finding in report.environment))
     for level, verdicts in (("error", FAILING), ("warning", OPEN)):

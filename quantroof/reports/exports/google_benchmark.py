@@ -12,7 +12,7 @@ from quantroof.records.lines import Measurement
 
 
 def document(devices: list[DeviceResults]) -> dict[str, Any]:
-    """Context and one entry a repetition, which is what compare.py's U test reads."""
+    """Context and one entry per repetition, which is what compare.py's U test reads."""
     first = devices[0].run.info if devices else None
     context = {
         "date": first.started_at if first else "",

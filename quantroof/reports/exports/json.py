@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 
 
 def document(devices: list[DeviceResults]) -> dict[str, Any]:
-    """Runs with their headers, then one object a measurement: the record itself and its derived row."""
+    """Runs with their headers, then one object per measurement: the record itself and its derived row."""
     runs = {id(results.run): results.run for results in devices}
     return {
         "schema_version": SCHEMA_VERSION,

@@ -16,7 +16,7 @@ _FORMAT_VERSION = "5.1.0"  # the oldest pytest-benchmark we ask for; its reader 
 
 
 def document(devices: list[DeviceResults]) -> dict[str, Any]:
-    """One benchmark a timed measurement; the group is the case, so kernels stand side by side."""
+    """One benchmark per timed measurement; the group is the case, so kernels stand side by side."""
     first = devices[0].run.info if devices else None
     return {
         "machine_info": {

@@ -33,7 +33,7 @@ class StudyTable:
 
 
 def study_tables(studies: Sequence[QualityStudy]) -> list[StudyTable]:
-    """Every method of every study, in the order of the file; one that was not measured says why."""
+    """Every method of every study, in the order of the file; one that was not measured has its reason."""
     tables = []
     for study in studies:
         names = variants(study)

@@ -1,4 +1,4 @@
-"""The advisor's section of the page: what a run says about serving a model, with its flow and its curves."""
+"""The advisor's section of the page: serving a model with a run's measurements, as a flow and as curves."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def picture(advice: Advice) -> Picture:
 
 
 def curves_figure(advice: Advice) -> go.Figure:
-    """Milliseconds a token against batch, both logarithmic; a marker's shape says where a time is from."""
+    """Milliseconds per token against batch, both logarithmic; a marker's shape is the source of its time."""
     import plotly.graph_objects as go
 
     figure = go.Figure()

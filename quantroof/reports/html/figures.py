@@ -51,7 +51,7 @@ def as_json(figure: go.Figure) -> Any:
 def roofline_figure(devices: list[DeviceResults]) -> go.Figure:
     """Log-log roofline: one line per ceiling of every device and basis, to which the page adds points.
 
-    A trace's `meta` says which ceiling it is, so that the page can show, hide and label it.
+    A trace's `meta` names its ceiling, so that the page can show, hide and label it.
     """
     import plotly.graph_objects as go
 
@@ -109,7 +109,7 @@ def bandwidth_figure(devices: list[DeviceResults]) -> go.Figure:
     for index, results in enumerate(devices):
         for name in ("read", "write", "copy"):
             curve = bandwidth_curve(results.ceilings, name)
-            if len(curve) < 2:  # one size is no curve
+            if len(curve) < 2:  # one size is not a curve
                 continue
             what = f"{escape(results.label, quote=False)} {name}"
             figure.add_trace(

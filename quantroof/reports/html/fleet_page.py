@@ -19,7 +19,7 @@ from quantroof.reports.html.page import template
 from quantroof.reports.text.fleet_words import grades, reasons, slowest, speed
 
 NODES, GPUS, GROUPS, POPULATIONS, CELLS, PROBLEMS, SILENT = 60, 200, 40, 6, 32, 20, 40
-"""How many of each are shown; the page says how many are not."""
+"""How many of each are shown; the page names the number left out."""
 _CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _LETTERS = {"failed": "F", "defective": "D", "below policy": "B", "not judged": "?", "healthy": "·"}
 _FACTS = 3
@@ -76,7 +76,7 @@ class ShownGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetPage:
-    """Everything that fleet.html shows. `left_out` says, per section, what is not shown."""
+    """Everything that fleet.html shows. `left_out` names, per section, what is missing."""
 
     policy: str
     style: str

@@ -83,7 +83,7 @@ def _sources(devices: list[DeviceResults]) -> Facts:
 
 
 def _unknowns(devices: list[DeviceResults]) -> list[str]:
-    """What these records do not say, one sentence each."""
+    """What is missing from these records, one sentence each."""
     sentences = []
     for results in devices:
         states = [p.measurement.state for p in results.timed]

@@ -51,7 +51,7 @@ _VARIANT_OF = {
 }
 _GROUP = re.compile(r"-g\d+$")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "star", "triangle-down", "cross", "hexagon")
-"""Marker shapes, one a provider; plotly can draw each hollow and with a dot."""
+"""Marker shapes, one per provider; plotly can draw each hollow and with a dot."""
 
 
 def family(scheme: str) -> str:

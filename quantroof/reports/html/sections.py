@@ -56,7 +56,7 @@ class HealthSection:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What the first run is compared with; `blocked` says why it cannot be."""
+    """What the first run is compared with; `blocked` is the reason why it cannot be."""
 
     base_id: str
     now_id: str
@@ -164,7 +164,7 @@ def loss_tables(studies: Sequence[QualityStudy]) -> list[LossTable]:
 
 
 def advice_section(advice: Advice | None) -> AdviceSection | None:
-    """None where the run cannot say anything about serving."""
+    """None without advice."""
     if advice is None:
         return None
     rows = [option_row(option) for option in advice.options]

@@ -1,4 +1,4 @@
-"""Trends as one HTML file with plotly inside: a line a case, a marker where its level moved."""
+"""Trends as one HTML file with plotly inside: one line per case, a marker where its level moved."""
 
 from __future__ import annotations
 

@@ -17,15 +17,15 @@ def headline(advice: Advice) -> str:
     request, best = advice.request, advice.choice
     asked = [f"context {request.context}"]
     if request.latency_s is not None:
-        asked.append(f"{request.latency_s * 1e3:g} ms a token")
+        asked.append(f"{request.latency_s * 1e3:g} ms per token")
     if request.tokens_per_day is not None:
-        asked.append(f"{request.tokens_per_day / 1e6:g} M tokens a day")
+        asked.append(f"{request.tokens_per_day / 1e6:g} M tokens per day")
     mark = "SIMULATED. " if advice.machine.simulated else ""
     subject = f"{mark}{advice.model.id} on {advice.machine.name}, {', '.join(asked)}"
     if best is None or best.decode is None:
         return f"{subject}: nothing meets the targets."
     count = advice.machine.count(best.total_gpus or best.gpus)
-    took = f"{best.decode.total.seconds * 1e3:.1f} ms a token at batch {best.batch}"
+    took = f"{best.decode.total.seconds * 1e3:.1f} ms per token at batch {best.batch}"
     speed = f"{took} (linear layers {best.decode.linear_words})"
     return f"{subject}: {best.format} on {count}, {speed}."
 

@@ -20,7 +20,7 @@ _NUMBERS = _HEADINGS[4:9]
 
 
 def machine_code_table(rows: Sequence[Row], triton_version: str) -> Table:
-    """One row per kernel, case and architecture; what was not compiled says why."""
+    """One row per kernel, case and architecture; for what was not compiled, the reason."""
     title = f"machine code by triton {triton_version}"
     return table(_HEADINGS, [_cells(row) for row in rows], title=title, right=_NUMBERS)
 

@@ -64,7 +64,7 @@ def format_table(label: str, choice: LayerChoice) -> Table:
 
 
 def summary(answers: Answers, *, failed: bool) -> dict[str, Any]:
-    """The same as data: runs, answers, and one row a measurement (only the untimed ones with `failed`)."""
+    """The same as data: runs, answers, and one row per measurement (only the untimed ones with `failed`)."""
     points = [(s, p) for s in answers.devices for p in (s.points if not failed else _untimed(s.points))]
     return {
         "runs": [
