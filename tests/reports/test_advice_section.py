@@ -44,9 +44,7 @@ def test_curves_say_where_their_times_are_from() -> None:
     figure = curves_figure(advice_for(runs.gpu_run()))
 
     traces = {trace.name.split(",")[0]: trace for trace in figure.data}
-    assert re.search(
-        r"linear layers \d+% interpolated, \d+% measured, \d+% modeled$", traces["bf16"].text[0]
-    )
+    assert re.search(r"linear layers \d+% interpolated, \d+% measured, \d+% modeled$", traces["bf16"].text[0])
     assert traces["nf4-w4a16"].text[0].endswith("linear layers modeled")
     assert traces["bf16"].marker.symbol[0] != traces["nf4-w4a16"].marker.symbol[0]
 
