@@ -1,4 +1,4 @@
-"""Which anchor a case follows: the GEMM, the copy or both evenly, by where it lies under the roofs."""
+"""The anchors that a case's time is divided by: the GEMM, the copy or both evenly, by the roof it follows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _WEIGHTS: dict[RoofFollowed, Weights] = {
 
 
 class AnchorWeights:
-    """Weighs the anchors for every case of a run: by measured roofs, else by datasheet, else by anchors."""
+    """Weights of the anchors for the cases of a run: by measured roofs, else by the datasheet, else by
+    anchors."""
 
     def __init__(self, times: RunTimes) -> None:
         device = times.device.id
@@ -30,7 +31,7 @@ class AnchorWeights:
         self._anchors = _anchor_rates(times)
 
     def weights(self, case_id: str) -> Weights:
-        """Weights that add up to 1; the copy's alone where nothing is known of the case's roofs."""
+        """Weights that add up to 1; the copy alone where the case's roofs are unknown."""
         share = self._compute_share(case_id)
         return _WEIGHTS["memory" if share is None else roof_followed(share)]
 

@@ -1,7 +1,7 @@
-"""Baseline files: what every case took, and how surely that is known, under a contract.
+"""Baseline files: the time of every case with its uncertainty, under a contract.
 
-JSON with one case a line, sorted, so that a review shows what moved. It is checked when it is read: a wrong
-schema, a missing field or a number that is none is an error with the file's name.
+JSON with one case per line, sorted, so that a review shows what moved. The file is checked when it is read: a
+wrong schema, a missing field or an invalid number is an error with the file's name.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ SCHEMA = "quantroof-baseline/1"
 MIN_RUNS = 5
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
-_SEPARATOR = " "  # between case and kernel: neither contains a blank
+_SEPARATOR = " "  # between case and kernel: neither contains a space
 
 
 class CaseBand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One case. `ns` is the center of its run statistic with the anchors at their own centers.
 
-    `scale` is the spread of a run and `process` that of a process, both relative; `detectable` the smallest
-    slowdown seen with 80 % power; `follows` the anchor that is divided out.
+    `scale` is the spread between runs and `process` the spread between processes, both relative; `detectable`
+    is the smallest slowdown that is detected with 80 % power; `follows` is the anchor that times are divided
+    by.
     """
 
     ns: Positive
@@ -70,7 +71,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if set(self.anchors) != {"gemm", "copy"}:
             raise ValueError("anchors must be gemm and copy")
         if not self.cases:
-            raise ValueError("there is no case in it")
+            raise ValueError("it has no cases")
         for name in self.cases:
             _require_case(name)
 
@@ -83,8 +84,8 @@ _DECODER = msgspec.json.Decoder(Baseline)
 
 
 def _require_case(name: str) -> None:
-    case, blank, kernel = name.partition(_SEPARATOR)
-    if not blank or not kernel or _SEPARATOR in kernel:
+    case, separator, kernel = name.partition(_SEPARATOR)
+    if not separator or not kernel or _SEPARATOR in kernel:
         raise ValueError(f"'{name}' is not `case kernel`")
     try:
         parsed_case(case)
@@ -104,19 +105,19 @@ def split_name(name: str) -> Key:
 
 
 def parse(data: bytes, where: str) -> Baseline:
-    """Read the bytes of a baseline file; UsageError for anything that is none."""
+    """Read the bytes of a baseline file; UsageError where they are not one."""
     try:
         head = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"not a baseline: {error}", where=where) from None
     schema = head.get("schema") if isinstance(head, dict) else None
     if schema != SCHEMA:
-        hint = "make it again with `quantroof gate baseline update`"
+        hint = "write it again with `quantroof gate baseline update`"
         raise UsageError(f"its schema is {schema!r}, this version reads '{SCHEMA}'", where=where, hint=hint)
     try:
         return _DECODER.decode(data)
     except msgspec.DecodeError as error:
-        raise UsageError(f"not a sound baseline: {error}", where=where) from None
+        raise UsageError(f"not a valid baseline: {error}", where=where) from None
 
 
 def read(path: Path) -> Baseline:
@@ -124,20 +125,20 @@ def read(path: Path) -> Baseline:
     try:
         data = path.read_bytes()
     except OSError as error:
-        hint = "make one with `quantroof gate baseline update`"
+        hint = "create one with `quantroof gate baseline update`"
         raise UsageError(f"cannot be read: {error.strerror}", where=str(path), hint=hint) from None
     return parse(data, str(path))
 
 
 def text_of(baseline: Baseline) -> str:
-    """The file's text: one line a kernel and a case."""
+    """The file's text, with one line per kernel and per case."""
     data: dict[str, Any] = msgspec.to_builtins(baseline)
     parts = [f' "{name}": {_block(name, value)}' for name, value in data.items()]
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def write(baseline: Baseline, path: Path) -> None:
-    """Write the file, its folder made where needed; EnvironmentMissing where that cannot be done."""
+    """Write the file and create its folder; EnvironmentMissing where that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text_of(baseline), encoding="utf-8")

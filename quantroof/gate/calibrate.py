@@ -1,4 +1,4 @@
-"""Calibration: runs of one and the same code on this machine, and what a gate could see here."""
+"""Calibration: runs of the same code on this machine, and the slowdowns that a gate can detect here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def smallest_for_all(self) -> float:
-        """The slowdown that the gate sees in every case with 80 % power, as a share."""
+        """The slowdown that the gate detects in every case with 80 % power, as a share."""
         return max(band.detectable for band in self.baseline.cases.values())
 
 
@@ -29,8 +29,7 @@ def calibrate(runs: list[RunTimes], pairs: int, tolerance: Tolerance) -> Calibra
     UsageError for fewer than five runs, EnvironmentMissing where fewer than five valid ones are left.
     """
     if len(runs) < MIN_RUNS:
-        given = "1 run was" if len(runs) == 1 else f"{len(runs)} runs were"
-        raise UsageError(f"{given} given, a baseline needs {MIN_RUNS} or more", hint=COLLECT)
+        raise UsageError(f"a baseline needs {MIN_RUNS} runs or more, not {len(runs)}", hint=COLLECT)
     limits = {
         name: anchor_limit([moved[name] for times in runs for moved in times.anchoring.moved.values()])
         for name in ANCHORS
@@ -38,12 +37,12 @@ def calibrate(runs: list[RunTimes], pairs: int, tolerance: Tolerance) -> Calibra
     }
     invalid: dict[str, tuple[Finding, ...]] = {}
     for times in runs:
-        found = (*findings(times, None, tolerance), *moved_anchors(times, limits))
-        if found:
-            invalid[times.run.info.run_id] = found
+        run_findings = (*findings(times, None, tolerance), *moved_anchors(times, limits))
+        if run_findings:
+            invalid[times.run.info.run_id] = run_findings
     valid = [times for times in runs if times.run.info.run_id not in invalid]
     if len(valid) < MIN_RUNS:
-        reasons = "; ".join(sorted({f.text for found in invalid.values() for f in found}))
+        reasons = "; ".join(sorted({f.text for run_findings in invalid.values() for f in run_findings}))
         what = f"{len(valid)} of {len(runs)} runs are valid, {MIN_RUNS} are needed: {reasons}"
         raise EnvironmentMissing(what, hint="calibrate on a quiet machine, or with more --runs")
     return Calibration(baseline=learn_baseline(valid, pairs), invalid=invalid)

@@ -1,4 +1,4 @@
-"""Change points of a series: where its level moved for good. Binary segmentation with a robust scale."""
+"""Change points of a series: where its level moved and stayed. Binary segmentation with a robust scale."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ P_VALUE = 0.001
 MAGNITUDE = 0.02
 MIN_SEGMENT = 3
 _NORMAL_MAD = 0.6745  # median of the absolute value of a standard normal variable
-_VALUES_A_FREEDOM = 2  # the median step is about half as efficient as the standard deviation
+_VALUES_PER_FREEDOM = 2  # the median step is about half as efficient as the standard deviation
 
 
 @dataclass(frozen=True, slots=True)
 class ChangePoint:
-    """From `index` on the level is `change` (relative) away from what it was; `p` of that by chance."""
+    """From `index` on the level differs by `change` (relative); chance does that with probability `p`."""
 
     index: int
     change: float
@@ -30,30 +30,31 @@ def change_points(
 ) -> tuple[ChangePoint, ...]:
     """The change points of a series of log values, in order.
 
-    Each segment is split where the difference of means on both sides is largest against the noise, as long
-    as its p, times the number of places tried (Bonferroni), is below `p_value` and the medians differ by
-    `magnitude`. A segment has three values at least: fewer cannot tell a level from an outlier.
+    Each segment is split where the difference between the means on both sides is largest relative to the
+    noise, as long as its p, times the number of places tried (Bonferroni), is below `p_value` and the medians
+    differ by `magnitude`. A segment has at least three values: with fewer, an outlier looks like a level.
     """
     if len(log_values) < 2 * MIN_SEGMENT:
         return ()
     noise = step_noise(log_values)
-    found: list[ChangePoint] = []
+    points: list[ChangePoint] = []
     waiting = [(0, len(log_values))]
     while waiting:
         start, end = waiting.pop()
-        best = _best_split(log_values[start:end], noise, len(log_values) // _VALUES_A_FREEDOM)
+        best = _best_split(log_values[start:end], noise, len(log_values) // _VALUES_PER_FREEDOM)
         if best is None or best.p > p_value or abs(best.change) < magnitude:
             continue
         split = start + best.index
-        found.append(ChangePoint(split, best.change, best.p))
+        points.append(ChangePoint(split, best.change, best.p))
         waiting += [(start, split), (split, end)]
-    return tuple(sorted(found, key=lambda point: point.index))
+    return tuple(sorted(points, key=lambda point: point.index))
 
 
 def step_noise(values: Array) -> float:
     """Standard deviation of a series about its levels, from the median step between neighbours.
 
-    A change of level is one large step among many, so it does not enter, as it would a pooled variance.
+    A change of level is one large step among many: it does not affect the median, as it would a pooled
+    variance.
     """
     return max(float(np.median(np.abs(np.diff(values)))) / (_NORMAL_MAD * math.sqrt(2)), 1e-9)
 

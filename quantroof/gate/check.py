@@ -1,4 +1,4 @@
-"""`gate check` from end to end: environment, screen, second measurement, waivers and floors, one report."""
+"""`gate check` from end to end: environment, screen, second measurement, waivers, floors, and one report."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Both stages of the procedure as arithmetic: the screen against the band, and the A/B that confirms.
 
-The screen is cheap and wrong about once a run; only what it suspects is measured again, base and candidate
-in alternating fresh processes. A regression is confirmed when two different tests agree under
-false-discovery control and the estimate clears the policy's threshold.
+The screen is cheap and wrong about once per run. Only its suspects are measured again, base and candidate in
+alternating fresh processes. A regression is confirmed when two different tests agree under false-discovery
+control and the estimate exceeds the policy's threshold.
 """
 
 from __future__ import annotations
@@ -47,20 +47,22 @@ def screen(statistic: Array, bands: Bands) -> ChangeEstimates:
     )
 
 
-def suspects(found: ChangeEstimates, absolute: Array) -> tuple[Mask, Mask]:
-    """Which cases look slower and which faster; `absolute` is the smallest log change that counts."""
+def suspects(changes: ChangeEstimates, absolute: Array) -> tuple[Mask, Mask]:
+    """The cases that look slower and those that look faster; `absolute` is the smallest log change that
+    counts."""
     floor = np.maximum(np.log1p(SCREEN_EFFECT), absolute)
     return (
-        (found.slower_p < SCREEN_P) & (found.change > floor),
-        (found.faster_p < SCREEN_P) & (-found.change > floor),
+        (changes.slower_p < SCREEN_P) & (changes.change > floor),
+        (changes.faster_p < SCREEN_P) & (-changes.change > floor),
     )
 
 
 def paired(differences: Array, process: Array) -> ChangeEstimates:
     """Log candidate / base of every pair [cases, pairs], where a process alone spreads by `process`.
 
-    The estimate is Hodges and Lehmann's; its spread is the pairs' own, moderated by what the history says
-    of this case. Each p is the larger of the signed rank's and t's, against the margin.
+    The estimate is Hodges and Lehmann's. Its spread is that of the pairs, moderated by the spread of this
+    case in the baseline. Each p is the larger of the signed-rank test's and the t test's, both against the
+    margin.
     """
     pairs = differences.shape[1]
     freedom = pairs - 1 + PRIOR_FREEDOM
@@ -79,31 +81,32 @@ def paired(differences: Array, process: Array) -> ChangeEstimates:
     return ChangeEstimates(center, center - half, center + half, slower, faster)
 
 
-def confirmed(found: ChangeEstimates, threshold: Array, slow: Mask, fast: Mask) -> tuple[Mask, Mask]:
-    """Which suspects are slower and which faster for certain, beyond the policy's log threshold.
+def confirmed(changes: ChangeEstimates, threshold: Array, slow: Mask, fast: Mask) -> tuple[Mask, Mask]:
+    """The suspects that are confirmed slower and confirmed faster, beyond the policy's log threshold.
 
-    `slow` and `fast` are what the screen suspected of each: two families of tests.
+    `slow` and `fast` are the suspects of the screen. They are two families of tests.
     """
-    slower = _discovered(found.slower_p, slow) & (found.change >= threshold)
-    faster = _discovered(found.faster_p, fast) & (-found.change >= threshold)
+    slower = _discovered(changes.slower_p, slow) & (changes.change >= threshold)
+    faster = _discovered(changes.faster_p, fast) & (-changes.change >= threshold)
     return slower, faster
 
 
-def remeasured(found: ChangeEstimates, threshold: Array) -> tuple[Mask, Mask]:
-    """The same where no base build exists: suspects measured again, against the band once more."""
+def remeasured(changes: ChangeEstimates, threshold: Array) -> tuple[Mask, Mask]:
+    """The same without a base build: suspects that were measured again are compared with the band once
+    more."""
     floor = np.maximum(np.log1p(REMEASURE_EFFECT), threshold)
-    slower = (found.slower_p < REMEASURE_P) & (found.change >= floor)
-    faster = (found.faster_p < REMEASURE_P) & (-found.change >= floor)
+    slower = (changes.slower_p < REMEASURE_P) & (changes.change >= floor)
+    faster = (changes.faster_p < REMEASURE_P) & (-changes.change >= floor)
     return slower, faster
 
 
 def _discovered(p: Array, family: Mask) -> Mask:
-    found = np.zeros(len(p), dtype=bool)
-    found[family] = benjamini_hochberg(p[family], FALSE_DISCOVERY_RATE)
-    return found
+    discoveries = np.zeros(len(p), dtype=bool)
+    discoveries[family] = benjamini_hochberg(p[family], FALSE_DISCOVERY_RATE)
+    return discoveries
 
 
 def hodges_lehmann(values: Array) -> Array:
-    """Median of all pairwise means of each row, each value with itself included."""
+    """Median of all pairwise means of each row, including each value paired with itself."""
     first, second = np.triu_indices(values.shape[1])
     return np.asarray(np.median((values[:, first] + values[:, second]) / 2, axis=1))

@@ -1,4 +1,4 @@
-"""The contract a baseline holds under: the device, its driver and caps, the suite and how it was measured."""
+"""The contract of a baseline: the device, its driver and limits, the suite and how it was measured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from quantroof.hwprofiles.types import DeviceKind
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What must be the same. `suite_text` is a hash of the suite's file: another text alone is a remark."""
+    """What must be the same. `suite_text` is a hash of the suite's file: if only that differs, it is a
+    remark."""
 
     device: str
     kind: DeviceKind
@@ -62,22 +63,22 @@ def contract_of(times: RunTimes) -> Contract:
     )
 
 
-def machine_breaches(agreed: Contract, found: Contract) -> list[str]:
-    """What about the machine is not as agreed, in words: no ground for a verdict, but nobody's mistake."""
-    return _differences(agreed, found, _MACHINE)
+def machine_breaches(agreed: Contract, actual: Contract) -> list[str]:
+    """How the machine differs from the contract. It forbids a verdict, but it is not a usage error."""
+    return _differences(agreed, actual, _MACHINE)
 
 
-def require_same_method(agreed: Contract, found: Contract, where: str) -> None:
-    """UsageError where suite, mode or cache state are not as agreed: the wrong baseline or the wrong run."""
-    breaches = _differences(agreed, found, _METHOD)
+def require_same_method(agreed: Contract, actual: Contract, where: str) -> None:
+    """UsageError where suite, mode or cache state differ: it is the wrong baseline or the wrong run."""
+    breaches = _differences(agreed, actual, _METHOD)
     if breaches:
-        hint = "take the baseline that was made for this suite and mode"
+        hint = "use the baseline of this suite and mode"
         raise UsageError(f"it was made for {'; '.join(breaches)}", where=where, hint=hint)
 
 
-def _differences(agreed: Contract, found: Contract, names: dict[str, str]) -> list[str]:
+def _differences(agreed: Contract, actual: Contract, names: dict[str, str]) -> list[str]:
     return [
-        f"{words}: {getattr(agreed, name)}, and this run has {getattr(found, name)}"
+        f"{words}: {getattr(agreed, name)}, and this run has {getattr(actual, name)}"
         for name, words in names.items()
-        if getattr(agreed, name) != getattr(found, name)
+        if getattr(agreed, name) != getattr(actual, name)
     ]

@@ -1,4 +1,4 @@
-"""Floors under the measured roof, so that a baseline that is learned again and again cannot sink."""
+"""Floors as shares of the measured roof: they stop a baseline that is updated often from sinking."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from quantroof.records.lines import parsed_case
 def apply_floors(
     verdicts: dict[Key, CaseVerdict], times: RunTimes, floors: Mapping[str, float]
 ) -> dict[Key, CaseVerdict]:
-    """The verdicts, with every case `slower` whose best kernel stays below its format's share of the roof.
+    """The verdicts, with every case `slower` whose best kernel is below the floor of its format.
 
     UsageError where the run has no ceilings, or a floor is for a format that the run does not have.
     """
@@ -28,16 +28,18 @@ def apply_floors(
     if not best:
         what = "it has no ceilings, and a floor is a share of the measured roof"
         raise UsageError(what, where=str(times.run.path), hint="run without --no-ceilings")
-    held = dict(verdicts)
+    floored = dict(verdicts)
     for glob, floor in floors.items():
-        meant = {case: found for case, found in best.items() if fnmatchcase(parsed_case(case).scheme, glob)}
-        if not meant:
+        matching = {
+            case: share for case, share in best.items() if fnmatchcase(parsed_case(case).scheme, glob)
+        }
+        if not matching:
             raise UsageError(f"floor '{glob}': no case of that format has a roof", where=str(times.run.path))
-        for case, (kernel, fraction) in meant.items():
+        for case, (kernel, fraction) in matching.items():
             if fraction < floor:
                 text = (
                     f"its best kernel reaches {fraction:.1%} of the measured roof, the floor is {floor:.1%}"
                 )
-                found = held[case, kernel]
-                held[case, kernel] = msgspec.structs.replace(found, verdict="slower", reason=text)
-    return held
+                result = floored[case, kernel]
+                floored[case, kernel] = msgspec.structs.replace(result, verdict="slower", reason=text)
+    return floored

@@ -1,7 +1,7 @@
 """History: process medians of many runs in a Parquet file, as trends of anchored values.
 
-A row is one process of one case of one run with the anchors taken beside it. Rows of a run are replaced when
-it is added again, so a store can be fed the same folder every night.
+A row is one process of one case of one run, with the anchors of that process. The rows of a run are replaced
+when it is added again, so the same folder can be added every night.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _COLUMNS = {
     "gemm_ns": "DOUBLE",
     "copy_ns": "DOUBLE",
 }
-# A run without anchors in every process is a series of its own: its raw times are no anchored ones. All runs
-# of a case follow the anchor that the latest does, or a roof that was measured anew would move the trend.
+# A run without anchors in every process is a series of its own: raw and anchored times are not comparable.
+# All runs of a case use the anchor of the latest one; otherwise a newly measured roof would move the trend.
 _SERIES = """
     SELECT device, suite, mode, case_id, kernel, anchored, started_at, run, git,
            list(CASE WHEN NOT anchored THEN ln(ns)
@@ -61,7 +61,7 @@ _SERIES = """
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """One case over runs, oldest first. `relative` is its time over its first, anchored or raw; `ns` is raw.
+    """One case over runs, oldest first. `relative` is its time over the first, anchored or raw; `ns` is raw.
 
     `mode` is burst or sustained, with `hot` and `eager` where the runs were measured so.
     """
@@ -90,7 +90,8 @@ class Trend:
 def trends(runs: Sequence[RunTimes], store: Path | None = None) -> list[Trend]:
     """Every case's trend over the runs and the rows of a Parquet file, which then holds both.
 
-    EnvironmentMissing without DuckDB, UsageError for a store that is none and for simulated beside real runs.
+    EnvironmentMissing without DuckDB; UsageError for an invalid store, and where simulated and real runs are
+    mixed.
     """
     with _duckdb().connect() as connection:
         columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
@@ -100,7 +101,7 @@ def trends(runs: Sequence[RunTimes], store: Path | None = None) -> list[Trend]:
         _add(connection, runs)
         kinds = connection.execute("SELECT DISTINCT simulated FROM rows").fetchall()
         if len(kinds) > 1:
-            raise UsageError("simulated and measured runs share no history")
+            raise UsageError("simulated and measured runs cannot share a history", hint="use another --store")
         if store is not None:
             _save(connection, store)
         return _series(connection)
@@ -156,7 +157,7 @@ def _rows(times: RunTimes) -> Iterator[tuple[object, ...]]:
 
 
 def _mode(settings: Mapping[str, Any]) -> str:
-    """How a run was measured: times of another mode, cache state or launch belong to another trend."""
+    """How a run was measured: times of another mode, cache state or launch method are another trend."""
     words = [str(settings.get("mode", "burst"))]
     words += ["hot"] if settings.get("cache") == "hot" else []
     words += ["eager"] if settings.get("eager") else []
@@ -164,7 +165,7 @@ def _mode(settings: Mapping[str, Any]) -> str:
 
 
 def _save(connection: Connection, store: Path) -> None:
-    """Write beside the store and move it into place, so that a full disk leaves the old one."""
+    """Write a new file and move it into place, so that a full disk keeps the old one."""
     fresh = store.with_name(f"{store.name}.new")
     try:
         store.parent.mkdir(parents=True, exist_ok=True)
@@ -176,12 +177,12 @@ def _save(connection: Connection, store: Path) -> None:
 
 
 def _series(connection: Connection) -> list[Trend]:
-    found = []
+    series = []
     for names, group in groupby(connection.execute(_SERIES).fetchall(), key=lambda row: row[:6]):
         rows = list(group)
         log_relative = np.array([_statistic(row[9]) for row in rows])
         device, suite, mode, case, kernel, anchored = names
-        found.append(
+        series.append(
             Trend(
                 device=device,
                 suite=suite,
@@ -196,7 +197,7 @@ def _series(connection: Connection) -> list[Trend]:
                 changes=change_points(log_relative),
             )
         )
-    return found
+    return series
 
 
 def _statistic(log_values: list[float]) -> float:

@@ -1,4 +1,4 @@
-"""From runs of unchanged code to a baseline: bands of every case and of the anchors."""
+"""Learn a baseline from runs of unchanged code: the bands of every case and of the anchors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from quantroof.gate.times import ANCHORS, MIN_PROCESSES, Key, RunTimes
 from quantroof.records.lines import AnchorName
 
 MAX_RUNS = 20
-# The least that an anchor may move within a process: below it lies what clocks and timers do on any machine.
+# An anchor may move at least this much within a process: clocks and timers do on any machine.
 MAY_MOVE = 0.01
 _MOVE_SPREADS = 4.0
 _SIGNIFICANT = 6
@@ -29,12 +29,12 @@ COLLECT = "collect with quantroof run --processes 5 --anchors"
 
 
 def learn_baseline(runs: Sequence[RunTimes], pairs: int) -> Baseline:
-    """Learn from the latest runs, 20 at most. UsageError for too few, unanchored or unlike ones.
+    """Learn from the latest 20 runs. UsageError where they are too few, without anchors, or differ in method.
 
-    `pairs` is how many pairs of processes an A/B will have: it decides what is detectable.
+    `pairs` is the number of pairs of processes in an A/B: it determines what is detectable.
     """
     if len(runs) < MIN_RUNS:
-        raise UsageError(f"{len(runs)} runs: a baseline needs {MIN_RUNS} or more", hint=COLLECT)
+        raise UsageError(f"a baseline needs {MIN_RUNS} runs or more, not {len(runs)}", hint=COLLECT)
     ordered = sorted(runs, key=lambda times: times.run.info.started_at)[-MAX_RUNS:]
     _require_alike(ordered)
     latest = ordered[-1]
@@ -51,7 +51,7 @@ def learn_baseline(runs: Sequence[RunTimes], pairs: int) -> Baseline:
 
 
 def anchor_limit(moved: Sequence[float]) -> float:
-    """How far an anchor may move within a process, from how far it did; one percent at least.
+    """How far an anchor may move within a process, learned from how far it did; at least one percent.
 
     Four standard deviations by the median move (0.6745 of one where the noise is normal), or twice the 95th
     percentile on a machine whose noise has longer tails.
@@ -61,16 +61,16 @@ def anchor_limit(moved: Sequence[float]) -> float:
 
 
 def rounded(value: float) -> float:
-    """Six significant digits: what a reviewer can read."""
+    """Six significant digits, which a reviewer can read."""
     return float(f"{value:.{_SIGNIFICANT}g}")
 
 
 def _require_alike(runs: Sequence[RunTimes]) -> None:
     if len({times.run.info.run_id for times in runs}) < len(runs):
-        raise UsageError("a run is named twice: it must not count as two")
+        raise UsageError("a run is named twice", hint="name each run once")
     seeds = {times.run.info.settings.get("seed") for times in runs if times.run.info.simulated}
     if seeds and len(seeds) < len(runs):
-        raise UsageError("simulated runs of one seed are copies of each other", hint="vary --seed")
+        raise UsageError("simulated runs with the same seed are copies of each other", hint="vary --seed")
     agreed = contract_of(runs[0])
     for times in runs:
         where = str(times.run.path)
@@ -81,7 +81,7 @@ def _require_alike(runs: Sequence[RunTimes]) -> None:
             raise UsageError(what, where=where, hint=COLLECT)
         require_same_method(agreed, contract_of(times), where)
         if breaches := machine_breaches(agreed, contract_of(times)):
-            raise UsageError(f"unlike the first run: {'; '.join(breaches)}", where=where)
+            raise UsageError(f"it differs from the first run: {'; '.join(breaches)}", where=where)
 
 
 def _origin(runs: Sequence[RunTimes]) -> dict[AnchorName, float]:
@@ -98,20 +98,20 @@ def _anchor_band(name: AnchorName, runs: Sequence[RunTimes], origin: float) -> A
 
 
 def _cases(runs: Sequence[RunTimes], origin: dict[AnchorName, float], pairs: int) -> dict[str, CaseBand]:
-    """Bands of the cases that enough runs have; cases of the same runs are learned together."""
+    """Bands of the cases that enough runs have; cases with the same runs are learned together."""
     anchor_weights = AnchorWeights(runs[-1])
     groups: dict[tuple[int, ...], list[Key]] = {}
     for key in sorted({key for times in runs for key in times.log_ns}):
-        have = tuple(i for i, times in enumerate(runs) if len(times.log_ns.get(key, {})) >= MIN_PROCESSES)
-        if len(have) >= MIN_RUNS:
-            groups.setdefault(have, []).append(key)
+        indices = tuple(i for i, times in enumerate(runs) if len(times.log_ns.get(key, {})) >= MIN_PROCESSES)
+        if len(indices) >= MIN_RUNS:
+            groups.setdefault(indices, []).append(key)
     if not groups:
         raise UsageError(f"no case was measured in {MIN_RUNS} of the runs")
-    found: dict[str, CaseBand] = {}
-    for have, keys in groups.items():
-        chosen = [runs[i] for i in have]
-        found |= _group(keys, chosen, origin, {key: anchor_weights.weights(key[0]) for key in keys}, pairs)
-    return found
+    bands: dict[str, CaseBand] = {}
+    for indices, keys in groups.items():
+        weights = {key: anchor_weights.weights(key[0]) for key in keys}
+        bands |= _group(keys, [runs[i] for i in indices], origin, weights, pairs)
+    return bands
 
 
 def _group(

@@ -1,6 +1,6 @@
-"""A gate's policy: thresholds by glob, waivers with reason and expiry, floors under the roof. TOML.
+"""A gate's policy, as TOML: thresholds per glob, waivers with reason and expiry date, floors below the roof.
 
-A waiver that has expired or matches nothing is an error, so that exceptions cannot outlive their reason.
+A waiver that has expired or matches nothing is an error, so that exceptions do not outlive their reason.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Threshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A known slowdown up to `allow` that does not fail until it expires, and why."""
+    """A slowdown of up to `allow` that does not fail until the waiver expires, with the reason."""
 
     case: Text
     allow: Fraction
@@ -65,22 +65,22 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return relative, absolute
 
     def waiver_for(self, key: Key) -> Waiver | None:
-        """The waiver that a case falls under."""
+        """The waiver that applies to a case."""
         return next((waiver for waiver in self.waiver if matches(waiver.case, key)), None)
 
     def require_current(self, keys: Iterable[Key], today: date, where: str) -> None:
-        """UsageError for a waiver that has expired or that no case falls under, and for such a threshold."""
-        known = list(keys)
+        """UsageError for an expired waiver, and for a waiver or threshold that matches no case."""
+        cases = list(keys)
         for waiver in self.waiver:
             if waiver.expires < today:
-                hint = f"mend the case, or renew the waiver; its reason was: {waiver.reason}"
+                hint = f"fix the case, or renew the waiver; its reason was: {waiver.reason}"
                 raise UsageError(
                     f"waiver '{waiver.case}' expired on {waiver.expires}", where=where, hint=hint
                 )
         for kind, rules in (("waiver", self.waiver), ("threshold", self.threshold)):
             for rule in rules:
-                if not any(matches(rule.case, key) for key in known):
-                    hint = "remove it, or mend its glob over `case kernel`"
+                if not any(matches(rule.case, key) for key in cases):
+                    hint = "remove it, or correct its glob over `case kernel`"
                     raise UsageError(f"{kind} '{rule.case}' matches no case", where=where, hint=hint)
 
 
@@ -90,7 +90,7 @@ def matches(glob: str, key: Key) -> bool:
 
 
 def read_policy(path: Path) -> Policy:
-    """Read a policy file; UsageError with file and key for anything that is not understood."""
+    """Read a policy file; UsageError with the file and the key of anything invalid."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -114,5 +114,5 @@ def parse_floor(text: str) -> tuple[str, float]:
     except ValueError:
         value = 0.0
     if not colon or not name or not 0 < value <= 1:
-        raise UsageError(f"'{text}' is no floor", hint="write FORMAT:FRACTION, such as int4-w4a16:0.6")
+        raise UsageError(f"'{text}' is not a floor", hint="write FORMAT:FRACTION, such as int4-w4a16:0.6")
     return name, value

@@ -1,4 +1,4 @@
-"""Second measurements: suspects in fresh processes, both sides in turn (A B B A), or one side once more."""
+"""Second measurements: suspects in fresh processes, both sides alternating (A B B A), or one side again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ Progress = Callable[[str], None]
 
 
 def turns(pairs: int) -> Iterator[tuple[int, bool]]:
-    """(pair, is candidate) of every process in order: A B, B A, A B... so that a drift meets both alike."""
+    """(pair, is candidate) of every process in order: A B, B A, A B... so that drift affects both sides
+    equally."""
     for pair in range(pairs):
         for candidate in (False, True) if pair % 2 == 0 else (True, False):
             yield pair, candidate
@@ -32,7 +33,7 @@ def turns(pairs: int) -> Iterator[tuple[int, bool]]:
 class Remeasurement:
     """Measures suspects of a run again, each time by `quantroof run` in fresh processes, into a folder.
 
-    It speaks to the other side by its command line and its run file alone, so the base may be any version.
+    It uses only the command line and the run file of the other side, so the base may be any version.
     """
 
     def __init__(self, times: RunTimes, folder: Path, progress: Progress) -> None:
@@ -42,31 +43,31 @@ class Remeasurement:
     def pairs(self, base: Side, candidate: Side, keys: list[Key], pairs: int) -> dict[Key, Array]:
         """Log candidate / base of every pair, for the cases that both sides measured."""
         suite = self._suite(keys)
-        seen: dict[bool, dict[int, dict[Key, float]]] = {False: {}, True: {}}
+        medians: dict[bool, dict[int, dict[Key, float]]] = {False: {}, True: {}}
         for step, (pair, is_candidate) in enumerate(turns(pairs)):
             side = candidate if is_candidate else base
             self._progress(f"[{step + 1}/{2 * pairs}] {side.name}, {len(keys)} suspects")
-            found = self._measure(side, suite, keys, f"ab-{step:03d}", 1, step, anchors=False)
-            seen[is_candidate][pair] = {} if found is None else _medians(found)
-            if found is not None:
-                self._disturbed += [finding.code for finding in findings(found, None, Tolerance())]
+            times = self._measure(side, suite, keys, f"ab-{step:03d}", 1, step, anchors=False)
+            medians[is_candidate][pair] = {} if times is None else _medians(times)
+            if times is not None:
+                self._disturbed += [finding.code for finding in findings(times, None, Tolerance())]
         return {
             key: np.array([after[pair][key] - before[pair][key] for pair in range(pairs)])
-            for before, after in [(seen[False], seen[True])]
+            for before, after in [(medians[False], medians[True])]
             for key in keys
             if all(key in before[pair] and key in after[pair] for pair in range(pairs))
         }
 
     def run(self, side: Side, keys: list[Key], processes: int) -> RunTimes:
-        """One more run of the suspects with anchors, in as many fresh processes."""
+        """One more run of the suspects with anchors, in `processes` fresh processes."""
         self._progress(f"measuring {len(keys)} suspects again in {processes} fresh processes")
-        found = self._measure(side, self._suite(keys), keys, "again", processes, processes, anchors=True)
-        if found is None:
+        times = self._measure(side, self._suite(keys), keys, "again", processes, processes, anchors=True)
+        if times is None:
             raise EnvironmentMissing("none of the suspects could be measured again", where=side.name)
-        return found
+        return times
 
     def disturbances(self) -> list[str]:
-        """Remarks on what disturbed processes of an A/B: both sides alike, so that verdicts stand."""
+        """Remarks on disturbed processes of an A/B. They affect both sides equally, so verdicts stand."""
         return [f"{n} processes of the A/B: {text}" for text, n in Counter(self._disturbed).items()]
 
     def _suite(self, keys: list[Key]) -> Path:
@@ -78,7 +79,8 @@ class Remeasurement:
     def _measure(
         self, side: Side, suite: Path, keys: list[Key], name: str, processes: int, step: int, *, anchors: bool
     ) -> RunTimes | None:
-        """The times of one `quantroof run`, None where it timed nothing: a base may lack the kernel."""
+        """The times of one `quantroof run`; None where it timed nothing, as when the base lacks the
+        kernel."""
         out = self._folder / name
         options = ["--suite", str(suite), "--out", str(out), "--processes", str(processes), "--quiet"]
         options += self._options(side, keys, step)
@@ -102,7 +104,7 @@ class Remeasurement:
         return run_times(run, self._times.device.id) if timed else None
 
     def _options(self, side: Side, keys: list[Key], step: int) -> list[str]:
-        """As the judged run was measured; every process draws data of its own."""
+        """Options that measure as the judged run did; every process draws its own data."""
         settings: dict[str, Any] = self._times.run.info.settings
         options = ["--device", self._times.device.id, "--seed", str(int(settings.get("seed", 0)) + 1 + step)]
         for name in ("precision", "cache", "mode"):
@@ -112,9 +114,9 @@ class Remeasurement:
             options += ["--seconds", str(settings["seconds_per_case"])]
         if settings.get("eager"):
             options.append("--eager")
-        wanted = set(keys)
+        suspects = set(keys)
         lines = self._times.run.measurements
-        for provider in sorted({line.provider for line in lines if (line.case, line.kernel) in wanted}):
+        for provider in sorted({line.provider for line in lines if (line.case, line.kernel) in suspects}):
             options += ["--provider", provider]
         for reference in side.kernels:
             options += ["--kernel", reference]

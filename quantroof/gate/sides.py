@@ -1,5 +1,5 @@
-"""The two sides of an A/B: which interpreter, which source tree, which kernels; made from a git revision or
-another environment."""
+"""The two sides of an A/B: interpreter, source tree and kernels, from a git revision or another
+environment."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _ASK = (
     "import json, pathlib, quantroof; from quantroof.bench.provenance import versions; "
     "print(json.dumps([str(pathlib.Path(quantroof.__file__).resolve().parent), versions()]))"
 )
-_NOT_CODE = ("quantroof",)  # the package's own version: its kernels have hashes
+_NOT_CODE = ("quantroof",)  # its version is not compared: the hashes of its kernels are
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side: `python` started in `root` with `environment` finds the quantroof in `package`.
+    """One side: `python`, started in `root` with `environment`, imports quantroof from `package`.
 
-    `sources` holds the hash of every kernel there, `versions` what its libraries are, `kernels` the external
-    kernels as `path.py:NAME`.
+    `sources` holds the hash of every kernel there, `versions` the versions of its libraries, `kernels` the
+    external kernels as `path.py:NAME`.
     """
 
     name: str
@@ -42,21 +42,21 @@ class Side:
     environment: dict[str, str]
 
     def same_code(self, other: Side, kernel: str) -> bool:
-        """Whether both sides would run the same source with the same libraries."""
+        """Whether both sides run the same source with the same libraries."""
         return self.sources.get(kernel) == other.sources.get(kernel) and _libraries(self) == _libraries(other)
 
 
 def candidate(kernels: tuple[str, ...]) -> Side:
-    """The side that is judged: this very interpreter and package."""
+    """The side that is judged: this interpreter and package."""
     return _side("candidate", sys.executable, PACKAGE.parent, kernels)
 
 
 @contextmanager
 def base_of_revision(revision: str, kernels: tuple[str, ...]) -> Iterator[Side]:
-    """A worktree of a git revision of the repository we stand in, removed at the end.
+    """A worktree of a git revision of the current repository, removed at the end.
 
-    Where the repository holds quantroof itself its tree goes first on the path; external kernels inside the
-    repository are taken from the worktree in any case.
+    If the repository contains quantroof itself, its tree comes first on the path. External kernels inside the
+    repository are always taken from the worktree.
     """
     top = Path(git("rev-parse", "--show-toplevel")).resolve()
     with tempfile.TemporaryDirectory(prefix="quantroof-base-") as folder:
@@ -70,13 +70,13 @@ def base_of_revision(revision: str, kernels: tuple[str, ...]) -> Iterator[Side]:
 
 
 def base_of_python(python: str, kernels: tuple[str, ...]) -> Side:
-    """Another environment's interpreter with the quantroof that is installed there."""
-    with tempfile.TemporaryDirectory() as neutral:  # so that no source tree around us shadows it
+    """The interpreter of another environment, with the quantroof installed there."""
+    with tempfile.TemporaryDirectory() as neutral:  # so that no source tree in the current folder shadows it
         return _side(f"base {python}", python, Path(neutral), kernels)
 
 
 def git(*arguments: str, folder: Path | None = None) -> str:
-    """Run git in a folder, by default where we stand; UsageError with its own message where it refuses."""
+    """Run git in a folder, by default the current one; UsageError with git's message where it fails."""
     try:
         done = subprocess.run(
             ["git", *arguments],  # noqa: S607 - the user's own git
@@ -86,7 +86,7 @@ def git(*arguments: str, folder: Path | None = None) -> str:
             check=False,
         )
     except OSError:
-        raise EnvironmentMissing("git is not installed", hint="it reads the base revision") from None
+        raise EnvironmentMissing("git is not installed", hint="it provides the base revision") from None
     if done.returncode:
         message = done.stderr.strip().splitlines()
         raise UsageError(f"git {arguments[0]}: {message[-1] if message else 'failed'}")
@@ -101,15 +101,15 @@ def _side(
     environment = _environment(root if has_tree else None)
     package, versions = _ask(name, python, root, environment)
     if has_tree and package != (root / "quantroof").resolve():
-        what = f"its interpreter takes quantroof from {package}, not from {root}"
-        raise EnvironmentMissing(what, where=name, hint="something comes before PYTHONPATH there")
+        what = f"its interpreter imports quantroof from {package}, not from {root}"
+        raise EnvironmentMissing(what, where=name, hint="remove whatever precedes PYTHONPATH on its path")
     own = tuple(_relocated(reference, moved) for reference in kernels)
     sources = kernel_sources(load(kernels).kernels.values(), package, moved)
     return Side(name, python, root, package, own, sources, versions, environment)
 
 
 def _environment(tree: Path | None) -> dict[str, str]:
-    """Ours, with a source tree first on the path; without one our own path must not shadow the other's."""
+    """This environment with a source tree first on the path; without a tree, PYTHONPATH is removed."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     if tree is None:
         return kept
@@ -126,7 +126,7 @@ def _ask(name: str, python: str, root: Path, environment: dict[str, str]) -> tup
         raise UsageError(f"cannot be started: {error.strerror}", where=python) from None
     if done.returncode:
         message = done.stderr.strip().splitlines()
-        what = f"quantroof cannot be imported there: {message[-1] if message else 'no message'}"
+        what = f"it cannot import quantroof: {message[-1] if message else 'no message'}"
         raise EnvironmentMissing(what, where=name)
     package, versions = json.loads(done.stdout)
     return Path(package), versions

@@ -1,4 +1,4 @@
-"""A suite file with just the suspects, so that any version of `quantroof run` can measure them again."""
+"""A suite file with only the suspects, so that any version of `quantroof run` can measure them again."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from quantroof.records.lines import parsed_case
 
 
 def suspect_suite(keys: Iterable[Key], times: RunTimes) -> str:
-    """TOML of a suite that expands to the cases of `keys`, with the limits they were first measured under."""
+    """TOML of a suite that expands to the cases of `keys`, with the limits of their first measurement."""
     info = times.run.info
     try:
         limits = parse(info.suite_source, info.suite).variant(times.device).limits
     except QuantroofError:
         limits = Limits()
     lines = [f'schema = "{SCHEMA}"', 'name = "suspects"', "[limits]"]
-    lines += [f"{name} = {value!r}" for name, value in _changed(limits).items()]
+    lines += [f"{name} = {value!r}" for name, value in _non_default(limits).items()]
     for case_id in dict.fromkeys(case for case, _ in keys):
         lines += _sweep(parsed_case(case_id))
     return "\n".join(lines) + "\n"
 
 
-def _changed(limits: Limits) -> dict[str, int | float]:
-    """The numbers that are not the default: a base that is older may not know every limit."""
+def _non_default(limits: Limits) -> dict[str, int | float]:
+    """The numbers that differ from the default: an older base may not have every limit."""
     default = msgspec.structs.asdict(Limits())
     return {
         name: value
@@ -40,12 +40,12 @@ def _changed(limits: Limits) -> dict[str, int | float]:
 
 
 def _sweep(case: Case) -> list[str]:
-    """One case as a sweep of one; `Case.linear` turns it back into the case."""
-    named = scheme_of(case.weight, case.activation, case.output)
-    assert named is not None, "a planned case comes from a scheme"
+    """One case as a sweep of one case; `Case.linear` turns it back into the case."""
+    scheme = scheme_of(case.weight, case.activation, case.output)
+    assert scheme is not None, "a planned case comes from a scheme"
     m, n = (1, case.m) if case.operation == "dequantize" else (case.m, case.n)
     lines = ["[[sweep]]", f"shapes = [{{n = {n}, k = {case.k}}}]", f"m = [{m}]"]
-    lines.append(f"formats = [{json.dumps(named.name)}]")
-    if case.weight.group is not None and case.weight.group != SCHEMES[named.name].weight.group:
+    lines.append(f"formats = [{json.dumps(scheme.name)}]")
+    if case.weight.group is not None and case.weight.group != SCHEMES[scheme.name].weight.group:
         lines.append(f"groups = [{case.weight.group}]")
     return lines

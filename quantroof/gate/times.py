@@ -1,4 +1,4 @@
-"""What a gate reads out of a run: the median of every process, and the anchors taken beside it."""
+"""What a gate reads from a run: the median of every process, and the anchors of that process."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ MIN_PROCESSES = 3
 CLOCK_FLAGS = ("clock_moved", "clock_trend")
 
 Key = tuple[str, str]
-"""Case id and kernel name: what a case of a gate is. The device is one for the whole gate."""
+"""Case id and kernel name, which identify a case of a gate. A gate judges one device."""
 
 
 @dataclass(frozen=True, slots=True)
 class Anchoring:
-    """Log anchors by process, each the mean of its start and its end, and how far the two lay apart."""
+    """Log anchors by process: the mean of start and end, and how far the two are apart."""
 
     level: dict[int, dict[AnchorName, float]]
     moved: dict[int, dict[AnchorName, float]]
@@ -43,13 +43,13 @@ class RunTimes:
     log_ns: dict[Key, dict[int, float]]
     anchoring: Anchoring
     unmeasured: dict[Key, Measurement]
-    """Lines without a time, of cases that no process timed."""
+    """Records without a time, of cases that no process timed."""
     clock_moved: Counter[Key]
-    """In how many processes of a case the clock moved."""
+    """The number of processes of each case in which the clock moved."""
 
     @property
     def processes(self) -> int:
-        """In how many processes the run measured."""
+        """The number of processes of the run."""
         return max((len(by_process) for by_process in self.log_ns.values()), default=0)
 
     @property
@@ -65,7 +65,7 @@ class RunTimes:
     def values(
         self, key: Key, weights: Mapping[AnchorName, float], origin: Mapping[AnchorName, float]
     ) -> Array:
-        """Log ns of every process, as they would be were the anchors where `origin` puts them."""
+        """Log ns of every process, corrected to the anchor levels in `origin`."""
         return np.array(
             [
                 value - math.fsum(w * (self.anchoring.level[p][a] - origin[a]) for a, w in weights.items())
@@ -75,7 +75,7 @@ class RunTimes:
 
 
 def run_times(run: Run, device_id: str | None = None) -> RunTimes:
-    """Read one device of a run. UsageError for an empty run, and for a device unnamed or absent."""
+    """Read one device of a run. UsageError for an empty run, and for a device that is ambiguous or absent."""
     device = _device(run, device_id)
     lines = [line for line in run.measurements if line.device == device.id]
     log_ns: dict[Key, dict[int, float]] = {}
@@ -84,9 +84,7 @@ def run_times(run: Run, device_id: str | None = None) -> RunTimes:
             by_process = log_ns.setdefault((line.case, line.kernel), {})
             by_process[line.process] = math.log(median_ns(line.timing))
     if not log_ns:
-        raise UsageError(
-            f"no measurement of {device.id} has a time: there is nothing to judge", where=str(run.path)
-        )
+        raise UsageError(f"no measurement of {device.id} has a time", where=str(run.path))
     rest = {(x.case, x.kernel): x for x in lines if x.timing is None and (x.case, x.kernel) not in log_ns}
     moved = Counter(
         (x.case, x.kernel) for x in lines if any(flag.code in CLOCK_FLAGS for flag in x.flags) and x.timing
@@ -94,36 +92,36 @@ def run_times(run: Run, device_id: str | None = None) -> RunTimes:
     return RunTimes(run, device, log_ns, _anchoring(run, device), rest, moved)
 
 
-def _device(run: Run, wanted: str | None) -> Device:
+def _device(run: Run, device_id: str | None) -> Device:
     devices = {device.id: device for device in run.info.devices}
-    known = ", ".join(devices)
-    if wanted is not None and wanted not in devices:
-        raise UsageError(f"it has no device '{wanted}'", where=str(run.path), hint=f"it has {known}")
-    if wanted is None and len(devices) != 1:
-        what = f"it has {len(devices)} devices, and a gate judges one"
-        raise UsageError(what, where=str(run.path), hint=f"say --device with one of {known}")
-    return devices[wanted] if wanted is not None else next(iter(devices.values()))
+    names = ", ".join(devices)
+    if device_id is not None and device_id not in devices:
+        raise UsageError(f"it has no device '{device_id}'", where=str(run.path), hint=f"it has {names}")
+    if device_id is None and len(devices) != 1:
+        what = f"it has {len(devices)} devices, but a gate judges one"
+        raise UsageError(what, where=str(run.path), hint=f"choose one with --device: {names}")
+    return devices[device_id] if device_id is not None else next(iter(devices.values()))
 
 
 def _anchoring(run: Run, device: Device) -> Anchoring:
-    seen: dict[int, dict[AnchorName, list[float]]] = {}
+    anchors: dict[int, dict[AnchorName, list[float]]] = {}
     for line in run.anchors:
         if line.device == device.id and line.timing is not None:
-            by_name = seen.setdefault(line.process, {})
+            by_name = anchors.setdefault(line.process, {})
             by_name.setdefault(line.name, []).append(math.log(median_ns(line.timing)))
-    level = {p: {name: fmean(values) for name, values in by_name.items()} for p, by_name in seen.items()}
+    level = {p: {name: fmean(values) for name, values in by_name.items()} for p, by_name in anchors.items()}
     moved = {
         p: {
             name: max((abs(b - a) for a, b in pairwise(values)), default=0.0)
             for name, values in names.items()
         }
-        for p, names in seen.items()
+        for p, names in anchors.items()
     }
     return Anchoring(level, moved)
 
 
 def flag_counts(times: RunTimes) -> Counter[str]:
-    """How many lines and anchors of the device carry each flag."""
+    """The number of measurements and anchors of the device that carry each flag."""
     device = times.device.id
     lines: list[Measurement | Anchor] = [*times.run.measurements, *times.run.anchors]
     return Counter(flag.code for line in lines if line.device == device for flag in line.flags)

@@ -1,4 +1,4 @@
-"""Verdicts: their names, the rule by which an interval gives one, and what they add up to."""
+"""Verdicts: their names, and the exit code that they add up to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from quantroof.errors import ExitCode
 
 GateVerdict = Literal["slower", "missing", "undecided", "incomparable", "waived", "faster", "new", "pass"]
 VERDICTS: tuple[GateVerdict, ...] = get_args(GateVerdict)
-"""Worst first: the order of every list."""
+"""Worst first, which is the order of every list."""
 FAILING: tuple[GateVerdict, ...] = ("slower", "missing")
 OPEN: tuple[GateVerdict, ...] = ("undecided", "incomparable")
 
@@ -22,8 +22,8 @@ Stage = Literal["screen", "A/B", "re-measured", "none"]
 class CaseVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """One case with its verdict and why. Changes are relative (0.03 is 3 % slower) with their 95 % interval.
 
-    `threshold` is what the policy calls a regression, `detectable` the smallest slowdown that is seen with
-    80 % power. Times are the anchored ones. None where the case was not measured on that side.
+    `threshold` is the change that the policy calls a regression, `detectable` the smallest slowdown that is
+    detected with 80 % power. Times are anchored. None where the case was not measured on that side.
     """
 
     case: str
@@ -41,17 +41,17 @@ class CaseVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def counts(cases: Iterable[CaseVerdict]) -> dict[GateVerdict, int]:
-    """How many cases have each verdict, worst first, without those that none has."""
-    seen = Counter(case.verdict for case in cases)
-    return {verdict: seen[verdict] for verdict in VERDICTS if seen[verdict]}
+    """The number of cases with each verdict that occurs, worst first."""
+    numbers = Counter(case.verdict for case in cases)
+    return {verdict: numbers[verdict] for verdict in VERDICTS if numbers[verdict]}
 
 
 def exit_code(cases: Iterable[CaseVerdict], *, allow_undecided: bool) -> ExitCode:
-    """0 pass, 1 a regression or a missing case, 4 nothing failed but something could not be decided."""
-    seen = counts(cases)
-    if any(verdict in seen for verdict in FAILING):
+    """0: pass. 1: a regression or a missing case. 4: nothing failed, but some case is undecided."""
+    numbers = counts(cases)
+    if any(verdict in numbers for verdict in FAILING):
         return ExitCode.FINDING
-    if not allow_undecided and any(verdict in seen for verdict in OPEN):
+    if not allow_undecided and any(verdict in numbers for verdict in OPEN):
         return ExitCode.UNDECIDED
     return ExitCode.OK
 

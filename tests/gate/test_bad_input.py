@@ -54,9 +54,9 @@ BASELINES: list[tuple[Edit, int, str]] = [
     (lambda d: d["contract"].update(device="NVIDIA B200"), 3, "another device: NVIDIA B200"),  # type: ignore[attr-defined]
     (lambda d: d["contract"].update(driver="535.1"), 3, "another driver: 535.1"),  # type: ignore[attr-defined]
     (lambda d: d["contract"].update(power_limit_w=350.0), 3, "another power cap (W): 350.0"),  # type: ignore[attr-defined]
-    (lambda d: d.update(cases={}), 2, "there is no case in it"),
+    (lambda d: d.update(cases={}), 2, "it has no cases"),
     (lambda d: d["cases"].update({"gemm/x t": next(iter(d["cases"].values()))}), 2, "is not a case id"),  # type: ignore[attr-defined]
-    (lambda d: next(iter(d["cases"].values())).update(ns=-1.0), 2, "not a sound baseline"),  # type: ignore[attr-defined]
+    (lambda d: next(iter(d["cases"].values())).update(ns=-1.0), 2, "not a valid baseline"),  # type: ignore[attr-defined]
     (lambda d: d.update(simulated=False), 2, "a measured baseline cannot judge a simulated run"),
 ]
 
@@ -126,7 +126,7 @@ def test_an_empty_or_unanchored_or_unfinished_run(
     unfinished = made.changed(now, lambda line: line)
     unfinished.ends = []
     for name, run, words in (
-        ("a", empty, "nothing to judge"),
+        ("a", empty, "has a time"),
         ("b", bare, "no anchors in some process (collect with quantroof run --processes 5 --anchors)"),
         ("c", unfinished, "the run did not end"),
     ):
@@ -189,8 +189,8 @@ def test_a_policy_that_cannot_be_meant(
 
 
 OPTIONS: list[tuple[tuple[str, ...], int, str]] = [
-    (("--min-roof", "bf16"), 2, "'bf16' is no floor"),
-    (("--min-roof", "bf16:1.5"), 2, "is no floor"),
+    (("--min-roof", "bf16"), 2, "'bf16' is not a floor"),
+    (("--min-roof", "bf16:1.5"), 2, "is not a floor"),
     (("--device", "cuda:7"), 2, "no device 'cuda:7'"),
     (("--confirm-against", "HEAD", "--confirm-python", "python3"), 2, "exclude each other"),
     (("--base-ref", "no-such-ref"), 2, "git show"),
@@ -252,7 +252,7 @@ def test_a_baseline_needs_five_valid_and_different_runs(
 
     code, _, err = _gate(capsys, "baseline", "update", *paths[:4], "--out", out)
     assert code == 2
-    assert "4 runs were given, a baseline needs 5 or more" in err
+    assert "a baseline needs 5 runs or more, not 4" in err
     code, _, err = _gate(capsys, "baseline", "update", *[paths[0]] * 5, "--out", out)
     assert code == 2
     assert "named twice" in err

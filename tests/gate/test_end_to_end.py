@@ -76,7 +76,7 @@ def test_an_environment_without_quantroof_is_said_so(lab: SimulatedLab, tmp_path
     done = lab.check(lab.measure("bare", 500), "--confirm-python", other, "--pairs", "6")
 
     assert done.code == 3
-    assert "quantroof cannot be imported there: ModuleNotFoundError" in done.err
+    assert "it cannot import quantroof: ModuleNotFoundError" in done.err
 
 
 def test_a_baseline_changed_by_the_change_is_not_the_judge(lab: SimulatedLab) -> None:
