@@ -1,4 +1,4 @@
-"""Subjects of a report: every device of every run, with its roofs, ceilings and points."""
+"""The results of every device of every run: its roofs, ceilings and points."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from quantroof.analysis.case_time import grouped
 from quantroof.analysis.guard import guard_flags
-from quantroof.analysis.points import CaseRoofs, Point, case_roofs, point
+from quantroof.analysis.points import CaseRoofs, Point, case_roofs, point, representative
 from quantroof.analysis.roofs import Roofs, ceiling_rate, datasheet_roofs, measured_roofs
 from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device, HardwareProfile
@@ -49,10 +49,10 @@ def device_results(runs: list[Run]) -> list[DeviceResults]:
 
 
 def _check(run: Run) -> None:
-    known = {device.id for device in run.info.devices}
+    listed = {device.id for device in run.info.devices}
     named = [*(c.device for c in run.ceilings), *(m.device for m in run.measurements)]
     for device in dict.fromkeys(named):
-        if device not in known:
+        if device not in listed:
             raise UsageError(
                 f"a line names device '{device}', which the header does not list", where=str(run.path)
             )
@@ -71,13 +71,13 @@ def _device_results(run: Run, device: Device, label: str) -> DeviceResults:
     by_case: dict[str, CaseRoofs] = {}
     points = []
     for lines in grouped(mine).values():
-        first = lines[0]
-        if first.case not in by_case:
-            sized = bandwidth_at(curve, first.bytes_moved)
-            by_case[first.case] = case_roofs(
-                parsed_case(first.case), measured, datasheet, sized, device.compute_capability
+        line = representative(lines)
+        if line.case not in by_case:
+            sized = bandwidth_at(curve, line.bytes_moved)
+            by_case[line.case] = case_roofs(
+                parsed_case(line.case), measured, datasheet, sized, device.compute_capability
             )
-        points.append(point(lines, by_case[first.case], guard_flags(first, measured, device, profile)))
+        points.append(point(lines, by_case[line.case], guard_flags(line, measured, device, profile)))
     held = held_roofs(profile, ceilings, measured) if profile else None
     return DeviceResults(label, run, device, profile, measured, datasheet, held, ceilings, tuple(points))
 

@@ -1,6 +1,7 @@
-"""The roof guard: measurements above a roof are errors to explain or findings, flagged and never clipped.
+"""The roof guard flags every measurement above a roof: an error to explain, or a finding. Nothing is clipped.
 
-Judged when a run is read, not stored with it: a better ceiling or a corrected profile changes the verdict.
+The guard works when a run is read and is not stored with it, so a better ceiling or a corrected profile
+changes its flags. Only cold measurements have a memory roof: a hot one reads its weights from the cache.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ from quantroof.hwprofiles.types import Device, HardwareProfile
 from quantroof.kernels.cases import Case
 from quantroof.records.lines import Flag, Measurement, parsed_case
 
-# A ceiling and a case are each known to a few percent: two processes on one machine differ by that much.
 ROOF_NOISE = 0.05
-_PHYSICS_SLACK = 0.02
-_CACHE_MULTIPLE = 3
+"""A case this far above a measured roof is at the roof: two processes on one machine differ by that much."""
+_PHYSICS_SLACK = 0.02  # clocks are reported in whole MHz, and a bus figure is rounded
+_CACHE_MULTIPLE = 3  # a rotation over this many caches leaves nothing of a weight set in the cache
 
 
 def guard_flags(
     measurement: Measurement, measured: Roofs, device: Device, profile: HardwareProfile | None
 ) -> tuple[Flag, ...]:
-    """What a measurement's place under the roofs says about it."""
+    """The flags of a measurement for where it lies under, at or above the roofs."""
     if measurement.timing is None:
         return ()
     flags = (
@@ -39,8 +40,8 @@ def physical_bandwidth(device: Device, profile: HardwareProfile | None) -> float
     """
     bus, clock = device.memory_bus_bits, device.max_memory_clock_mhz
     wired = None if bus is None or clock is None else clock * 1e6 * 2 * bus / 8
-    known = [value for value in (wired, profile and profile.bandwidth_bytes_per_s) if value]
-    return max(known, default=None)
+    limits = [value for value in (wired, profile and profile.bandwidth_bytes_per_s) if value]
+    return max(limits, default=None)
 
 
 def physical_rate(case: Case, clock_mhz: float | None, profile: HardwareProfile | None) -> float | None:
@@ -52,12 +53,12 @@ def physical_rate(case: Case, clock_mhz: float | None, profile: HardwareProfile 
 
 
 def _impossible(measurement: Measurement, device: Device, profile: HardwareProfile | None) -> Flag | None:
-    """Faster than the memory bus or the instruction allows: something is miscounted or mistaken."""
+    """Shorter than the memory bus or the instruction allows: something is miscounted or misreported."""
     assert measurement.timing is not None
     case = parsed_case(measurement.case)
     seconds = median_ns(measurement.timing) / 1e9
     clock = measurement.state.sm_clock_mhz if measurement.state else None
-    bandwidth = physical_bandwidth(device, profile)
+    bandwidth = physical_bandwidth(device, profile) if measurement.timing.cache == "cold" else None
     rate = physical_rate(case, clock or device.max_sm_clock_mhz, profile)
     if bandwidth is not None and measurement.bytes_moved / seconds > bandwidth * (1 + _PHYSICS_SLACK):
         share = measurement.bytes_moved / seconds / bandwidth
@@ -73,10 +74,8 @@ def _impossible(measurement: Measurement, device: Device, profile: HardwareProfi
 def _memory_cause(measurement: Measurement, device: Device) -> str:
     timing = measurement.timing
     assert timing is not None
-    if timing.cache == "hot":
-        return "the weights come from the cache, as a hot measurement wants"
     if device.llc_bytes is not None and timing.rotated_bytes < _CACHE_MULTIPLE * device.llc_bytes:
-        return f"{timing.rotated_bytes} rotated bytes fit in the {device.llc_bytes} byte cache"
+        return f"only {timing.rotated_bytes} bytes rotate through a cache of {device.llc_bytes} bytes"
     return "bytes miscounted, or a wrong bus width or clock"
 
 
@@ -84,15 +83,18 @@ def _above_measured(measurement: Measurement, measured: Roofs, device: Device) -
     assert measurement.timing is not None
     case = parsed_case(measurement.case)
     fraction = measured.share(case, median_ns(measurement.timing))
-    if fraction is None or fraction <= 1:
-        return None
     bound: roofline.Bound | None = measured.bound(case)
+    hot = measurement.timing.cache == "hot"
+    if fraction is None or fraction <= 1 or (hot and bound == "memory"):
+        return None
     if fraction <= 1 + ROOF_NOISE:
-        text = f"{fraction:.1%} of the measured {bound} roof: as near as the two are known"
+        text = f"{fraction:.1%} of the measured {bound} roof: within the noise of both"
         return Flag(code="at_roof", text=text)
-    cause = "the clock rose after the ceiling was taken"
+    cause = "the clock rose after the ceiling was measured"
     if bound == "memory":
-        cause = f"{_memory_cause(measurement, device)}, or the ceiling was taken in a worse moment"
+        cause = (
+            f"{_memory_cause(measurement, device)}, or the device was slower when the ceiling was measured"
+        )
     return Flag(code="above_roof", text=f"{fraction:.0%} of the measured {bound} roof: {cause}")
 
 

@@ -136,9 +136,14 @@ def case_roofs(
     )
 
 
-def point(lines: Sequence[Measurement], roofs: CaseRoofs, guarded: tuple[Flag, ...] = ()) -> Point:
-    """All lines of one case and kernel as one point; `guarded` is what the guard flags."""
-    measurement = next((line for line in lines if line.timing is not None), lines[0])
+def representative(lines: Sequence[Measurement]) -> Measurement:
+    """The line that stands for all processes of a case and kernel: the first with a time, else the first."""
+    return next((line for line in lines if line.timing is not None), lines[0])
+
+
+def point(lines: Sequence[Measurement], roofs: CaseRoofs, guard: tuple[Flag, ...] = ()) -> Point:
+    """All lines of one case and kernel as one point; `guard` holds the flags of their representative."""
+    measurement = representative(lines)
     time = case_time(lines)
     return Point(
         measurement=measurement,
@@ -146,12 +151,12 @@ def point(lines: Sequence[Measurement], roofs: CaseRoofs, guarded: tuple[Flag, .
         time=None if time is None else time.interval,
         basis=None if time is None else time.basis,
         roofs=roofs,
-        flags=(*_distinct(lines), *guarded),
+        flags=(*_distinct(lines), *guard),
     )
 
 
 def _distinct(lines: Sequence[Measurement]) -> tuple[Flag, ...]:
-    """The flags of all processes, one a code."""
+    """The flags of all processes, one per code."""
     return tuple({flag.code: flag for line in lines for flag in line.flags}.values())
 
 

@@ -20,6 +20,15 @@ def _lines(centres: list[float]) -> list[Measurement]:
     ]
 
 
+def test_two_processes_are_pooled() -> None:
+    """Two processes do not show how processes differ: their samples are pooled, and the basis is named."""
+    time = case_time(_lines([100.0, 120.0]))
+
+    assert time is not None
+    assert time.basis == "samples"
+    assert time.interval.samples == 24
+
+
 def test_three_processes_give_the_interval_of_processes() -> None:
     """Each process is steady to 1 ns, but they differ by 20: the interval must show the 20."""
     found = case_time(_lines([100.0, 110.0, 120.0]))

@@ -66,14 +66,47 @@ def test_faster_than_the_memory_bus_is_impossible() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cache", "rotated", "words"),
-    [("hot", 1 << 30, "as a hot measurement wants"), ("cold", 1 << 20, "fit in the 52428800 byte cache")],
+    ("rotated", "words"),
+    [
+        (3 * (50 << 20) - 1, "only 157286399 bytes rotate through a cache of 52428800 bytes"),
+        (3 * (50 << 20), "bytes miscounted, or a wrong bus width or clock"),
+    ],
 )
-def test_the_likely_cause_is_named(cache: Cache, rotated: int, words: str) -> None:
-    """Hot weights and a rotation too short for the cache are told apart."""
-    flags = guard_flags(_line(GEMV, 100_000, cache=cache, rotated=rotated), ROOFS, H100_SXM, H100)
+def test_a_rotation_under_three_caches_is_named_as_the_cause(rotated: int, words: str) -> None:
+    """One byte less than three times the L2 can explain a read above the bus; three times it cannot."""
+    flags = guard_flags(_line(GEMV, 100_000, rotated=rotated), ROOFS, H100_SXM, H100)
 
     assert words in flags[0].text
+
+
+@pytest.mark.parametrize(("ns", "codes"), [(100_000, ["impossible", "above_roof"]), (153_500, ["at_roof"])])
+def test_only_a_cold_measurement_has_a_memory_roof(ns: float, codes: list[str]) -> None:
+    """Hot weights come from the cache: what is flagged when cold is as it should be when hot."""
+    assert _codes(_line(GEMV, ns, cache="cold")) == codes
+    assert _codes(_line(GEMV, ns, cache="hot")) == []
+
+
+def test_a_hot_measurement_keeps_the_compute_roof() -> None:
+    """No cache makes the matrix units faster: 1.2 PFLOP/s in bf16 is impossible hot as well."""
+    ns = 2 * 4096 * 8192 * 8192 / 1.2e15 * 1e9
+
+    assert _codes(_line(GEMM, ns, cache="hot")) == ["impossible", "above_roof"]
+
+
+@pytest.mark.parametrize(("above", "code"), [(1.04, "at_roof"), (1.06, "above_roof")])
+def test_five_percent_is_the_noise_of_a_roof(above: float, code: str) -> None:
+    """4 % above the measured roof is at it, 6 % is above."""
+    at_roof_ns = parsed_case(GEMV).bytes_moved / 3.0e12 * 1e9
+
+    assert _codes(_line(GEMV, at_roof_ns / above)) == [code]
+
+
+@pytest.mark.parametrize(("above", "impossible"), [(1.015, False), (1.025, True)])
+def test_two_percent_is_the_slack_of_physics(above: float, impossible: bool) -> None:
+    """1.5 % above the memory bus is how clocks are rounded, 2.5 % is impossible."""
+    at_bus_ns = parsed_case(GEMV).bytes_moved / 3352.32e9 * 1e9
+
+    assert ("impossible" in _codes(_line(GEMV, at_bus_ns / above))) is impossible
 
 
 def test_the_instruction_peak_scales_with_the_held_clock() -> None:

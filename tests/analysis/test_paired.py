@@ -42,6 +42,20 @@ def test_a_difference_inside_its_interval_is_undecided() -> None:
     assert paired_difference(base, base).verdict == "undecided"
 
 
+def test_windows_that_follow_one_another_widen_the_interval() -> None:
+    """The same 40 differences, sorted, are autocorrelated and count as few windows: undecided."""
+    random.seed(3)
+    differences = [0.03 + random.gauss(0, 0.05) for _ in range(40)]
+    base = [3.0] * 40
+    shuffled = paired_difference(base, [3.0 + d for d in differences])
+    drifting = paired_difference(base, [3.0 + d for d in sorted(differences)])
+
+    assert shuffled.mean == pytest.approx(drifting.mean)
+    assert shuffled.verdict == "worse"
+    assert drifting.verdict == "undecided"
+    assert drifting.half_width > 3 * shuffled.half_width
+
+
 @pytest.mark.parametrize("other", [[1.0] * 9, [1.0] * 11])
 def test_other_windows_are_refused(other: list[float]) -> None:
     """Sequences of different length are not the same text."""

@@ -1,0 +1,33 @@
+"""Health: the two floors, with a device on each side of both."""
+
+from __future__ import annotations
+
+import pytest
+
+from quantroof.analysis.device_results import device_results
+from quantroof.analysis.health import judge_health
+from tests.builders import H100, ceilings, gpu_device, info, run
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.845, "unhealthy"), (0.855, "healthy")])
+def test_a_read_below_85_percent_of_the_datasheet_is_unhealthy(share: float, verdict: str) -> None:
+    """A lone GPU is judged by its datasheet: 84.5 % is too little, 85.5 % is enough."""
+    device = gpu_device()
+    bandwidth = H100.bandwidth_bytes_per_s * share
+    (results,) = device_results([run(info([device]), ceilings(device, bandwidth * 1.0012, {}))])
+
+    assert judge_health([results]).verdict == verdict
+
+
+@pytest.mark.parametrize(("behind", "slow"), [(0.04, set()), (0.06, {"cuda:3"})])
+def test_five_percent_below_the_siblings_is_low(behind: float, slow: set[str]) -> None:
+    """Of four GPUs one is 4 % behind the others and passes, or 6 % behind and does not."""
+    devices = [gpu_device(index=i) for i in range(4)]
+    lines = [
+        line
+        for device in devices
+        for line in ceilings(device, 3e12 * (1 - behind if device.index == 3 else 1), {})
+    ]
+    health = judge_health(device_results([run(info(devices), lines)]))
+
+    assert {row.device for row in health.rows if row.low} == slow

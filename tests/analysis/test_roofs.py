@@ -1,0 +1,56 @@
+"""The roofs of a device: the best ceiling of each name, the share of a roof, and conversions."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from quantroof.analysis.roofs import Roofs, best_roof_shares, measured_roofs
+from quantroof.records.lines import parsed_case
+from tests.builders import ceilings, gpu_device, measurement
+
+ROOFS = Roofs("measured", {"read": 3.0e12}, {"bf16": 700e12})
+LAYER = (4096, 4096)
+
+
+@pytest.mark.parametrize("rates", [(600e12, 700e12), (700e12, 600e12)])
+def test_the_best_of_several_ceilings_counts_in_any_order(rates: tuple[float, float]) -> None:
+    """Two matrix ceilings of bf16: the roof is the faster one, whichever came last."""
+    device = gpu_device()
+    lines = [line for rate in rates for line in ceilings(device, 3e12, {"bf16": rate})]
+
+    assert measured_roofs(device.id, lines).matrix["bf16"] == pytest.approx(700e12, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "case",
+    ["act_quant/none-bf16-fp8_e4m3.token/m64-n4096-k4096", "dequantize/int4.g128-bf16-bf16/m1-n4096-k4096"],
+)
+def test_conversions_are_bound_by_memory_alone(case: str) -> None:
+    """A conversion multiplies nothing: without any matrix rate it has a roof, and it is the memory's."""
+    roofs = Roofs("measured", {"read": 3.0e12}, {})
+
+    assert roofs.bound(parsed_case(case)) == "memory"
+    assert roofs.seconds(parsed_case(case)) == parsed_case(case).bytes_moved / 3.0e12
+
+
+def test_the_best_kernel_of_a_case_gives_its_share_by_all_its_processes() -> None:
+    """Kernel b is faster in the middle of its three processes, though one of a's was the fastest of all."""
+    device = gpu_device()
+    times = {"a": (11_000, 20_000, 20_000), "b": (12_500, 12_500, 90_000)}
+    lines = [
+        replace(measurement(device, "bf16", 1, LAYER, ns, provider=name, spread=0.0), process=process)
+        for name, own in times.items()
+        for process, ns in enumerate(own)
+    ]
+    roof_ns = lines[0].bytes_moved / 3.0e12 * 1e9
+
+    for order in (lines, lines[::-1]):
+        assert best_roof_shares(order, ROOFS) == {lines[0].case: ("b.bf16", pytest.approx(roof_ns / 12_500))}
+
+
+def test_a_case_without_a_roof_or_a_time_has_no_share() -> None:
+    """An element whose matrix rate was not measured is left out."""
+    line = measurement(gpu_device(), "bf16", 1, LAYER, 12_500)
+
+    assert best_roof_shares([line], Roofs("measured", {"read": 3e12}, {})) == {}
