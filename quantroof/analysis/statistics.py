@@ -36,8 +36,6 @@ def median_interval(samples: Sequence[float]) -> Interval:
     if n == 0:
         raise ValueError("no samples")
     ordered = sorted(samples)
-    if n < 6:
-        return Interval(median(ordered), ordered[0], ordered[-1], n)
     spread = _Z95 * n / math.sqrt(effective_count(samples)) / 2
     low = max(0, math.floor(n / 2 - spread))
     high = min(n - 1, math.ceil(n / 2 + spread) - 1)

@@ -40,6 +40,13 @@ def test_signed_rank_tail_counts_every_sign() -> None:
     assert signed_rank_tail(values[None, :])[0] == pytest.approx(reached.mean())
 
 
+def test_more_than_forty_pairs_are_refused() -> None:
+    """The exact distribution is kept for as many pairs as anybody measures."""
+    assert signed_rank_tail(np.ones((1, 40)))[0] < 1e-9
+    with pytest.raises(ValueError, match="41 pairs"):
+        signed_rank_tail(np.ones((1, 41)))
+
+
 def test_benjamini_hochberg_is_the_papers_example() -> None:
     """Benjamini and Hochberg's 15 p-values: the four smallest are rejected at 0.05."""
     p = np.array(

@@ -6,7 +6,7 @@ import pytest
 
 from quantroof.analysis.device_results import device_results
 from quantroof.analysis.health import judge_health
-from tests.builders import H100, ceilings, gpu_device, info, run
+from tests.builders import H100, ceilings, gpu_device, info, measurement, run, state
 
 
 @pytest.mark.parametrize(("share", "verdict"), [(0.845, "unhealthy"), (0.855, "healthy")])
@@ -17,6 +17,19 @@ def test_a_read_below_85_percent_of_the_datasheet_is_unhealthy(share: float, ver
     (results,) = device_results([run(info([device]), ceilings(device, bandwidth * 1.0012, {}))])
 
     assert judge_health([results]).verdict == verdict
+
+
+def test_an_ordinary_clock_event_counts_the_devices_that_reported_it() -> None:
+    """Of two GPUs one ran into its power cap in one of two cases."""
+    devices = [gpu_device(index=0), gpu_device(index=1)]
+    lines = [
+        measurement(device, "bf16", m, (4096, 4096), 12_000, state=state(reasons=reasons))
+        for device, own in zip(devices, ((0x4, 0x0), (0x0, 0x1)), strict=True)
+        for m, reasons in zip((1, 8), own, strict=True)
+    ]
+    health = judge_health(device_results([run(info(devices), lines)]))
+
+    assert health.remarks == ("power cap (software) in 1 of 4 cases on 1 of 2 devices",)
 
 
 @pytest.mark.parametrize(("behind", "slow"), [(0.04, set()), (0.06, {"cuda:3"})])

@@ -70,6 +70,16 @@ def test_held_roof_scales_the_datasheet_by_the_clock() -> None:
     assert results.held.matrix["bf16"] == pytest.approx(989.4e12 * 1755 / 1830)
 
 
+def test_held_roof_is_that_of_the_best_clock_in_any_order() -> None:
+    """Two ceilings held 1500 and 1700 MHz: the roof is at 1700, whichever came last."""
+    device = gpu_device()
+    slow, fast = (ceilings(device, 3e12, {"bf16": 7e14}, state=state(mhz)) for mhz in (1500.0, 1700.0))
+    for lines in ([*slow, *fast], [*fast, *slow]):
+        held = device_results([run(info([device]), lines)])[0].held
+        assert held is not None
+        assert held.matrix["bf16"] == pytest.approx(989.4e12 * 1700 / 1830)
+
+
 def test_point_above_its_roof_is_flagged_and_keeps_its_share() -> None:
     """The flag says by how much; nothing is clipped."""
     points = device_results([failures_run()])[0].points

@@ -22,6 +22,9 @@ def test_few_samples_give_their_range() -> None:
     interval = median_interval([5.0, 1.0, 9.0])
 
     assert (interval.median, interval.low, interval.high) == (5.0, 1.0, 9.0)
+    for n in range(1, 6):
+        interval = median_interval([float(i) for i in range(n)])
+        assert (interval.low, interval.high) == (0.0, n - 1.0)
 
 
 def test_no_samples_are_an_error() -> None:

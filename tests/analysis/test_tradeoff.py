@@ -7,14 +7,15 @@ import pytest
 from quantroof.analysis.choice import layer_choices
 from quantroof.analysis.device_results import device_results
 from quantroof.analysis.tradeoff import Cost, View, tradeoffs
-from tests.builders import gpu_device, info, measurement, run
+from tests.analysis.lines import exact
+from tests.builders import gpu_device, info, run
 
 
 def _behind(fast_ns: float, spread: float, slow_cost: Cost) -> str | None:
     """Who leaves int8-w8a16 (9 us) behind, where fp8-w8a8 takes `fast_ns` and costs 0.02."""
-    device, layer = gpu_device(), (4096, 4096)
+    device = gpu_device()
     times = {"bf16": 12_000.0, "int8-w8a16": 9_000.0, "fp8-w8a8": fast_ns}
-    lines = [measurement(device, name, 8, layer, ns, spread=spread) for name, ns in times.items()]
+    lines = [exact(device, name, ns, spread=spread) for name, ns in times.items()]
     choices = layer_choices(device_results([run(info([device]), lines)])[0], times)
     costs = {"fp8-w8a8": [Cost("fp8-w8a8", 0.02, 0.01, 0.03, "")], "int8-w8a16": [slow_cost]}
     ((_, rows),) = tradeoffs(choices, View("loss", "a study", "nats", False, costs))
