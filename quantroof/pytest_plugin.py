@@ -162,16 +162,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def _planned(config: pytest.Config) -> list[PlannedTest]:
     from quantroof.bench.plan import make_plan
-    from quantroof.bench.settings import Settings, Wishes
+    from quantroof.bench.settings import Settings
     from quantroof.bench.suite import load
+    from quantroof.records.run import RunOptions
 
     name = config.getoption("quantroof_suite")
     suite, _ = load(name)
     found = []
-    wishes = Wishes(suite=name)
+    run_options = RunOptions(suite=name)
     for device in _devices(config.getoption("quantroof_device")):
-        limits = Settings.resolve(suite.variant(device).limits, wishes)
-        for planned in make_plan(suite, device, wishes, name).cases:
+        limits = Settings.resolve(suite.variant(device).limits, run_options)
+        for planned in make_plan(suite, device, run_options, name).cases:
             found += [PlannedTest(device, x.case, x.kernel, limits, x.reason) for x in planned.skipped]
             found += [PlannedTest(device, planned.case.id, x.name, limits, None) for x in planned.kernels]
     return found
@@ -203,8 +204,9 @@ def _devices(wanted: str | None) -> tuple[Device, ...]:
 
 def _local(wanted: str | None, *, cold: bool, seconds: float) -> Bench:
     from quantroof.bench.local import local_bench
-    from quantroof.bench.settings import Settings, Wishes
+    from quantroof.bench.settings import Settings
     from quantroof.bench.suite import Limits
+    from quantroof.records.run import RunOptions
 
-    wishes = Wishes(cache="cold" if cold else "hot", seconds_per_case=seconds)
-    return local_bench(_devices(wanted)[0], Settings.resolve(Limits(), wishes))
+    run_options = RunOptions(cache="cold" if cold else "hot", seconds_per_case=seconds)
+    return local_bench(_devices(wanted)[0], Settings.resolve(Limits(), run_options))

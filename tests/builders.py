@@ -6,12 +6,12 @@ import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from quantroof.bench.suite import load
 from quantroof.hwprofiles.types import CpuInfo, Device, DeviceKind, Figure, HardwareProfile, Peak
 from quantroof.kernels.cases import Case
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.records.directory import Run, RunWriter, read_run
 from quantroof.records.lines import (
-    SCHEMA,
     Accuracy,
     AnyLine,
     Ceiling,
@@ -19,11 +19,10 @@ from quantroof.records.lines import (
     DeviceState,
     Flag,
     Measurement,
-    RunEnd,
-    RunInfo,
     Status,
     Timing,
 )
+from quantroof.records.run import SCHEMA, Host, Mode, RunEnd, RunInfo, RunOptions
 
 LAYERS = ((4096, 4096), (14336, 4096), (4096, 14336))
 BATCHES = (1, 8, 64, 512, 4096)
@@ -230,7 +229,8 @@ def info(
     run_id: str = "2026-11-20-a",
     simulated: bool = False,
     versions: dict[str, str] | None = None,
-    mode: str = "burst",
+    node: str = "node-17",
+    mode: Mode = "burst",
 ) -> RunInfo:
     """A run header as `quantroof run` writes it."""
     return RunInfo(
@@ -239,12 +239,12 @@ def info(
         started_at="2026-11-20T09:12:44+00:00",
         command=("quantroof", "run", "--suite", "default"),
         suite="default",
-        suite_source="quantroof/bench/suites/default.toml",
-        settings={"mode": mode, "precision": 0.005, "cache": "cold"},
+        suite_source=load("default")[1],
+        options=RunOptions(mode=mode),
         devices=tuple(devices),
         profiles={device.id: H100 for device in devices if device.kind != "cpu"},
         versions=versions or {"quantroof": "0.1.0", "python": "3.12.3", "torch": "2.13.0", "triton": "3.7.1"},
-        host={"node": "node-17", "os": "Linux 6.8"},
+        host=Host(name=node, system="Linux 6.8", machine="x86_64", cpus=64),
         git="4a91182",
         simulated=simulated,
     )

@@ -11,7 +11,8 @@ from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.records.directory import Run
-from quantroof.records.lines import AnyLine, Ceiling, Flag, Measurement, RunEnd
+from quantroof.records.lines import AnyLine, Ceiling, Flag, Measurement
+from quantroof.records.run import RunEnd
 from tests.builders import (
     BATCHES,
     LAYERS,

@@ -98,8 +98,8 @@ def differences(base: Run, now: Run) -> tuple[str, ...]:
             old, new = getattr(before, name, None), getattr(device, name)
             if before is not None and old != new:
                 found.append(f"{device.id} {name.removesuffix('_w').replace('_', ' ')} {old} -> {new}")
-    if base.info.host.get("node") != now.info.host.get("node"):
-        found.append(f"node {base.info.host.get('node')} -> {now.info.host.get('node')}")
+    if base.info.host.name != now.info.host.name:
+        found.append(f"node {base.info.host.name} -> {now.info.host.name}")
     return tuple(found)
 
 
@@ -142,8 +142,8 @@ def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> list[
 
 def _blocked(base: Run, now: Run) -> str | None:
     """Why no verdict may be given, or None: other device models, another mode or cache state."""
-    for name in ("mode", "cache"):
-        old, new = base.info.settings.get(name), now.info.settings.get(name)
+    was, asked = base.info.options, now.info.options
+    for name, old, new in (("mode", was.mode, asked.mode), ("cache", was.cache, asked.cache)):
         if old != new:
             return f"{name} {old} against {new}: modes never mix in one comparison"
     old_names, new_names = ({d.id: d.name for d in run.info.devices} for run in (base, now))

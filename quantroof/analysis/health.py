@@ -100,7 +100,7 @@ def ceiling_rows(devices: list[DeviceResults]) -> list[CeilingRow]:
 def _identity(results: DeviceResults) -> tuple[object, ...]:
     """What makes a physical device itself, so that two runs on one GPU do not count as siblings."""
     device = results.device
-    return (device.uuid,) if device.uuid else (results.run.info.host.get("node"), device.id)
+    return (device.uuid,) if device.uuid else (results.run.info.host.name, device.id)
 
 
 def _rate(results: DeviceResults, quantity: str, name: str, *, datasheet: bool = False) -> float | None:

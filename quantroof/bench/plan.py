@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from quantroof.bench.memory import shortage
-from quantroof.bench.settings import Settings, Wishes
+from quantroof.bench.settings import Settings
 from quantroof.bench.suite import Suite, Variant, expand
 from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device
@@ -14,6 +14,7 @@ from quantroof.kernels.kernel import Kernel, is_gpu
 from quantroof.kernels.registry import load
 from quantroof.kernels.schemes import scheme
 from quantroof.records.lines import Measurement
+from quantroof.records.run import RunOptions
 
 NO_KERNEL = "none"
 
@@ -93,18 +94,20 @@ class DevicePlan:
         return [self, *rest]
 
 
-def make_plan(suite: Suite, device: Device, wishes: Wishes, where: str) -> DevicePlan:
+def make_plan(suite: Suite, device: Device, options: RunOptions, where: str) -> DevicePlan:
     """Expand a suite on a device and match it with kernels. UsageError for unknown formats and providers."""
     variant = suite.variant(device)
-    for name in wishes.formats or ():
+    for name in options.formats or ():
         scheme(name)
-    kernels = load(wishes.kernels).for_providers(wishes.providers or variant.providers)
-    cases = [c for c in expand(suite, device, where) if wishes.formats is None or c.scheme in wishes.formats]
+    kernels = load(options.kernels).for_providers(options.providers or variant.providers)
+    cases = [
+        c for c in expand(suite, device, where) if options.formats is None or c.scheme in options.formats
+    ]
     if not cases:
         raise UsageError(f"no case of {where} has the wanted formats", hint=f"it has {_formats_of(variant)}")
     planned = tuple(_plan_case(case, device, kernels) for case in cases)
-    settings = Settings.resolve(variant.limits, wishes)
-    return DevicePlan(device, settings, planned, wishes.ceilings, wishes.anchors)
+    settings = Settings.resolve(variant.limits, options)
+    return DevicePlan(device, settings, planned, options.ceilings, options.anchors)
 
 
 def skipped_line(case: Case, device: Device, kernel: str, provider: str, reason: str) -> Measurement:

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from quantroof import __version__
+from quantroof.records.run import Host
 
 # What decides a number: the measuring code and the libraries under it.
 _PACKAGES = (
@@ -46,14 +47,14 @@ def versions() -> dict[str, str]:
     return found
 
 
-def host() -> dict[str, str | int | None]:
-    """The machine's name and system."""
-    return {
-        "name": platform.node(),
-        "system": f"{platform.system()} {platform.release()}",
-        "machine": platform.machine(),
-        "cpus": os.cpu_count(),
-    }
+def host() -> Host:
+    """The machine this process runs on."""
+    return Host(
+        name=platform.node() or None,
+        system=f"{platform.system()} {platform.release()}",
+        machine=platform.machine() or None,
+        cpus=os.cpu_count(),
+    )
 
 
 def source_revision() -> str | None:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
-
 from quantroof.bench import provenance
 from quantroof.bench.links.run import link_ceilings
 from quantroof.bench.plan import DevicePlan, make_plan
-from quantroof.bench.settings import Wishes
 from quantroof.bench.suite import Suite, load, parse
 from quantroof.bench.team import Lane, Observer, Team
 from quantroof.errors import QuantroofError, UsageError
@@ -19,7 +16,7 @@ from quantroof.hwprofiles.types import Device, HardwareProfile
 from quantroof.kernels.kernel import Kernel
 from quantroof.kernels.sources import kernel_sources
 from quantroof.records.directory import Run, RunWriter, read_run
-from quantroof.records.lines import SCHEMA, RunInfo
+from quantroof.records.run import SCHEMA, RunInfo, RunOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +50,12 @@ class Job:
         return sum(max(sum(plan.estimate_s() for plan in lane) for lane in wave) for wave in self.waves())
 
 
-def new_job(wishes: Wishes, devices: tuple[Device, ...], command: tuple[str, ...]) -> Job:
-    """Plan a new run. UsageError for anything in the suite or the wishes that is not understood."""
+def new_job(options: RunOptions, devices: tuple[Device, ...], command: tuple[str, ...]) -> Job:
+    """Plan a new run. UsageError for anything in the suite or the options that is not understood."""
     if len({d.kind == "sim" for d in devices}) > 1:
         raise UsageError("simulated and real devices cannot share a run", hint="run them one after the other")
-    suite, text = load(wishes.suite)
-    plans = _plans(suite, devices, wishes, wishes.suite)
+    suite, text = load(options.suite)
+    plans = _plans(suite, devices, options, options.suite)
     profiles = {d.id: p for d in devices if (p := _profile(d)) is not None}
     info = RunInfo(
         schema=SCHEMA,
@@ -67,7 +64,7 @@ def new_job(wishes: Wishes, devices: tuple[Device, ...], command: tuple[str, ...
         command=command,
         suite=suite.name,
         suite_source=text,
-        settings=msgspec.to_builtins(wishes),
+        options=options,
         devices=devices,
         profiles=profiles,
         versions=provenance.versions(),
@@ -75,16 +72,16 @@ def new_job(wishes: Wishes, devices: tuple[Device, ...], command: tuple[str, ...
         git=provenance.source_revision(),
         simulated=any(d.kind == "sim" for d in devices),
         plan=tuple(key for plan in plans if plan.process == 0 for key in plan.keys),
-        processes=wishes.processes,
+        processes=options.processes,
         kernel_sources=kernel_sources(_kernels(plans)),
     )
-    return Job(info, plans, wishes.serial, links=wishes.ceilings)
+    return Job(info, plans, options.serial, links=options.ceilings)
 
 
 def resumed_job(run: Run, detected: tuple[Device, ...]) -> Job:
     """What an interrupted run has left to do, on the same devices. UsageError where they are not here."""
     info = run.info
-    wishes = msgspec.convert(info.settings, Wishes)
+    options = info.options
     for device in info.devices:
         if device.kind != "sim" and (device.id, device.uuid, device.name) not in {
             (d.id, d.uuid, d.name) for d in detected
@@ -95,10 +92,10 @@ def resumed_job(run: Run, detected: tuple[Device, ...]) -> Job:
     with_ceilings = {c.device for c in run.ceilings}
     plans = tuple(
         plan.without(run.done(), ceilings_done=plan.device.id in with_ceilings)
-        for plan in _plans(suite, info.devices, wishes, info.suite)
+        for plan in _plans(suite, info.devices, options, info.suite)
     )
-    links = wishes.ceilings and not any(c.quantity == "link" for c in run.ceilings)
-    return Job(info, plans, wishes.serial, links)
+    links = options.ceilings and not any(c.quantity == "link" for c in run.ceilings)
+    return Job(info, plans, options.serial, links)
 
 
 def execute(job: Job, writer: RunWriter, observer: Observer) -> None:
@@ -145,12 +142,14 @@ def _profile(device: Device) -> HardwareProfile | None:
         return None
 
 
-def _plans(suite: Suite, devices: tuple[Device, ...], wishes: Wishes, where: str) -> tuple[DevicePlan, ...]:
+def _plans(
+    suite: Suite, devices: tuple[Device, ...], options: RunOptions, where: str
+) -> tuple[DevicePlan, ...]:
     """Every device's plan once a process: all devices in a first process, then all in a second, and so on."""
     gpus = sum(device.kind != "cpu" for device in devices)
     made = []
     for device in devices:
-        alone = wishes.serial or device.kind == "cpu"
-        made.append(replace(make_plan(suite, device, wishes, where), concurrent=1 if alone else gpus))
-    repeats = [plan.repeated(wishes.processes) for plan in made]
+        alone = options.serial or device.kind == "cpu"
+        made.append(replace(make_plan(suite, device, options, where), concurrent=1 if alone else gpus))
+    repeats = [plan.repeated(options.processes) for plan in made]
     return tuple(plan for round_of_plans in zip(*repeats, strict=True) for plan in round_of_plans)

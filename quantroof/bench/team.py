@@ -11,7 +11,8 @@ from quantroof.bench.plan import DevicePlan
 from quantroof.bench.simulated.device import SimulatedRun
 from quantroof.bench.workers.device_run import DeviceRun, Stopped
 from quantroof.records.directory import RunWriter
-from quantroof.records.lines import Anchor, Ceiling, Measurement, Outcome, RunEnd
+from quantroof.records.lines import Anchor, Ceiling, Measurement
+from quantroof.records.run import RunEnd, RunOutcome
 
 Lane = list[DevicePlan]
 """Plans that run one after another."""
@@ -52,7 +53,7 @@ class Team:
         for run in self._running:
             run.stop()
 
-    def finish(self, outcome: Outcome, reason: str | None = None) -> None:
+    def finish(self, outcome: RunOutcome, reason: str | None = None) -> None:
         """Write the end of the run; lines that come later are dropped."""
         with self._lock:
             self._closed = True

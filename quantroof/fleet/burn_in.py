@@ -12,7 +12,6 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from quantroof.bench.run import Job, new_job
-from quantroof.bench.settings import Wishes
 from quantroof.errors import QuantroofError
 from quantroof.fleet.analysis import Analysis, analyze
 from quantroof.fleet.collection import Collection, Population, Unit
@@ -23,6 +22,7 @@ from quantroof.fleet.policy import Policy
 from quantroof.fleet.preflight import Finding
 from quantroof.hwprofiles.types import Device
 from quantroof.records.directory import FILE_NAME, read_run
+from quantroof.records.run import RunOptions
 
 _PROCESSES = 3
 """What one process has by chance (a memory placement, a library's choice) is no property of a GPU: bursts are
@@ -47,7 +47,7 @@ class BurnInOptions:
     reference: tuple[str, ...] = ()
     policy: Policy = field(default_factory=Policy)
     expected: int | None = None
-    wishes: Wishes = field(default_factory=lambda: Wishes(suite="node"))
+    run_options: RunOptions = field(default_factory=lambda: RunOptions(suite="node"))
     heating: tuple[str, ...] = _HEATING
     command: tuple[str, ...] = ("quantroof", "doctor", "--burn-in")
 
@@ -103,16 +103,16 @@ class BurnIn:
         alone would be cooler."""
         if not self._free:
             return []
-        burst = replace(self._options.wishes, mode="burst", processes=_PROCESSES, seed=seed)
+        burst = replace(self._options.run_options, mode="burst", processes=_PROCESSES, seed=seed)
         hot = replace(burst, mode="sustained", processes=1, formats=self._options.heating, ceilings=False)
-        return [new_job(wishes, self._free, self._options.command) for wishes in (burst, hot)]
+        return [new_job(run_options, self._free, self._options.command) for run_options in (burst, hot)]
 
     def _measure(self, measure: Measure, jobs: list[Job]) -> list[str]:
         """Run jobs; the names of their directories."""
         names = []
         for job in jobs:
-            again = "-again" if job.info.settings["seed"] else ""
-            directory = self._options.folder / f"{job.info.run_id}-{job.info.settings['mode']}{again}"
+            again = "-again" if job.info.options.seed else ""
+            directory = self._options.folder / f"{job.info.run_id}-{job.info.options.mode}{again}"
             self._directories.append(directory)
             self._run_job(measure, job, directory)
             names.append(str(directory))

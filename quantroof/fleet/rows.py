@@ -57,10 +57,10 @@ def rows(run: Run) -> Iterator[Row]:
     head = {
         "run_id": info.run_id,
         "started_at": info.started_at,
-        "node": str(info.host.get("name") or info.host.get("node") or "unnamed"),
+        "node": info.host.name or "unnamed",
         "suite": info.suite,
-        "mode": str(info.settings.get("mode", "burst")),
-        "cache": str(info.settings.get("cache", "cold")),
+        "mode": info.options.mode,
+        "cache": info.options.cache,
         "simulated": info.simulated,
     }
     lines: list[Ceiling | Measurement] = [*run.ceilings, *run.measurements]

@@ -152,7 +152,7 @@ def _result(context: Context, progress: Progress) -> _Result:
 def _second_stage(context: Context, screening: Screening, progress: Progress) -> _Result:
     """Measure the suspects again: A/B where the base's code differs, else the same code once more."""
     options, suspects = context.options, screening.suspects
-    kernels = tuple(options.times.run.info.settings.get("kernels", ()))
+    kernels = options.times.run.info.options.kernels
     ours = candidate(kernels)
     with _folder(options.keep) as folder, _base(options, kernels) as base:
         remeasurement = Remeasurement(options.times, folder, progress)

@@ -47,7 +47,6 @@ _METHOD = {
 def contract_of(times: RunTimes) -> Contract:
     """The contract a run was measured under."""
     info, device = times.run.info, times.device
-    settings = info.settings
     return Contract(
         device=device.name,
         kind=device.kind,
@@ -57,9 +56,9 @@ def contract_of(times: RunTimes) -> Contract:
         mig=device.mig,
         suite=info.suite,
         suite_text=hashlib.sha256(info.suite_source.encode()).hexdigest()[:16],
-        mode=str(settings.get("mode", "burst")),
-        cache=str(settings.get("cache", "cold")),
-        eager=bool(settings.get("eager", False)),
+        mode=info.options.mode,
+        cache=info.options.cache,
+        eager=info.options.eager,
     )
 
 

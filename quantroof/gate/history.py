@@ -7,12 +7,12 @@ when it is added again, so the same folder can be added every night.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from quantroof.gate.times import ANCHORS, Key, RunTimes
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
+
+    from quantroof.records.run import RunOptions
 
 _COLUMNS = {
     "run": "VARCHAR",
@@ -145,7 +147,7 @@ def _rows(times: RunTimes) -> Iterator[tuple[object, ...]]:
             anchors = (math.exp(level[name]) if name in level else None for name in ANCHORS)
             yield (
                 *common,
-                _mode(info.settings),
+                _mode(info.options),
                 info.simulated,
                 case,
                 kernel,
@@ -156,11 +158,11 @@ def _rows(times: RunTimes) -> Iterator[tuple[object, ...]]:
             )
 
 
-def _mode(settings: Mapping[str, Any]) -> str:
+def _mode(options: RunOptions) -> str:
     """How a run was measured: times of another mode, cache state or launch method are another trend."""
-    words = [str(settings.get("mode", "burst"))]
-    words += ["hot"] if settings.get("cache") == "hot" else []
-    words += ["eager"] if settings.get("eager") else []
+    words: list[str] = [options.mode]
+    words += ["hot"] if options.cache == "hot" else []
+    words += ["eager"] if options.eager else []
     return " ".join(words)
 
 

@@ -68,7 +68,7 @@ def rounded(value: float) -> float:
 def _require_alike(runs: Sequence[RunTimes]) -> None:
     if len({times.run.info.run_id for times in runs}) < len(runs):
         raise UsageError("a run is named twice", hint="name each run once")
-    seeds = {times.run.info.settings.get("seed") for times in runs if times.run.info.simulated}
+    seeds = {times.run.info.options.seed for times in runs if times.run.info.simulated}
     if seeds and len(seeds) < len(runs):
         raise UsageError("simulated runs with the same seed are copies of each other", hint="vary --seed")
     agreed = contract_of(runs[0])

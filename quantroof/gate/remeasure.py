@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 
@@ -105,14 +104,14 @@ class Remeasurement:
 
     def _options(self, side: Side, keys: list[Key], step: int) -> list[str]:
         """Options that measure as the judged run did; every process draws its own data."""
-        settings: dict[str, Any] = self._times.run.info.settings
-        options = ["--device", self._times.device.id, "--seed", str(int(settings.get("seed", 0)) + 1 + step)]
-        for name in ("precision", "cache", "mode"):
-            if settings.get(name) is not None:
-                options += [f"--{name}", str(settings[name])]
-        if settings.get("seconds_per_case") is not None:
-            options += ["--seconds", str(settings["seconds_per_case"])]
-        if settings.get("eager"):
+        asked = self._times.run.info.options
+        options = ["--device", self._times.device.id, "--seed", str(asked.seed + 1 + step)]
+        options += ["--cache", asked.cache, "--mode", asked.mode]
+        if asked.precision is not None:
+            options += ["--precision", str(asked.precision)]
+        if asked.seconds_per_case is not None:
+            options += ["--seconds", str(asked.seconds_per_case)]
+        if asked.eager:
             options.append("--eager")
         suspects = set(keys)
         lines = self._times.run.measurements

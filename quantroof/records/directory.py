@@ -6,21 +6,13 @@ import fcntl
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
 from quantroof.errors import EnvironmentMissing, UsageError
-from quantroof.records.lines import (
-    SCHEMA,
-    Anchor,
-    AnyLine,
-    Ceiling,
-    Measurement,
-    RunEnd,
-    RunInfo,
-    Unknown,
-)
+from quantroof.records.lines import Anchor, AnyLine, Ceiling, Measurement, Unknown
+from quantroof.records.run import SCHEMA, RunEnd, RunInfo
 
 FILE_NAME = "run.jsonl"
 _KNOWN = ("run", "ceiling", "anchor", "measurement", "end")  # the tags in records.lines
@@ -94,10 +86,20 @@ def _header(line: bytes, file: Path) -> RunInfo:
     if not version.isdigit() or int(version) > int(_VERSION):
         what = f"written in schema '{schema}', this version reads up to '{SCHEMA}'"
         raise UsageError(what, where=str(file), hint="upgrade quantroof")
-    info = _decode(line, file, 1)
-    if not isinstance(info, RunInfo):
-        raise UsageError("not a quantroof run: the first line is no run header", where=str(file))
-    return info
+    if head.get("kind") != "run":
+        raise UsageError("not a quantroof run: the first line is not a run header", where=str(file))
+    try:
+        return msgspec.convert(_upgraded(head), RunInfo)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"line 1 is broken: {error}", where=str(file)) from None
+
+
+def _upgraded(head: dict[str, Any]) -> dict[str, Any]:
+    """A header with the keys of today: some early files name the host by `node`."""
+    match head.get("host"):
+        case {"node": node, **others}:
+            return {**head, "host": {"name": node, **others}}
+    return head
 
 
 def _decode(line: bytes, file: Path, number: int) -> AnyLine:

@@ -1,4 +1,4 @@
-"""The typed lines of a run file. Every line is one JSON object whose `kind` says what it is.
+"""The records of a run file. Each is one line of JSON with a `kind`; `records.run` has the first and last.
 
 Times are nanoseconds, sizes bytes, clocks MHz, power watts. Rates are derived by the reader, never stored.
 None means "not reported"; no zero stands for "unknown".
@@ -12,19 +12,14 @@ from typing import Any, Literal
 import msgspec
 
 from quantroof.errors import UsageError
-from quantroof.hwprofiles.types import Device, HardwareProfile
 from quantroof.kernels.cases import Case
-
-SCHEMA = "quantroof-run/1"
+from quantroof.records.run import Cache, Mode, Record, RunEnd, RunInfo
 
 Status = Literal["ok", "incorrect", "skipped", "failed", "simulated"]
 TIMED: tuple[Status, ...] = ("ok", "simulated")
 
-Cache = Literal["cold", "hot"]
-Mode = Literal["burst", "sustained"]
 Method = Literal["cpu-blocks", "cuda-graph", "cuda-events", "cuda-eager", "simulated"]
 StoppedBy = Literal["precision", "wall", "max_samples"]
-Outcome = Literal["complete", "interrupted", "failed"]
 AnchorName = Literal["gemm", "copy"]
 Moment = Literal["start", "end"]
 Config = dict[str, str | int | float | bool]
@@ -94,39 +89,11 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """Base of every record kind."""
-
-
-class RunInfo(Line, frozen=True, kw_only=True, tag="run"):
-    """The first line: what was run, where, with what. `plan` lists case and kernel of every planned line."""
-
-    schema: str
-    run_id: str
-    started_at: str
-    command: tuple[str, ...]
-    suite: str
-    suite_source: str
-    settings: dict[str, Any]
-    devices: tuple[Device, ...]
-    profiles: dict[str, HardwareProfile]
-    versions: dict[str, str]
-    host: dict[str, str | int | None]
-    git: str | None = None
-    simulated: bool = False
-    plan: tuple[tuple[str, str, str], ...] = ()
-    """(device id, case id, kernel name), in the order of the run."""
-    processes: int = 1
-    """In how many fresh processes every planned line is measured."""
-    kernel_sources: dict[str, str] = {}
-    """Hash of every planned kernel's source by its name (`kernels.sources`)."""
-
-
 Quantity = Literal["bandwidth", "matrix", "cache", "instruction", "link"]
 _HAVE_BYTES: tuple[Quantity, ...] = ("bandwidth", "cache", "link")
 
 
-class Ceiling(Line, frozen=True, kw_only=True, tag="ceiling"):
+class Ceiling(Record, frozen=True, kw_only=True, tag="ceiling"):
     """What this very device was measured to do. Bandwidths have bytes, rates have flops.
 
     Two quantities are roofs: `bandwidth` of the DRAM (name read, write, copy or triad) and `matrix`, the best
@@ -156,7 +123,7 @@ class Ceiling(Line, frozen=True, kw_only=True, tag="ceiling"):
         return self.bytes_moved if self.quantity in _HAVE_BYTES else self.flops
 
 
-class Anchor(Line, frozen=True, kw_only=True, tag="anchor"):
+class Anchor(Record, frozen=True, kw_only=True, tag="anchor"):
     """A library GEMM (has flops) or a large copy (has bytes), timed at the start and end of a process."""
 
     device: str
@@ -175,7 +142,7 @@ class Anchor(Line, frozen=True, kw_only=True, tag="anchor"):
         _require_timing_iff_timed(self.status, self.timing, self.reason)
 
 
-class Measurement(Line, frozen=True, kw_only=True, tag="measurement"):
+class Measurement(Record, frozen=True, kw_only=True, tag="measurement"):
     """Case x Kernel x Device. `case` is the case's id; `config` the kernel's own configuration.
 
     `process` counts the fresh processes a line was repeated in; `concurrent` is how many devices of the host
@@ -194,7 +161,7 @@ class Measurement(Line, frozen=True, kw_only=True, tag="measurement"):
     accuracy: Accuracy | None = None
     state: DeviceState | None = None
     flags: tuple[Flag, ...] = ()
-    config: Config = {}
+    config: Config = msgspec.field(default_factory=dict)
     process: int = 0
     concurrent: int = 1
     elapsed_s: float | None = None
@@ -216,14 +183,6 @@ class Measurement(Line, frozen=True, kw_only=True, tag="measurement"):
     def run_key(self) -> tuple[str, str, str, int]:
         """What identifies one line of a run: the key and the process."""
         return *self.key, self.process
-
-
-class RunEnd(Line, frozen=True, kw_only=True, tag="end"):
-    """The run stopped here: complete, or interrupted (a resumed run has several)."""
-
-    finished_at: str
-    outcome: Outcome
-    reason: str | None = None
 
 
 class Unknown(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from quantroof.errors import EnvironmentMissing, UsageError
-from quantroof.records.lines import Line
+from quantroof.records.run import Record
 
 SCHEMA = "quantroof-quality/1"
 BASELINE = "none"
@@ -30,7 +30,7 @@ class TextUsed(msgspec.Struct, frozen=True, kw_only=True):
     window_tokens: int
 
 
-class QualityHeader(Line, frozen=True, kw_only=True, tag="quality-header"):
+class QualityHeader(Record, frozen=True, kw_only=True, tag="quality-header"):
     """What was studied: the model by its weights' hash, the evaluation text, the versions that did it."""
 
     schema: str = SCHEMA
@@ -46,7 +46,7 @@ class QualityHeader(Line, frozen=True, kw_only=True, tag="quality-header"):
     host: dict[str, str | int | None]
 
 
-class QualityResult(Line, frozen=True, kw_only=True, tag="quality-result"):
+class QualityResult(Record, frozen=True, kw_only=True, tag="quality-result"):
     """One model measured. Losses are mean negative log-likelihoods in nats a token, one a window.
 
     `variant` is the model before quantizing: `base`, or `outliers` after function-preserving induction.

@@ -15,7 +15,7 @@ from typing import Annotated
 import msgspec
 
 from quantroof.errors import EnvironmentMissing, UsageError
-from quantroof.records.lines import Line
+from quantroof.records.run import Record
 
 SCHEMA = "quantroof-served/1"
 # A percentile needs requests beyond it: below these numbers it would be the slowest request by another name.
@@ -57,7 +57,7 @@ class ServedSummary(msgspec.Struct, frozen=True, kw_only=True):
     per_token: Spread | None
 
 
-class ServedLoad(Line, frozen=True, kw_only=True, tag="served-load"):
+class ServedLoad(Record, frozen=True, kw_only=True, tag="served-load"):
     """One load. `concurrency` is None where requests came at a rate, or all at once.
 
     `duration_ns` spans the completed requests; `failed` ended in an error, `unfinished` were cut off by the
@@ -112,7 +112,7 @@ class ServedLoad(Line, frozen=True, kw_only=True, tag="served-load"):
         return self.output_tokens / self.completed if self.completed else None
 
 
-class ServedHeader(Line, frozen=True, kw_only=True, tag="served-header"):
+class ServedHeader(Record, frozen=True, kw_only=True, tag="served-header"):
     """What was loaded, and by which tool. `endpoint` and `api` are None where a result does not name them."""
 
     schema: str = SCHEMA

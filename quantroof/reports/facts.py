@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from statistics import median
 
+from msgspec.structs import asdict
+
 from quantroof import units
 from quantroof.analysis.device_results import DeviceResults
 from quantroof.hwprofiles.types import Device
 from quantroof.records.directory import Run
+from quantroof.records.run import Host
 
 UNKNOWN = "not reported"
 Facts = list[tuple[str, str]]
@@ -16,14 +19,14 @@ Facts = list[tuple[str, str]]
 def run_facts(run: Run) -> Facts:
     """Identity, settings and versions of a run."""
     info = run.info
-    options = {name: value for name, value in info.settings.items() if value not in (None, [], {}, "")}
+    options = {name: value for name, value in asdict(info.options).items() if value not in (None, (), "")}
     settings = ", ".join(f"{name.replace('_', ' ')} {_plain(value)}" for name, value in options.items())
     return [
         ("run", info.run_id),
         ("started", info.started_at),
-        ("node", ", ".join(str(value) for value in info.host.values() if value is not None) or UNKNOWN),
+        ("node", _host(info.host)),
         ("suite", info.suite),
-        ("settings", settings or UNKNOWN),
+        ("settings", settings),
         ("versions", ", ".join(f"{name} {version}" for name, version in info.versions.items()) or UNKNOWN),
         ("git", info.git or UNKNOWN),
         ("schema", info.schema),
@@ -58,6 +61,10 @@ def _plain(value: object) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _host(host: Host) -> str:
+    return ", ".join(str(value) for value in asdict(host).values() if value is not None) or UNKNOWN
 
 
 def _records(run: Run) -> str:

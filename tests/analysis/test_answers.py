@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from quantroof.analysis.answers import answers
 from quantroof.analysis.choice import crossover, layer_choices, overall
 from quantroof.analysis.device_results import device_results
 from quantroof.hwprofiles.clock_events import faults, words
 from quantroof.kernels.schemes import catalog_order
+from quantroof.records.run import Host
 from quantroof.reports.cards import cards
 from tests.builders import ceilings, gpu_device, info, measurement, run
 from tests.runs import GPU_BANDWIDTH, GPU_RATES, cpu_run, empty_run, failures_run, gpu_run, node_run, slower
@@ -31,6 +34,15 @@ def test_two_runs_of_one_gpu_are_no_siblings() -> None:
 
     assert {row.siblings for row in answers([first, again]).health.rows} == {None}
     assert all(row.siblings for row in answers([first, other]).health.rows)
+
+
+def test_cpus_of_two_nodes_are_siblings() -> None:
+    """A CPU has no UUID: the same model on another node is a sibling, two runs of one node are one device."""
+    here, again, there = (cpu_run() for _ in range(3))
+    there.info = msgspec.structs.replace(there.info, host=Host(name="node-18"))
+
+    assert {row.siblings for row in answers([here, again]).health.rows} == {None}
+    assert all(row.siblings for row in answers([here, there]).health.rows)
 
 
 def test_equal_gpus_are_healthy() -> None:

@@ -13,6 +13,7 @@ from quantroof.analysis.ratio import judge_ratio, ratio_interval
 from quantroof.analysis.statistics import Interval, median_interval
 from quantroof.errors import ExitCode
 from quantroof.records.directory import Run
+from quantroof.records.run import Host
 from tests.builders import info, run, samples
 from tests.runs import gpu_run, slower
 
@@ -126,3 +127,15 @@ def test_other_mode_or_model_blocks_every_verdict() -> None:
         _compare(base, sustained).blocked == "mode burst against sustained: modes never mix in one comparison"
     )
     assert _compare(base, other).blocked == "cuda:0 is NVIDIA H200 now and was NVIDIA H100 80GB HBM3"
+
+
+def test_another_node_is_named() -> None:
+    """Two runs of the same GPU model on two nodes differ in the node, and a loss has it among its causes."""
+    base = gpu_run()
+    now = slower(base, 1.3, scheme="bf16", provider="triton")
+    assert _compare(base, now).differences == ()
+
+    now.info = msgspec.structs.replace(now.info, host=Host(name="node-18"))
+    found = _compare(base, now)
+    assert found.differences == ("node node-17 -> node-18",)
+    assert all("node node-17 -> node-18" in entry.causes for entry in found.entries if entry.lost_ns > 0)

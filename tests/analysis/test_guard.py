@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from quantroof.analysis.guard import guard_flags, physical_bandwidth
 from quantroof.analysis.roofs import Roofs, measured_roofs
 from quantroof.hwprofiles.types import Device
-from quantroof.records.lines import Cache, DeviceState, Measurement, Timing, parsed_case
+from quantroof.records.lines import DeviceState, Measurement, Timing, parsed_case
+from quantroof.records.run import Cache
 from tests.builders import H100, ceilings, gpu_device
 
 GEMV = "gemv/bf16-bf16-bf16/m1-n8192-k28672"

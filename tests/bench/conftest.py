@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from quantroof.bench.plan import DevicePlan, make_plan
-from quantroof.bench.settings import Wishes
 from quantroof.bench.suite import parse
 from quantroof.hwprofiles.types import CpuInfo, Device
+from quantroof.records.run import RunOptions
 
 FAULTY = Path(__file__).parent / "faulty.py"
 
@@ -36,7 +36,7 @@ def cpu() -> Device:
 
 def tiny_plan(device: Device, *faulty: str, timeout_s: float = 30.0, ceilings: bool = False) -> DevicePlan:
     """The plan of a gemv and a gemm in fp32 and int4, with faulty kernels by name beside torch's."""
-    wishes = Wishes(
+    run_options = RunOptions(
         kernels=tuple(f"{FAULTY}:{name}" for name in faulty), case_timeout_s=timeout_s, ceilings=ceilings
     )
-    return make_plan(parse(SUITE, "tiny.toml"), device, wishes, "tiny.toml")
+    return make_plan(parse(SUITE, "tiny.toml"), device, run_options, "tiny.toml")

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from quantroof.bench.plan import make_plan
-from quantroof.bench.settings import Wishes
 from quantroof.bench.suite import parse
 from quantroof.bench.workers.compiler import architecture, jobs_of
 from quantroof.hwprofiles.types import Device
+from quantroof.records.run import RunOptions
 from tests.bench.conftest import tiny_plan
 
 ROOT = Path(__file__).parent.parent.parent
@@ -29,8 +29,8 @@ formats = ["int4-w4a16", "bf16"]
 
 
 def _jobs() -> list[tuple[str, str]]:
-    wishes = Wishes(formats=("int4-w4a16",), providers=("triton", "torch"))
-    return jobs_of(make_plan(parse(SUITE, "one"), H100, wishes, "one"))
+    run_options = RunOptions(formats=("int4-w4a16",), providers=("triton", "torch"))
+    return jobs_of(make_plan(parse(SUITE, "one"), H100, run_options, "one"))
 
 
 def test_jobs_are_the_kernels_that_have_device_code() -> None:

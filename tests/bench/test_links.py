@@ -15,10 +15,10 @@ from quantroof.bench import run as bench_run
 from quantroof.bench.links import run
 from quantroof.bench.links.all_reduce import bus_bytes
 from quantroof.bench.links.peer import neighbours
-from quantroof.bench.settings import Wishes
 from quantroof.hwprofiles.types import Device
 from quantroof.records.directory import RunWriter, read_run
 from quantroof.records.lines import Ceiling, Measurement, Timing
+from quantroof.records.run import RunOptions
 from tests.bench.conftest import SUITE
 from tests.hwprofiles.boards import h200
 
@@ -119,8 +119,8 @@ def test_a_run_measures_its_links_after_its_devices(
 
     monkeypatch.setattr(bench_run, "link_ceilings", fake)
     (tmp_path / "tiny.toml").write_text(SUITE)
-    wishes = Wishes(suite=str(tmp_path / "tiny.toml"))
-    job = bench_run.new_job(wishes, (cpu,), ("test",))
+    run_options = RunOptions(suite=str(tmp_path / "tiny.toml"))
+    job = bench_run.new_job(run_options, (cpu,), ("test",))
     light = dataclasses.replace(job, plans=())
     with RunWriter.create(tmp_path / "run", light.info) as writer:
         bench_run.execute(light, writer, Silent())
@@ -128,7 +128,7 @@ def test_a_run_measures_its_links_after_its_devices(
 
     assert (line.quantity, line.reason) == ("link", "one GPU")
     assert asked == [(cpu,)]
-    assert not bench_run.new_job(replace(wishes, ceilings=False), (cpu,), ("test",)).links
+    assert not bench_run.new_job(replace(run_options, ceilings=False), (cpu,), ("test",)).links
     assert not bench_run.resumed_job(read_run(tmp_path / "run"), (cpu,)).links
 
 

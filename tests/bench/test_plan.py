@@ -6,35 +6,35 @@ from msgspec.structs import replace
 
 from quantroof.bench.plan import NO_KERNEL, make_plan
 from quantroof.bench.run import new_job
-from quantroof.bench.settings import Wishes
 from quantroof.bench.suite import parse
 from quantroof.hwprofiles.types import Device
+from quantroof.records.run import RunOptions
 from tests.bench.conftest import SUITE
 from tests.builders import cpu_device, gpu_device
 
 GPUS = tuple(gpu_device(index) for index in range(2))
 
 
-def _order(devices: tuple[Device, ...], wishes: Wishes) -> list[list[list[str]]]:
-    job = new_job(wishes, devices, ("quantroof",))
+def _order(devices: tuple[Device, ...], run_options: RunOptions) -> list[list[list[str]]]:
+    job = new_job(run_options, devices, ("quantroof",))
     return [[[f"{p.device.id}#{p.process}" for p in lane] for lane in wave] for wave in job.waves()]
 
 
 def test_gpus_run_side_by_side_and_the_cpu_after_them() -> None:
     """The CPU would be disturbed by the GPUs' launches, and they by it."""
-    waves = _order((*GPUS, cpu_device()), Wishes(suite="quick"))
+    waves = _order((*GPUS, cpu_device()), RunOptions(suite="quick"))
 
     assert waves == [[["cuda:0#0"], ["cuda:1#0"]], [["cpu:0#0"]]]
 
 
 def test_serial_is_one_after_another() -> None:
     """For boxes whose devices share power."""
-    assert _order(GPUS, Wishes(suite="quick", serial=True)) == [[["cuda:0#0", "cuda:1#0"]]]
+    assert _order(GPUS, RunOptions(suite="quick", serial=True)) == [[["cuda:0#0", "cuda:1#0"]]]
 
 
 def test_processes_are_rounds_over_all_devices() -> None:
     """Every device is measured once before any is measured again, so that drift is shared."""
-    job = new_job(Wishes(suite="quick", processes=2), GPUS, ("quantroof",))
+    job = new_job(RunOptions(suite="quick", processes=2), GPUS, ("quantroof",))
 
     assert [(p.device.id, p.process) for p in job.plans] == [
         ("cuda:0", 0),
@@ -49,19 +49,19 @@ def test_processes_are_rounds_over_all_devices() -> None:
 def test_a_format_nobody_implements_here_is_a_recorded_skip(cpu: Device) -> None:
     """tf32 on a CPU is refused by the kernel that is made for it; a scheme without kernels is named, too."""
     text = SUITE.replace('["fp32", "int4-w4a16"]', '["tf32"]')
-    plan = make_plan(parse(text, "t"), cpu, Wishes(), "t")
+    plan = make_plan(parse(text, "t"), cpu, RunOptions(), "t")
 
     assert plan.timed == 0
     assert {(m.kernel, m.reason) for p in plan.cases for m in p.skipped} == {
         ("torch.linear", "tf32 is a GPU tensor core type")
     }
-    only_triton = make_plan(parse(SUITE, "t"), cpu, Wishes(providers=("triton",)), "t")
+    only_triton = make_plan(parse(SUITE, "t"), cpu, RunOptions(providers=("triton",)), "t")
     assert {m.kernel for p in only_triton.cases for m in p.skipped} == {NO_KERNEL}
 
 
 def test_what_does_not_fit_is_skipped_with_its_need(cpu: Device) -> None:
     """A device with 1 MB of memory cannot hold the case, and the reason gives both numbers in bytes."""
-    plan = make_plan(parse(SUITE, "t"), replace(cpu, memory_bytes=1 << 20), Wishes(), "t")
+    plan = make_plan(parse(SUITE, "t"), replace(cpu, memory_bytes=1 << 20), RunOptions(), "t")
     reasons = {m.reason for p in plan.cases for m in p.skipped}
 
     assert plan.timed == 0
@@ -70,7 +70,7 @@ def test_what_does_not_fit_is_skipped_with_its_need(cpu: Device) -> None:
 
 def test_a_resumed_plan_holds_only_what_is_left(cpu: Device) -> None:
     """Done lines of process 0 leave; those of another process do not count for it."""
-    plan = make_plan(parse(SUITE, "t"), cpu, Wishes(), "t")
+    plan = make_plan(parse(SUITE, "t"), cpu, RunOptions(), "t")
     first = (*plan.keys[0], 0)
 
     assert plan.without({first}, ceilings_done=True).timed == plan.timed - 1

@@ -11,6 +11,7 @@ import msgspec
 from quantroof.hwprofiles.types import Device
 from quantroof.records.directory import Run, RunWriter
 from quantroof.records.lines import AnyLine, DeviceState, Measurement, parsed_case
+from quantroof.records.run import Host
 from tests.builders import ceilings, gpu_device, info, measurement, run, state
 from tests.runs import GPU_BANDWIDTH, GPU_RATES, model_ns
 
@@ -49,8 +50,7 @@ def node_run(
     for device in devices:
         lines += gpu_lines(device, *speed(device, node), seed=seed, simulated=simulated, seen=seen)
     header = info(devices, run_id=run_id or f"{node}-{started}-{seed}", simulated=simulated)
-    host: dict[str, str | int | None] = {"name": node}
-    header = msgspec.structs.replace(header, host=host, started_at=started, suite=suite)
+    header = msgspec.structs.replace(header, host=Host(name=node), started_at=started, suite=suite)
     return run(header, lines)
 
 

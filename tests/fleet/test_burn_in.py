@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from quantroof.bench.run import Job, execute
-from quantroof.bench.settings import Wishes
 from quantroof.cli.main import main
 from quantroof.cli.progress import Display
 from quantroof.fleet.burn_in import BurnIn, BurnInOptions
 from quantroof.hwprofiles.detect import detect
 from quantroof.hwprofiles.select import select
 from quantroof.records.directory import FILE_NAME, RunWriter, read_run
+from quantroof.records.run import RunOptions
 from tests.builders import gpu_device
 
 NODE = "sim:h100-sxm5-80gb*8"
@@ -268,14 +268,16 @@ def test_a_real_worker_that_dies_is_named_as_the_reason(tmp_path: Path) -> None:
     suite = tmp_path / "small.toml"
     suite.write_text(SMALL)
     faulty = Path(__file__).parent.parent / "bench" / "faulty.py"
-    wishes = Wishes(suite=str(suite), kernels=(f"{faulty}:SEGFAULT",), ceilings=False)
+    run_options = RunOptions(suite=str(suite), kernels=(f"{faulty}:SEGFAULT",), ceilings=False)
     cpu = select(detect(), ["cpu"])
 
     def measure(job: Job, directory: Path) -> None:
         with RunWriter.create(directory, job.info) as writer, Display(job, quiet=True) as display:
             execute(job, writer, display)
 
-    found = BurnIn(BurnInOptions(cpu, tmp_path / "runs", wishes=wishes, heating=("fp32",))).run(measure)
+    found = BurnIn(BurnInOptions(cpu, tmp_path / "runs", run_options=run_options, heating=("fp32",))).run(
+        measure
+    )
     kept = [line.status for d in found.directories for line in read_run(d).measurements]
 
     assert found.verdict.verdict == "failed"

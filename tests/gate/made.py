@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 
 from quantroof.bench.run import execute, new_job
-from quantroof.bench.settings import Wishes
 from quantroof.gate.baseline import Baseline
 from quantroof.gate.learning import learn_baseline
 from quantroof.gate.times import RunTimes, run_times
@@ -20,6 +19,7 @@ from quantroof.kernels.cases import Case
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.records.directory import Run, RunWriter, read_run
 from quantroof.records.lines import Anchor, AnchorName, Ceiling, Measurement, Moment
+from quantroof.records.run import RunOptions
 from tests.builders import gpu_device, info, measurement, run, timing
 
 PAIRS = 10
@@ -45,11 +45,11 @@ def simulated(directory: Path, seed: int, processes: int = 5) -> Run:
     directory.parent.mkdir(parents=True, exist_ok=True)
     suite = directory.parent / "gated.toml"
     suite.write_text(SUITE)
-    wishes = Wishes(
+    run_options = RunOptions(
         suite=str(suite), devices=("sim:h100-sxm5-80gb",), processes=processes, seed=seed, anchors=True,
         providers=("torch", "triton"),
     )  # fmt: skip
-    job = new_job(wishes, select(Detection(devices=()), wishes.devices), ("quantroof", "run"))
+    job = new_job(run_options, select(Detection(devices=()), run_options.devices), ("quantroof", "run"))
     with RunWriter.create(directory, job.info) as writer:
         execute(job, writer, Silent())
     return read_run(directory)

@@ -98,8 +98,8 @@ def test_runs_of_another_method_are_another_trend(history: list[Run]) -> None:
     plain, hot = (made.changed(history[0], lambda line: line) for _ in range(2))
     plain.anchors = []
     plain.info = msgspec.structs.replace(plain.info, run_id="plain")
-    settings = {**hot.info.settings, "cache": "hot"}
-    hot.info = msgspec.structs.replace(hot.info, run_id="hot", settings=settings)
+    options = msgspec.structs.replace(hot.info.options, cache="hot")
+    hot.info = msgspec.structs.replace(hot.info, run_id="hot", options=options)
     found = trends([made.times(run) for run in (*history[:4], plain, hot)])
 
     lengths = {(t.mode, t.anchored): len(t.runs) for t in found if t.key == _KEY}

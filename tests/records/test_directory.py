@@ -6,12 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from quantroof.bench.run import new_job
+from quantroof.bench.suite import parse
 from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.hwprofiles.detect import Detection
+from quantroof.hwprofiles.select import select
 from quantroof.records.directory import FILE_NAME, RunWriter, read_run
-from quantroof.records.lines import RunEnd
-from tests.builders import write
+from quantroof.records.run import Host, RunEnd, RunOptions
+from tests.builders import info, write
 from tests.runs import cpu_run
 
 END = RunEnd(finished_at="2026-01-01T00:00:00+00:00", outcome="complete")
@@ -69,7 +74,7 @@ def test_half_a_last_line_is_forgiven_and_dropped_on_resume(tmp_path: Path) -> N
         (b'{"kind": "run", "schema": "quantroof-run/1"}\n', "line 1 is broken"),
         (
             b'{"kind": "end", "schema": "quantroof-run/1", "finished_at": "x", "outcome": "complete"}\n',
-            "no run header",
+            "not a run header",
         ),
     ],
 )
@@ -166,3 +171,27 @@ def test_a_file_in_the_way_is_named_as_such(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a file"):
         RunWriter.create(target, cpu_run().info)
     assert target.read_text() == "mine"
+
+
+def test_a_header_built_by_tests_has_what_a_run_writes() -> None:
+    """The builders fill every field that `new_job` fills on a simulated device; host and options too."""
+    options = RunOptions(suite="quick", devices=("sim:h100-sxm5-80gb",), formats=("bf16",))
+    device = select(Detection(devices=()), options.devices)
+    real, built = new_job(options, device, ("quantroof", "run")).info, info(device, simulated=True)
+
+    for one, other in ((real, built), (real.host, built.host), (real.options, built.options)):
+        assert set(msgspec.to_builtins(one)) == set(msgspec.to_builtins(other))
+    assert parse(built.suite_source, built.suite).name == built.suite
+    assert None not in msgspec.structs.astuple(real.host)
+
+
+def test_a_host_named_by_node_is_read(tmp_path: Path) -> None:
+    """An early file has `node` and `os` in its host and few settings: the rest has its default."""
+    file = _file(tmp_path)
+    first, _, rest = file.read_text().partition("\n")
+    header = {**json.loads(first), "host": {"node": "n1", "os": "Linux"}, "settings": {"mode": "sustained"}}
+    file.write_text(f"{json.dumps(header)}\n{rest}")
+
+    run = read_run(file).info
+    assert run.host == Host(name="n1")
+    assert run.options == RunOptions(mode="sustained")

@@ -15,16 +15,8 @@ from quantroof.hwprofiles.types import Device, Figure, HardwareProfile
 from quantroof.kernels.cases import Case
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.records.directory import Run
-from quantroof.records.lines import (
-    SCHEMA,
-    AnyLine,
-    Ceiling,
-    DeviceState,
-    Measurement,
-    RunEnd,
-    RunInfo,
-    Timing,
-)
+from quantroof.records.lines import AnyLine, Ceiling, DeviceState, Measurement, Timing
+from quantroof.records.run import SCHEMA, Host, RunEnd, RunInfo, RunOptions
 
 SOURCE = Path(__file__).parent.parent / "data" / "h200_ceilings_and_timers.jsonl"
 # The row's precision: our scheme, the element of its matrix roof.
@@ -94,11 +86,11 @@ def _info(given: list[dict[str, Any]], device: Device) -> RunInfo:
         command=(),
         suite="anchors",
         suite_source=SOURCE.name,
-        settings={"mode": "burst", "cache": "cold"},
+        options=RunOptions(suite="anchors"),
         devices=(device,),
         profiles={device.id: profile},
         versions={name: given[0][name] for name in ("torch", "triton", "cuda")},
-        host={},
+        host=Host(),
     )
 
 

@@ -190,13 +190,15 @@ def test_csv_export_has_all_digits(tmp_path: Path) -> None:
 
 def test_pytest_benchmark_reads_our_export(tmp_path: Path) -> None:
     """pytest-benchmark's own compare prints one table a case from the file."""
-    folder = write(cpu_run(), tmp_path / "run")
+    run = cpu_run()
+    folder = write(run, tmp_path / "run")
     out = tmp_path / "out.json"
     assert _call("export", folder, "--to", "pytest-benchmark", "--out", out) == 0
     command = [sys.executable, "-m", "pytest_benchmark", "compare", str(out), "--columns=median,rounds"]
     told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
 
     assert "torch.int4-w4a16[cpu:0/gemv/int4.g128-bf16-bf16/m1-n4096-k4096]" in told.stdout
+    assert json.loads(out.read_text())["machine_info"]["node"] == run.info.host.name == "node-17"
 
 
 def test_google_benchmark_has_one_entry_a_repetition(tmp_path: Path) -> None:
@@ -207,6 +209,7 @@ def test_google_benchmark_has_one_entry_a_repetition(tmp_path: Path) -> None:
 
     assert [entry["real_time"] for entry in document["benchmarks"]] == samples
     assert {entry["time_unit"] for entry in document["benchmarks"]} == {"ns"}
+    assert document["context"]["host_name"] == run.info.host.name == "node-17"
     assert all(entry["repetitions"] == 20 for entry in document["benchmarks"])
 
 

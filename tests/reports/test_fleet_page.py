@@ -16,6 +16,7 @@ from quantroof.fleet.gather import gather
 from quantroof.fleet.policy import Policy
 from quantroof.fleet.preflight import Finding
 from quantroof.hwprofiles.types import Device
+from quantroof.records.run import Host
 from quantroof.reports.html.fleet_page import GPUS, NODES, fleet_html
 from tests.builders import gpu_device
 from tests.fleet.runs import node_run, stored
@@ -81,12 +82,9 @@ def test_the_command_writes_a_page_that_opens(
 
 def test_names_of_a_run_are_text(tmp_path: Path, open_page: Open) -> None:
     """Markup in a node's or a device's name, or in a problem, is shown and never runs."""
-    evil = [
-        msgspec.structs.replace(node_run(f"node-{n}").info, host={"name": f"{EVIL}{n}"}) for n in range(3)
-    ]
     built = [node_run(f"node-{n}", change=lambda d: msgspec.structs.replace(d, name=EVIL)) for n in range(3)]
-    for run, header in zip(built, evil, strict=True):
-        run.info = msgspec.structs.replace(run.info, host=header.host)
+    for n, run in enumerate(built):
+        run.info = msgspec.structs.replace(run.info, host=Host(name=f"{EVIL}{n}"))
     now = datetime(2026, 11, 21, tzinfo=UTC)
     found = analyze(gather(stored(tmp_path, built)), Policy(), now=now)
     found.problems.append(EVIL)

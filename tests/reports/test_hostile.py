@@ -14,6 +14,7 @@ from quantroof.analysis.answers import answers
 from quantroof.cli.main import main
 from quantroof.records.directory import Run
 from quantroof.records.lines import AnyLine, DeviceState, Flag
+from quantroof.records.run import Host, RunOptions
 from quantroof.reports.text.markdown import markdown
 from quantroof.reports.text.md import text
 from tests.builders import (
@@ -46,7 +47,12 @@ def hostile_run() -> Run:
     ]  # fmt: skip
     header = info([device], run_id=EVIL, versions={EVIL: EVIL})
     header = msgspec.structs.replace(
-        header, suite=EVIL, git=EVIL, host={"node": EVIL, EVIL: EVIL}, command=(EVIL,), settings={EVIL: EVIL}
+        header,
+        suite=EVIL,
+        git=EVIL,
+        command=(EVIL,),
+        host=Host(name=EVIL, system=EVIL, machine=EVIL),
+        options=RunOptions(suite=EVIL, devices=(EVIL,), formats=(EVIL,), kernels=(EVIL,)),
     )
     return run(header, lines)
 

@@ -24,7 +24,8 @@ from quantroof.kernels.ceilings.rates import (
     on_chip,
     stream,
 )
-from quantroof.records.lines import Cache, Ceiling, Mode
+from quantroof.records.lines import Ceiling
+from quantroof.records.run import Cache, Mode
 
 _SUSTAINED = ("read", "copy")
 _ARRAYS_IN_MEMORY = 3  # the values and two copies that rotate; they may take half of the memory

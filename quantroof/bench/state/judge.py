@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from statistics import median
 
-from quantroof.records.lines import DeviceState, Flag, Mode
+from quantroof.records.lines import DeviceState, Flag
+from quantroof.records.run import Mode
 
 CLOCK_MOVED = 0.02
 _TREND_SAMPLES = 6

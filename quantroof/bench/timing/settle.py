@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from quantroof.bench.timing.timer import Timer
-from quantroof.records.lines import Mode
+from quantroof.records.run import Mode
 
 # An idle GPU needs tens of milliseconds of load to leave its lowest clock; under load, power and clocks
 # oscillate for about 3 s before they settle (CUTLASS's measurement guidelines; seen on an H200 too).

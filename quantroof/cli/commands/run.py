@@ -16,9 +16,9 @@ from quantroof.errors import ExitCode
 
 if TYPE_CHECKING:
     from quantroof.bench.run import Job
-    from quantroof.bench.settings import Wishes
     from quantroof.hwprofiles.types import Device
     from quantroof.records.directory import Run
+    from quantroof.records.run import RunOptions
 
 
 @click.command("run", context_settings={"show_default": True})
@@ -77,17 +77,17 @@ def command(
     quantroof run --device sim:h100-sxm5-80gb                  without a GPU, marked SIMULATED
     """
     from quantroof.bench.run import execute, new_job, open_again
-    from quantroof.bench.settings import Wishes
     from quantroof.cli.progress import Display
     from quantroof.records.directory import RunWriter, read_run
+    from quantroof.records.run import RunOptions
 
     signal.signal(signal.SIGTERM, _interrupt)
     if resume is not None:
         job, writer = open_again(resume, _detected())
         directory = resume
     else:
-        wishes = Wishes(**options)
-        job = new_job(wishes, _devices(wishes), ("quantroof", *sys.argv[1:]))
+        run_options = RunOptions(**options)
+        job = new_job(run_options, _devices(run_options), ("quantroof", *sys.argv[1:]))
         if dry_run:
             return _print_plan(job, as_json=as_json)
         directory = out or Path("runs") / f"run-{job.info.run_id}"
@@ -109,11 +109,11 @@ def _detected() -> tuple[Device, ...]:
     return detect().devices
 
 
-def _devices(wishes: Wishes) -> tuple[Device, ...]:
+def _devices(run_options: RunOptions) -> tuple[Device, ...]:
     from quantroof.hwprofiles.detect import detect
     from quantroof.hwprofiles.select import select
 
-    return select(detect(), wishes.devices)
+    return select(detect(), run_options.devices)
 
 
 def _announce(job: Job) -> None:

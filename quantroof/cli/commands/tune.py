@@ -50,7 +50,7 @@ def _tune(device: Device, suite: str, names: tuple[str, ...], seconds: float, wo
 
     from quantroof.bench.measure import Bench
     from quantroof.bench.memory import available_bytes
-    from quantroof.bench.settings import Settings, Wishes
+    from quantroof.bench.settings import Settings
     from quantroof.bench.state.monitor import monitor_for
     from quantroof.bench.suite import expand, load
     from quantroof.bench.timing.rotation import Arena
@@ -58,11 +58,12 @@ def _tune(device: Device, suite: str, names: tuple[str, ...], seconds: float, wo
     from quantroof.kernels import registry
     from quantroof.kernels.linear.tuned import cache_file, remember
     from quantroof.kernels.program import Target
+    from quantroof.records.run import RunOptions
     from quantroof.reports.text.tune_lines import tuning_line
 
     loaded, _ = load(suite)
-    wishes = Wishes(precision=0.01, seconds_per_case=seconds)
-    settings = Settings.resolve(loaded.variant(device).limits, wishes)
+    run_options = RunOptions(precision=0.01, seconds_per_case=seconds)
+    settings = Settings.resolve(loaded.variant(device).limits, run_options)
     limit = (available_bytes(device) or 1 << 33) // 2
     arena = Arena(torch.device("cuda", device.index), device.llc_bytes or 0, limit)
     bench = Bench(device, settings, arena, monitor_for(device))

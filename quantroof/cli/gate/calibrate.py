@@ -14,9 +14,9 @@ from quantroof.cli.output import echo_json, echo_lines, json_option, note
 from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
-    from quantroof.bench.settings import Wishes
     from quantroof.gate.calibrate import Calibration
     from quantroof.gate.times import RunTimes
+    from quantroof.records.run import RunOptions
 
 
 @click.command("calibrate", context_settings={"show_default": True}, short_help="What could a gate see here?")
@@ -45,22 +45,22 @@ def command(
     """Run the same code several times and print, for each case, the smallest slowdown a gate could detect."""
     from msgspec.structs import replace
 
-    from quantroof.bench.settings import Wishes
     from quantroof.gate import baseline as files
     from quantroof.gate.calibrate import calibrate
+    from quantroof.records.run import RunOptions
 
     tolerance = policy_of(policy).environment
     if out.is_dir() and any(out.glob("run-*")):
         raise UsageError("already contains runs", where=str(out), hint="move them, or name another --out")
-    wishes = Wishes(**options, devices=(device,) if device else (), ceilings=False, anchors=True)
-    times = [_collect(out / f"run-{number:02d}", replace(wishes, seed=number)) for number in range(runs)]
+    run_options = RunOptions(**options, devices=(device,) if device else (), ceilings=False, anchors=True)
+    times = [_collect(out / f"run-{number:02d}", replace(run_options, seed=number)) for number in range(runs)]
     calibration = calibrate(times, pairs, tolerance)
     if baseline is not None:
         files.write(calibration.baseline, baseline)
     _print(calibration, as_json=as_json)
 
 
-def _collect(directory: Path, wishes: Wishes) -> RunTimes:
+def _collect(directory: Path, run_options: RunOptions) -> RunTimes:
     """One A/A run with anchors; each has its own data."""
     from quantroof.bench.run import execute, new_job
     from quantroof.cli.progress import Display
@@ -68,7 +68,7 @@ def _collect(directory: Path, wishes: Wishes) -> RunTimes:
     from quantroof.hwprofiles.select import select
     from quantroof.records.directory import RunWriter
 
-    job = new_job(wishes, select(detect(), wishes.devices), ("quantroof", *sys.argv[1:]))
+    job = new_job(run_options, select(detect(), run_options.devices), ("quantroof", *sys.argv[1:]))
     note(f"{directory}: about {job.estimate_s() / 60:.1f} min")
     with RunWriter.create(directory, job.info) as writer, Display(job, quiet=True) as display:
         execute(job, writer, display)

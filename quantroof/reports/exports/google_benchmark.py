@@ -16,7 +16,7 @@ def document(devices: list[DeviceResults]) -> dict[str, Any]:
     first = devices[0].run.info if devices else None
     context = {
         "date": first.started_at if first else "",
-        "host_name": str(first.host.get("node")) if first else "",
+        "host_name": (first.host.name or "") if first else "",
         "executable": " ".join(first.command) if first else "",
         "num_cpus": next((s.device.cpu.usable_cores for s in devices if s.device.cpu), 0),
         "mhz_per_cpu": 0,

@@ -20,7 +20,7 @@ def document(devices: list[DeviceResults]) -> dict[str, Any]:
     first = devices[0].run.info if devices else None
     return {
         "machine_info": {
-            "node": str(first.host.get("node")) if first else "",
+            "node": (first.host.name or "") if first else "",
             "quantroof_version": __version__,
             "devices": [results.device.name for results in devices],
             "simulated": bool(first and first.simulated),

@@ -1,0 +1,21 @@
+"""What a check found: one value for every room, from a hardware check to the verdict of a gate."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Level = Literal["note", "warning", "degraded", "failed", "unknown"]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that a check found.
+
+    `code` is stable and for programs; `text` is a sentence with the number; `hint` says what to do about it.
+    """
+
+    level: Level
+    code: str
+    text: str
+    hint: str | None = None

@@ -1,0 +1,87 @@
+"""The first and the last record of a run file: what was asked for, where it ran, and how it ended."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from quantroof.hwprofiles.types import Device, HardwareProfile
+
+SCHEMA = "quantroof-run/1"
+
+Cache = Literal["cold", "hot"]
+Mode = Literal["burst", "sustained"]
+RunOutcome = Literal["complete", "interrupted", "failed"]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """Base of every record kind."""
+
+
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user asked for; None leaves it to the suite. `--resume` reads it from the run file."""
+
+    suite: str = "default"
+    devices: tuple[str, ...] = ()
+    formats: tuple[str, ...] | None = None
+    providers: tuple[str, ...] | None = None
+    precision: float | None = None
+    seconds_per_case: float | None = None
+    cache: Cache = "cold"
+    mode: Mode = "burst"
+    eager: bool = False
+    """Include the kernel launches in the time, as a program without CUDA graphs pays for them."""
+    processes: int = 1
+    serial: bool = False
+    seed: int = 0
+    case_timeout_s: float = 120.0
+    ceilings: bool = True
+    anchors: bool = False
+    """Time the anchors at the start and the end of every process; the gate needs them."""
+    kernels: tuple[str, ...] = ()
+    """External kernels as `path.py:NAME`."""
+
+
+class Host(msgspec.Struct, frozen=True, kw_only=True):
+    """The machine that ran it."""
+
+    name: str | None = None
+    system: str | None = None
+    """Kernel and release of the operating system."""
+    machine: str | None = None
+    """Instruction set, such as x86_64."""
+    cpus: int | None = None
+
+
+class RunInfo(Record, frozen=True, kw_only=True, tag="run"):
+    """The first record: what was run, where, with what."""
+
+    schema: str
+    run_id: str
+    started_at: str
+    command: tuple[str, ...]
+    suite: str
+    suite_source: str
+    """The text of the suite file."""
+    options: RunOptions = msgspec.field(name="settings")
+    devices: tuple[Device, ...]
+    profiles: dict[str, HardwareProfile]
+    versions: dict[str, str]
+    host: Host
+    git: str | None = None
+    simulated: bool = False
+    plan: tuple[tuple[str, str, str], ...] = ()
+    """(device id, case id, kernel name) of every planned measurement, in the order of the run."""
+    processes: int = 1
+    """In how many fresh processes every planned measurement is repeated."""
+    kernel_sources: dict[str, str] = {}
+    """Hash of every planned kernel's source by its name (`kernels.sources`)."""
+
+
+class RunEnd(Record, frozen=True, kw_only=True, tag="end"):
+    """The run stopped here: complete, failed or interrupted (a resumed run has several)."""
+
+    finished_at: str
+    outcome: RunOutcome
+    reason: str | None = None
