@@ -1,21 +1,21 @@
-"""Judges claims about bytes and accuracy: by the formats' arithmetic, the error lab's table, a study's file.
+"""Claims about bytes and accuracy, judged by the formats' arithmetic, the error lab's table and a study.
 
-No torch here: what the lab says of its seeded distributions is kept in `format_errors.toml`, which
-`scripts/format_errors` writes and a test holds against the lab.
+The lab needs torch and this room does not: `quality/format_errors.toml` holds what the lab measures on its
+seeded distributions. `scripts/format_errors` writes it, and a test compares it with the lab.
 """
 
 from __future__ import annotations
 
 import tomllib
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib.resources import files
 
 import numpy as np
 
 from quantroof.analysis import studies
 from quantroof.analysis.paired import paired_difference
-from quantroof.claims.model import Claim, Evaluator, Judgement, judged, near, need, undecided
-from quantroof.errors import UsageError, unknown_name
+from quantroof.claims.claim import Claim, ClaimResult, Evidence, NumberClaim
+from quantroof.errors import unknown_name
 from quantroof.kernels.formats import Format, element, nf4_levels
 from quantroof.records.quality import QualityResult, QualityStudy
 
@@ -24,137 +24,169 @@ _BLOCK, _BLOCKS = 64, 4096
 _LAB = "quantroof quality formats"
 
 
-def evaluators(study: QualityStudy | None) -> dict[str, Evaluator]:
-    """The evaluator of every kind of this room; losses need a study."""
-    return {
-        "stored-bits": _stored_bits,
-        "largest-value": _largest_value,
-        "equal-mass": _equal_mass,
-        "smaller-error": _smaller_error,
-        "smaller-loss": partial(_smaller_loss, study),
-        "outliers-cost": partial(_outliers_cost, study),
-        "quicker-to-make": partial(_quicker, study),
-    }
+class StoredBits(NumberClaim, frozen=True, kw_only=True, tag="stored-bits"):
+    """`format` stores `value` bits per weight, scales included."""
+
+    format: str
+
+    def judge(self, _evidence: Evidence) -> ClaimResult:
+        """By the format's arithmetic on a 4096 x 4096 matrix."""
+        bits = Format.parse(self.format).bits_per_element(_ROWS, _COLUMNS)
+        text = f"{self.format}: {bits:.4g} bits per weight of a {_ROWS} x {_COLUMNS} matrix, with scales"
+        return self.near(bits, text)
 
 
-def _stored_bits(claim: Claim) -> Judgement:
-    """`element` stores `value` bits a weight, scales included."""
-    name = need(claim, "element", claim.element)
-    bits = Format.parse(name).bits_per_element(_ROWS, _COLUMNS)
-    return near(
-        claim, bits, f"{name}: {bits:.4g} bits a weight of a {_ROWS} x {_COLUMNS} matrix, with scales"
-    )
-
-
-def _largest_value(claim: Claim) -> Judgement:
+class LargestValue(NumberClaim, frozen=True, kw_only=True, tag="largest-value"):
     """The largest finite magnitude that `element` is used with is `value`."""
-    found = element(need(claim, "element", claim.element))
-    return near(claim, found.max_value, f"{found.name}: largest magnitude {found.max_value:g}")
+
+    element: str
+
+    def judge(self, _evidence: Evidence) -> ClaimResult:
+        """By the element's definition."""
+        number = element(self.element)
+        return self.near(number.max_value, f"{number.name}: largest magnitude {number.max_value:g}")
 
 
-def _equal_mass(claim: Claim) -> Judgement:
-    """Every level of NF4 is taken equally often by Gaussian blocks of 64, within the tolerance."""
-    blocks = np.random.default_rng(0).standard_normal((_BLOCKS, _BLOCK))
-    scaled = blocks / np.abs(blocks).max(axis=1, keepdims=True)
-    levels = np.array(nf4_levels())
-    taken = np.bincount(np.searchsorted((levels[1:] + levels[:-1]) / 2, scaled.ravel()), minlength=16)
-    shares = taken / taken.sum()
-    text = (
-        f"the 16 levels of NF4 take {shares.min():.3f} to {shares.max():.3f} of a Gaussian, not {1 / 16:.4f}"
-    )
-    return judged(claim, bool(np.abs(shares * 16 - 1).max() <= claim.tolerance), f"{text} each, blocks of 64")
+class EqualMass(Claim, frozen=True, kw_only=True, tag="equal-mass"):
+    """Gaussian blocks of 64 take every level of NF4 equally often, within the relative tolerance."""
+
+    tolerance: float = 0.01
+
+    def judge(self, _evidence: Evidence) -> ClaimResult:
+        """By the nearest levels of seeded blocks."""
+        blocks = np.random.default_rng(0).standard_normal((_BLOCKS, _BLOCK))
+        scaled = blocks / np.abs(blocks).max(axis=1, keepdims=True)
+        levels = np.array(nf4_levels())
+        counts = np.bincount(np.searchsorted((levels[1:] + levels[:-1]) / 2, scaled.ravel()), minlength=16)
+        shares = counts / counts.sum()
+        text = (
+            f"the 16 levels of NF4 take {shares.min():.3f} to {shares.max():.3f} of a Gaussian,"
+            f" not {1 / 16:.4f} each, blocks of 64"
+        )
+        return self.decided(bool(np.abs(shares * 16 - 1).max() <= self.tolerance), text)
+
+
+class SmallerError(Claim, frozen=True, kw_only=True, tag="smaller-error"):
+    """`format` has less squared error than `over` on the lab's distribution `data`."""
+
+    format: str
+    over: str
+    data: str
+
+    def judge(self, _evidence: Evidence) -> ClaimResult:
+        """By the lab's table."""
+        table = lab_errors()
+        if self.data not in table:
+            raise unknown_name("distribution", self.data, list(table))
+        errors = table[self.data]
+        for name in (self.format, self.over):
+            if name not in errors:
+                raise unknown_name("format of the lab", name, list(errors))
+        one, two = errors[self.format], errors[self.over]
+        text = f"{self.data}: {self.format} {one:.2f} dB, {self.over} {two:.2f} dB signal to noise"
+        return self.decided(one > two, text, command=_LAB)
+
+
+class SmallerLoss(Claim, frozen=True, kw_only=True, tag="smaller-loss"):
+    """`method` loses less than `over` on the `variant` of the study's model."""
+
+    method: str
+    over: str
+    variant: str
+
+    def judge(self, evidence: Evidence) -> ClaimResult:
+        """By a paired difference; undecided where its interval holds 0."""
+        names = self.method, self.over
+        command = _command(names, self.variant)
+        results, reasons = _results(evidence.study, [(self.variant, name) for name in names])
+        if evidence.study is None or reasons:
+            return self.undecided(*reasons, command=command)
+        one, two = results
+        difference = paired_difference(two.window_losses, one.window_losses)
+        text = (
+            f"{evidence.study.header.model}, {self.variant}: {self.method} over {self.over}"
+            f" {difference.mean:+.4f} +- {difference.half_width:.4f} nats, {difference.verdict}"
+        )
+        if difference.verdict == "undecided":
+            return self.undecided(text, command=command)
+        return self.decided(difference.verdict == "better", text, command=command)
+
+
+class OutliersCost(Claim, frozen=True, kw_only=True, tag="outliers-cost"):
+    """`method` loses more with outlier channels than without them, or does not, as `states` says."""
+
+    method: str
+    states: bool = True
+
+    def judge(self, evidence: Evidence) -> ClaimResult:
+        """By both variants of the study's model; undecided where the intervals overlap."""
+        command = _command((self.method,), "base,outliers")
+        results, reasons = _results(
+            evidence.study, [(variant, self.method) for variant in ("base", "outliers")]
+        )
+        if evidence.study is None or reasons:
+            return self.undecided(*reasons, command=command)
+        without, along = (studies.difference(evidence.study, result) for result in results)
+        if without is None or along is None:
+            return self.undecided("the study has no unquantized model to compare with", command=command)
+        text = (
+            f"{evidence.study.header.model}, {self.method}: {without.mean:+.4f} +- {without.half_width:.4f}"
+            f" nats without outlier channels, {along.mean:+.4f} +- {along.half_width:.4f} with them"
+        )
+        if along.low <= without.high and without.low <= along.high:
+            return self.undecided(text, command=command)
+        return self.decided((along.mean > without.mean) == self.states, text, command=command)
+
+
+class QuickerToMake(Claim, frozen=True, kw_only=True, tag="quicker-to-make"):
+    """`method` quantizes at least `value` times as fast as `over`, on the machine of the study."""
+
+    method: str
+    over: str
+    value: float
+
+    def judge(self, evidence: Evidence) -> ClaimResult:
+        """By the times that the study recorded."""
+        names = self.method, self.over
+        command = _command(names, "base")
+        results, reasons = _results(evidence.study, [("base", name) for name in names])
+        if evidence.study is None or reasons:
+            return self.undecided(*reasons, command=command)
+        fast, slow = (result.quantize_s for result in results)
+        if not fast or not slow:
+            return self.undecided("the study does not say how long quantizing took", command=command)
+        text = f"{evidence.study.header.model}: {self.method} {fast:.1f} s, {self.over} {slow:.1f} s"
+        return self.decided(slow / fast >= self.value, text, command=command)
+
+
+AccuracyClaim = (
+    StoredBits | LargestValue | EqualMass | SmallerError | SmallerLoss | OutliersCost | QuickerToMake
+)
 
 
 @lru_cache(maxsize=1)
 def lab_errors() -> dict[str, dict[str, float]]:
-    """Signal to noise (dB) by data, then format; of outlier data also `usual`, the other columns alone."""
+    """Signal to noise (dB) by data, then format; `outlier-channels-usual` is of the other columns alone."""
     text = (files("quantroof.quality") / "format_errors.toml").read_text(encoding="utf-8")
     table: dict[str, dict[str, float]] = tomllib.loads(text)["sqnr_db"]
     return table
 
 
-def _smaller_error(claim: Claim) -> Judgement:
-    """`element` has less squared error than `over` on the distribution `other`."""
-    data, table = need(claim, "other", claim.other), lab_errors()
-    if data not in table:
-        raise unknown_name("distribution", data, list(table))
-    names = need(claim, "element", claim.element), need(claim, "over", claim.over)
-    for name in names:
-        if name not in table[data]:
-            raise unknown_name("format of the lab", name, list(table[data]))
-    one, two = (table[data][name] for name in names)
-    text = f"{data}: {names[0]} {one:.2f} dB, {names[1]} {two:.2f} dB signal to noise"
-    return judged(claim, one > two, text, command=_LAB)
-
-
-def _smaller_loss(study: QualityStudy | None, claim: Claim) -> Judgement:
-    """Method `element` loses less than `over` on the variant `other`; open where the interval holds 0."""
-    one_name, two_name = need(claim, "element", claim.element), need(claim, "over", claim.over)
-    variant = need(claim, "other", claim.other)
-    command = _command((one_name, two_name), variant)
-    found = [_measured(study, variant, name) for name in (one_name, two_name)]
-    if missing := [answer for answer in found if isinstance(answer, str)]:
-        return undecided(claim, *dict.fromkeys(missing), command=command)
-    one, two = (answer for answer in found if isinstance(answer, QualityResult))
-    difference = paired_difference(two.window_losses, one.window_losses)
-    text = (
-        f"{_model(study)}, {variant}: {one_name} over {two_name} {difference.mean:+.4f}"
-        f" +- {difference.half_width:.4f} nats, {difference.verdict}"
-    )
-    if difference.verdict == "undecided":
-        return undecided(claim, text, command=command)
-    return judged(claim, difference.verdict == "better", text, command=command)
-
-
-def _outliers_cost(study: QualityStudy | None, claim: Claim) -> Judgement:
-    """Method `element` loses more with outlier channels than without; open where the intervals overlap."""
-    name = need(claim, "element", claim.element)
-    command = _command((name,), "base,outliers")
-    found = [_measured(study, variant, name) for variant in ("base", "outliers")]
-    missing = [answer for answer in found if isinstance(answer, str)]
-    if study is None or missing:
-        return undecided(claim, *dict.fromkeys(missing), command=command)
-    without, along = (studies.difference(study, r) for r in found if isinstance(r, QualityResult))
-    if without is None or along is None:
-        return undecided(claim, "the study has no unquantized model to compare with", command=command)
-    text = (
-        f"{_model(study)}, {name}: {without.mean:+.4f} +- {without.half_width:.4f} nats without outlier"
-        f" channels, {along.mean:+.4f} +- {along.half_width:.4f} with them"
-    )
-    if along.low <= without.high and without.low <= along.high:
-        return undecided(claim, text, command=command)
-    return judged(claim, (along.mean > without.mean) == (claim.states is not False), text, command=command)
-
-
-def _quicker(study: QualityStudy | None, claim: Claim) -> Judgement:
-    """Method `element` is made at least `value` times as quickly as `over`, on the machine of the study."""
-    names = need(claim, "element", claim.element), need(claim, "over", claim.over)
-    command = _command(names, "base")
-    found = [_measured(study, "base", name) for name in names]
-    if missing := [answer for answer in found if isinstance(answer, str)]:
-        return undecided(claim, *dict.fromkeys(missing), command=command)
-    quick, slow = (answer.quantize_s for answer in found if isinstance(answer, QualityResult))
-    if not quick or not slow:
-        return undecided(claim, "the study does not say how long quantizing took", command=command)
-    text = f"{_model(study)}: {names[0]} {quick:.1f} s, {names[1]} {slow:.1f} s"
-    return judged(claim, slow / quick >= need(claim, "value", claim.value), text, command=command)
-
-
-def _measured(study: QualityStudy | None, variant: str, method: str) -> QualityResult | str:
-    """The result of a method, or why there is none."""
+def _results(
+    study: QualityStudy | None, keys: list[tuple[str, str]]
+) -> tuple[list[QualityResult], list[str]]:
+    """The results of (variant, method), in order; and the reasons why some are not there."""
     if study is None:
-        return "needs the model: a study of it, --study FILE"
-    found = next((r for r in study.results if r.key == (variant, method, None)), None)
-    if found is None or not found.window_losses:
-        reason = "not in the study" if found is None else found.reason
-        return f"{method} was not measured on {variant}: {reason}"
-    return found
-
-
-def _model(study: QualityStudy | None) -> str:
-    if study is None:
-        raise UsageError("a loss without a study")
-    return study.header.model
+        return [], ["needs the model: a study of it, --study FILE"]
+    results, reasons = [], []
+    for variant, method in keys:
+        result = next((r for r in study.results if r.key == (variant, method, None)), None)
+        if result is None or not result.window_losses:
+            reason = "not in the study" if result is None else result.reason
+            reasons.append(f"{method} was not measured on {variant}: {reason}")
+        else:
+            results.append(result)
+    return results, reasons
 
 
 def _command(methods: tuple[str, ...], variants: str) -> str:

@@ -1,4 +1,4 @@
-"""Judges claims about serving a model: bytes, what fits, roofline times, crossovers and prices."""
+"""Claims about serving a model: memory, roofline times, crossovers and prices, judged by the advisor."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ from quantroof.advisor.linear_time import Assumptions, Timer
 from quantroof.advisor.machine import Machine, from_profile
 from quantroof.advisor.memory import MemoryFit, Reserve, kv_bytes, memory_fit, weight_bytes
 from quantroof.advisor.model_lookup import catalog, model
-from quantroof.advisor.models import Model
 from quantroof.advisor.step import decode_step
 from quantroof.advisor.timings import TimingTable
-from quantroof.claims.model import Claim, Evaluator, Judgement, judged, near, need, undecided
+from quantroof.claims.claim import (
+    TOLERANCE,
+    Claim,
+    ClaimResult,
+    Count,
+    Evidence,
+    NumberClaim,
+    is_near,
+)
+from quantroof.errors import UsageError
 from quantroof.hwprofiles import catalog as hardware
 from quantroof.kernels.formats import element
 
@@ -23,168 +31,257 @@ _ROOF = Assumptions(memory_efficiency=1.0, compute_efficiency=1.0)
 _WIDE = 8192
 
 
-def evaluators() -> dict[str, Evaluator]:
-    """The evaluator of every kind of this room: arithmetic on shipped models and profiles."""
-    return {
-        "bare-gb": _bare_gb,
-        "bare-ms": _bare_ms,
-        "weights-gb": _weights_gb,
-        "weights-fit": _weights_fit,
-        "serves": _serves,
-        "kv-room-gb": _kv_room,
-        "kv-over-weights": _kv_over_weights,
-        "step-floor-ms": _step_floor,
-        "step-ratio": _step_ratio,
-        "ridge-batch": _ridge,
-        "weights-per-token": _weights_per_token,
-        "monthly-price": _monthly_price,
-        "native-dtype": _native_dtype,
-    }
+class BareGb(NumberClaim, frozen=True, kw_only=True, tag="bare-gb"):
+    """`parameters` of `element`, and nothing else, are `value` GB."""
+
+    parameters: float
+    element: str
+
+    def judge(self, _evidence: Evidence) -> ClaimResult:
+        """By bits of the element."""
+        size, text = _bare(self.parameters, self.element)
+        return self.near(size / 1e9, text)
 
 
-def _bare_gb(claim: Claim) -> Judgement:
-    """`parameters` of `element`, nothing else stored, are `value` GB."""
-    size, text = _bare(claim)
-    return near(claim, size / 1e9, text)
+class BareMs(NumberClaim, frozen=True, kw_only=True, tag="bare-ms"):
+    """`parameters` of `element` cross the memory bus of `profile` in `value` ms."""
+
+    parameters: float
+    element: str
+    profile: str
+
+    def judge(self, _evidence: Evidence) -> ClaimResult:
+        """By bits of the element and the datasheet's bandwidth."""
+        size, text = _bare(self.parameters, self.element)
+        bandwidth = _machine(self.profile).bandwidth.value
+        ms = size / bandwidth * 1e3
+        return self.near(ms, f"{text}; at {bandwidth / 1e9:g} GB/s {ms:.4g} ms")
 
 
-def _bare_ms(claim: Claim) -> Judgement:
-    """... and cross the memory bus of `profile` in `value` ms."""
-    size, text = _bare(claim)
-    machine = _machine(claim)
-    time = size / machine.bandwidth.value
-    return near(claim, time * 1e3, f"{text}; at {machine.bandwidth.value / 1e9:g} GB/s {time * 1e3:.4g} ms")
+class WeightsGb(NumberClaim, frozen=True, kw_only=True, tag="weights-gb"):
+    """All weights of `model` in `format` are `value` GB."""
+
+    model: str
+    format: str
+
+    def judge(self, _evidence: Evidence) -> ClaimResult:
+        """By the shapes of all layers, scales included."""
+        subject = model(self.model)
+        size = weight_bytes(subject, choice(self.format)) / 1e9
+        what = f"{self.format} with scales and a 16-bit head"
+        text = f"{subject.id}, {total_parameters(subject):,} parameters, {what}: {size:.1f} GB"
+        return self.near(size, text)
 
 
-def _bare(claim: Claim) -> tuple[float, str]:
-    count, name = need(claim, "parameters", claim.parameters), need(claim, "element", claim.element)
-    size = count * element(name).bits / 8
-    return size, f"{count / 1e9:g}e9 x {element(name).bits} bits = {size / 1e9:.4g} GB"
+class Deployment(Claim, frozen=True, kw_only=True):
+    """A claim about `model` in `format` on `gpus` boards of `profile` at a `context`."""
+
+    model: str
+    format: str
+    profile: str
+    gpus: Count = 1
+    context: Count = 2048
+
+    def memory(self) -> MemoryFit:
+        """The memory of one GPU, by the advisor's reserve."""
+        scheme, memory_bytes = choice(self.format), _machine(self.profile).memory_bytes
+        return memory_fit(model(self.model), scheme, _CACHE, self.context, memory_bytes, self.gpus, Reserve())
 
 
-def _weights_gb(claim: Claim) -> Judgement:
-    """All weights of `model` in the format `element` are `value` GB."""
-    subject, name = _model(claim), need(claim, "element", claim.element)
-    size = weight_bytes(subject, choice(name)) / 1e9
-    text = f"{subject.id}, {total_parameters(subject):,} parameters, {name} with scales and a 16-bit head"
-    return near(claim, size, f"{text}: {size:.1f} GB")
+class WeightsFit(Deployment, frozen=True, kw_only=True, tag="weights-fit"):
+    """The weights alone fit in the memory, or do not, as `states` says."""
+
+    states: bool
+
+    def judge(self, _evidence: Evidence) -> ClaimResult:
+        """By the weights of one GPU against its whole memory."""
+        weights, memory_bytes = self.memory().weights, _machine(self.profile).memory_bytes
+        text = f"{weights / 1e9:.1f} GB per GPU in {memory_bytes / 1e9:g} GB"
+        return self.decided((weights < memory_bytes) == self.states, text)
 
 
-def _weights_fit(claim: Claim) -> Judgement:
-    """The bare weights fit in the memory of `gpus`, or do not, as `states` says."""
-    machine, found = _machine(claim), _fit(claim)
-    text = f"{found.weights / 1e9:.1f} GB a GPU in {machine.memory_bytes / 1e9:g} GB"
-    return judged(claim, (found.weights < machine.memory_bytes) == claim.states, text)
+class Serves(Deployment, frozen=True, kw_only=True, tag="serves"):
+    """At least one sequence of `context` tokens fits beside the weights, or does not, as `states` says."""
+
+    states: bool
+
+    def judge(self, _evidence: Evidence) -> ClaimResult:
+        """By the memory that is left for the cache."""
+        memory = self.memory()
+        text = (
+            f"{self.format} on {self.gpus} x {self.profile}: {memory.weights / 1e9:.1f} GB of weights per GPU"
+            f", {memory.left_for_kv / 1e9:+.1f} GB left of {memory.usable / 1e9:.0f} usable,"
+            f" {memory.sequences} sequences of {self.context}"
+        )
+        return self.decided((memory.sequences > 0) == self.states, text)
 
 
-def _serves(claim: Claim) -> Judgement:
-    """At least one sequence of `context` fits beside the weights, or does not, as `states` says."""
-    found = _fit(claim)
-    text = (
-        f"{claim.element} on {claim.gpus} x {claim.profile}: {found.weights / 1e9:.1f} GB of weights a GPU,"
-        f" {found.left_for_kv / 1e9:+.1f} GB left of {found.usable / 1e9:.0f} usable,"
-        f" {found.sequences} sequences of {claim.context}"
-    )
-    return judged(claim, (found.sequences > 0) == claim.states, text)
-
-
-def _kv_room(claim: Claim) -> Judgement:
+class KvRoom(Deployment, frozen=True, kw_only=True, tag="kv-room-gb"):
     """`value` GB are left for the cache on all GPUs together."""
-    found = _fit(claim)
-    room = claim.gpus * found.left_for_kv / 1e9
-    text = f"{claim.element} on {claim.gpus} x {claim.profile} leaves {room:.1f} GB after weights and reserve"
-    return near(claim, room, f"{text}, {found.sequences} sequences of {claim.context}")
+
+    value: float
+    tolerance: float = TOLERANCE
+
+    def judge(self, _evidence: Evidence) -> ClaimResult:
+        """By the memory that is left for the cache."""
+        memory = self.memory()
+        room = self.gpus * memory.left_for_kv / 1e9
+        text = f"{self.format} on {self.gpus} x {self.profile} leaves {room:.1f} GB after weights and reserve"
+        evidence = f"{text}, {memory.sequences} sequences of {self.context}"
+        return self.decided(is_near(self.value, room, self.tolerance), evidence)
 
 
-def _kv_over_weights(claim: Claim) -> Judgement:
+class KvOverWeights(Claim, frozen=True, kw_only=True, tag="kv-over-weights"):
     """The cache of `batch` sequences exceeds `value` times the weights, or does not, as `states` says."""
-    subject, said = _model(claim), need(claim, "value", claim.value)
-    cache = claim.batch * kv_bytes(subject, _CACHE, claim.context)
-    weights = weight_bytes(subject, choice(need(claim, "element", claim.element)))
-    text = f"batch {claim.batch}, context {claim.context}: {cache / 1e9:.1f} GB of cache"
-    evidence = f"{text}, {cache / weights:.2f} x {weights / 1e9:.1f} GB of weights"
-    return judged(claim, (cache / weights > said) == claim.states, evidence)
+
+    model: str
+    format: str
+    value: float
+    states: bool
+    batch: Count = 1
+    context: Count = 2048
+
+    def judge(self, _evidence: Evidence) -> ClaimResult:
+        """By bytes of cache and weights."""
+        subject = model(self.model)
+        cache = self.batch * kv_bytes(subject, _CACHE, self.context)
+        weights = weight_bytes(subject, choice(self.format))
+        text = (
+            f"batch {self.batch}, context {self.context}: {cache / 1e9:.1f} GB of cache,"
+            f" {cache / weights:.2f} x {weights / 1e9:.1f} GB of weights"
+        )
+        return self.decided((cache / weights > self.value) == self.states, text)
 
 
-def _step_floor(claim: Claim) -> Judgement:
+class StepFloor(Deployment, frozen=True, kw_only=True, tag="step-floor-ms"):
     """A decode step cannot take less than `value` ms."""
-    name = need(claim, "element", claim.element)
-    floor = _floor(claim, name, claim.gpus) * 1e3
-    text = f"{name} on {claim.gpus} x {claim.profile}, batch {claim.batch}, context {claim.context}"
-    return judged(
-        claim, floor > need(claim, "value", claim.value), f"{text}: roofline {floor:.1f} ms a token"
-    )
+
+    value: float
+    batch: Count = 1
+
+    def judge(self, _evidence: Evidence) -> ClaimResult:
+        """By the roofline time of the step."""
+        floor = _floor_ms(self, self.format, self.gpus, self.batch)
+        text = f"{self.format} on {self.gpus} x {self.profile}, batch {self.batch}, context {self.context}"
+        return self.decided(floor > self.value, f"{text}: roofline {floor:.1f} ms per token")
 
 
-def _step_ratio(claim: Claim) -> Judgement:
-    """`element` on `gpus` is `value` times as fast as `over` on `over_gpus`, at the roof."""
-    name, over = need(claim, "element", claim.element), need(claim, "over", claim.over)
-    others = claim.over_gpus or claim.gpus
-    slow, quick = _floor(claim, over, others) * 1e3, _floor(claim, name, claim.gpus) * 1e3
-    text = f"batch {claim.batch}, context {claim.context}: {over} on {others} x {claim.profile} {slow:.2f} ms"
-    return near(claim, slow / quick, f"{text}, {name} on {claim.gpus} {quick:.2f} ms, {slow / quick:.2f}x")
+class StepRatio(Deployment, frozen=True, kw_only=True, tag="step-ratio"):
+    """`format` on `gpus` is `value` times as fast as `over` on `over_gpus`, at the roof."""
+
+    over: str
+    value: float
+    over_gpus: Count | None = None
+    batch: Count = 1
+    tolerance: float = TOLERANCE
+
+    def judge(self, _evidence: Evidence) -> ClaimResult:
+        """By the roofline times of both steps."""
+        others = self.over_gpus or self.gpus
+        slow = _floor_ms(self, self.over, others, self.batch)
+        fast = _floor_ms(self, self.format, self.gpus, self.batch)
+        text = (
+            f"batch {self.batch}, context {self.context}: {self.over} on {others} x {self.profile}"
+            f" {slow:.2f} ms, {self.format} on {self.gpus} {fast:.2f} ms, {slow / fast:.2f}x"
+        )
+        return self.decided(is_near(self.value, slow / fast, self.tolerance), text)
 
 
-def _ridge(claim: Claim) -> Judgement:
-    """Compute binds from a batch of at least `value` on."""
-    scheme, machine = choice(need(claim, "element", claim.element)), _machine(claim)
-    rate = machine.rate(scheme.compute.name)
-    if rate is None:
-        return undecided(claim, f"no rate for {scheme.compute.name} on {machine.id}")
-    bits = scheme.weight.bits_per_element(_WIDE, _WIDE)
-    batch = ridge_batch(bits, rate.value, machine.bandwidth.value)
-    text = f"{scheme.name} on {machine.id}: {bits:.4g} bits x {rate.value / 1e12:.4g} T/s / (16 x"
-    evidence = f"{text} {machine.bandwidth.value / 1e9:g} GB/s) = batch {batch:.0f}"
-    return judged(claim, batch >= need(claim, "value", claim.value), evidence)
+class RidgeBatch(Claim, frozen=True, kw_only=True, tag="ridge-batch"):
+    """`format` on `profile` is compute bound from a batch of at least `value` on."""
+
+    format: str
+    profile: str
+    value: float
+
+    def judge(self, _evidence: Evidence) -> ClaimResult:
+        """By the ridge of the roofline, weights alone."""
+        scheme, machine = choice(self.format), _machine(self.profile)
+        rate = machine.rate(scheme.compute.name)
+        if rate is None:
+            return self.undecided(f"no rate for {scheme.compute.name} on {machine.id}")
+        bits = scheme.weight.bits_per_element(_WIDE, _WIDE)
+        batch = ridge_batch(bits, rate.value, machine.bandwidth.value)
+        text = (
+            f"{scheme.name} on {machine.id}: {bits:.4g} bits x {rate.value / 1e12:.4g} T/s / (16 x"
+            f" {machine.bandwidth.value / 1e9:g} GB/s) = batch {batch:.0f}"
+        )
+        return self.decided(batch >= self.value, text)
 
 
-def _weights_per_token(claim: Claim) -> Judgement:
-    """Every token reads `value` times the weights of `model`: a step reads them once for its whole batch."""
-    subject = _model(claim)
-    read = sum(layer.parameters for layer in linear_layers(subject))
-    share = read / total_parameters(subject) / claim.batch
-    text = f"a step reads {read / 1e9:.1f}e9 of {total_parameters(subject) / 1e9:.2f}e9 weights"
-    return near(claim, share, f"{text} for {claim.batch} sequences: {share:.3f} a token")
+class WeightsPerToken(NumberClaim, frozen=True, kw_only=True, tag="weights-per-token"):
+    """Every token reads `value` times the weights of `model` in a batch."""
+
+    model: str
+    batch: Count = 1
+
+    def judge(self, _evidence: Evidence) -> ClaimResult:
+        """By the layers: a step reads them once for its whole batch."""
+        subject = model(self.model)
+        read = sum(layer.parameters for layer in linear_layers(subject))
+        share = read / total_parameters(subject) / self.batch
+        text = f"a step reads {read / 1e9:.1f}e9 of {total_parameters(subject) / 1e9:.2f}e9 weights"
+        return self.near(share, f"{text} for {self.batch} sequences: {share:.3f} per token")
 
 
-def _monthly_price(claim: Claim) -> Judgement:
-    """`value` dollars a month for `gpus` lies within the dated examples of prices for such GPUs."""
-    price = need(claim, "value", claim.value) / HOURS_PER_MONTH / claim.gpus
-    kind = need(claim, "other", claim.other)
-    stated = [p for p in read_prices(EXAMPLES).values() if p.gpu.startswith(kind)]
-    if not stated:
-        return undecided(claim, f"implies {price:.3f} $ a GPU-hour; no example states a price for {kind}")
-    rates = sorted(p.usd_per_gpu_hour for p in stated)
-    text = f"states no rate; it implies {price:.3f} $ a GPU-hour; examples {rates[0]:g} to {rates[-1]:g}"
-    return judged(claim, rates[0] <= price <= rates[-1], text)
+class MonthlyPrice(Claim, frozen=True, kw_only=True, tag="monthly-price"):
+    """`value` dollars per month for `gpus` is within the dated examples of prices for boards like `gpu`."""
+
+    gpu: str
+    value: float
+    gpus: Count = 1
+
+    def judge(self, _evidence: Evidence) -> ClaimResult:
+        """By the shipped examples."""
+        price = self.value / HOURS_PER_MONTH / self.gpus
+        rates = sorted(
+            p.usd_per_gpu_hour for p in read_prices(EXAMPLES).values() if p.gpu.startswith(self.gpu)
+        )
+        if not rates:
+            return self.undecided(
+                f"implies {price:.3f} $ per GPU-hour; no example states a price for {self.gpu}"
+            )
+        text = f"states no rate; it implies {price:.3f} $ per GPU-hour"
+        evidence = f"{text}; examples {rates[0]:g} to {rates[-1]:g}"
+        return self.decided(rates[0] <= price <= rates[-1], evidence)
 
 
-def _native_dtype(claim: Claim) -> Judgement:
+class NativeDtype(Claim, frozen=True, kw_only=True, tag="native-dtype"):
     """Every shipped model was published in one of `among`."""
-    known = catalog()
-    others = [f"{m.id} ({m.native_dtype})" for m in known.values() if m.native_dtype not in claim.among]
-    text = f"{len(known) - len(others)} of {len(known)} models of the catalog"
-    return judged(claim, not others, f"{text}; not: {', '.join(others)}" if others else text)
+
+    among: tuple[str, ...]
+
+    def judge(self, _evidence: Evidence) -> ClaimResult:
+        """By the catalog of models."""
+        models = catalog()
+        others = [f"{m.id} ({m.native_dtype})" for m in models.values() if m.native_dtype not in self.among]
+        text = f"{len(models) - len(others)} of {len(models)} models of the catalog"
+        return self.decided(not others, f"{text}; not: {', '.join(others)}" if others else text)
 
 
-def _floor(claim: Claim, name: str, gpus: int) -> float:
-    """Roofline seconds of a decode step."""
-    timer = Timer(_machine(claim), TimingTable(), _ROOF)
+ServingClaim = (
+    BareGb | BareMs | WeightsGb | WeightsFit | Serves | KvRoom | KvOverWeights | StepFloor | StepRatio
+    | RidgeBatch | WeightsPerToken | MonthlyPrice | NativeDtype
+)  # fmt: skip
+
+
+def _bare(parameters: float, name: str) -> tuple[float, str]:
+    """Bytes of so many elements, and the sum in words."""
+    bits = element(name).bits
+    size = parameters * bits / 8
+    return size, f"{parameters / 1e9:g}e9 x {bits} bits = {size / 1e9:.4g} GB"
+
+
+def _floor_ms(claim: Deployment, name: str, gpus: int, batch: int) -> float:
+    """Roofline milliseconds of a decode step in a format on a number of GPUs."""
+    timer = Timer(_machine(claim.profile), TimingTable(), _ROOF)
     step = decode_step(
-        _model(claim), choice(name), _CACHE, batch=claim.batch, context=claim.context, ways=gpus, timer=timer
+        model(claim.model), choice(name), _CACHE, batch=batch, context=claim.context, ways=gpus, timer=timer
     )
-    return need(claim, "a rate", step.total.floor)
+    if step.total.floor is None:
+        raise UsageError(f"no rate of {claim.profile} is known for {name}", where=claim.id)
+    return step.total.floor * 1e3
 
 
-def _fit(claim: Claim) -> MemoryFit:
-    scheme = choice(need(claim, "element", claim.element))
-    memory = _machine(claim).memory_bytes
-    return memory_fit(_model(claim), scheme, _CACHE, claim.context, memory, claim.gpus, Reserve())
-
-
-def _model(claim: Claim) -> Model:
-    return model(need(claim, "model", claim.model))
-
-
-def _machine(claim: Claim) -> Machine:
-    return from_profile(hardware.profile(need(claim, "profile", claim.profile)))
+def _machine(profile: str) -> Machine:
+    return from_profile(hardware.profile(profile))

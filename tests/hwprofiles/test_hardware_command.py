@@ -70,8 +70,8 @@ def test_measured_rates_are_a_witness(capsys: pytest.CaptureFixture[str], tmp_pa
             writer.write(line)
     shown = document(capsys, "show", "h100-sxm5-80gb", "--run", str(tmp_path / "run"))["profiles"][0]
     assert shown["measured"]["device"] == "cuda:0"
-    judged = document(capsys, "audit", "--run", str(tmp_path / "run"))["judgements"]
-    (fp8,) = [j for j in judged if j["claim"]["id"] == "support/fp8_e4m3/h100-sxm5-80gb"]
+    results = document(capsys, "audit", "--run", str(tmp_path / "run"))["results"]
+    (fp8,) = [result for result in results if result["claim"]["id"] == "support/fp8_e4m3/h100-sxm5-80gb"]
     assert any(text.startswith("measured: ") and text.endswith("x fp16") for text in fp8["evidence"])
 
 

@@ -16,7 +16,7 @@ from quantroof.quality.lm.cache import SmallModel
 from quantroof.quality.mixed import Choice, rank_stability, suggest
 from quantroof.quality.sensitivity import parts_of, rounded
 from quantroof.records.quality import QualityResult, QualityStudy
-from tests.quality.test_claims import HEADER
+from tests.quality.studies import HEADER
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -1,4 +1,4 @@
-"""quantroof claims: check claims about hardware, formats and accuracy, one by one."""
+"""quantroof claims: check claims about hardware, formats and accuracy, row by row."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def command(
     """
     from quantroof.analysis.answers import answers
     from quantroof.analysis.studies import read_studies
-    from quantroof.claims.checklist import judge, shipped
-    from quantroof.claims.model import read_all
+    from quantroof.claims.checklist import evidence_of, judge, shipped
+    from quantroof.claims.reading import read_claims
     from quantroof.records.directory import read_run
-    from quantroof.reports.text.claims_lines import document, judgement_lines
+    from quantroof.reports.text.claims_lines import claim_lines, document
 
-    read = read_all(files) if files else shipped()
-    selected = [c for c in read.claims if not only or {c.row, c.id, (c.row or "")[:1]} & set(only)]
+    checklist = read_claims(files) if files else shipped()
+    selected = [c for c in checklist.claims if not only or {c.row, c.id, (c.row or "")[:1]} & set(only)]
     if not selected:
         raise UsageError(f"no claim is called {', '.join(only) or 'anything'}", hint="A, A4 or an id")
     timed = answers([read_run(run) for run in runs]).timed if runs else []
     study = read_studies([study_path])[0] if study_path else None
-    judged = judge(selected, timed, study)
+    results = judge(selected, evidence_of(timed, study))
     if as_json:
-        echo_json("claims", document(judged))
+        echo_json("claims", document(results))
     else:
-        echo_rich(judgement_lines(judged))
-    return ExitCode.FINDING if any(j.outcome == "wrong" for j in judged) else ExitCode.OK
+        echo_rich(claim_lines(results, checklist.sections))
+    return ExitCode.FINDING if any(result.outcome == "wrong" for result in results) else ExitCode.OK

@@ -142,25 +142,19 @@ def audit(claims: Path | None, run_path: Path | None, as_json: bool) -> int:
     Without a file those of the lesson that are about hardware; `quantroof claims` judges all of them. Exit
     code 1 means that one is wrong.
     """
-    from importlib.resources import as_file, files
-
     from quantroof.analysis.answers import answers
-    from quantroof.claims.checklist import judge
-    from quantroof.claims.model import read_claims
-    from quantroof.reports.text.claims_lines import document, judgement_lines
+    from quantroof.claims.checklist import HARDWARE, evidence_of, judge, shipped
+    from quantroof.claims.reading import read_claims
+    from quantroof.reports.text.claims_lines import claim_lines, document
 
-    if claims is None:
-        with as_file(files("quantroof.claims") / "hardware.toml") as shipped:
-            read = read_claims(shipped)
-    else:
-        read = read_claims(claims)
+    checklist = shipped([HARDWARE]) if claims is None else read_claims([claims])
     run = _read(run_path)
-    judged = judge(read, answers([run]).timed if run else [], None)
+    results = judge(checklist.claims, evidence_of(answers([run]).timed if run else []))
     if as_json:
-        echo_json("hardware-audit", document(judged))
+        echo_json("hardware-audit", document(results))
     else:
-        echo_rich(judgement_lines(judged))
-    return ExitCode.FINDING if any(j.outcome == "wrong" for j in judged) else ExitCode.OK
+        echo_rich(claim_lines(results, checklist.sections))
+    return ExitCode.FINDING if any(result.outcome == "wrong" for result in results) else ExitCode.OK
 
 
 def _print_profile(profile: HardwareProfile, measured: Roofs | None) -> None:

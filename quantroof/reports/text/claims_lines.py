@@ -1,47 +1,59 @@
-"""Claims in the terminal: verdict, words, evidence and what repeats them."""
+"""Claims in the terminal: outcome, words, evidence and the command that repeats or decides them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from quantroof.claims.checklist import command_for
+from quantroof.claims.checklist import command_for, rows
 from quantroof.reports.text.table import literal
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from quantroof.claims.model import Judgement
+    from quantroof.claims.claim import ClaimResult
 
 _STYLES = {"holds": "green", "wrong": "red", "cannot tell here": "yellow"}
 _INDENT = " " * 18
 
 
-def tally(judged: Sequence[Judgement]) -> dict[str, int]:
+def tally(results: Sequence[ClaimResult]) -> dict[str, int]:
     """How many claims have each outcome."""
-    counts = Counter(j.outcome for j in judged)
+    counts = Counter(result.outcome for result in results)
     return {"holds": counts["holds"], "wrong": counts["wrong"], "cannot_tell": counts["cannot tell here"]}
 
 
-def document(judged: Sequence[Judgement]) -> dict[str, Any]:
-    """The JSON of judgements, with what repeats each of them."""
-    rows = [{**msgspec.to_builtins(j), "command": command_for(j)} for j in judged]
-    return {"judgements": rows, **tally(judged)}
+def document(results: Sequence[ClaimResult]) -> dict[str, Any]:
+    """The JSON of results, each with its command, and the verdict of every row."""
+    claims = [{**msgspec.to_builtins(result), "command": command_for(result)} for result in results]
+    return {"results": claims, "rows": {row.name: row.verdict for row in rows(results)}, **tally(results)}
 
 
-def judgement_lines(judged: Sequence[Judgement]) -> Iterator[Text]:
-    """Every claim with its outcome and evidence."""
-    for judgement in judged:
-        row = f"{judgement.claim.row}: " if judgement.claim.row else ""
-        outcome = literal(f"{judgement.outcome:16}", style=_STYLES[judgement.outcome])
-        yield outcome.append(literal(f"  {row}{judgement.claim.text}"))
-        yield from (literal(_INDENT + evidence) for evidence in judgement.evidence)
-        if judgement.outcome == "cannot tell here":
-            yield literal(f"{_INDENT}decided by: {command_for(judgement)}")
-    counts = tally(judged)
+def claim_lines(results: Sequence[ClaimResult], sections: Mapping[str, str]) -> Iterator[Text]:
+    """Every claim with its outcome and evidence, by section and row."""
+    section = None
+    checklist = rows(results)
+    for row in checklist:
+        if row.name[:1] != section and row.name[:1] in sections:
+            section = row.name[:1]
+            yield literal(f"{section}. {sections[section]}", style="bold")
+        for result in row.results:
+            yield from _claim(result)
+    counts, verdicts = tally(results), Counter(row.verdict for row in checklist)
+    of_rows = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in ("holds", "in part", "wrong", "open"))
     yield literal(
-        f"{len(judged)} claims: {counts['wrong']} wrong, {counts['cannot_tell']} cannot be told here"
+        f"{len(results)} claims: {counts['wrong']} wrong, {counts['cannot_tell']} cannot be told here;"
+        f" {len(checklist)} rows: {of_rows}"
     )
+
+
+def _claim(result: ClaimResult) -> Iterator[Text]:
+    row = f"{result.claim.row}: " if result.claim.row else ""
+    outcome = literal(f"{result.outcome:16}", style=_STYLES[result.outcome])
+    yield outcome.append(literal(f"  {row}{result.claim.text}"))
+    yield from (literal(_INDENT + evidence) for evidence in result.evidence)
+    if result.outcome == "cannot tell here":
+        yield literal(f"{_INDENT}decided by: {command_for(result)}")

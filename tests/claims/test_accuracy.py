@@ -1,50 +1,21 @@
-"""Claims about formats and accuracy: judged from arithmetic, the lab's table and a study."""
+"""Claims about formats and accuracy: judged by arithmetic, the lab's table and a study."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from quantroof.claims import accuracy as claims
-from quantroof.claims.model import Claim, Judgement, judge_all, read_claims
+from quantroof.claims.accuracy import SmallerError, lab_errors
+from quantroof.claims.checklist import judge, shipped
+from quantroof.claims.claim import ClaimResult, Evidence
 from quantroof.errors import UsageError
-from quantroof.records.quality import QualityHeader, QualityResult, QualityStudy, TextUsed
-
-LESSON = Path(claims.__file__).with_name("accuracy.toml")
-HEADER = QualityHeader(
-    purpose="study",
-    started_at="2026-11-21T00:00:00+00:00",
-    command=("quantroof",),
-    model="some model",
-    weights="0" * 16,
-    evaluation=TextUsed(source="text", digest="0" * 16, windows=10, window_tokens=64),
-    calibration=None,
-    seed=0,
-    versions={},
-    host={},
-)
+from quantroof.records.quality import QualityStudy
+from tests.quality.studies import study
 
 
-def study(losses: dict[tuple[str, str], float], seconds: dict[str, float] | None = None) -> QualityStudy:
-    """A study in which every window of a method loses the same, over windows of different difficulty."""
-    results = [
-        QualityResult(
-            variant=variant,
-            method=name,
-            weights="0",
-            status="ok",
-            window_losses=tuple(3 + i / 10 + extra + i * 1e-5 for i in range(10)),
-            quantize_s=(seconds or {}).get(name),
-        )
-        for (variant, name), extra in losses.items()
-    ]
-    return QualityStudy(HEADER, results)
-
-
-def judged(found: QualityStudy | None) -> dict[str, Judgement]:
-    """The lesson of this room, by id."""
-    return {j.claim.id: j for j in judge_all(read_claims(LESSON), claims.evaluators(found))}
+def judged(evidence: QualityStudy | None) -> dict[str, ClaimResult]:
+    """The lesson's claims about accuracy, by id."""
+    results = judge(shipped(["accuracy.toml"]).claims, Evidence(study=evidence))
+    return {result.claim.id: result for result in results}
 
 
 def test_bits_and_errors_are_judged_without_a_study() -> None:
@@ -112,7 +83,7 @@ def test_shipped_table_is_what_the_lab_measures() -> None:
     from quantroof.quality.lab.data import synthetic
     from quantroof.quality.lab.errors import format_errors
 
-    table = claims.lab_errors()
+    table = lab_errors()
     for name in ("gaussian", "student-t5", "outlier-channels"):
         found = format_errors([synthetic(name)])
         assert table[name] == pytest.approx({e.format: e.sqnr_db for e in found}, abs=0.05)
@@ -122,6 +93,6 @@ def test_shipped_table_is_what_the_lab_measures() -> None:
 
 def test_a_format_that_the_lab_does_not_know_is_refused() -> None:
     """In one line that names it."""
-    claim = Claim(id="c", text="t", kind="smaller-error", element="nf3", over="int4.g64", other="gaussian")
+    claim = SmallerError(id="c", text="t", format="nf3", over="int4.g64", data="gaussian")
     with pytest.raises(UsageError, match="unknown format of the lab 'nf3'"):
-        judge_all([claim], claims.evaluators(None))
+        claim.judge(Evidence())
