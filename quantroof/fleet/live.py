@@ -9,7 +9,8 @@ from types import TracebackType
 
 from quantroof.fleet.preflight import Finding, Grade
 from quantroof.hwprofiles.clock_events import faults
-from quantroof.hwprofiles.health import Health, judge, read_health, read_link
+from quantroof.hwprofiles.health import judge
+from quantroof.hwprofiles.nvml import Board, BoardHealth
 from quantroof.hwprofiles.types import Device, PcieLink
 
 _EVERY_S = 2.0
@@ -18,7 +19,7 @@ _GRADES: dict[str, Grade] = {
 }  # fmt: skip
 
 
-def state_findings(device: Device, health: Health) -> Iterator[Finding]:
+def state_findings(device: Device, health: BoardHealth) -> Iterator[Finding]:
     """The state of this moment as findings."""
     for check in judge(device, health, faults(health.reasons)):
         if check.level == "warn":
@@ -44,8 +45,8 @@ class HealthMonitor:
     def look(self, *, loaded: bool = False) -> None:
         """Read every state. After a load (`loaded`) our own processes may still be there: nobody is busy."""
         for device in self.devices:
-            health = read_health(device)
-            for finding in state_findings(device, health) if health else ():
+            board = Board.of(device)
+            for finding in state_findings(device, board.health()) if board else ():
                 if not (loaded and finding.code == "busy"):
                     self.add(device, finding)
 
@@ -74,9 +75,10 @@ class HealthMonitor:
             self.findings.setdefault(device.id, []).extend(slow_link(self._best.get(device.id)))
 
     def _monitor(self) -> None:
+        boards = [(device, board) for device in self.devices if (board := Board.of(device)) is not None]
         while not self._stop.is_set():
-            for device in self.devices:
-                link, best = read_link(device), self._best.get(device.id)
+            for device, board in boards:
+                link, best = board.link(), self._best.get(device.id)
                 if link is not None and (best is None or (link.generation or 0) > (best.generation or 0)):
                     self._best[device.id] = link
             self._stop.wait(_EVERY_S)

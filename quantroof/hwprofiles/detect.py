@@ -9,9 +9,11 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from quantroof.hwprofiles import catalog, nvml
+from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.cpu import cpu_device
 from quantroof.hwprofiles.cuda_driver import CudaDevice, devices_by_uuid, digits
+from quantroof.hwprofiles.gpus import PhysicalGpu, physical_gpus
+from quantroof.hwprofiles.nvml import NvmlUnavailable
 from quantroof.hwprofiles.types import Device
 from quantroof.hwprofiles.visible import usable, visible
 
@@ -41,9 +43,8 @@ def detect(environment: Mapping[str, str] | None = None) -> Detection:
 
 def _nvidia(environment: Mapping[str, str]) -> tuple[tuple[Device, ...], list[str]]:
     try:
-        with nvml.session() as library:
-            boards = nvml.gpus(library)
-    except nvml.NvmlUnavailable as reason:
+        boards = physical_gpus()
+    except NvmlUnavailable as reason:
         return (), [str(reason)]
     if not boards:
         return (), ["the NVIDIA driver runs and lists no GPU"]
@@ -75,7 +76,7 @@ def join(devices: Sequence[Device], cuda: Mapping[str, CudaDevice]) -> tuple[Dev
 
 
 def _remarks(
-    boards: Sequence[nvml.PhysicalGpu], devices: Sequence[Device], environment: Mapping[str, str]
+    boards: Sequence[PhysicalGpu], devices: Sequence[Device], environment: Mapping[str, str]
 ) -> list[str]:
     remarks = [
         f"{board.device.name}: MIG is on and has no slice (nvidia-smi mig -cgi makes one)"

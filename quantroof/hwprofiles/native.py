@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-Verdict = Literal["native", "emulated", "refused"]
+Support = Literal["native", "emulated", "refused"]
 
 # The architecture a compute capability runs.
 _ARCH_OF = {
@@ -36,7 +36,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     element: str
     accumulator: str
     path: str
-    verdict: Verdict
+    verdict: Support
     evidence: str
 
 
@@ -84,8 +84,8 @@ def paths_of(element: str, compute_capability: str) -> tuple[Cell, ...]:
 
 
 @lru_cache(maxsize=256)
-def overall(element: str, compute_capability: str) -> Verdict | None:
+def overall(element: str, compute_capability: str) -> Support | None:
     """Native if any path is, emulated if one at least assembles, else refused; None if not covered."""
     verdicts = {cell.verdict for cell in paths_of(element, compute_capability)}
-    order: tuple[Verdict, ...] = ("native", "emulated", "refused")
+    order: tuple[Support, ...] = ("native", "emulated", "refused")
     return next((verdict for verdict in order if verdict in verdicts), None)

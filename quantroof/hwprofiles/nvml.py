@@ -1,17 +1,25 @@
-"""NVIDIA GPUs by NVML: identity and limits. What a driver does not report is None, never zero."""
+"""NVML, the driver's management library: started once per process, and one GPU behind it.
+
+What a driver does not report is None, never zero. Values lag by tens of milliseconds, so a reading describes
+the recent past of a busy GPU.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import atexit
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
-from quantroof.hwprofiles.compute import lanes_per_sm
+import msgspec
+
 from quantroof.hwprofiles.types import Device, PcieLink
 
 # NVML's "value not available": all bits set, in the width of the field.
 _SENTINELS = frozenset({-1, 2**32 - 1, 2**64 - 1})
+_MAX_XIDS = 16
 
 Handle = Any
 T = TypeVar("T")
@@ -22,18 +30,157 @@ class NvmlUnavailable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class PhysicalGpu:
-    """One board, with its MIG slices where MIG is on. `index` of a device is NVML's until it is resolved."""
+class Reading:
+    """Clocks (MHz), temperature (C) and clock-event bits at one moment of the monotonic clock."""
 
-    device: Device
-    cores: int | None
-    slices: tuple[Device, ...] | None = None
-    """None with MIG off; empty where MIG is on and nobody made a slice."""
+    at_ns: int
+    sm_mhz: float | None
+    memory_mhz: float | None
+    temperature_c: float | None
+    reasons: int | None
 
 
-@contextmanager
-def session() -> Iterator[Any]:
-    """The initialised library; NvmlUnavailable with a sentence where there is none."""
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Values that only grow, and the number of compute processes on the GPU."""
+
+    energy_mj: float | None
+    ecc_errors: float | None
+    processes: int | None
+
+
+class BoardHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """The condition of a board at one moment. `reasons` are clock-event bits, memory is in bytes."""
+
+    sm_clock_mhz: int | None = None
+    temperature_c: int | None = None
+    power_w: float | None = None
+    reasons: int | None = None
+    memory_used_bytes: int | None = None
+    process_ids: tuple[int, ...] | None = None
+    persistence: bool | None = None
+    uncorrected_ecc_errors: int | None = None
+    rows_pending: bool | None = None
+    rows_failed: bool | None = None
+    energy_counter: bool = False
+
+
+class Board:
+    """One GPU behind NVML; every method may return None for what the driver does not report."""
+
+    def __init__(self, library: Any, handle: Handle) -> None:
+        self._nvml, self._handle = library, handle
+
+    @classmethod
+    def of(cls, device: Device) -> Board | None:
+        """The GPU of a device, for a MIG slice its whole GPU; None for any other device and without NVML."""
+        if device.kind != "cuda":
+            return None
+        return cls.open(device.mig_parent or device.uuid, device.nvml_index)
+
+    @classmethod
+    def open(cls, uuid: str | None, index: int | None = None) -> Board | None:
+        """The GPU or MIG slice with a UUID, else the GPU with a physical index; None where neither exists."""
+        try:
+            library = nvml_library()
+        except NvmlUnavailable:
+            return None
+        handle = ask(library.nvmlDeviceGetHandleByUUID, uuid) if uuid else None
+        if handle is None and index is not None:
+            handle = ask(library.nvmlDeviceGetHandleByIndex, index)
+        return None if handle is None else cls(library, handle)
+
+    def reading(self) -> Reading:
+        """Clocks, temperature and clock-event bits now: five calls, cheap enough for every 20 ms."""
+        n = self._nvml
+        return Reading(
+            at_ns=time.monotonic_ns(),
+            sm_mhz=self._number(n.nvmlDeviceGetClockInfo, n.NVML_CLOCK_SM),
+            memory_mhz=self._number(n.nvmlDeviceGetClockInfo, n.NVML_CLOCK_MEM),
+            temperature_c=self._number(n.nvmlDeviceGetTemperature, n.NVML_TEMPERATURE_GPU),
+            reasons=self._reasons(),
+        )
+
+    def counters(self, *, processes: bool = False) -> Counters:
+        """Total energy and uncorrected memory errors since the driver was loaded; the processes if asked."""
+        running = self._ask(self._nvml.nvmlDeviceGetComputeRunningProcesses) if processes else None
+        return Counters(
+            energy_mj=self._number(self._nvml.nvmlDeviceGetTotalEnergyConsumption),
+            ecc_errors=self._ecc_errors(),
+            processes=None if running is None else len(running),
+        )
+
+    def health(self) -> BoardHealth:
+        """Everything that shows whether the board is fit to be measured."""
+        n = self._nvml
+        memory = self._ask(n.nvmlDeviceGetMemoryInfo)
+        processes = self._ask(n.nvmlDeviceGetComputeRunningProcesses)
+        rows = self._ask(n.nvmlDeviceGetRemappedRows)
+        persistence = self._ask(n.nvmlDeviceGetPersistenceMode)
+        return BoardHealth(
+            sm_clock_mhz=positive(n.nvmlDeviceGetClockInfo, self._handle, n.NVML_CLOCK_SM),
+            temperature_c=positive(n.nvmlDeviceGetTemperature, self._handle, n.NVML_TEMPERATURE_GPU),
+            power_w=watts(n.nvmlDeviceGetPowerUsage, self._handle),
+            reasons=self._reasons(),
+            memory_used_bytes=int(memory.used) if memory else None,
+            process_ids=None if processes is None else tuple(int(p.pid) for p in processes),
+            persistence=None if persistence is None else bool(persistence),
+            uncorrected_ecc_errors=self._ecc_errors(),
+            rows_pending=None if rows is None else bool(rows[2]),
+            rows_failed=None if rows is None else bool(rows[3]),
+            energy_counter=bool(self._number(n.nvmlDeviceGetTotalEnergyConsumption)),
+        )
+
+    def link(self) -> PcieLink | None:
+        """The PCIe link now; None where nothing of it is reported."""
+        link = PcieLink(
+            generation=positive(self._nvml.nvmlDeviceGetCurrPcieLinkGeneration, self._handle),
+            width=positive(self._nvml.nvmlDeviceGetCurrPcieLinkWidth, self._handle),
+            max_generation=positive(self._nvml.nvmlDeviceGetMaxPcieLinkGeneration, self._handle),
+            max_width=positive(self._nvml.nvmlDeviceGetMaxPcieLinkWidth, self._handle),
+        )
+        return None if link == PcieLink() else link
+
+    def xids(self) -> tuple[int, ...]:
+        """Critical error codes (XIDs) reported since the last call; the first call subscribes to them."""
+        codes: list[int] = []
+        while self._events is not None and len(codes) < _MAX_XIDS:
+            event = ask(self._nvml.nvmlEventSetWait_v2, self._events, 0)  # 0 ms: a time-out means "none"
+            if event is None:
+                break
+            codes.append(int(event.eventData))
+        return tuple(codes)
+
+    @cached_property
+    def _events(self) -> Any:
+        events = ask(self._nvml.nvmlEventSetCreate)
+        if events is not None:
+            kind = self._nvml.nvmlEventTypeXidCriticalError
+            ask(self._nvml.nvmlDeviceRegisterEvents, self._handle, kind, events)
+        return events
+
+    def _reasons(self) -> int | None:
+        """Clock-event bits; drivers before R535 have them under their older name."""
+        bits = self._number(self._nvml.nvmlDeviceGetCurrentClocksEventReasons)
+        return self._number(self._nvml.nvmlDeviceGetCurrentClocksThrottleReasons) if bits is None else bits
+
+    def _ecc_errors(self) -> int | None:
+        kinds = (self._nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, self._nvml.NVML_VOLATILE_ECC)
+        return self._number(self._nvml.nvmlDeviceGetTotalEccErrors, *kinds)
+
+    def _ask(self, question: Callable[..., T]) -> T | None:
+        return ask(question, self._handle)
+
+    def _number(self, question: Callable[..., int], *arguments: Any) -> int | None:
+        return number(question, self._handle, *arguments)
+
+
+@lru_cache(maxsize=1)
+def nvml_library() -> Any:
+    """The initialized binding, shut down when the process ends; NvmlUnavailable with a sentence otherwise.
+
+    Initialized once, because the driver unloads its state at the last shutdown where persistence mode is off.
+    """
     try:
         import pynvml
     except ImportError:
@@ -42,14 +189,12 @@ def session() -> Iterator[Any]:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
         raise NvmlUnavailable(_sentence(pynvml, error)) from None
-    try:
-        yield pynvml
-    finally:
-        ask(pynvml.nvmlShutdown)
+    atexit.register(ask, pynvml.nvmlShutdown)
+    return pynvml
 
 
 def _sentence(library: Any, error: Exception) -> str:
-    known = {
+    sentences = {
         library.NVML_ERROR_LIBRARY_NOT_FOUND: "no NVIDIA driver (libnvidia-ml.so.1 not found)",
         library.NVML_ERROR_DRIVER_NOT_LOADED: "the NVIDIA driver is there but not loaded (see nvidia-smi)",
         library.NVML_ERROR_NO_PERMISSION: "no permission to use the NVIDIA driver (/dev/nvidia*)",
@@ -57,11 +202,11 @@ def _sentence(library: Any, error: Exception) -> str:
             "the NVIDIA driver and its library differ in version (the driver was updated: reboot)"
         ),
     }
-    return known.get(getattr(error, "value", None), f"NVML refused to start: {error}")
+    return sentences.get(getattr(error, "value", None), f"NVML refused to start: {error}")
 
 
 def ask(question: Callable[..., T], *arguments: Any) -> T | None:
-    """What NVML answers, None for every way of not answering (not supported, no permission, old driver)."""
+    """NVML's answer, None for every way of not answering (not supported, no permission, old driver)."""
     from pynvml import NVMLError
 
     try:
@@ -77,96 +222,11 @@ def number(question: Callable[..., int], *arguments: Any) -> int | None:
 
 
 def positive(question: Callable[..., int], *arguments: Any) -> int | None:
-    """A quantity that no working device has none of: zero is None, too."""
+    """A quantity that is never zero on a working device: zero is None, too."""
     return number(question, *arguments) or None
 
 
-def gpus(library: Any) -> tuple[PhysicalGpu, ...]:
-    """Every GPU that NVML lists, in its order (PCI bus)."""
-    driver = ask(library.nvmlSystemGetDriverVersion)
-    count = number(library.nvmlDeviceGetCount) or 0
-    found = []
-    for index in range(count):
-        handle = ask(library.nvmlDeviceGetHandleByIndex, index)
-        if handle is not None:  # a GPU that fell off the bus is counted and has no handle
-            found.append(_gpu(library, handle, index, driver))
-    return tuple(found)
-
-
-def _gpu(library: Any, handle: Handle, index: int, driver: str | None) -> PhysicalGpu:
-    version = ask(library.nvmlDeviceGetCudaComputeCapability, handle)
-    capability = None if version is None else f"{version[0]}.{version[1]}"
-    memory = ask(library.nvmlDeviceGetMemoryInfo, handle)
-    cores = positive(library.nvmlDeviceGetNumGpuCores, handle)
-    ecc = ask(library.nvmlDeviceGetEccMode, handle)
-    device = Device(
-        kind="cuda",
-        index=index,
-        name=ask(library.nvmlDeviceGetName, handle) or "NVIDIA GPU",
-        uuid=ask(library.nvmlDeviceGetUUID, handle),
-        nvml_index=index,
-        compute_capability=capability,
-        sm_count=_sm_count(cores, capability),
-        memory_bytes=int(memory.total) if memory else None,
-        memory_bus_bits=positive(library.nvmlDeviceGetMemoryBusWidth, handle),
-        max_sm_clock_mhz=positive(library.nvmlDeviceGetMaxClockInfo, handle, library.NVML_CLOCK_SM),
-        max_memory_clock_mhz=positive(library.nvmlDeviceGetMaxClockInfo, handle, library.NVML_CLOCK_MEM),
-        power_limit_w=_watts(library.nvmlDeviceGetPowerManagementLimit, handle),
-        default_power_limit_w=_watts(library.nvmlDeviceGetPowerManagementDefaultLimit, handle),
-        ecc=bool(ecc[0]) if ecc else None,
-        driver=driver,
-        vbios=ask(library.nvmlDeviceGetVbiosVersion, handle) or None,
-        pcie=pcie_link(library, handle),
-    )
-    return PhysicalGpu(device, cores, _slices(library, handle, device))
-
-
-def _sm_count(cores: int | None, capability: str | None) -> int | None:
-    """NVML counts fp32 lanes; CUDA's own count replaces this where CUDA answers."""
-    lanes = None if capability is None else lanes_per_sm(capability)
-    return None if cores is None or lanes is None else cores // lanes
-
-
-def _watts(question: Callable[..., int], handle: Handle) -> float | None:
+def watts(question: Callable[..., int], handle: Handle) -> float | None:
+    """A power that NVML reports in milliwatts."""
     milliwatts = positive(question, handle)
     return None if milliwatts is None else milliwatts / 1000
-
-
-def pcie_link(library: Any, handle: Handle) -> PcieLink | None:
-    """The PCIe link of a GPU at this moment; None where nothing of it is reported."""
-    link = PcieLink(
-        generation=positive(library.nvmlDeviceGetCurrPcieLinkGeneration, handle),
-        width=positive(library.nvmlDeviceGetCurrPcieLinkWidth, handle),
-        max_generation=positive(library.nvmlDeviceGetMaxPcieLinkGeneration, handle),
-        max_width=positive(library.nvmlDeviceGetMaxPcieLinkWidth, handle),
-    )
-    return None if link == PcieLink() else link
-
-
-def _slices(library: Any, handle: Handle, parent: Device) -> tuple[Device, ...] | None:
-    mode = ask(library.nvmlDeviceGetMigMode, handle)
-    if mode is None or mode[0] != library.NVML_DEVICE_MIG_ENABLE:
-        return None
-    found = []
-    for place in range(number(library.nvmlDeviceGetMaxMigDeviceCount, handle) or 0):
-        mig = ask(library.nvmlDeviceGetMigDeviceHandleByIndex, handle, place)
-        if mig is not None:
-            found.append(_slice(library, mig, parent))
-    return tuple(found)
-
-
-def _slice(library: Any, mig: Handle, parent: Device) -> Device:
-    from msgspec.structs import replace
-
-    attributes = ask(library.nvmlDeviceGetAttributes, mig)
-    memory = ask(library.nvmlDeviceGetMemoryInfo, mig)
-    name = ask(library.nvmlDeviceGetName, mig) or f"{parent.name} MIG"
-    return replace(
-        parent,
-        name=name,
-        uuid=ask(library.nvmlDeviceGetUUID, mig),
-        sm_count=int(attributes.multiprocessorCount) if attributes else None,
-        memory_bytes=int(memory.total) if memory else None,
-        mig=name.partition(" MIG ")[2] or "slice",
-        mig_parent=parent.uuid,
-    )

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
-from quantroof.hwprofiles.nvml import PhysicalGpu
+from quantroof.hwprofiles.gpus import PhysicalGpu
 from quantroof.hwprofiles.types import Device
 
 _NUMBER = re.compile(r"[+-]?\d+")

@@ -11,8 +11,8 @@ import pytest
 from quantroof.bench.state.cpu import CpuMonitor
 from quantroof.bench.state.gpu import summarise
 from quantroof.bench.state.judge import state_flags
-from quantroof.bench.state.nvml import Counters, Nvml, Reading
 from quantroof.bench.timing.settle import settle
+from quantroof.hwprofiles.nvml import Board, Counters, Reading
 from quantroof.records.lines import DeviceState
 
 
@@ -138,8 +138,8 @@ class FakeLibrary:
 
 def test_nvml_refusals_and_sentinels_are_not_reported() -> None:
     """Each becomes None, and what works is kept."""
-    nvml = Nvml(FakeLibrary(), object())
-    reading, counters = nvml.reading(), nvml.counters()
+    board = Board(FakeLibrary(), object())
+    reading, counters = board.reading(), board.counters()
 
     assert (reading.sm_mhz, reading.memory_mhz, reading.reasons) == (None, None, None)
     assert reading.temperature_c == 41
@@ -168,10 +168,10 @@ class FakeEvents(FakeLibrary):
 
 def test_xids_are_read_once_and_flagged() -> None:
     """A GPU that fell off the bus (79) is named with its code; the next case starts clean."""
-    nvml = Nvml(FakeEvents(), object())
-    codes = nvml.xids()
+    board = Board(FakeEvents(), object())
+    codes = board.xids()
 
-    assert (codes, nvml.xids()) == ((79, 48), ())
+    assert (codes, board.xids()) == ((79, 48), ())
     (flag,) = state_flags(DeviceState(xid=codes), "burst")
     assert "XID 79, 48" in flag.text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from quantroof.hwprofiles.nvml import PhysicalGpu
+from quantroof.hwprofiles.gpus import PhysicalGpu
 from quantroof.hwprofiles.types import Device, PcieLink
 
 

@@ -21,8 +21,12 @@ static int slice_of(Handle handle) { return handle >= 1000 ? (int)(handle % 10) 
 static int board_of(Handle handle) { return handle >= 1000 ? (int)(handle - 1000) / 10 : (int)handle - 1; }
 static int set(unsigned int *to, long value) { return value < 0 ? NOT_SUPPORTED : (*to = (unsigned)value, OK); }
 
-int nvmlInitWithFlags(unsigned flags) { (void)flags; return (int)number("FAKE_INIT", OK); }
-int nvmlShutdown(void) { return OK; }
+static void note(const char *what) { /* a line for each start and end, where FAKE_LOG names a file */
+  FILE *log = getenv("FAKE_LOG") ? fopen(getenv("FAKE_LOG"), "a") : 0;
+  if (log) fprintf(log, "%s\n", what), fclose(log);
+}
+int nvmlInitWithFlags(unsigned flags) { (void)flags; note("init"); return (int)number("FAKE_INIT", OK); }
+int nvmlShutdown(void) { note("shutdown"); return OK; }
 const char *nvmlErrorString(int code) { static char text[32]; snprintf(text, 32, "fake error %d", code); return text; }
 int nvmlSystemGetDriverVersion(char *to, unsigned size) { snprintf(to, size, "580.159.04"); return OK; }
 int nvmlDeviceGetCount_v2(unsigned *to) { return set(to, number("FAKE_COUNT", 1)); }

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from quantroof.bench.state.nvml import Counters, Nvml, Reading, Watch, middle
+from quantroof.bench.state.board_watch import BoardWatch
 from quantroof.bench.timing.timer import Probe
+from quantroof.hwprofiles.nvml import Board, Counters, Reading
 from quantroof.hwprofiles.types import Device
 from quantroof.records.lines import DeviceState
 
@@ -24,8 +25,8 @@ class GpuMonitor:
     """NVML in a thread and the device's own clock around every batch; either may be missing."""
 
     def __init__(self, device: Device) -> None:
-        self._nvml = Nvml.open(device.nvml_index, device.uuid)
-        self._watch = None if self._nvml is None else Watch(self._nvml)
+        self._board = Board.open(device.uuid, None if device.uuid else device.nvml_index)
+        self._watch = None if self._board is None else BoardWatch(self._board)
         self._clock = _device_clock(device)
         self.probe: Probe = self
         self._before: Counters | None = None
@@ -35,10 +36,10 @@ class GpuMonitor:
         """Forget the last case and watch from now."""
         if self._clock is not None:
             self._clock.start()
-        if self._nvml is not None and self._watch is not None:
-            self._nvml.xids()  # what came before this case is not its own
+        if self._board is not None and self._watch is not None:
+            self._board.xids()  # what came before this case is not its own
             self._watch.start()
-            self._before = self._nvml.counters()
+            self._before = self._board.counters()
         self._started_s = time.perf_counter()
 
     def begin(self) -> None:
@@ -59,12 +60,12 @@ class GpuMonitor:
     def stop(self) -> DeviceState:
         """The state over the case."""
         # Counters first: what the host does after them is no part of the energy.
-        after = None if self._nvml is None else self._nvml.counters(processes=True)
+        after = None if self._board is None else self._board.counters(processes=True)
         elapsed_s = time.perf_counter() - self._started_s
         readings = [] if self._watch is None else self._watch.stop()
         held = [] if self._clock is None else self._clock.held_mhz()
         state = summarise(held, readings, self._before, after, elapsed_s)
-        return state if self._nvml is None else replace(state, xid=self._nvml.xids())
+        return state if self._board is None else replace(state, xid=self._board.xids())
 
 
 def summarise(
@@ -80,14 +81,14 @@ def summarise(
     total-energy counter over at least a second, else they are unreported: NVML's power reading is a lagging
     average and no measurement of a short case.
     """
-    clock = median(held_mhz) if held_mhz else middle([r.sm_mhz for r in readings])
+    clock = median(held_mhz) if held_mhz else _middle([r.sm_mhz for r in readings])
     energy_j = _energy_j(before, after) if elapsed_s >= _ENERGY_MIN_S else None
     return DeviceState(
         sm_clock_mhz=clock,
         sm_clock_source="device" if held_mhz else None if clock is None else "nvml",
         held_mhz=tuple(held_mhz),
-        memory_clock_mhz=middle([r.memory_mhz for r in readings]),
-        temperature_c=middle([r.temperature_c for r in readings]),
+        memory_clock_mhz=_middle([r.memory_mhz for r in readings]),
+        temperature_c=_middle([r.temperature_c for r in readings]),
         energy_j=energy_j,
         power_w=None if energy_j is None else energy_j / elapsed_s,
         reasons=_or([r.reasons for r in readings if r.reasons is not None]),
@@ -95,6 +96,12 @@ def summarise(
         ecc_errors=_grown(before, after, "ecc_errors"),
         foreign_processes=None if after is None or after.processes is None else max(0, after.processes - 1),
     )
+
+
+def _middle(values: list[float | None]) -> float | None:
+    """The median of what was reported, None where nothing was."""
+    reported = [value for value in values if value is not None]
+    return median(reported) if reported else None
 
 
 def _or(bits: list[int]) -> int | None:

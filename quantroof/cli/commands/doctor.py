@@ -63,12 +63,14 @@ def _examined(device: Device) -> Examination:
     from quantroof.hwprofiles.catalog import match
     from quantroof.hwprofiles.checks import Check, cross_check
     from quantroof.hwprofiles.clock_events import faults
-    from quantroof.hwprofiles.health import judge, read_health
+    from quantroof.hwprofiles.health import judge
+    from quantroof.hwprofiles.nvml import Board
     from quantroof.reports.text.doctor_lines import Examination
 
     if device.kind != "cuda":
         return Examination(device, None, [])
-    profile, health = match(device), read_health(device)
+    board, profile = Board.of(device), match(device)
+    health = None if board is None else board.health()
     checks = []
     if profile is None:
         text = "not in the hardware catalog: roofs come from formulas and measurements"

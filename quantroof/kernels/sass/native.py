@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 
-from quantroof.hwprofiles.native import Cell, Verdict
+from quantroof.hwprofiles.native import Cell, Support
 from quantroof.kernels.ceilings.instructions import INSTRUCTIONS, Instruction
 from quantroof.kernels.sass.classify import MATRIX_OPCODES
 from quantroof.kernels.sass.cubin import listing
@@ -65,7 +65,7 @@ def _multiplies(instruction: MachineInstruction) -> bool:
     return instruction.base in MATRIX_OPCODES
 
 
-def _cell(instruction: Instruction, arch: str, verdict: Verdict, evidence: str) -> Cell:
+def _cell(instruction: Instruction, arch: str, verdict: Support, evidence: str) -> Cell:
     return Cell(
         arch=arch,
         element=instruction.element,

@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 
 from quantroof.analysis.statistics import Interval, median_interval
-from quantroof.bench.state.nvml import Nvml
 from quantroof.bench.timing.stopping import StoppingRule
+from quantroof.hwprofiles.nvml import Board
 from quantroof.quality.decode.models import Loaded
 from quantroof.quality.decode.stepping import Stepper
 from quantroof.records.lines import StoppedBy
@@ -106,10 +106,10 @@ class _Energy:
     """
 
     def __init__(self, device: str) -> None:
-        self._nvml = None
+        self._board = None
         if device.startswith("cuda"):
             uuid = torch.cuda.get_device_properties(device).uuid  # torch leaves NVML's prefix away
-            self._nvml = Nvml.open(None, f"GPU-{uuid}")
+            self._board = Board.open(f"GPU-{uuid}")
         self._before = self._millijoules()
         self._start = time.perf_counter()
 
@@ -127,4 +127,4 @@ class _Energy:
         return (after - self._before) / 1e3
 
     def _millijoules(self) -> float | None:
-        return None if self._nvml is None else self._nvml.counters().energy_mj
+        return None if self._board is None else self._board.counters().energy_mj

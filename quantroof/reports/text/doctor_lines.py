@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from quantroof.hwprofiles.checks import Check
     from quantroof.hwprofiles.detect import Detection
-    from quantroof.hwprofiles.health import Health
+    from quantroof.hwprofiles.nvml import BoardHealth
     from quantroof.hwprofiles.types import Device
 
 _STYLES = {"ok": "green", "note": "cyan", "warn": "yellow"}
@@ -27,7 +27,7 @@ class Examination:
     """One device with its board's readings and what was noticed about it."""
 
     device: Device
-    health: Health | None
+    health: BoardHealth | None
     checks: Sequence[Check]
 
 
