@@ -242,7 +242,7 @@ def info(
         suite_source=load("default")[1],
         options=RunOptions(mode=mode),
         devices=tuple(devices),
-        profiles={device.id: H100 for device in devices if device.kind != "cpu"},
+        profiles={device.id: H100 for device in devices if device.processor == "gpu"},
         versions=versions or {"quantroof": "0.1.0", "python": "3.12.3", "torch": "2.13.0", "triton": "3.7.1"},
         host=Host(name=node, system="Linux 6.8", machine="x86_64", cpus=64),
         git="4a91182",

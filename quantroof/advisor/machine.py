@@ -122,7 +122,7 @@ def from_run(run: Run, device: Device) -> Machine:
         capability=None if device.capability and not_nvidia(device.capability) else device.capability,
         link=measured_link(run.ceilings, device)
         or (link_of(device.profile_id) if device.profile_id else None),
-        is_gpu=device.kind != "cpu",
+        is_gpu=device.processor == "gpu",
         simulated=run.info.simulated,
     )
 

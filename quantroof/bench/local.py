@@ -24,7 +24,7 @@ def tidy(bench: Bench, *, after_shortage: bool = False) -> None:
     torch's allocator keeps what it was given, the pools of ended graphs too; it would free that for itself,
     but not for Triton, cuBLAS or a graph's own memory. On a CPU the heap is given back.
     """
-    if bench.device.kind == "cpu":
+    if bench.device.processor == "cpu":
         give_back()
         return
     reserved = torch.cuda.memory_reserved()
@@ -35,7 +35,7 @@ def tidy(bench: Bench, *, after_shortage: bool = False) -> None:
 
 def lost_context(bench: Bench) -> str | None:
     """Why this process can use its GPU no more, or None: after most errors CUDA answers nothing again."""
-    if bench.device.kind == "cpu":
+    if bench.device.processor == "cpu":
         return None
     try:
         torch.zeros(1, device=torch.cuda.current_device()).add_(1).item()
@@ -49,7 +49,7 @@ def lost_context(bench: Bench) -> str | None:
 
 def local_bench(device: Device, settings: Settings) -> Bench:
     """Make the device current, and set up its memory for rotated copies and the watch over its state."""
-    if device.kind == "cpu":
+    if device.processor == "cpu":
         keep_freed_memory()
         torch.set_num_threads(device.cpu.usable_cores if device.cpu else os.cpu_count() or 1)
         target = torch.device("cpu")

@@ -1,9 +1,10 @@
-"""One measurement from end to end: build, check, rotate, time. Reads as the contract of DESIGN does."""
+"""One measurement from end to end: build, check, rotate, time."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +12,12 @@ import torch
 from msgspec.structs import replace
 
 from quantroof.bench.correctness import WrongOutput, check
-from quantroof.bench.nvtx import case_range
 from quantroof.bench.settings import Settings
-from quantroof.bench.state.judge import state_flags
+from quantroof.bench.state.flags import state_flags
 from quantroof.bench.state.monitor import Monitor
 from quantroof.bench.timing.cpu import CpuBlocks
 from quantroof.bench.timing.rotation import Arena, Copies
-from quantroof.bench.timing.sampler import sample
-from quantroof.bench.timing.settle import CPU_SETTLE_S, GPU_SETTLE_S, settle
+from quantroof.bench.timing.sampling import SETTLE_S, sample, settle
 from quantroof.bench.timing.timer import Call, Probe, Timer
 from quantroof.errors import described, first_line
 from quantroof.hwprofiles.types import Device
@@ -46,7 +45,7 @@ def measure(bench: Bench, problem: Problem, kernel: Kernel) -> Measurement:
         if isinstance(prepared, Skip):
             line = record.line("skipped", prepared.reason)
         else:
-            with case_range(problem.case.id, kernel.name):
+            with _nvtx_range(problem.case.id, kernel.name):
                 line = _measured(bench, problem, prepared, record)
     except WrongOutput as error:
         line = record.line("incorrect", str(error))
@@ -62,8 +61,7 @@ def time_prepared(bench: Bench, prepared: Prepared) -> tuple[Timing, DeviceState
     settings = bench.settings
     copies = bench.arena.copies(prepared.weights, cold=settings.cache == "cold")
     timer = make_timer(bench, prepared, copies)
-    table = CPU_SETTLE_S if bench.device.kind == "cpu" else GPU_SETTLE_S
-    settle(timer, table[settings.mode])
+    settle(timer, SETTLE_S[bench.device.processor][settings.mode])
     bench.monitor.start()
     samples, stopped_by = sample(timer, settings.rule())
     timer.finish()  # the monitor reads stamps that the device may not have written yet
@@ -84,7 +82,7 @@ def time_prepared(bench: Bench, prepared: Prepared) -> tuple[Timing, DeviceState
 
 def make_timer(bench: Bench, prepared: Prepared, copies: Copies) -> Timer:
     """The timer of the device and mode: blocks on a CPU, graphs on a GPU, queued events where none can be."""
-    if bench.device.kind == "cpu":
+    if bench.device.processor == "cpu":
         return CpuBlocks(prepared.call, copies)
     from quantroof.bench.timing.cuda_events import EagerCalls, QueuedCalls
     from quantroof.bench.timing.cuda_graph import GraphReplays, SustainedReplays
@@ -97,6 +95,16 @@ def make_timer(bench: Bench, prepared: Prepared, copies: Copies) -> Timer:
     else:
         kind = SustainedReplays if bench.settings.mode == "sustained" else GraphReplays
     return kind(prepared.call, copies, bench.monitor.probe)
+
+
+def _nvtx_range(case: str, kernel: str) -> AbstractContextManager[object]:
+    """An NVTX range `case kernel` for nsys and ncu, where nvtx is installed; free without a profiler."""
+    try:
+        import nvtx
+    except ImportError:
+        return nullcontext()
+    annotation: AbstractContextManager[object] = nvtx.annotate(f"{case} {kernel}", domain="quantroof")
+    return annotation
 
 
 class _Record:

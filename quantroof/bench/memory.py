@@ -25,7 +25,7 @@ def need_bytes(case: Case, device: Device) -> int:
 
 def available_bytes(device: Device) -> int | None:
     """Bytes a case may use: free host memory for a CPU; for a GPU its whole memory, as only we use it."""
-    if device.kind == "cpu":
+    if device.processor == "cpu":
         free = psutil.virtual_memory().available
         total = min(free, device.memory_bytes) if device.memory_bytes else free
         return int(total * _SHARE)

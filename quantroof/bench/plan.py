@@ -8,9 +8,9 @@ from quantroof.bench.memory import shortage
 from quantroof.bench.settings import Settings
 from quantroof.bench.suite import Suite, Variant, expand
 from quantroof.errors import UsageError
-from quantroof.hwprofiles.types import Device
+from quantroof.hwprofiles.types import Device, Processor
 from quantroof.kernels.cases import Case
-from quantroof.kernels.kernel import Kernel, is_gpu
+from quantroof.kernels.kernel import Kernel
 from quantroof.kernels.registry import load
 from quantroof.kernels.schemes import scheme
 from quantroof.records.lines import Measurement
@@ -19,8 +19,8 @@ from quantroof.records.run import RunOptions
 NO_KERNEL = "none"
 
 # What a kernel costs beside its sampling, for the estimate only: making and checking data grows with the
-# weights (seen on a 2-core host: 2e-8 s an element; a GPU does the same work in a hundredth of that).
-_FIXED_S = {"cpu": 0.15, "gpu": 0.15}
+# weights (seen on a 2-core host: 2e-8 s per element; a GPU does the same work in a hundredth of that).
+_FIXED_S = 0.15
 _PER_WEIGHT_S = {"cpu": 2.0e-8, "gpu": 2.0e-10}
 _CEILINGS_S = {"cpu": 25.0, "gpu": 120.0}
 _QUICK_CEILINGS_S = {"cpu": 15.0, "gpu": 20.0}
@@ -68,14 +68,14 @@ class DevicePlan:
         """Longest expected wall time in seconds: sampling to the limit, set-up. A simulation takes none."""
         if self.device.kind == "sim":
             return 0.0
-        target = "gpu" if is_gpu(self.device) else "cpu"
-        each = self.settings.rule().seconds + _FIXED_S[target]
-        setup = sum(p.case.n * p.case.k * len(p.kernels) for p in self.cases) * _PER_WEIGHT_S[target]
-        return _START_S + self.timed * each + setup + self._extra_s(target)
+        processor = self.device.processor
+        each = self.settings.rule().seconds + _FIXED_S
+        setup = sum(p.case.n * p.case.k * len(p.kernels) for p in self.cases) * _PER_WEIGHT_S[processor]
+        return _START_S + self.timed * each + setup + self._extra_s(processor)
 
-    def _extra_s(self, target: str) -> float:
+    def _extra_s(self, processor: Processor) -> float:
         ceilings = _QUICK_CEILINGS_S if self.settings.quick_ceilings else _CEILINGS_S
-        return (ceilings[target] if self.ceilings else 0.0) + (_ANCHORS_S if self.anchors else 0.0)
+        return (ceilings[processor] if self.ceilings else 0.0) + (_ANCHORS_S if self.anchors else 0.0)
 
     def without(self, done: set[tuple[str, str, str, int]], *, ceilings_done: bool) -> DevicePlan:
         """What is left of the plan once some lines are written."""
@@ -142,9 +142,8 @@ def _plan_case(case: Case, device: Device, kernels: list[Kernel]) -> PlannedCase
 
 def _nobody(case: Case, device: Device, kernels: list[Kernel]) -> Measurement:
     """The line of a case that no kernel is made for, so that it is not silently absent."""
-    target = "GPU" if is_gpu(device) else "CPU"
     providers = ", ".join(sorted({k.provider for k in kernels}))
-    reason = f"no kernel of {providers} makes {case.scheme} on a {target}"
+    reason = f"no kernel of {providers} makes {case.scheme} on a {device.processor.upper()}"
     return skipped_line(case, device, NO_KERNEL, NO_KERNEL, reason)
 
 

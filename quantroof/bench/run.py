@@ -38,8 +38,8 @@ class Job:
         if self.serial:
             return [[list(self.plans)]]
         waves = []
-        for on_cpu in (False, True):
-            plans = [plan for plan in self.plans if (plan.device.kind == "cpu") is on_cpu]
+        for processor in ("gpu", "cpu"):
+            plans = [plan for plan in self.plans if plan.device.processor == processor]
             devices = dict.fromkeys(plan.device.id for plan in plans)
             lanes = [[plan for plan in plans if plan.device.id == device] for device in devices]
             waves += [lanes] if lanes else []
@@ -146,10 +146,10 @@ def _plans(
     suite: Suite, devices: tuple[Device, ...], options: RunOptions, where: str
 ) -> tuple[DevicePlan, ...]:
     """Every device's plan once a process: all devices in a first process, then all in a second, and so on."""
-    gpus = sum(device.kind != "cpu" for device in devices)
+    gpus = sum(device.processor == "gpu" for device in devices)
     made = []
     for device in devices:
-        alone = options.serial or device.kind == "cpu"
+        alone = options.serial or device.processor == "cpu"
         made.append(replace(make_plan(suite, device, options, where), concurrent=1 if alone else gpus))
     repeats = [plan.repeated(options.processes) for plan in made]
     return tuple(plan for round_of_plans in zip(*repeats, strict=True) for plan in round_of_plans)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from quantroof.bench.suite import Limits
-from quantroof.bench.timing.stopping import StoppingRule
+from quantroof.bench.timing.sampling import StoppingRule
 from quantroof.records.run import Cache, Mode, RunOptions
 
 SUSTAINED_S = 3.0

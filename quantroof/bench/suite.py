@@ -14,7 +14,6 @@ from quantroof.errors import QuantroofError, UsageError, unknown_name
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels import layers
 from quantroof.kernels.cases import Case
-from quantroof.kernels.kernel import is_gpu
 from quantroof.kernels.schemes import scheme
 
 SCHEMA = "quantroof-suite/1"
@@ -79,7 +78,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def variant(self, device: Device) -> Variant:
         """What this suite runs on a device."""
-        if not is_gpu(device) and self.cpu is not None:
+        if device.processor == "cpu" and self.cpu is not None:
             return self.cpu
         return Variant(self.sweep, self.limits, self.providers, self.description)
 

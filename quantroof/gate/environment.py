@@ -14,7 +14,7 @@ import msgspec
 from quantroof.gate.baseline import AnchorBand, Baseline
 from quantroof.gate.contract import contract_of, machine_breaches
 from quantroof.gate.times import ANCHORS, CLOCK_FLAGS, RunTimes, flag_counts
-from quantroof.hwprofiles.clock_events import CLOCK_EVENTS, faults
+from quantroof.hwprofiles.clock_events import FAULTS, faults
 from quantroof.records.lines import Anchor, AnchorName, Measurement
 
 _LEVEL_SPREADS = 4.0
@@ -75,9 +75,9 @@ def _throttled(times: RunTimes) -> Iterator[Finding]:
     lines: list[Measurement | Anchor] = [*times.run.measurements, *times.run.anchors]
     states = [x.state for x in lines if x.device == times.device.id and x.state is not None]
     counts = Counter(text for state in states for text in faults(state.reasons))
-    for event in CLOCK_EVENTS:
-        if count := counts[event.text]:
-            text = f"the GPU reported {event.text} in {count} of {len(states)} measurements"
+    for fault in faults(FAULTS):
+        if count := counts[fault]:
+            text = f"the GPU reported {fault} in {count} of {len(states)} measurements"
             yield Finding(code="throttled", text=f"{text}: check cooling and power")
 
 

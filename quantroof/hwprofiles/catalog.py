@@ -69,15 +69,10 @@ def _fits(candidate: HardwareProfile, device: Device) -> bool:
         return True
     answers = {
         "sm_count": None if device.sm_count is None else device.sm_count == candidate.sm_count,
-        "memory_gb": None if device.memory_bytes is None else _same_memory(candidate, device.memory_bytes),
+        "memory_gb": None if device.memory_bytes is None else candidate.has_memory(device.memory_bytes),
     }
     known = [answers[d] for d in candidate.discriminators if answers[d] is not None]
     return bool(known) and all(known)
-
-
-def _same_memory(candidate: HardwareProfile, memory_bytes: int) -> bool:
-    """Vendors say GB and mean GiB, and ECC and firmware keep some: within 8 %, 10 and 12 are apart."""
-    return any(abs(memory_bytes / (candidate.memory_gb * unit) - 1) < 0.08 for unit in (1e9, 1 << 30))
 
 
 def check_names(found: Iterable[HardwareProfile]) -> None:

@@ -11,7 +11,6 @@ from quantroof.hwprofiles.types import Device, HardwareProfile
 
 Level = Literal["ok", "note", "warn"]
 
-_MEMORY_SLACK = 0.08  # marketing GB against GiB less what ECC and firmware keep
 _CLOCK_SLACK = 0.03
 
 
@@ -41,7 +40,7 @@ def _against(device: Device, profile: HardwareProfile) -> Iterator[Check]:
     if device.sm_count is not None and device.sm_count != profile.sm_count:
         text = f"{device.sm_count} SMs, the profile {profile.id} has {profile.sm_count}"
         yield _warn("sm_count", text, "another variant, or SMs are disabled; peaks are the profile's")
-    if device.memory_bytes is not None and not _near_memory(device.memory_bytes, profile.memory_gb):
+    if device.memory_bytes is not None and not profile.has_memory(device.memory_bytes):
         size = f"{device.memory_bytes / 1e9:.1f} GB of memory"
         text = f"{size}, the profile {profile.id} has {profile.memory_gb:g} GB"
         yield _warn("memory_size", text, "another variant, or memory is retired or reserved")
@@ -50,10 +49,6 @@ def _against(device: Device, profile: HardwareProfile) -> Iterator[Check]:
         text = f"a {bus}-bit memory bus, the profile {profile.id} has {wanted_bus} bit"
         yield _warn("bus_width", text, profile.sources.get("memory_bus_bits"))
     yield from _memory_clock(device, profile)
-
-
-def _near_memory(memory_bytes: int, memory_gb: float) -> bool:
-    return any(abs(memory_bytes / (memory_gb * unit) - 1) < _MEMORY_SLACK for unit in (1e9, 1 << 30))
 
 
 def _memory_clock(device: Device, profile: HardwareProfile) -> Iterator[Check]:

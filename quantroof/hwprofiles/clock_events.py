@@ -1,41 +1,57 @@
-"""NVML's clock-event reason bits in words (nvml.h, nvmlClocksEventReason*)."""
+"""NVML's clock-event reasons (nvml.h, nvmlClocksEventReason*): bits, words, and which are faults."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from enum import IntFlag
 
 
-@dataclass(frozen=True, slots=True)
-class ClockEvent:
-    """One reason for a clock below its maximum; a `fault` is nothing a healthy node shows."""
+class ClockEvent(IntFlag):
+    """Why a clock is below its maximum."""
 
-    bit: int
-    text: str
-    fault: bool
+    IDLE = 0x1
+    APPLICATION_CLOCKS = 0x2
+    SOFTWARE_POWER_CAP = 0x4
+    HARDWARE_SLOWDOWN = 0x8
+    SYNC_BOOST = 0x10
+    SOFTWARE_THERMAL = 0x20
+    HARDWARE_THERMAL = 0x40
+    POWER_BRAKE = 0x80
+    DISPLAY_CLOCKS = 0x100
 
 
-CLOCK_EVENTS = (
-    ClockEvent(0x1, "idle", False),
-    ClockEvent(0x2, "application clock setting", False),
-    ClockEvent(0x4, "power cap (software)", False),
-    ClockEvent(0x8, "hardware slowdown", True),
-    ClockEvent(0x10, "sync boost", False),
-    ClockEvent(0x20, "thermal slowdown (software)", True),
-    ClockEvent(0x40, "thermal slowdown (hardware)", True),
-    ClockEvent(0x80, "power brake (hardware)", True),
-    ClockEvent(0x100, "display clock setting", False),
+WORDS = {
+    ClockEvent.IDLE: "idle",
+    ClockEvent.APPLICATION_CLOCKS: "application clock setting",
+    ClockEvent.SOFTWARE_POWER_CAP: "power cap (software)",
+    ClockEvent.HARDWARE_SLOWDOWN: "hardware slowdown",
+    ClockEvent.SYNC_BOOST: "sync boost",
+    ClockEvent.SOFTWARE_THERMAL: "thermal slowdown (software)",
+    ClockEvent.HARDWARE_THERMAL: "thermal slowdown (hardware)",
+    ClockEvent.POWER_BRAKE: "power brake (hardware)",
+    ClockEvent.DISPLAY_CLOCKS: "display clock setting",
+}
+FAULTS = (
+    ClockEvent.HARDWARE_SLOWDOWN
+    | ClockEvent.SOFTWARE_THERMAL
+    | ClockEvent.HARDWARE_THERMAL
+    | ClockEvent.POWER_BRAKE
 )
+"""What a healthy node never shows. The software power cap is the normal state of a busy GPU."""
+_ALL = sum(ClockEvent)
 
 
 def words(bits: int | None) -> tuple[str, ...]:
-    """The reasons in a mask; bits this version does not know are shown as numbers."""
+    """The reasons in a mask; unknown bits are shown as a number."""
     if not bits:
         return ()
-    known = [event.text for event in CLOCK_EVENTS if bits & event.bit]
-    rest = bits & ~sum(event.bit for event in CLOCK_EVENTS)
-    return (*known, *([f"unknown reason {rest:#x}"] if rest else []))
+    rest = bits & ~_ALL
+    return (*_named(bits), *([f"unknown reason {rest:#x}"] if rest else []))
 
 
 def faults(bits: int | None) -> tuple[str, ...]:
     """Only the reasons that point at cooling, supply or hardware."""
-    return tuple(event.text for event in CLOCK_EVENTS if bits and bits & event.bit and event.fault)
+    return _named((bits or 0) & FAULTS)
+
+
+def _named(bits: int) -> tuple[str, ...]:
+    return tuple(text for event, text in WORDS.items() if bits & event)

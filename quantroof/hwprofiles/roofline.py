@@ -19,11 +19,6 @@ def ridge_point(peak_flops_per_s: float, bandwidth_bytes_per_s: float) -> float:
     return peak_flops_per_s / bandwidth_bytes_per_s
 
 
-def attainable_flops_per_s(intensity: float, peak_flops_per_s: float, bandwidth_bytes_per_s: float) -> float:
-    """The roof over a point: min(peak, intensity x bandwidth)."""
-    return min(peak_flops_per_s, intensity * bandwidth_bytes_per_s)
-
-
 def attainable_seconds(
     flops: float, bytes_moved: float, peak_flops_per_s: float, bandwidth_bytes_per_s: float
 ) -> float:

@@ -7,6 +7,8 @@ from typing import Literal
 import msgspec
 
 DeviceKind = Literal["cuda", "cpu", "sim"]
+Processor = Literal["cpu", "gpu"]
+"""What kernels, timers and limits are made for."""
 RateClass = Literal["full", "half", "geforce", "special", "amd", "unknown"]
 """How a board's matrix rates relate to its compute capability's: `geforce` halves fp32 accumulation, `half`
 halves every matrix format, `special` fits no rule, `amd` and `unknown` have none."""
@@ -16,6 +18,8 @@ Basis = Literal["vendor", "transcribed", "derived", "recalled"]
 `derived` is clock x rate or a ratio; `recalled` was not read again and is the weakest."""
 Origin = Literal["catalog", "derived", "mig-slice"]
 Discriminator = Literal["sm_count", "memory_gb"]
+# A vendor's GB may be GiB, and ECC and firmware keep some memory. 8 % tells 10 GB from 12 GB.
+_MEMORY_SLACK = 0.08
 
 
 class CpuInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +93,11 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
         if self.kind != "sim":
             return f"{self.kind}:{self.index}"
         return f"sim:{self.profile_id}" + (f"#{self.index}" if self.index else "")
+
+    @property
+    def processor(self) -> Processor:
+        """`cpu`, or `gpu` for a CUDA device and for a simulated one."""
+        return "cpu" if self.kind == "cpu" else "gpu"
 
     @property
     def capability(self) -> tuple[int, int] | None:
@@ -175,6 +184,10 @@ class HardwareProfile(msgspec.Struct, frozen=True, kw_only=True):
     def bandwidth_bytes_per_s(self) -> float:
         """Datasheet DRAM bandwidth in bytes a second."""
         return self.bandwidth_gbps.value * 1e9
+
+    def has_memory(self, memory_bytes: int) -> bool:
+        """Whether a device with this memory can be of this model."""
+        return any(abs(memory_bytes / (self.memory_gb * unit) - 1) < _MEMORY_SLACK for unit in (1e9, 1 << 30))
 
     def peak(self, element: str, accumulator: str | None = None) -> Peak | None:
         """The dense peak of an element type, on the matrix units where they have it.

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from quantroof.hwprofiles.types import Device
+from quantroof.hwprofiles.types import Device, Processor
 from quantroof.kernels.cases import Case, Operation
 from quantroof.kernels.program import MachineCode
 from quantroof.kernels.schemes import scheme_of
 
 if TYPE_CHECKING:
     from quantroof.kernels.problem import Problem
-
-Target = Literal["cpu", "gpu"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +44,6 @@ class Prepared:
     values: Callable[[Any], Any] = lambda output: output
 
 
-def is_gpu(device: Device) -> bool:
-    """True for a CUDA device and for a simulated one."""
-    return device.kind in ("cuda", "sim")
-
-
 @dataclass(frozen=True, slots=True)
 class Kernel:
     """One implementation of operations for some formats.
@@ -67,13 +60,12 @@ class Kernel:
     build: Callable[[Problem], Prepared | Skip]
     check: Callable[[Case, Device], Skip | None] = lambda _case, _device: None
     operations: tuple[Operation, ...] = ("gemv", "gemm")
-    targets: tuple[Target, ...] = ("cpu", "gpu")
+    targets: tuple[Processor, ...] = ("cpu", "gpu")
     summary: str = ""
     machine_code: MachineCode | None = None
 
     def made_for(self, case: Case, device: Device) -> bool:
         """Whether a case on a device is this kernel's business at all; if not, nothing is reported."""
-        target: Target = "gpu" if is_gpu(device) else "cpu"
         named = scheme_of(case.weight, case.activation, case.output)
         known = named is not None and named.name in self.schemes
-        return known and case.operation in self.operations and target in self.targets
+        return known and case.operation in self.operations and device.processor in self.targets

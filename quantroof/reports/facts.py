@@ -44,7 +44,11 @@ def device_facts(results: DeviceResults) -> Facts:
         ("memory", units.size(device.memory_bytes) if device.memory_bytes else UNKNOWN),
         ("last-level cache", units.size(device.llc_bytes) if device.llc_bytes else UNKNOWN),
     ]
-    return [*shared, *(_cpu_facts(device) if device.kind == "cpu" else _gpu_facts(device)), *_held(results)]
+    return [
+        *shared,
+        *(_cpu_facts(device) if device.processor == "cpu" else _gpu_facts(device)),
+        *_held(results),
+    ]
 
 
 def outcome(run: Run) -> str | None:

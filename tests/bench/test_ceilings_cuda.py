@@ -15,7 +15,7 @@ from quantroof.bench.ceilings import measure as ceilings
 from quantroof.bench.ceilings import record as ceiling_line
 from quantroof.bench.measure import Bench
 from quantroof.bench.settings import Settings
-from quantroof.bench.timing.settle import GPU_SETTLE_S
+from quantroof.bench.timing.sampling import SETTLE_S
 from quantroof.kernels.ceilings import rates
 from quantroof.kernels.ceilings.library import LibraryGemm, library_gemms
 from quantroof.kernels.ceilings.rates import SIZES, SMALL, Rate
@@ -139,7 +139,7 @@ class Pretended:
     def time(self, bench: Bench, _prepared: Any) -> Any:
         """Settling and sampling by the rule, and a third of a second to compile and to fill memory."""
         settings = bench.settings
-        self.seconds += GPU_SETTLE_S[settings.mode] + settings.rule().seconds + 0.3
+        self.seconds += SETTLE_S["gpu"][settings.mode] + settings.rule().seconds + 0.3
         return one(1, 1.0, quantity="bandwidth", name="read", bytes_moved=1).timing, None, ()
 
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from quantroof.bench.crosscheck import compare, ncu
 from quantroof.bench.crosscheck.compare import cross_check
-from quantroof.bench.crosscheck.timeline import Spans, spans
+from quantroof.bench.crosscheck.single import Spans, spans
 from quantroof.cli.commands.profile import command
 from quantroof.errors import EnvironmentMissing, QuantroofError, UsageError
 from quantroof.kernels.cases import Case
@@ -57,7 +57,7 @@ def test_launches_that_are_no_equal_calls_are_refused() -> None:
     """A stray kernel in the range would shift every group."""
     found = ncu.launches((DATA / "h200_ncu_gemv_14336x4096.csv").read_text())
 
-    with pytest.raises(UsageError, match="no 3 equal calls"):
+    with pytest.raises(UsageError, match="divide into 3 equal calls"):
         ncu.per_call(found, calls=3)
 
 

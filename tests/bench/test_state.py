@@ -8,10 +8,10 @@ from typing import Any
 import pynvml
 import pytest
 
-from quantroof.bench.state.cpu import CpuMonitor
+from quantroof.bench.state.flags import state_flags
 from quantroof.bench.state.gpu import summarise
-from quantroof.bench.state.judge import state_flags
-from quantroof.bench.timing.settle import settle
+from quantroof.bench.state.monitor import CpuMonitor
+from quantroof.bench.timing.sampling import settle
 from quantroof.hwprofiles.nvml import Board, Counters, Reading
 from quantroof.records.lines import DeviceState
 

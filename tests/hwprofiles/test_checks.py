@@ -8,6 +8,7 @@ import pytest
 
 from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.checks import cross_check
+from quantroof.hwprofiles.clock_events import ClockEvent, faults, words
 from quantroof.hwprofiles.types import PcieLink
 from tests.hwprofiles.boards import gpu
 
@@ -86,3 +87,23 @@ def test_unified_memory_clocks_are_not_judged() -> None:
         power_limit_w=None,
     )
     assert [c.code for c in cross_check(device, gb10)] == []
+
+
+@pytest.mark.parametrize(
+    ("event", "fault"),
+    [
+        (ClockEvent.HARDWARE_SLOWDOWN, True),
+        (ClockEvent.SOFTWARE_THERMAL, True),
+        (ClockEvent.HARDWARE_THERMAL, True),
+        (ClockEvent.POWER_BRAKE, True),
+        (ClockEvent.IDLE, False),
+        (ClockEvent.APPLICATION_CLOCKS, False),
+        (ClockEvent.SOFTWARE_POWER_CAP, False),
+        (ClockEvent.SYNC_BOOST, False),
+        (ClockEvent.DISPLAY_CLOCKS, False),
+    ],
+)
+def test_heat_and_supply_are_faults_and_settings_are_not(event: ClockEvent, fault: bool) -> None:
+    """The power brake of a node is a fault, its power cap the normal state of a busy GPU."""
+    assert bool(faults(event)) is fault
+    assert len(words(event)) == 1

@@ -15,7 +15,7 @@ import msgspec
 from quantroof.bench.measure import Bench, time_prepared
 from quantroof.errors import QuantroofError, first_line
 from quantroof.kernels.cases import Case
-from quantroof.kernels.kernel import Prepared, is_gpu
+from quantroof.kernels.kernel import Prepared
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.registry import load
 from quantroof.kernels.schemes import SCHEMES
@@ -26,8 +26,10 @@ _LIBRARY = "torch.linear"
 _PRECISION = 0.002
 _SECONDS = 0.5
 # Half a second of work at most. A CPU without bf16 instructions multiplies bf16 in software: fp32 there.
-_GPU_GEMM = Case.linear(SCHEMES["bf16"], 8192, 8192, 8192)
-_CPU_GEMM = Case.linear(SCHEMES["fp32"], 256, 2048, 2048)
+_GEMM = {
+    "gpu": Case.linear(SCHEMES["bf16"], 8192, 8192, 8192),
+    "cpu": Case.linear(SCHEMES["fp32"], 256, 2048, 2048),
+}
 
 
 def measure_anchors(bench: Bench, moment: Moment) -> Iterator[Anchor]:
@@ -60,7 +62,7 @@ def _anchor(bench: Bench, name: AnchorName, moment: Moment, build: Any) -> Ancho
 
 
 def _gemm(bench: Bench) -> tuple[dict[str, int], Prepared]:
-    case = _GPU_GEMM if is_gpu(bench.device) else _CPU_GEMM
+    case = _GEMM[bench.device.processor]
     prepared = load().kernels[_LIBRARY].build(Problem(case, bench.device, bench.settings.seed))
     assert isinstance(prepared, Prepared)
     return {"flops": case.flops}, prepared

@@ -14,7 +14,6 @@ from quantroof.analysis.roofs import ceiling_rate
 from quantroof.bench.ceilings.record import timed, untimed
 from quantroof.bench.measure import Bench
 from quantroof.kernels.cases import Case
-from quantroof.kernels.kernel import is_gpu
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.registry import load
 from quantroof.kernels.schemes import SCHEMES
@@ -40,7 +39,7 @@ def measure_ceilings(bench: Bench, *, quick: bool) -> Iterator[Ceiling]:
 
     On a GPU also what CUDA C++ kernels reach, and read, copy and the matrix rates sustained (not if quick).
     """
-    gpu = is_gpu(bench.device)
+    gpu = bench.device.processor == "gpu"
     bench = _brief(bench) if gpu else bench
     for kernel in stream_kernels(bench.device):
         yield _bandwidth(bench, kernel)

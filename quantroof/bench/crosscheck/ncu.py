@@ -113,7 +113,7 @@ def by_case(found: list[Launch]) -> list[list[Launch]]:
 def per_call(found: list[Launch], calls: int) -> Counted:
     """Group launches into calls: every call launches the same kernels in the same order."""
     if not found or len(found) % calls:
-        raise UsageError(f"{len(found)} launches are no {calls} equal calls")
+        raise UsageError(f"{len(found)} launches do not divide into {calls} equal calls")
     size = len(found) // calls
     groups = [found[i : i + size] for i in range(0, len(found), size)]
     return Counted(

@@ -8,14 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
 import torch
 
 from quantroof.bench.crosscheck.ncu import CALLS, RANGE
-from quantroof.bench.crosscheck.timeline import Spans, spans
 from quantroof.bench.memory import available_bytes
 from quantroof.bench.timing.cuda_graph import capture
 from quantroof.bench.timing.cuda_stream import own_stream, warm_up
@@ -29,6 +29,24 @@ from quantroof.kernels.problem import Problem
 from quantroof.kernels.registry import load
 
 _WARM_CALLS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Nanoseconds from the first start to the last end of each call, which launches `kernels` kernels."""
+
+    spans_ns: list[float]
+    kernels: int
+
+
+def spans(kernels_ns: Sequence[tuple[float, float]], calls: int) -> Spans:
+    """Group (start, end) of every kernel into calls: each launches the same number of them, in order."""
+    ordered = sorted(kernels_ns)
+    if not ordered or len(ordered) % calls:
+        raise UsageError(f"{len(ordered)} kernels do not divide into {calls} equal calls")
+    size = len(ordered) // calls
+    groups = [ordered[i : i + size] for i in range(0, len(ordered), size)]
+    return Spans([max(end for _, end in group) - group[0][0] for group in groups], size)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from quantroof.bench.plan import DevicePlan, skipped_line
 from quantroof.bench.simulated.faults import CRASHED, Planted
 from quantroof.hwprofiles import catalog
+from quantroof.hwprofiles.clock_events import ClockEvent
 from quantroof.hwprofiles.roofline import attainable_seconds
 from quantroof.hwprofiles.types import HardwareProfile
 from quantroof.kernels.cases import Case
@@ -25,7 +26,6 @@ from quantroof.records.lines import Anchor, AnchorName, Ceiling, DeviceState, Me
 
 _SAMPLES = 24
 _LAUNCH_NS = 2_000.0
-_POWER_CAP_REASON = 0x4  # NVML clocks-event reason: software power cap
 _POWER_HUNGRY = 400.0  # operations a byte; matrix units then never wait for memory
 _CAPPED_CLOCK = 0.8
 _WARM_C, _HOT_C = 45.0, 68.0
@@ -219,7 +219,7 @@ class SimulatedRun:
             sm_clock_mhz=clock,
             sm_clock_source=None if clock is None else "device",
             temperature_c=_HOT_C if hot else _WARM_C,
-            reasons=_POWER_CAP_REASON if hot else 0,
+            reasons=int(ClockEvent.SOFTWARE_POWER_CAP) if hot else 0,
         )
 
     def _seed(self, name: str) -> int:

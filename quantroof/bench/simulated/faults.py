@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from quantroof.errors import EnvironmentMissing
-from quantroof.hwprofiles.clock_events import CLOCK_EVENTS
+from quantroof.hwprofiles.clock_events import ClockEvent
 from quantroof.records.lines import DeviceState
 
 CRASHED = "the worker process was killed by signal 11 (planted)"
-_HARDWARE_THERMAL = next(e.bit for e in CLOCK_EVENTS if e.text == "thermal slowdown (hardware)")
 _COMPUTE, _MEMORY = 0.90, 0.92
 _THROTTLED_SPEED, _THROTTLED_SHARE = 0.88, 0.5
 _ERRORS_A_CASE = 7
@@ -62,7 +61,8 @@ class Planted:
     def state(self, sound: DeviceState, name: str) -> DeviceState:
         """What a monitor sees beside one line."""
         if self._throttled(name):
-            return replace(sound, reasons=(sound.reasons or 0) | _HARDWARE_THERMAL, temperature_c=92.0)
+            reasons = int((sound.reasons or 0) | ClockEvent.HARDWARE_THERMAL)
+            return replace(sound, reasons=reasons, temperature_c=92.0)
         if self.fault == "ecc":
             return replace(sound, ecc_errors=_ERRORS_A_CASE)
         return replace(sound, foreign_processes=1) if self.fault == "busy" else sound

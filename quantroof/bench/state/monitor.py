@@ -1,32 +1,63 @@
-"""The device's state over one case: which monitor a device has, and what every monitor promises."""
+"""The device's state over one case: what every monitor promises, and the monitor of a CPU."""
 
 from __future__ import annotations
 
+import time
 from typing import Protocol
 
-from quantroof.bench.state.cpu import CpuMonitor
-from quantroof.bench.timing.timer import Probe
+import psutil
+
+from quantroof.bench.timing.timer import NoProbe, Probe
 from quantroof.hwprofiles.types import Device
 from quantroof.records.lines import DeviceState
 
 
 class Monitor(Protocol):
-    """Watches one device during one case. `probe` goes into the timer, which says where a batch stands."""
+    """Observes one device during one case. `probe` goes into the timer, which calls it around each batch."""
 
     probe: Probe
 
     def start(self) -> None:
-        """Forget the last case and watch from now."""
+        """Forget the last case and start monitoring."""
 
     def stop(self) -> DeviceState:
-        """Watch no longer: the state over the case, absent fields for what nobody reports."""
+        """Stop monitoring and return the state over the case; fields that nobody reports are None."""
         ...
 
 
 def monitor_for(device: Device) -> Monitor:
     """The monitor of a device: NVML and the device's own clock on a GPU, foreign load on a CPU."""
-    if device.kind == "cpu":
+    if device.processor == "cpu":
         return CpuMonitor()
     from quantroof.bench.state.gpu import GpuMonitor
 
     return GpuMonitor(device)
+
+
+class CpuMonitor:
+    """How many cores other processes and the hypervisor kept busy during a case.
+
+    Foreign load is the main reason why a CPU figure cannot be trusted.
+    """
+
+    def __init__(self) -> None:
+        self.probe: Probe = NoProbe()
+        self._process = psutil.Process()
+        self.start()
+
+    def start(self) -> None:
+        """Remember the counters."""
+        self._begin = self._counters()
+
+    def stop(self) -> DeviceState:
+        """The load since the start."""
+        wall, own, busy = (end - begin for begin, end in zip(self._begin, self._counters(), strict=True))
+        return DeviceState(other_load_cores=max(0.0, busy - own) / wall if wall > 0 else None)
+
+    def _counters(self) -> tuple[float, float, float]:
+        """Seconds of wall time, of this process, and of all busy cores (stolen time included)."""
+        own = self._process.cpu_times()
+        total = psutil.cpu_times()
+        parts = ("user", "nice", "system", "irq", "softirq", "steal")
+        busy = sum(getattr(total, part, 0.0) for part in parts)
+        return time.perf_counter(), own.user + own.system, busy

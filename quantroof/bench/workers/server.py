@@ -67,7 +67,7 @@ def _poison(bench: Bench, line: _Line) -> str | None:
     if line.status != "failed":
         return None
     text = line.reason or ""
-    if bench.device.kind != "cpu" and CANNOT_CAPTURE in text:
+    if bench.device.processor == "gpu" and CANNOT_CAPTURE in text:
         return text
     if _OUT_OF_MEMORY in text:
         tidy(bench, after_shortage=True)

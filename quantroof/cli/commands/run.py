@@ -123,7 +123,7 @@ def _announce(job: Job) -> None:
     for plan in job.plans:
         note(headline(plan))
     reasons = load().broken.values()
-    if reasons and any(plan.device.kind != "cpu" for plan in job.plans):
+    if reasons and any(plan.device.processor == "gpu" for plan in job.plans):
         note(f"kernels left out: {'; '.join(reasons)}")
     if job.info.simulated:
         note("SIMULATED: no figure of this run was measured on any device")

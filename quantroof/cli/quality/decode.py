@@ -86,7 +86,7 @@ def _measure(
     origin: Source, formats: list[str], batches: list[int], device: str, settings: dict[str, Any]
 ) -> tuple[list[Throughput], list[TooLarge]]:
     """What was measured, and what did not fit in memory; each is printed on stderr as it comes."""
-    from quantroof.bench.timing.stopping import StoppingRule
+    from quantroof.bench.timing.sampling import StoppingRule
     from quantroof.quality.decode.sweep import sweep
     from quantroof.quality.decode.throughput import Throughput, Workload
     from quantroof.reports.text.decode_lines import result_line

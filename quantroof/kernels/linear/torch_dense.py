@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
-from quantroof.kernels.kernel import Kernel, Prepared, Skip, is_gpu
+from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.requirements import needs_capability
 
 # First compute capability with matrix instructions for the element (CUDA Programming Guide, table of
@@ -16,7 +16,7 @@ _CAPABILITY = {"tf32": (8, 0), "fp16": (7, 0), "bf16": (8, 0)}
 
 def _check(case: Case, device: Device) -> Skip | None:
     name = case.compute.name
-    if not is_gpu(device):
+    if device.processor == "cpu":
         return Skip("tf32 is a GPU tensor core type") if name == "tf32" else None
     minimum = _CAPABILITY.get(name)
     return needs_capability(device, minimum, f"{name} matrix instructions") if minimum else None

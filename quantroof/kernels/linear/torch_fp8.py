@@ -11,10 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from quantroof.errors import first_line
-from quantroof.hwprofiles.types import Device
+from quantroof.hwprofiles.types import Device, Processor
 from quantroof.kernels.cases import Case
 from quantroof.kernels.formats import element
-from quantroof.kernels.kernel import Kernel, Prepared, Skip, Target, is_gpu
+from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.requirements import needs_capability, needs_hopper, needs_multiple
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ E4M3_MAX = element("fp8_e4m3").max_value
 
 def check_scaled_mm(case: Case, device: Device) -> Skip | None:
     """Why `_scaled_mm` cannot take a case's shape here, or None."""
-    if is_gpu(device) and (skip := needs_capability(device, (8, 9), "fp8 matrix instructions")):
+    if device.processor == "gpu" and (skip := needs_capability(device, (8, 9), "fp8 matrix instructions")):
         return skip
     what = "torch._scaled_mm"
     return needs_multiple(case.k, 16, "K", what) or needs_multiple(case.n, 16, "N", what)
@@ -71,7 +71,7 @@ def _pair(
     name: str, scheme: str, build: Callable[..., Prepared | Skip], summary: str
 ) -> tuple[Kernel, Kernel]:
     """A kernel with exact accumulation everywhere, and its fast sibling where that is a choice."""
-    targets: tuple[Target, ...] = ("gpu",)
+    targets: tuple[Processor, ...] = ("gpu",)
     return (
         Kernel(name, "torch", (scheme,), partial(build, fast=False), check_scaled_mm, summary=summary),
         Kernel(

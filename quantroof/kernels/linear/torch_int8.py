@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
-from quantroof.kernels.kernel import Kernel, Prepared, Skip, is_gpu
+from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.requirements import needs_capability, needs_multiple
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _INT8_MATRIX = (7, 5)  # CUDA Programming Guide: int8 matrix instructions since 
 
 
 def _check_weight_only(_: Case, device: Device) -> Skip | None:
-    return needs_capability(device, (8, 0), "bf16 kernels") if is_gpu(device) else None
+    return needs_capability(device, (8, 0), "bf16 kernels") if device.processor == "gpu" else None
 
 
 def _build_weight_only(problem: Problem) -> Prepared:
@@ -29,7 +29,7 @@ def _build_weight_only(problem: Problem) -> Prepared:
 
 
 def _check_int_mm(case: Case, device: Device) -> Skip | None:
-    if not is_gpu(device):
+    if device.processor == "cpu":
         return None
     if skip := needs_capability(device, _INT8_MATRIX, "int8 matrix instructions"):
         return skip

@@ -13,13 +13,12 @@ from typing import Any
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.kernel import Prepared
 
-_CPU_BYTES = 1 << 27
-_GPU_BYTES = 1 << 30
+_ARRAY_BYTES = {"cpu": 1 << 27, "gpu": 1 << 30}
 
 
 def array_bytes(device: Device) -> int:
     """Bytes of one array: several milliseconds of traffic on the device's kind of memory."""
-    return _CPU_BYTES if device.kind == "cpu" else _GPU_BYTES
+    return _ARRAY_BYTES[device.processor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class StreamKernel:
         """Arrays of fp32 normal values on the device, ready to be rotated and timed."""
         import torch
 
-        where = "cpu" if device.kind == "cpu" else f"cuda:{device.index}"
+        where = "cpu" if device.processor == "cpu" else f"cuda:{device.index}"
         values = torch.randn(array_bytes(device) // 4, device=where)
         return Prepared((values,) * self.arrays, self.call, hot=())
 
@@ -58,7 +57,7 @@ def stream_kernels(device: Device) -> tuple[StreamKernel, ...]:
         StreamKernel("copy", "torch.copy_", 2, 2, lambda a, b: a.copy_(b)),
         StreamKernel("triad", "torch.add", 3, 3, triad),
     )
-    if device.kind != "cpu":
+    if device.processor == "gpu":
         return common
     dot = StreamKernel("read", "torch.dot", 1, 1, lambda a: torch.dot(a, a))
     return (dot, *common)

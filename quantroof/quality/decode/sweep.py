@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 
 from quantroof.bench.host_heap import give_back, keep_freed_memory
-from quantroof.bench.timing.stopping import StoppingRule
+from quantroof.bench.timing.sampling import StoppingRule
 from quantroof.quality.decode.models import Loaded, Source, check_formats, in_format
 from quantroof.quality.decode.throughput import Throughput, Workload, measure
 from quantroof.quality.refusals import OutOfMemory, enough_memory

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 
 from quantroof.analysis.statistics import Interval, median_interval
-from quantroof.bench.timing.stopping import StoppingRule
+from quantroof.bench.timing.sampling import StoppingRule
 from quantroof.hwprofiles.nvml import Board
 from quantroof.quality.decode.models import Loaded
 from quantroof.quality.decode.stepping import Stepper
@@ -82,7 +82,7 @@ def measure(loaded: Loaded, workload: Workload, rule: StoppingRule, device: str)
     while stopped is None:
         steps.append(stepper.decode_s(workload.tokens) * 1e9)
         if len(steps) >= _LEAST_BLOCKS:
-            stopped = rule.verdict(steps, time.perf_counter() - start)
+            stopped = rule.stopped_by(steps, time.perf_counter() - start)
         if not meter.long_enough(time.perf_counter() - start):
             stopped = None
     joules = meter.joules()

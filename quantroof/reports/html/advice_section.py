@@ -31,7 +31,7 @@ def advice_for(run: Run, model_name: str | None = None) -> Advice:
     UsageError where its bandwidth is unknown, or the model is.
     """
     device = device_of(run, run.info.devices[0].id)
-    usual, context = USUAL["cpu" if device.kind == "cpu" else "gpu"]
+    usual, context = USUAL[device.processor]
     alike = sum(other.name == device.name for other in run.info.devices)
     counts = tuple(n for n in (1, 2, 4, 8) if n <= alike)
     request = AdviceOptions(context=context, formats=DEFAULT, gpu_counts=counts)

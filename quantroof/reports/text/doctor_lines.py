@@ -88,7 +88,7 @@ def _check(check: Check) -> Text:
 
 def headline(device: Device) -> str:
     """One line: what it is, how large, how it is set. What was not reported is left out."""
-    parts = _cpu(device) if device.kind == "cpu" else _gpu(device)
+    parts = _cpu(device) if device.processor == "cpu" else _gpu(device)
     return "  ".join([f"{device.id:7}", device.name, *parts])
 
 

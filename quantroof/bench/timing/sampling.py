@@ -1,0 +1,63 @@
+"""Sampling a case: settle the device, then time blocks until they are precise enough or time is up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from quantroof.analysis.statistics import median_interval
+from quantroof.bench.timing.timer import Timer
+from quantroof.hwprofiles.types import Processor
+from quantroof.records.lines import StoppedBy
+from quantroof.records.run import Mode
+
+# An idle GPU needs tens of milliseconds of load to leave its lowest clock; under load, power and clocks
+# oscillate for about 3 s before they settle (CUTLASS's measurement guidelines; seen on an H200 too).
+SETTLE_S: dict[Processor, dict[Mode, float]] = {
+    "gpu": {"burst": 0.05, "sustained": 3.0},
+    "cpu": {"burst": 0.0, "sustained": 1.0},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StoppingRule:
+    """Stop when the 95 % interval of the median is narrow: half-width below `precision` of the median.
+
+    Never before `min_samples`, and not after `max_samples` or `seconds`.
+    """
+
+    precision: float
+    min_samples: int
+    max_samples: int
+    seconds: float
+
+    def stopped_by(self, samples_ns: Sequence[float], elapsed_s: float) -> StoppedBy | None:
+        """Why sampling ends now, None to continue."""
+        if not samples_ns:
+            return None
+        enough = len(samples_ns) >= self.min_samples
+        if enough and median_interval(samples_ns).relative_half_width <= self.precision:
+            return "precision"
+        if len(samples_ns) >= self.max_samples:
+            return "max_samples"
+        return "wall" if elapsed_s >= self.seconds else None
+
+
+def settle(timer: Timer, seconds: float, clock_s: Callable[[], float] = time.perf_counter) -> None:
+    """Run the case unrecorded for this long: a burst needs its clock up, sustained its power settled."""
+    start = clock_s()
+    while clock_s() - start < seconds:
+        timer.samples()
+
+
+def sample(
+    timer: Timer, rule: StoppingRule, clock_s: Callable[[], float] = time.perf_counter
+) -> tuple[tuple[float, ...], StoppedBy]:
+    """Nanoseconds per call of every block in order, none removed, and what ended the sampling."""
+    samples: list[float] = []
+    start = clock_s()
+    while True:
+        samples += timer.samples()
+        if reason := rule.stopped_by(samples, clock_s() - start):
+            return tuple(samples), reason
