@@ -205,8 +205,8 @@ def _devices(wanted: str | None) -> tuple[Device, ...]:
 def _local(wanted: str | None, *, cold: bool, seconds: float) -> Bench:
     from quantroof.bench.local import local_bench
     from quantroof.bench.settings import Settings
-    from quantroof.bench.suite import Limits
+    from quantroof.bench.suite import StoppingLimits
     from quantroof.records.run import RunOptions
 
     run_options = RunOptions(cache="cold" if cold else "hot", seconds_per_case=seconds)
-    return local_bench(_devices(wanted)[0], Settings.resolve(Limits(), run_options))
+    return local_bench(_devices(wanted)[0], Settings.resolve(StoppingLimits(), run_options))

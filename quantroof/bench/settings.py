@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from quantroof.bench.suite import Limits
+from quantroof.bench.suite import StoppingLimits
 from quantroof.bench.timing.sampling import StoppingRule
 from quantroof.records.run import Cache, Mode, RunOptions
 
 SUSTAINED_S = 3.0
+_SUSTAINED_MAX_SAMPLES = 10**6
+"""Bounds memory only: a sample takes a millisecond or more."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,14 +29,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kernels: tuple[str, ...] = ()
 
     def rule(self) -> StoppingRule:
-        """When sampling of a case ends. Sustained measures for three seconds at least."""
+        """When sampling of a case ends.
+
+        Sustained lasts at least three seconds, however precise the median is before: heat and the power limit
+        need that long to show.
+        """
         if self.mode == "sustained":
             seconds = max(SUSTAINED_S, self.seconds_per_case)
-            return StoppingRule(0.0, self.min_samples, 10**6, seconds)
+            return StoppingRule(None, self.min_samples, _SUSTAINED_MAX_SAMPLES, seconds)
         return StoppingRule(self.precision, self.min_samples, self.max_samples, self.seconds_per_case)
 
     @classmethod
-    def resolve(cls, limits: Limits, options: RunOptions) -> Settings:
+    def resolve(cls, limits: StoppingLimits, options: RunOptions) -> Settings:
         """The suite's limits, replaced where the options say otherwise."""
         return cls(
             precision=options.precision or limits.precision,

@@ -32,7 +32,7 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     k: Positive
 
 
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StoppingLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When a case is precise enough, and when to give up.
 
     `precision` is the half-width of the 95 % interval of the median, as a share of it; `seconds_per_case`
@@ -60,7 +60,7 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a suite runs on one kind of device."""
 
     sweep: tuple[Sweep, ...]
-    limits: Limits = Limits()
+    limits: StoppingLimits = StoppingLimits()
     providers: tuple[str, ...] | None = None
     description: str = ""
 
@@ -72,7 +72,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     sweep: tuple[Sweep, ...]
     description: str = ""
-    limits: Limits = Limits()
+    limits: StoppingLimits = StoppingLimits()
     providers: tuple[str, ...] | None = None
     cpu: Variant | None = None
 
@@ -189,7 +189,7 @@ def _struct_at(kind: type[msgspec.Struct], path: str) -> type[msgspec.Struct]:
     """The struct type that a msgspec path such as `cpu.sweep[...]` leads to."""
     known: dict[str, type[msgspec.Struct]] = {
         "sweep": Sweep,
-        "limits": Limits,
+        "limits": StoppingLimits,
         "cpu": Variant,
         "shapes": Shape,
     }

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from quantroof.bench.suite import SCHEMA, Limits, parse
+from quantroof.bench.suite import SCHEMA, StoppingLimits, parse
 from quantroof.errors import QuantroofError
 from quantroof.gate.times import Key, RunTimes
 from quantroof.kernels.cases import Case
@@ -21,7 +21,7 @@ def suspect_suite(keys: Iterable[Key], times: RunTimes) -> str:
     try:
         limits = parse(info.suite_source, info.suite).variant(times.device).limits
     except QuantroofError:
-        limits = Limits()
+        limits = StoppingLimits()
     lines = [f'schema = "{SCHEMA}"', 'name = "suspects"', "[limits]"]
     lines += [f"{name} = {value!r}" for name, value in _non_default(limits).items()]
     for case_id in dict.fromkeys(case for case, _ in keys):
@@ -29,9 +29,9 @@ def suspect_suite(keys: Iterable[Key], times: RunTimes) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _non_default(limits: Limits) -> dict[str, int | float]:
+def _non_default(limits: StoppingLimits) -> dict[str, int | float]:
     """The numbers that differ from the default: an older base may not have every limit."""
-    default = msgspec.structs.asdict(Limits())
+    default = msgspec.structs.asdict(StoppingLimits())
     return {
         name: value
         for name, value in msgspec.structs.asdict(limits).items()

@@ -117,13 +117,13 @@ def test_evidence_is_no_roof() -> None:
 
 def test_the_quick_suite_asks_for_quick_ceilings_and_expects_less_time() -> None:
     """Its limit reaches the settings a worker gets; other suites take the full set."""
-    from quantroof.bench.suite import Limits, load
+    from quantroof.bench.suite import StoppingLimits, load
     from quantroof.records.run import RunOptions
 
     run_options = RunOptions()
     assert Settings.resolve(load("quick")[0].limits, run_options).quick_ceilings
     assert not Settings.resolve(load("default")[0].limits, run_options).quick_ceilings
-    assert not Settings.resolve(Limits(), run_options).quick_ceilings
+    assert not Settings.resolve(StoppingLimits(), run_options).quick_ceilings
 
 
 class Pretended:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from itertools import count, pairwise
+from itertools import count, pairwise, repeat
+from typing import Any
 
 import pytest
 import torch
 
+from quantroof.bench.settings import Settings
+from quantroof.bench.suite import StoppingLimits
 from quantroof.bench.timing import rotation
 from quantroof.bench.timing.cpu import CpuBlocks
 from quantroof.bench.timing.rotation import Arena, Copies
@@ -18,6 +21,7 @@ from quantroof.kernels.cases import Case
 from quantroof.kernels.problem import Problem, forget_weights
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.records.lines import Method
+from quantroof.records.run import RunOptions
 
 RULE = StoppingRule(precision=0.01, min_samples=10, max_samples=50, seconds=1.0)
 
@@ -75,6 +79,36 @@ def test_wall_holds_before_the_minimum() -> None:
     samples, why = sample(FakeTimer(iter([1e9] * 9)), RULE, clock_s=lambda: next(clock))
 
     assert (len(samples), why) == (1, "wall")
+
+
+def _settings(**changes: Any) -> Settings:
+    return Settings.resolve(StoppingLimits(precision=0.01, seconds_per_case=0.5), RunOptions(**changes))
+
+
+def test_sustained_lasts_three_seconds_with_tied_samples() -> None:
+    """A clock with coarse ticks gives equal samples: precise at once, but sustained goes on for 3 s."""
+    clock = _ticking(0.001)
+    tied = FakeTimer(repeat(1e6))
+    samples, why = sample(tied, _settings(mode="sustained").rule(), clock_s=lambda: next(clock))
+
+    assert (len(samples), why) == (3000, "wall")
+
+
+@pytest.mark.parametrize(("asked_s", "lasts_s"), [(None, 3.0), (2.0, 3.0), (5.0, 5.0)])
+def test_sustained_lasts_as_long_as_asked_and_never_under_three_seconds(
+    asked_s: float | None, lasts_s: float
+) -> None:
+    """The suite's 0.5 s and a shorter wish become 3 s; a longer one stays."""
+    rule = _settings(mode="sustained", seconds_per_case=asked_s).rule()
+
+    assert (rule.precision, rule.seconds) == (None, lasts_s)
+
+
+def test_a_burst_stops_by_its_precision_within_its_limit() -> None:
+    """Burst keeps the suite's precision and seconds."""
+    rule = _settings().rule()
+
+    assert (rule.precision, rule.seconds) == (0.01, 0.5)
 
 
 def _arena(llc_bytes: int, limit_bytes: int = 1 << 30) -> Arena:

@@ -24,10 +24,11 @@ SETTLE_S: dict[Processor, dict[Mode, float]] = {
 class StoppingRule:
     """Stop when the 95 % interval of the median is narrow: half-width below `precision` of the median.
 
-    Never before `min_samples`, and not after `max_samples` or `seconds`.
+    Never for precision before `min_samples`, or where `precision` is None; never later than `max_samples` or
+    `seconds`.
     """
 
-    precision: float
+    precision: float | None
     min_samples: int
     max_samples: int
     seconds: float
@@ -36,12 +37,16 @@ class StoppingRule:
         """Why sampling ends now, None to continue."""
         if not samples_ns:
             return None
-        enough = len(samples_ns) >= self.min_samples
-        if enough and median_interval(samples_ns).relative_half_width <= self.precision:
+        if len(samples_ns) >= self.min_samples and self._precise(samples_ns):
             return "precision"
         if len(samples_ns) >= self.max_samples:
             return "max_samples"
         return "wall" if elapsed_s >= self.seconds else None
+
+    def _precise(self, samples_ns: Sequence[float]) -> bool:
+        if self.precision is None:
+            return False
+        return median_interval(samples_ns).relative_half_width <= self.precision
 
 
 def settle(timer: Timer, seconds: float, clock_s: Callable[[], float] = time.perf_counter) -> None:
