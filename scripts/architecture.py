@@ -47,7 +47,7 @@ def _table(room: str, importers: dict[str, set[str]]) -> str:
     for path in files:
         rooms = importers[_module(path)]
         users = ", ".join(name for name in (*ROOMS, "pytest_plugin") if name in rooms)
-        rows.append(f"| `{path.relative_to(folder)}` | {_first_sentence(path)} | {users or '-'} |")
+        rows.append(f"| `{path.relative_to(PACKAGE)}` | {_first_sentence(path)} | {users or '-'} |")
     return "\n".join(rows) + "\n"
 
 
