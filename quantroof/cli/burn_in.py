@@ -68,14 +68,14 @@ def burn_in(flags: BurnInFlags, *, as_json: bool) -> int:
         text = f"interrupted: what was measured is saved; judge it with quantroof fleet {order.folder}"
         note(text)
         return ExitCode.INTERRUPTED
-    for problem in outcome.verdict.problems:
+    for problem in outcome.node.problems:
         note(f"warning: {problem}")
     if as_json:
         echo_json("burn-in", burn_in_document(outcome))
     else:
         echo_lines(burn_in_lines(outcome))
     codes = {"healthy": ExitCode.OK, "not judged": ExitCode.UNDECIDED}
-    return codes.get(outcome.verdict.verdict, ExitCode.FINDING)
+    return codes.get(outcome.node.state, ExitCode.FINDING)
 
 
 def _order(flags: BurnInFlags) -> BurnInOptions:

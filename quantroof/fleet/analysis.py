@@ -1,4 +1,4 @@
-"""The fleet's answer: every GPU with its grade and what speaks against it, nodes ranked, groups compared."""
+"""The judgment of a fleet: every GPU with its grade and findings, nodes ranked, groups compared."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from quantroof.analysis.roofs import READ
+from quantroof.finding import Finding
 from quantroof.fleet.collection import Collection, Population, Times, Unit
 from quantroof.fleet.comparisons import datasheet_shares, reference_fleet
 from quantroof.fleet.evidence import Evidence, gpu_times, past_times, retest_times, weigh
 from quantroof.fleet.findings import by_class, gpu_findings
+from quantroof.fleet.grades import GRADES, grade
 from quantroof.fleet.groups import GroupRow, Labels, compare_groups
 from quantroof.fleet.past import latest_and_past
 from quantroof.fleet.policy import Policy
-from quantroof.fleet.preflight import GRADES, Finding, preflight
+from quantroof.fleet.preflight import preflight
 from quantroof.fleet.scores import CLASSES, expected_below
 
 
@@ -36,7 +38,7 @@ class GpuResult:
     @property
     def grade(self) -> str:
         """The gravest finding's grade, else healthy; notes do not count."""
-        return next((f.grade for f in self.findings if f.grade != "note"), "healthy")
+        return next((grade(f) for f in self.findings if grade(f) != "note"), "healthy")
 
     @property
     def bad(self) -> bool:
@@ -116,7 +118,7 @@ def analyze(
         findings, remarks = preflight(evidence.times.units, policy)
         gpus += _results(population, evidence, findings, policy)
         summaries.append(_summary(population, evidence, remarks, policy))
-    gpus.sort(key=lambda g: (GRADES.index(g.findings[0].grade) if g.findings else len(GRADES), -g.worst))
+    gpus.sort(key=lambda g: (GRADES.index(grade(g.findings[0])) if g.findings else len(GRADES), -g.worst))
     groups = compare_groups([(g.unit, g.population, g.level) for g in gpus], labels)
     return Analysis(gpus, summaries, groups, problems, policy)
 

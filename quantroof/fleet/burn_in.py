@@ -1,4 +1,4 @@
-"""A node under load: every GPU at once, in bursts and sustained, suspects once more, then a verdict."""
+"""A node under load: all GPUs at once in burst and sustained mode, suspects a second time, then a verdict."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from msgspec.structs import replace
 
 from quantroof.bench.run import Job, new_job
 from quantroof.errors import QuantroofError
+from quantroof.finding import Finding
 from quantroof.fleet.analysis import Analysis, analyze
 from quantroof.fleet.collection import Collection, Population, Unit
 from quantroof.fleet.gather import gather
 from quantroof.fleet.live import HealthMonitor
 from quantroof.fleet.node import NodeEvidence, NodeReport, node_report
 from quantroof.fleet.policy import Policy
-from quantroof.fleet.preflight import Finding
 from quantroof.hwprofiles.types import Device
 from quantroof.records.directory import FILE_NAME, read_run
 from quantroof.records.run import RunOptions
 
 _PROCESSES = 3
-"""What one process has by chance (a memory placement, a library's choice) is no property of a GPU: bursts are
-repeated. A sustained case takes three seconds, and heat does not care about processes."""
+"""Memory placement and a library's choice of kernel differ by chance between processes, so bursts run in
+three. A sustained case takes three seconds and depends on heat, not on the process."""
 
 _HEATING = ("bf16", "int8-w8a8")
-"""Formats under sustained load: what every tensor core since Ampere runs hot on, in half a minute."""
+"""Formats under sustained load: in half a minute they heat every GPU with tensor cores since Ampere."""
 
 Measure = Callable[[Job, Path], None]
-"""Runs a job into a directory, with whatever progress the caller shows."""
+"""Runs a job into a directory and shows the caller's progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class BurnInOptions:
-    """What is to be judged. `past` are earlier runs of this node, beside those in `folder`; `reference` runs
-    of other GPUs of the model; `expected` the number of GPUs that should be here; `heating` the formats under
-    sustained load."""
+    """What is judged. `past` names earlier runs of this node in addition to those in `folder`, `reference`
+    runs of other GPUs of the model, `expected` the number of GPUs that should be here, `heating` the formats
+    under sustained load."""
 
     devices: tuple[Device, ...]
     folder: Path
@@ -54,14 +54,14 @@ class BurnInOptions:
 
 @dataclass(frozen=True, slots=True)
 class BurnInResult:
-    """The verdict and the runs it rests on."""
+    """The state of the node and the runs behind it."""
 
-    verdict: NodeReport
+    node: NodeReport
     directories: tuple[Path, ...]
 
 
 class BurnIn:
-    """The steps of one burn-in; what is measured stays in the folder whatever happens later."""
+    """The steps of one burn-in. Its runs stay in the folder, even when a later step fails."""
 
     def __init__(self, options: BurnInOptions) -> None:
         self._options = options
@@ -72,35 +72,35 @@ class BurnIn:
         self._earlier = (*options.past, *map(str, sorted(options.folder.rglob(FILE_NAME))))  # as of now
         self._reference = gather(options.reference) if options.reference else None
         if options.past:
-            gather(options.past)  # what cannot be read at all is said before the load, not after it
+            gather(options.past)  # unreadable runs are an error before the load, not after it
         self._jobs = self._plan(seed=0)
         self._directories: list[Path] = []
 
     def estimate_s(self) -> tuple[float, float]:
-        """Longest expected seconds: without suspects, and with all of it measured again."""
+        """Longest expected seconds: without suspects, and with everything measured twice."""
         once = sum(job.estimate_s() for job in self._jobs)
         return once, 2 * once
 
     def run(self, measure: Measure) -> BurnInResult:
-        """Measure and judge. Devices that somebody else uses are left alone and not judged."""
+        """Measure and judge. Devices in use by others are neither measured nor judged."""
         ids = {job.info.run_id for job in self._jobs}
-        found: list[Analysis] = []
+        analyses: list[Analysis] = []
         if self._jobs:
             with self._monitor:
                 names = self._measure(measure, self._jobs)
-                found = self._analyze(names, ids, None)
-                if _suspects(found, ids):
+                analyses = self._analyze(names, ids, None)
+                if _any_slow(analyses, ids):
                     again = gather(self._measure(measure, self._plan(seed=1)))
-                    found = self._analyze(names, ids, again)
+                    analyses = self._analyze(names, ids, again)
             self._monitor.look(loaded=True)
         options, live = self._options, self._monitor.findings
-        seen = NodeEvidence(live, ids, _failures(self._directories))
-        verdict = node_report(platform.node(), options.devices, found, seen, options.expected)
-        return BurnInResult(verdict, tuple(self._directories))
+        evidence = NodeEvidence(live, ids, _failures(self._directories))
+        node = node_report(platform.node(), options.devices, analyses, evidence, options.expected)
+        return BurnInResult(node, tuple(self._directories))
 
     def _plan(self, seed: int) -> list[Job]:
-        """A job a mode, none where every device is busy. The second time other data and the same load: a GPU
-        alone would be cooler."""
+        """One job per mode (burst, sustained); none if all devices are busy. Re-tests use a new seed but load
+        all GPUs again, because a single busy GPU would run cooler."""
         if not self._free:
             return []
         burst = replace(self._options.run_options, mode="burst", processes=_PROCESSES, seed=seed)
@@ -108,7 +108,7 @@ class BurnIn:
         return [new_job(run_options, self._free, self._options.command) for run_options in (burst, hot)]
 
     def _measure(self, measure: Measure, jobs: list[Job]) -> list[str]:
-        """Run jobs; the names of their directories."""
+        """Run jobs; returns the names of their directories."""
         names = []
         for job in jobs:
             again = "-again" if job.info.options.seed else ""
@@ -119,9 +119,9 @@ class BurnIn:
         return names
 
     def _run_job(self, measure: Measure, job: Job, directory: Path) -> None:
-        """Run a job; a GPU on which nothing could be started failed, and does not end the others' burn-in.
+        """Run a job. A GPU on which nothing starts is `failed`, and the burn-in of the others goes on.
 
-        What ends all of them, such as a torch without CUDA or a full disk, is no GPU's fault and is raised.
+        An error that stops every GPU, such as a torch without CUDA or a full disk, is raised.
         """
         try:
             measure(job, directory)
@@ -135,31 +135,31 @@ class BurnIn:
                 self._monitor.add(device, Finding("failed", "no_start", str(error)))
 
     def _analyze(self, names: list[str], ids: set[str], retest: Collection | None) -> list[Analysis]:
-        """Judge our runs, a mode at a time; earlier runs of other GPUs in the folder are no siblings."""
+        """Judge the runs of this burn-in, one mode at a time. Earlier runs of other GPUs in the folder are
+        not siblings."""
         everything = gather([*self._earlier, *names])
         ours = {(u.population, u.identity): u.node for u in everything.units if u.run_id in ids}
-        found = []
+        analyses = []
         for kind in dict.fromkeys(population for population, _ in ours):
             here = {identity: node for (population, identity), node in ours.items() if population == kind}
             alike = everything.only(partial(_is_one_of, here, kind))
-            found.append(analyze(alike, self._options.policy, retest=retest, reference=self._reference))
-        return found
+            analyses.append(analyze(alike, self._options.policy, retest=retest, reference=self._reference))
+        return analyses
 
 
 def _is_one_of(here: dict[str, str], kind: Population, unit: Unit) -> bool:
-    """Whether a unit is a run of one of our GPUs (node by identity), measured alike."""
+    """Whether a unit is a run of one of our GPUs (node by identity) in this population."""
     return unit.population == kind and here.get(unit.identity) == unit.node
 
 
-def _suspects(found: list[Analysis], ids: set[str]) -> bool:
-    """Whether a GPU of ours is slow; what failed outright is not asked twice."""
-    slow = ("defective", "below policy")
-    ours = [gpu for analysis in found for gpu in analysis.gpus if gpu.unit.run_id in ids]
-    return any(finding.grade in slow for gpu in ours for finding in gpu.findings)
+def _any_slow(analyses: list[Analysis], ids: set[str]) -> bool:
+    """Whether one of our GPUs is slow; GPUs that failed are not measured again."""
+    ours = [gpu for analysis in analyses for gpu in analysis.gpus if gpu.unit.run_id in ids]
+    return any(finding.level == "degraded" for gpu in ours for finding in gpu.findings)
 
 
 def _failures(directories: list[Path]) -> dict[str, str]:
-    """Why lines failed, by device: the most frequent reason."""
+    """The most frequent reason of failed measurements, by device."""
     reasons: dict[str, Counter[str]] = defaultdict(Counter)
     for directory in directories:
         for line in read_run(directory).measurements:

@@ -1,4 +1,4 @@
-"""What a fleet analysis starts from: units (a device in a run), what they timed, and what else was seen."""
+"""The input of a fleet analysis: units (a device in a run), their times, and counts of errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEVICE: msgspec.json.Decoder[Device] = msgspec.json.Decoder(Device)
 
 
 class Population(NamedTuple):
-    """GPUs that may be compared: one model, measured by one suite in one mode."""
+    """GPUs that may be compared with each other: one model, measured by one suite in one mode."""
 
     model: str
     suite: str
@@ -35,7 +35,7 @@ class Population(NamedTuple):
 
 
 class Work(NamedTuple):
-    """One case and kernel, or a ceiling: what was timed."""
+    """What was timed: one case and kernel, or a ceiling."""
 
     name: str
     element: str
@@ -62,7 +62,7 @@ class Unit:
 
     @property
     def identity(self) -> str:
-        """What makes the GPU itself: its UUID, else its node and number."""
+        """What identifies the GPU: its UUID, else its node and number."""
         return self.device.uuid or f"{self.node} {self.device.id}"
 
     @property
@@ -71,7 +71,7 @@ class Unit:
         return f"{self.node} {self.device.id}"
 
     def started(self, now: datetime) -> datetime | None:
-        """When the run started by its node's clock, None where that clock must be wrong."""
+        """When the run started by its node's clock; None where that clock must be wrong."""
         try:
             started = datetime.fromisoformat(self.started_at)
         except ValueError:
@@ -92,21 +92,21 @@ class Collection:
     works: list[Work] = field(default_factory=list)
     chunks: list[Times] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    """One line for each input that could not be used, or not wholly."""
+    """One line for each input that could not be used, or only in part."""
 
-    def only(self, wanted: Callable[[Unit], bool]) -> Collection:
-        """The units that are wanted, with what they timed."""
+    def only(self, condition: Callable[[Unit], bool]) -> Collection:
+        """The units that meet a condition, with their times."""
         place = np.full(len(self.units), -1)
-        kept = [index for index, unit in enumerate(self.units) if wanted(unit)]
+        kept = [index for index, unit in enumerate(self.units) if condition(unit)]
         place[kept] = np.arange(len(kept))
         chunks = []
         for unit, work, ns in self.chunks:
-            chosen = place[unit] >= 0
-            chunks.append((place[unit[chosen]], work[chosen], ns[chosen]))
+            keep = place[unit] >= 0
+            chunks.append((place[unit[keep]], work[keep], ns[keep]))
         return Collection([self.units[i] for i in kept], self.works, chunks, self.problems)
 
     def log_times(self) -> Times:
-        """One log time a unit and work, by the low order statistic of its processes."""
+        """One log time per unit and work, by the low order statistic of its processes."""
         if not self.chunks:
             return np.empty(0, np.intp), np.empty(0, np.intp), np.empty(0)
         unit, work, ns = (np.concatenate(arrays) for arrays in zip(*self.chunks, strict=True))
@@ -118,10 +118,10 @@ def matrix(times: Times, units: list[int]) -> tuple[NDArray[np.intp], Array]:
     unit, work, log_ns = times
     position = np.full(max(int(unit.max(initial=-1)), *units, 0) + 1, -1)
     position[units] = np.arange(len(units))
-    chosen = position[unit] >= 0
-    present = np.nonzero(np.bincount(work[chosen]))[0]
+    keep = position[unit] >= 0
+    present = np.nonzero(np.bincount(work[keep]))[0]
     table = np.full((len(units), len(present)), np.nan)
-    table[position[unit[chosen]], np.searchsorted(present, work[chosen])] = log_ns[chosen]
+    table[position[unit[keep]], np.searchsorted(present, work[keep])] = log_ns[keep]
     return present, table
 
 

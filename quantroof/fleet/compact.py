@@ -1,4 +1,4 @@
-"""Runs and parts into one Parquet file; the file appears whole or not at all."""
+"""Write runs and parts into one Parquet file, atomically."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from quantroof.records.directory import read_run
 
 
 def compact(names: Iterable[str], out: Path) -> list[str]:
-    """Write one file of everything that is named; a line for each input left out."""
+    """Write one file of all named inputs; returns a line for each input that was left out."""
     with tempfile.TemporaryDirectory(prefix="quantroof-compact-") as folder:
         sources = find(names, Path(folder))
         parts, problems = usable([part for part in sources.parts if part != out])

@@ -12,9 +12,9 @@ import numpy as np
 
 from quantroof.analysis.distributions import Array
 from quantroof.analysis.roofs import READ, datasheet_roofs
+from quantroof.finding import Finding
 from quantroof.fleet.collection import Collection, Population, Times, Unit, Work, matrix
 from quantroof.fleet.policy import Policy
-from quantroof.fleet.preflight import Finding
 from quantroof.fleet.scores import CLASSES, class_levels, nanmedian
 from quantroof.hwprofiles.catalog import match
 
@@ -57,7 +57,7 @@ def below_datasheet(share: float | None, policy: Policy) -> list[Finding]:
     if share is None or share >= policy.datasheet_floor:
         return []
     text = f"reads memory at {share:.0%} of the datasheet, the floor is {policy.datasheet_floor:.0%}"
-    return [Finding("below policy", "datasheet", text)]
+    return [Finding("degraded", "datasheet", text)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,5 +106,5 @@ def below_reference(level: Array, reference: ReferenceFleet, policy: Policy) -> 
             gpus = f"{reference.gpus} GPU{'' if reference.gpus == 1 else 's'}"
             text = f"{name} at {math.exp(-value):.1%} of the reference's median ({gpus}), "
             text += f"the floor is {policy.floor:.0%}"
-            findings.append(Finding("below policy", f"{name}_reference", text))
+            findings.append(Finding("degraded", f"{name}_reference", text))
     return findings

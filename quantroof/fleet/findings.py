@@ -7,10 +7,11 @@ import math
 import numpy as np
 
 from quantroof.analysis.distributions import Array
+from quantroof.finding import Finding
 from quantroof.fleet.comparisons import below_datasheet, below_reference
 from quantroof.fleet.evidence import Evidence
+from quantroof.fleet.grades import gravest_first
 from quantroof.fleet.policy import MIN_SIBLINGS, Policy
-from quantroof.fleet.preflight import GRADES, Finding
 from quantroof.fleet.scores import CLASSES, TESTS
 
 
@@ -26,13 +27,13 @@ def gpu_findings(
     if evidence.reference is not None:
         findings += below_reference(evidence.reference_level[row], evidence.reference, policy)
     findings += _slow_findings(evidence, row, policy)
-    if all(f.grade == "note" for f in findings) and _nothing_to_compare(evidence, row):
+    if all(f.level == "note" for f in findings) and _nothing_to_compare(evidence, row):
         text = f"fewer than {MIN_SIBLINGS} similar GPUs, no past and no reference"
-        findings.append(Finding("not judged", "alone", text))
-    not_judged = [f for f in findings if f.grade == "not judged"]
-    if not_judged and not any(f.grade == "failed" for f in findings):
+        findings.append(Finding("unknown", "alone", text))
+    not_judged = [f for f in findings if f.level == "unknown"]
+    if not_judged and not any(f.level == "failed" for f in findings):
         findings = not_judged
-    return tuple(sorted(findings, key=lambda f: GRADES.index(f.grade)))
+    return gravest_first(findings)
 
 
 def _nothing_to_compare(evidence: Evidence, row: int) -> bool:
@@ -49,15 +50,15 @@ def _slow_findings(evidence: Evidence, row: int, policy: Policy) -> list[Finding
     suffix = ", measured again" if evidence.retested[row] else ""
     for test, name in enumerate(TESTS):
         if slow.defective[row, test]:
-            findings.append(Finding("defective", name, _defect_text(evidence, row, test) + suffix))
+            findings.append(Finding("degraded", name, _defect_text(evidence, row, test) + suffix))
     for c, name in enumerate(CLASSES):
         if slow.below_floor[row, c]:
             speed = math.exp(-evidence.scores.level[row, c])
             text = f"{name} at {speed:.1%} of the siblings' median, the floor is {policy.floor:.0%}"
-            findings.append(Finding("below policy", f"{name}_floor", text + suffix))
+            findings.append(Finding("degraded", f"{name}_floor", text + suffix))
         if slow.since_past[row, c]:
             text = f"{name} {_percent(evidence.past_change[row, c])} against its own past{suffix}"
-            findings.append(Finding("defective", f"{name}_past", text))
+            findings.append(Finding("degraded", f"{name}_past", text))
     return findings
 
 

@@ -1,4 +1,5 @@
-"""Read whatever was named into one collection; what cannot be read costs a line, never the analysis."""
+"""Read all named inputs into one collection; an unreadable input is reported and does not stop the
+analysis."""
 
 from __future__ import annotations
 
@@ -15,26 +16,26 @@ from quantroof.records.directory import read_run
 
 
 def gather(names: Iterable[str]) -> Collection:
-    """The runs and parts behind names. UsageError where nothing at all could be read."""
+    """The runs and parts behind names. UsageError where none of them could be read."""
     collection = Collection()
     with tempfile.TemporaryDirectory(prefix="quantroof-fleet-") as folder:
         sources = find(names, Path(folder))
         collection.problems += sources.problems
         if sources.parts:
             _add_parts(sources.parts, collection)
-        known = {unit.run_id for unit in collection.units}
+        run_ids = {unit.run_id for unit in collection.units}
         for path in sources.runs:
             try:
                 run = read_run(path)
             except QuantroofError as error:
                 collection.problems.append(str(error))
                 continue
-            if run.info.run_id in known:
+            if run.info.run_id in run_ids:
                 collection.problems.append(f"{path}: run {run.info.run_id} was read already: left out")
                 continue
-            known.add(run.info.run_id)
+            run_ids.add(run.info.run_id)
             if run.truncated:
-                collection.problems.append(f"{path}: the last line is cut off: what stands before it is used")
+                collection.problems.append(f"{path}: the last line is cut off: the lines before it are used")
             before = len(collection.units)
             collect_rows(rows(run), collection)
             if len(collection.units) == before:

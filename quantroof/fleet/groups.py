@@ -1,4 +1,4 @@
-"""Do racks, drivers or coolings differ? Nodes are compared, for the GPUs of a node share what it has."""
+"""Compare racks, drivers and coolings. The unit is the node, because its GPUs share these attributes."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from quantroof.errors import UsageError
 from quantroof.fleet.collection import Population, Unit
 
 Labels = dict[str, dict[str, str]]
-"""Attributes of a node by its name: rack, cooling. Driver and VBIOS come from the runs themselves."""
+"""Attributes of a node by its name: rack, cooling. Driver and VBIOS come from the runs."""
 
 _MEDIAN_ERROR_RATIO = 1.2533  # standard error of a median over a mean's, for normal values
 _RATE = 0.05
 _LEAST = 3  # nodes of a group
-_VERSIONS = ("driver", "vbios")  # of a GPU; a node with several has them all as one value
+_VERSIONS = ("driver", "vbios")  # of a GPU; several on one node are joined into one value
 
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """The median node of a group beside the median of all other nodes, in log time; positive is slower."""
+    """The median node of a group compared with the median of all other nodes, in log time; positive is
+    slower."""
 
     population: Population
     attribute: str
@@ -69,8 +70,8 @@ def compare_groups(
         for resource, value in level.items():
             if value is not None:
                 levels[population, resource][unit.node].append(value)
-    for (node, name), found in versions.items():
-        attributes[node].setdefault(name, " and ".join(sorted(found)))
+    for (node, name), node_versions in versions.items():
+        attributes[node].setdefault(name, " and ".join(sorted(node_versions)))
     rows = []
     for (population, resource), by_node in levels.items():
         nodes = {node: median(values) for node, values in by_node.items()}
@@ -108,7 +109,8 @@ def _attribute(
 
 
 def _two_sided(difference: float, own: list[float], rest: list[float]) -> float:
-    """Welch's t of two medians, with spreads from quartiles and the smaller group's freedom."""
+    """Two-sided p of Welch's t of two medians, with spreads from quartiles and the smaller group's
+    freedom."""
     variance = sum(float(robust_spread(np.array(v), axis=0)) ** 2 / len(v) for v in (own, rest))
     if variance == 0:
         return 1.0 if difference == 0 else 0.0

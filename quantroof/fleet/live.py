@@ -1,4 +1,4 @@
-"""What NVML says of GPUs before, during and after a load; a device that is no GPU says nothing."""
+"""The health of GPUs by NVML before, during and after a load; other devices have no findings."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from quantroof.fleet.preflight import Finding, Grade
+from quantroof.finding import Finding, Level
 from quantroof.hwprofiles.clock_events import faults
 from quantroof.hwprofiles.health import judge
 from quantroof.hwprofiles.nvml import Board, BoardHealth
 from quantroof.hwprofiles.types import Device, PcieLink
 
 _EVERY_S = 2.0
-_GRADES: dict[str, Grade] = {
-    "ecc_errors": "failed", "row_remapping": "failed", "slowdown": "defective", "busy": "not judged",
+_LEVELS: dict[str, Level] = {
+    "ecc_errors": "failed", "row_remapping": "failed", "slowdown": "degraded", "busy": "unknown",
 }  # fmt: skip
 
 
 def state_findings(device: Device, health: BoardHealth) -> Iterator[Finding]:
-    """The state of this moment as findings."""
+    """The current state as findings."""
     for check in judge(device, health, faults(health.reasons)):
         if check.level == "warn":
-            grade = _GRADES[check.code]
+            level = _LEVELS[check.code]
             if check.code == "row_remapping" and not health.rows_failed:
-                grade = "defective"  # it waits for a reset, and is whole after it
-            yield Finding(grade, check.code, check.text)
+                level = "degraded"  # a reset repairs it
+            yield Finding(level, check.code, check.text)
 
 
 @dataclass(slots=True)
 class HealthMonitor:
-    """Findings of each device by its id. As a context manager it watches links until it is left.
+    """Findings of each device by its id. As a context manager it monitors links until it exits.
 
-    A link at rest runs at a low generation; only what it reaches under load speaks for or against it.
+    A link at rest runs at a low generation, so only the generation that it reaches under load counts.
     """
 
     devices: tuple[Device, ...]
@@ -43,7 +43,8 @@ class HealthMonitor:
     _thread: threading.Thread | None = None
 
     def look(self, *, loaded: bool = False) -> None:
-        """Read every state. After a load (`loaded`) our own processes may still be there: nobody is busy."""
+        """Read the state of every device. After a load (`loaded`) `busy` is ignored: our own processes may
+        still run."""
         for device in self.devices:
             board = Board.of(device)
             for finding in state_findings(device, board.health()) if board else ():
@@ -51,13 +52,13 @@ class HealthMonitor:
                     self.add(device, finding)
 
     def add(self, device: Device, finding: Finding) -> None:
-        """Keep a finding; one of each kind is enough."""
-        seen = self.findings.setdefault(device.id, [])
-        if finding.code not in {f.code for f in seen}:
-            seen.append(finding)
+        """Keep the first finding of each code."""
+        findings = self.findings.setdefault(device.id, [])
+        if finding.code not in {f.code for f in findings}:
+            findings.append(finding)
 
     def busy(self) -> tuple[Device, ...]:
-        """Devices that somebody else uses."""
+        """Devices in use by others."""
         return tuple(d for d in self.devices if any(f.code == "busy" for f in self.findings.get(d.id, ())))
 
     def __enter__(self) -> HealthMonitor:
@@ -85,9 +86,9 @@ class HealthMonitor:
 
 
 def slow_link(best: PcieLink | None) -> Iterator[Finding]:
-    """A link that did not reach its generation under load. Lanes are judged by what detection saw."""
+    """A link that did not reach its generation under load. Lanes are judged at detection."""
     if best is None or best.generation is None or best.max_generation is None:
         return
     if best.generation < best.max_generation:
         text = f"PCIe at generation {best.generation} under load, the link can {best.max_generation}"
-        yield Finding("defective", "pcie_generation", text)
+        yield Finding("degraded", "pcie_generation", text)

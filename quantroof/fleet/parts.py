@@ -1,4 +1,4 @@
-"""Parquet parts: rows in columns, many parts in one, and a fleet read back. Needs DuckDB (`store`)."""
+"""Parquet parts: write rows, merge parts, and read a fleet back. Needs DuckDB (extra `store`)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COUNTS = 'count(*), sum(faulty_clock::INT), sum(ecc_errors), sum(xid::INT), sum
 
 
 def connect() -> DuckDBPyConnection:
-    """A DuckDB of its own, in memory; EnvironmentMissing without it."""
+    """A new in-memory DuckDB; EnvironmentMissing where DuckDB is not installed."""
     duckdb = require("duckdb", "Parquet", "'quantroof[store]'")
     connection: DuckDBPyConnection = duckdb.connect(config={"preserve_insertion_order": "false"})
     return connection
@@ -42,7 +42,7 @@ def write_part(rows: Iterable[Row], target: Path) -> None:
 
 
 def merge_parts(parts: list[Path], target: Path) -> int:
-    """Write many `usable` parts as one file; the number of rows."""
+    """Write many `usable` parts as one file; returns the number of rows."""
     with connect() as connection:
         rows = f"SELECT {_NAMES} FROM rows"  # noqa: S608 - the columns of Row
         _view(connection, parts)
@@ -53,21 +53,21 @@ def merge_parts(parts: list[Path], target: Path) -> int:
 
 
 def _view(connection: DuckDBPyConnection, parts: list[Path]) -> None:
-    """A view `rows` of all parts. A run that several of them hold is taken from one, so compacting what is
-    compacted already changes nothing."""
+    """A view `rows` of all parts. A run that several parts hold is taken from one of them, so compacting a
+    second time changes nothing."""
     paths = list(dict.fromkeys(str(part) for part in parts))
     connection.read_parquet(paths, filename=True).create_view("every_row")
     connection.execute("CREATE TABLE homes AS SELECT run_id, filename FROM every_row GROUP BY ALL")
     several = "SELECT run_id FROM homes GROUP BY run_id HAVING count(*) > 1"
-    chosen = "SELECT * FROM every_row"
+    query = "SELECT * FROM every_row"
     if connection.execute(several).fetchall():
         once = "SELECT run_id, min(filename) AS filename FROM homes GROUP BY run_id"
-        chosen += f" SEMI JOIN ({once}) USING (run_id, filename)"
-    connection.execute(f"CREATE VIEW rows AS {chosen}")
+        query += f" SEMI JOIN ({once}) USING (run_id, filename)"
+    connection.execute(f"CREATE VIEW rows AS {query}")
 
 
 def usable(parts: list[Path]) -> tuple[list[Path], list[str]]:
-    """The parts that can be read, and a line for each that cannot: cut off, no Parquet, another schema."""
+    """The parts that can be read, and a line for each that cannot: cut off, not Parquet, another schema."""
     good, problems = [], []
     for part in parts:
         reason = _broken(part)
@@ -76,9 +76,9 @@ def usable(parts: list[Path]) -> tuple[list[Path], list[str]]:
         else:
             problems.append(f"{part}: {reason}")
     with connect() as connection:
-        strange = _strange(connection, good)
-    problems += [f"{part}: {reason}" for part, reason in strange.items()]
-    return [part for part in good if str(part) not in strange], problems
+        unreadable = _unreadable(connection, good)
+    problems += [f"{part}: {reason}" for part, reason in unreadable.items()]
+    return [part for part in good if str(part) not in unreadable], problems
 
 
 def collect_parts(parts: list[Path], into: Collection) -> None:
@@ -107,16 +107,16 @@ def _collect(connection: DuckDBPyConnection, into: Collection) -> None:
         decoded = DEVICE.decode(device)
         population = Population(decoded.name, suite, mode, cache, simulated)
         into.units.append(Unit(run_id, started, node, decoded, population, *map(int, counts)))
-    known = {work.name: index for index, work in enumerate(into.works)}
+    numbers = {work.name: index for index, work in enumerate(into.works)}
     connection.execute("CREATE TABLE works (work VARCHAR, number BIGINT)")
-    found = _all(
+    works = _all(
         connection, "SELECT work, min(element), min(flops), min(bytes_moved) FROM rows GROUP BY work"
     )
-    for work in found:
-        if work[0] not in known:
-            known[work[0]] = len(into.works)
+    for work in works:
+        if work[0] not in numbers:
+            numbers[work[0]] = len(into.works)
             into.works.append(Work(*work))
-    connection.executemany("INSERT INTO works VALUES (?, ?)", [(w[0], known[w[0]]) for w in found])
+    connection.executemany("INSERT INTO works VALUES (?, ?)", [(w[0], numbers[w[0]]) for w in works])
     times = connection.execute(
         "SELECT unit, number, median_ns FROM rows JOIN units USING (run_id, device_id) "
         "JOIN works USING (work) WHERE median_ns > 0"
@@ -143,8 +143,8 @@ def _broken(part: Path) -> str | None:
     return None if tail == _MARK else "cut off: a Parquet file ends in PAR1, this one does not"
 
 
-def _strange(connection: DuckDBPyConnection, parts: list[Path]) -> dict[str, str]:
-    """Parts with other columns, or rows of another schema, by path; looked at one by one only if need be."""
+def _unreadable(connection: DuckDBPyConnection, parts: list[Path]) -> dict[str, str]:
+    """Parts with other columns, or rows of another schema, by path; checked one by one only if some are."""
     import duckdb
 
     paths = [str(part) for part in parts]
@@ -153,26 +153,26 @@ def _strange(connection: DuckDBPyConnection, parts: list[Path]) -> dict[str, str
             return {}
     except duckdb.Error:
         pass
-    strange = {}
+    unreadable = {}
     for path in paths:
         try:
             reasons = _reasons(connection, [path])
         except duckdb.Error as error:
             reasons = [f"cannot be read: {first_line(error)}"]
         if reasons:
-            strange[path] = reasons[0]
-    return strange
+            unreadable[path] = reasons[0]
+    return unreadable
 
 
 def _reasons(connection: DuckDBPyConnection, paths: list[str]) -> list[str]:
-    """Why some of these files are no parts; raises duckdb.Error where one is damaged."""
+    """Why some of these files are not parts; raises duckdb.Error where one is damaged."""
     query = "SELECT name FROM parquet_schema(?) GROUP BY name HAVING count(*) >= ?"
     names = {row[0] for row in connection.execute(query, [paths, len(paths)]).fetchall()}
     missing = [name for name in _COLUMNS if name not in names]
     if missing:
-        return [f"no part of a fleet: it has no column '{missing[0]}'"]
-    found = connection.execute("SELECT DISTINCT schema FROM read_parquet(?)", [paths]).fetchall()
-    other = sorted({str(row[0]) for row in found} - {SCHEMA})
+        return [f"not a part of a fleet: it has no column '{missing[0]}'"]
+    schemas = connection.execute("SELECT DISTINCT schema FROM read_parquet(?)", [paths]).fetchall()
+    other = sorted({str(row[0]) for row in schemas} - {SCHEMA})
     return [f"written in schema '{name}', this version reads '{SCHEMA}'" for name in other]
 
 

@@ -1,4 +1,4 @@
-"""What a site may decide about its fleet, and the assumptions that few GPUs cannot replace."""
+"""The thresholds that a site may set for its fleet, and the priors for a small number of GPUs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from quantroof.analysis.health import BANDWIDTH_FLOOR, SIBLING_FLOOR
 
 NATURAL_SPREAD = 0.02
-"""Relative spread of healthy GPUs of one model: a prior that a node of 8 leans on and a fleet outvotes.
+"""Relative spread of healthy GPUs of one model: a prior that dominates on a node of 8 and not on a fleet.
 
 Sinha et al., SC 2022, "Not All GPUs Are Created Equal", saw 8 % between GPUs of one model in the mean of
-several clusters, unlocked and in different racks; locked, cooled alike and over many cases it is less.
+several clusters, with unlocked clocks and in different racks. With locked clocks and equal cooling it is
+less.
 """
 REPEAT_SPREAD = 0.01
 """The same for one GPU against its own past."""

@@ -1,37 +1,24 @@
-"""What a GPU itself says is wrong, whatever its speed: memory errors, links, limits, throttling, results."""
+"""Findings that do not depend on speed: memory errors, links, limits, throttling, wrong results."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
+from quantroof.finding import Finding, Level
 from quantroof.fleet.collection import Unit
 from quantroof.fleet.policy import Policy
 from quantroof.hwprofiles.catalog import match
 from quantroof.hwprofiles.checks import cross_check
 from quantroof.hwprofiles.types import HardwareProfile
 
-Grade = Literal["failed", "defective", "below policy", "not judged", "note"]
-GRADES: tuple[Grade, ...] = ("failed", "defective", "below policy", "not judged", "note")
-"""The gravest first. A `note` is worth knowing beside a verdict and never is one."""
-
-_ALIKE: dict[str, Grade] = {
+_ALIKE: dict[str, Level] = {
     "ecc": "failed", "mig": "failed", "max_sm_clock_mhz": "failed", "driver": "note", "vbios": "note",
 }  # fmt: skip
-"""What siblings have in common, and how grave it is to differ. Versions are compared as groups of nodes."""
+"""What siblings should have in common, and the level of the finding where a GPU differs. Versions are
+compared by groups."""
 _WORDS = {"ecc": "ECC", "mig": "MIG", "max_sm_clock_mhz": "its highest SM clock", "vbios": "VBIOS"}
-_COMMON = 0.5  # what this share of siblings has in common is how the site set them up
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing against a GPU: a code for programs, a sentence with the number for people."""
-
-    grade: Grade
-    code: str
-    text: str
+_COMMON = 0.5  # what more than this share of siblings has in common is the site's setup
 
 
 def preflight(units: list[Unit], policy: Policy) -> tuple[list[list[Finding]], list[str]]:
@@ -40,40 +27,45 @@ def preflight(units: list[Unit], policy: Policy) -> tuple[list[list[Finding]], l
     facts = _facts(units)
     common = {c for c, n in Counter(code for fact in facts for code in fact).items() if _shared(n, units)}
     remarks = [
-        f"most GPUs alike: {next(fact[code] for fact in facts if code in fact)}" for code in sorted(common)
+        f"on most GPUs: {next(fact[code] for fact in facts if code in fact)}" for code in sorted(common)
     ]
-    found = [
-        [*mine, *(Finding("failed", code, text) for code, text in fact.items() if code not in common)]
-        for mine, fact in zip(own, facts, strict=True)
+    findings = [
+        [
+            *unit_findings,
+            *(Finding("failed", code, text) for code, text in fact.items() if code not in common),
+        ]
+        for unit_findings, fact in zip(own, facts, strict=True)
     ]
-    for name, grade in _ALIKE.items():
-        for index, finding in _unlike(units, name, grade):
-            found[index].append(finding)
+    for name, level in _ALIKE.items():
+        for index, finding in _unlike(units, name, level):
+            findings[index].append(finding)
     for index, finding in _failed_kernels(units):
-        found[index].append(finding)
+        findings[index].append(finding)
     if _shared(failed := sum(bool(u.failed) for u in units), units):
-        remarks.append(f"most GPUs alike: kernels failed on {failed} of {len(units)}")
-    return found, remarks + _several(units, "driver", "drivers") + _several(units, "vbios", "VBIOS versions")
+        remarks.append(f"on most GPUs: kernels failed on {failed} of {len(units)}")
+    return findings, remarks + _several(units, "driver", "drivers") + _several(
+        units, "vbios", "VBIOS versions"
+    )
 
 
 def _own(unit: Unit, policy: Policy) -> list[Finding]:
-    """What needs nobody to compare with."""
-    found = []
+    """Findings that need no comparison."""
+    findings = []
     if unit.ecc_errors:
-        text = f"{unit.ecc_errors} uncorrected memory errors while it was measured"
-        found.append(Finding("failed", "ecc_errors", text))
+        text = f"{unit.ecc_errors} uncorrectable ECC errors during the measurement"
+        findings.append(Finding("failed", "ecc_errors", text))
     if unit.xid:
-        found.append(Finding("failed", "xid", f"critical driver errors (XID) in {unit.xid} measurements"))
+        findings.append(Finding("failed", "xid", f"critical driver errors (XID) in {unit.xid} measurements"))
     if unit.incorrect:
-        found.append(Finding("failed", "incorrect", f"kernels that computed wrongly: {unit.incorrect}"))
+        findings.append(Finding("failed", "incorrect", f"kernels with wrong results: {unit.incorrect}"))
     share = unit.faulty_clock / max(unit.rows, 1)
     if share > policy.throttled_share:
         text = f"thermal or hardware slowdown in {unit.faulty_clock} of {unit.rows} measurements"
-        found.append(Finding("defective", "throttling", text))
+        findings.append(Finding("degraded", "throttling", text))
     if unit.foreign * 2 > unit.rows:
-        text = f"other processes used it in {unit.foreign} of {unit.rows} measurements: measure it alone"
-        found.append(Finding("not judged", "busy", text))
-    return found
+        text = f"other processes used it in {unit.foreign} of {unit.rows} measurements: repeat on an idle GPU"
+        findings.append(Finding("unknown", "busy", text))
+    return findings
 
 
 def _facts(units: list[Unit]) -> list[dict[str, str]]:
@@ -89,8 +81,8 @@ def _facts(units: list[Unit]) -> list[dict[str, str]]:
     return facts
 
 
-def _unlike(units: list[Unit], name: str, grade: Grade) -> Iterator[tuple[int, Finding]]:
-    """GPUs whose setting, clock limit or version is not that of most siblings."""
+def _unlike(units: list[Unit], name: str, level: Level) -> Iterator[tuple[int, Finding]]:
+    """GPUs whose setting, clock limit or version differs from that of most siblings."""
     values = Counter(getattr(u.device, name) for u in units)
     usual, count = values.most_common(1)[0]
     if not _shared(count, units) or (usual is None and name != "mig"):
@@ -98,15 +90,15 @@ def _unlike(units: list[Unit], name: str, grade: Grade) -> Iterator[tuple[int, F
     words = {True: "on", False: "off", None: "off"}
     unit_word = " MHz" if name.endswith("_mhz") else ""
     for index, unit in enumerate(units):
-        mine = getattr(unit.device, name)
-        if mine not in (usual, None):
-            here, there = words.get(mine, mine), words.get(usual, usual)
+        own = getattr(unit.device, name)
+        if own not in (usual, None):
+            here, there = words.get(own, own), words.get(usual, usual)
             text = f"{_WORDS.get(name, name)} is {here}{unit_word}, on most siblings {there}{unit_word}"
-            yield index, Finding(grade, f"{name}_unlike", text)
+            yield index, Finding(level, f"{name}_unlike", text)
 
 
 def _failed_kernels(units: list[Unit]) -> Iterator[tuple[int, Finding]]:
-    """GPUs on which kernels failed, where most siblings run them all."""
+    """GPUs on which kernels failed that run on most siblings."""
     if _shared(sum(bool(u.failed) for u in units), units):
         return
     for index, unit in enumerate(units):
@@ -116,7 +108,7 @@ def _failed_kernels(units: list[Unit]) -> Iterator[tuple[int, Finding]]:
 
 
 def _several(units: list[Unit], name: str, words: str) -> list[str]:
-    """Versions are compared as groups; that there are several is worth a line."""
+    """A remark where there are several versions; groups compare their speed."""
     versions = Counter(v for unit in units if (v := getattr(unit.device, name)))
     if len(versions) < 2:
         return []

@@ -1,7 +1,7 @@
-"""The flat table behind every fleet question: one row a case, kernel, device and process of a run.
+"""The flat table of a fleet: one row per case, kernel, device and process of a run.
 
-Ceilings are rows as well: a bandwidth or a matrix rate is a case like any other to a fleet. The device stands
-in every row as its JSON, which columns compress to nothing and which no version loses fields of.
+Ceilings are rows as well: for a fleet, a bandwidth or a matrix rate is a case like any other. Every row holds
+its device as JSON: Parquet compresses it to almost nothing, and no field is lost between versions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from quantroof.records.lines import Ceiling, DeviceState, Measurement, Status, p
 
 SCHEMA = "quantroof-part/1"
 _QUANTITIES = ("bandwidth", "matrix", "instruction")
-"""Ceilings that siblings can be held against: caches and links depend on where a run happened to look."""
+"""Ceilings that are comparable between siblings. Caches and links are not: they depend on the sizes
+measured."""
 ANY = "any"
 """The element of a case that only moves bytes."""
 
@@ -43,11 +44,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     median_ns: float | None
     faulty_clock: bool
-    """A clock-event reason was set that no healthy node shows."""
+    """A clock-event reason was set that never occurs on a healthy node."""
     ecc_errors: int
     xid: bool
     foreign: bool
-    """Another process used the GPU meanwhile."""
+    """Another process used the GPU during the measurement."""
 
 
 def rows(run: Run) -> Iterator[Row]:

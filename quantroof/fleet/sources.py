@@ -1,4 +1,5 @@
-"""From what the command line names to files here: run directories, globs, Parquet parts, bucket URLs."""
+"""Resolve the inputs of the command line to local files: run directories, globs, Parquet parts, bucket
+URLs."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ _MAGIC = "*?["
 
 @dataclass(slots=True)
 class Sources:
-    """Run files and Parquet parts that exist, and a line for everything that does not."""
+    """Run files and Parquet parts that exist, and a line for each input that does not."""
 
     runs: list[Path] = field(default_factory=list)
     parts: list[Path] = field(default_factory=list)
@@ -24,19 +25,19 @@ class Sources:
 
 
 def find(names: Iterable[str], downloads: Path) -> Sources:
-    """Resolve names; what lies behind a URL is copied into the `downloads` folder first."""
-    found = Sources()
+    """Resolve names; files behind a URL are copied into the `downloads` folder first."""
+    sources = Sources()
     for name in dict.fromkeys(names):
         try:
             paths = _download(name, downloads) if "://" in name else _local(name)
         except QuantroofError as error:
-            found.problems.append(str(error))
+            sources.problems.append(str(error))
             continue
         if not paths:
-            found.problems.append(f"{name}: no run directory, run file or Parquet part here")
+            sources.problems.append(f"{name}: no run directory, run file or Parquet part here")
         for path in paths:
-            (found.parts if path.suffix == ".parquet" else found.runs).append(path)
-    return found
+            (sources.parts if path.suffix == ".parquet" else sources.runs).append(path)
+    return sources
 
 
 def _local(name: str) -> list[Path]:
@@ -45,7 +46,7 @@ def _local(name: str) -> list[Path]:
 
 
 def _files(path: Path) -> list[Path]:
-    """A file itself; of a directory its run, else everything of ours below it."""
+    """A file itself; for a directory its run, else all runs and parts below it."""
     if path.is_file():
         return [path]
     if (path / FILE_NAME).is_file():
@@ -59,14 +60,14 @@ def _download(url: str, downloads: Path) -> list[Path]:
     try:
         system, root = fsspec.core.url_to_fs(url)
         names = system.glob(root) if any(c in root for c in _MAGIC) else [root]
-        wanted = [
+        remote_files = [
             inner
             for name in names
             for inner in (system.find(name) if system.isdir(name) else [name])
             if PurePosixPath(inner).name == FILE_NAME or inner.endswith(".parquet")
         ]
         copied = []
-        for remote in sorted(wanted):
+        for remote in sorted(remote_files):
             local = downloads / str(len(list(downloads.iterdir()))) / PurePosixPath(remote).name
             local.parent.mkdir()
             system.get_file(remote, str(local))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.finding import Finding
 from quantroof.gate.baseline import MIN_RUNS, Baseline
-from quantroof.gate.environment import Finding, Tolerance, findings, moved_anchors
+from quantroof.gate.environment import Tolerance, findings, moved_anchors
 from quantroof.gate.learning import COLLECT, anchor_limit, learn_baseline
 from quantroof.gate.times import ANCHORS, RunTimes
 

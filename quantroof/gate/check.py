@@ -12,9 +12,10 @@ from pathlib import Path
 import msgspec
 
 from quantroof.errors import ExitCode, UsageError
+from quantroof.finding import Finding
 from quantroof.gate.baseline import Baseline
 from quantroof.gate.contract import Contract, contract_of, require_same_method
-from quantroof.gate.environment import Finding, findings
+from quantroof.gate.environment import findings
 from quantroof.gate.floors import apply_floors
 from quantroof.gate.judge import (
     Criteria,

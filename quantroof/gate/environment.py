@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from quantroof.finding import Finding
 from quantroof.gate.baseline import AnchorBand, Baseline
 from quantroof.gate.contract import contract_of, machine_breaches
 from quantroof.gate.times import ANCHORS, CLOCK_FLAGS, RunTimes, flag_counts
@@ -28,19 +29,12 @@ class Tolerance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     foreign_load_share: float = 0.5
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that makes an environment invalid: a code for programs, a sentence for people."""
-
-    code: str
-    text: str
-
-
 def findings(times: RunTimes, baseline: Baseline | None, tolerance: Tolerance) -> tuple[Finding, ...]:
     """Everything that forbids a verdict on a run; with a baseline also what breaks its contract."""
     run_findings = [*_throttled(times), *_flagged(times, tolerance)]
     if baseline is not None:
         breaches = machine_breaches(baseline.contract, contract_of(times))
-        run_findings += [Finding(code="other_machine", text=text) for text in breaches]
+        run_findings += [Finding("unknown", "other_machine", text) for text in breaches]
         limits = {name: band.may_move for name, band in baseline.anchors.items()}
         run_findings += moved_anchors(times, limits)
         run_findings += [f for name in ANCHORS for f in _level(times, name, baseline.anchors[name])]
@@ -56,7 +50,7 @@ def moved_anchors(times: RunTimes, limits: dict[AnchorName, float]) -> Iterator[
                     f"the {name} anchor moved {math.expm1(amount):.1%} within process {process},"
                     f" this machine's noise allows {math.expm1(limits[name]):.1%}"
                 )
-                yield Finding(code="anchor_moved", text=text)
+                yield Finding("unknown", "anchor_moved", text)
 
 
 def _level(times: RunTimes, name: AnchorName, band: AnchorBand) -> Iterator[Finding]:
@@ -68,7 +62,7 @@ def _level(times: RunTimes, name: AnchorName, band: AnchorBand) -> Iterator[Find
             f"the {name} anchor takes {math.expm1(change):.1%} longer than when the baseline was made"
             f" (noise allows {math.expm1(limit):.1%}): the machine is slow, not the code"
         )
-        yield Finding(code="machine_slow", text=text)
+        yield Finding("unknown", "machine_slow", text)
 
 
 def _throttled(times: RunTimes) -> Iterator[Finding]:
@@ -78,7 +72,7 @@ def _throttled(times: RunTimes) -> Iterator[Finding]:
     for fault in faults(FAULTS):
         if count := counts[fault]:
             text = f"the GPU reported {fault} in {count} of {len(states)} measurements"
-            yield Finding(code="throttled", text=f"{text}: check cooling and power")
+            yield Finding("unknown", "throttled", f"{text}: check cooling and power")
 
 
 def _flagged(times: RunTimes, tolerance: Tolerance) -> Iterator[Finding]:
@@ -86,14 +80,14 @@ def _flagged(times: RunTimes, tolerance: Tolerance) -> Iterator[Finding]:
     lines = max(1, sum(len(by_process) for by_process in times.log_ns.values()) + len(times.run.anchors))
     if counts["foreign_process"]:
         text = f"other processes were on the GPU in {counts['foreign_process']} measurements"
-        yield Finding(code="foreign_process", text=f"{text}: use a GPU that nothing else uses")
+        yield Finding("unknown", "foreign_process", f"{text}: use a GPU that nothing else uses")
     if counts["ecc_errors"]:
         text = f"uncorrectable ECC errors occurred in {counts['ecc_errors']} measurements: drain this GPU"
-        yield Finding(code="ecc_errors", text=text)
+        yield Finding("failed", "ecc_errors", text)
     if counts["foreign_load"] > tolerance.foreign_load_share * lines:
         text = f"other processes kept the CPU busy in {counts['foreign_load']} of {lines} measurements"
-        yield Finding(code="foreign_load", text=f"{text}: use an idle host")
+        yield Finding("unknown", "foreign_load", f"{text}: use an idle host")
     moved = sum(counts[code] for code in CLOCK_FLAGS)
     if moved > tolerance.clock_moved_share * lines:
         text = f"the SM clock moved in {moved} of {lines} measurements: lock it below the power cap"
-        yield Finding(code="clock_moved", text=text)
+        yield Finding("unknown", "clock_moved", text)

@@ -62,7 +62,7 @@ def test_a_sound_node_is_healthy(tmp_path: Path) -> None:
         ("compute", "degraded", "compute", "against siblings"),
         ("memory", "degraded", "memory", "against siblings"),
         ("throttle", "degraded", "throttling", "thermal or hardware slowdown"),
-        ("ecc", "failed", "ecc_errors", "uncorrected memory errors"),
+        ("ecc", "failed", "ecc_errors", "uncorrectable ECC errors"),
         ("pcie", "failed", "pcie_width", "PCIe runs on 8 lanes, the card can 16"),
         ("crash", "failed", "kernels_failed", "the worker process was killed"),
         ("dead", "failed", "kernels_failed", "the worker process was killed"),
@@ -196,7 +196,7 @@ def test_a_gpu_that_is_missing_fails_the_node(tmp_path: Path) -> None:
     code, found = burn_in(tmp_path, "sim:h100-sxm5-80gb*7", "--gpus", "8")
 
     assert code == 1
-    assert (found["verdict"], found["reason"]) == ("failed", "7 GPUs are here, 8 should be")
+    assert (found["verdict"], found["reason"]) == ("failed", "7 GPUs are present, 8 are expected")
 
 
 def test_without_a_gpu_it_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_a_real_worker_that_dies_is_named_as_the_reason(tmp_path: Path) -> None:
     )
     kept = [line.status for d in found.directories for line in read_run(d).measurements]
 
-    assert found.verdict.verdict == "failed"
-    assert "kernels that failed: 3 (" in (found.verdict.reason or "")
-    assert "SIGSEGV" in (found.verdict.reason or "") or "signal 11" in (found.verdict.reason or "")
+    assert found.node.state == "failed"
+    assert "kernels that failed: 3 (" in (found.node.reason or "")
+    assert "SIGSEGV" in (found.node.reason or "") or "signal 11" in (found.node.reason or "")
     assert (kept.count("ok"), kept.count("failed")) == (4, 4)

@@ -107,7 +107,7 @@ def test_options_are_quoted_and_node_names_checked() -> None:
 
     assert "'bf16;rm'" in text
     assert "folder='/shared/a sweep'" in text
-    with pytest.raises(UsageError, match="is no host name"):
+    with pytest.raises(UsageError, match="is not a host name"):
         sbatch_script(JOB, ["n1; reboot"])
     with pytest.raises(UsageError, match="set by the launcher"):
         checked_options(["--out=here"])

@@ -16,6 +16,7 @@ __all__ = ["environment_of", "fake_nvml"]  # fixtures
 
 _WATCH = """
 import json, time
+from quantroof.fleet.grades import grade
 from quantroof.fleet.live import HealthMonitor
 from quantroof.hwprofiles.detect import detect
 watch = HealthMonitor(detect().gpus)
@@ -23,7 +24,7 @@ watch.look()
 with watch:
     time.sleep(0.2)
 watch.look(loaded=True)
-found = [[f.grade, f.code, f.text] for f in watch.findings["cuda:0"]]
+found = [[grade(f), f.code, f.text] for f in watch.findings["cuda:0"]]
 print(json.dumps([found, [d.id for d in watch.busy()]]))
 """
 

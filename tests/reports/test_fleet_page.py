@@ -10,11 +10,11 @@ import msgspec
 import pytest
 
 from quantroof.cli.main import main
+from quantroof.finding import Finding
 from quantroof.fleet.analysis import Analysis, GpuResult, PopulationSummary, analyze
 from quantroof.fleet.collection import Population, Unit
 from quantroof.fleet.gather import gather
 from quantroof.fleet.policy import Policy
-from quantroof.fleet.preflight import Finding
 from quantroof.hwprofiles.types import Device
 from quantroof.records.run import Host
 from quantroof.reports.html.fleet_page import GPUS, NODES, fleet_html
@@ -48,7 +48,7 @@ def large(gpus: int) -> Analysis:
         unit = Unit(
             f"run-{number // 8}", "2026-11-20T09:00:00+00:00", f"node-{number // 8}", device, POPULATION
         )
-        found = (Finding("below policy", "compute_floor", "compute at 92 % of the siblings' median"),)
+        found = (Finding("degraded", "compute_floor", "compute at 92 % of the siblings' median"),)
         levels: dict[str, float | None] = {"memory": source.gauss(0, 0.005), "compute": level}
         judged.append(
             GpuResult(unit, POPULATION, levels, {"memory": None}, {}, {}, 0, found if bad else ())

@@ -8,8 +8,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from quantroof.errors import EnvironmentMissing, ExitCode
+from quantroof.finding import Finding
 from quantroof.gate.check import Report
-from quantroof.gate.environment import Finding
 from quantroof.gate.verdicts import VERDICTS, CaseVerdict, GateVerdict, worst_first
 from quantroof.reports.exports import github
 from quantroof.reports.exports.junit import junit
@@ -57,7 +57,7 @@ def test_junit_counts_what_ci_counts(mixed: Report) -> None:
 
 def test_junit_shows_an_invalid_environment_as_an_error() -> None:
     """No case was judged, and the file still does not read as a pass."""
-    suite = ET.fromstring(junit(_report([], (Finding(code="throttled", text="too hot"),))))[0]
+    suite = ET.fromstring(junit(_report([], (Finding("unknown", "throttled", "too hot"),))))[0]
 
     assert (suite.get("tests"), suite.get("errors")) == ("1", "1")
     assert suite.find("testcase/error") is not None

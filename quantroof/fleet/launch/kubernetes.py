@@ -1,4 +1,4 @@
-"""A Kubernetes Indexed Job: a pod a node, all its GPUs, results on a volume that all pods share."""
+"""A Kubernetes Indexed Job: one pod per node with all its GPUs, results on a volume that all pods share."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _GPU = "nvidia.com/gpu"
 def job_manifest(options: LaunchOptions, nodes: int, image: str, claim: str) -> str:
     """A `batch/v1` Job as JSON, which kubectl reads like YAML. `claim` is a PersistentVolumeClaim.
 
-    A pod uses the host's network so that the run names the node and not the pod. An index is tried again by
-    itself (`backoffLimitPerIndex`, Kubernetes 1.29), wherever the scheduler puts it.
+    A pod uses the host's network, so that the run records the name of the node and not of the pod. Kubernetes
+    retries each index on its own (`backoffLimitPerIndex`, from version 1.29), on any node.
     """
     labels = {"app.kubernetes.io/name": options.name}
     manifest = {
@@ -66,10 +66,11 @@ def _pod(options: LaunchOptions, image: str, claim: str, labels: dict[str, str])
 
 
 def _command(options: LaunchOptions) -> str:
-    """Run, or go on with the run of a pod that was lost here; a failed kernel is a result, not a failure."""
+    """Run, or resume the run of a pod that was lost on this node; a failed kernel is a result, not a
+    failure."""
     run = f'{shlex.quote(options.folder)}/run-"$NODE_NAME"'
-    chosen = f"--device {shlex.quote(options.device)} --out {run}"
-    fresh = f"quantroof run --quiet {chosen} {shlex.join(options.run_options)}".rstrip()
+    target = f"--device {shlex.quote(options.device)} --out {run}"
+    fresh = f"quantroof run --quiet {target} {shlex.join(options.run_options)}".rstrip()
     limit = f"timeout --signal=TERM {options.minutes}m"
     return (
         f"if [ -e {run}/run.jsonl ]; then {limit} quantroof run --quiet --resume {run}; "

@@ -1,4 +1,4 @@
-"""A sweep on a Ray cluster that is already there: a task a GPU, each alone on its own."""
+"""A sweep on a running Ray cluster: one task per GPU."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from quantroof.fleet.optional import require
 def launch(options: LaunchOptions, tasks: int, address: str | None = "auto") -> LaunchResult:
     """Run `tasks` tasks with one GPU each and wait for all of them.
 
-    Ray retries a task whose worker died, or that ended without a whole run, and the run goes on where it
-    stopped. With an `address` of None the cluster that this process started is used.
+    Ray retries a task whose worker died or that ended without a complete run; the retry resumes the run. With
+    an `address` of None, the cluster that this process started is used.
     """
     ray: Any = require("ray", "the engine ray", "ray")
     if not ray.is_initialized():

@@ -12,9 +12,9 @@ from quantroof.fleet.optional import require
 
 
 def launch(options: LaunchOptions, nodes: Sequence[str], cluster: str | None = None) -> LaunchResult:
-    """Run one task a node and wait; what ended without a whole run is submitted again, and goes on.
+    """Run one task per node and wait. A task without a complete run is submitted again and resumed.
 
-    submitit finds Slurm by itself; `cluster="local"` runs on this machine, where `nodes` only names tasks.
+    submitit detects Slurm; `cluster="local"` runs on this machine, and `nodes` only names the tasks.
     """
     submitit: Any = require("submitit", "the engine submitit", "submitit")
     executor = submitit.AutoExecutor(folder=str(Path(options.folder) / "submitit"), cluster=cluster)
@@ -34,7 +34,7 @@ def launch(options: LaunchOptions, nodes: Sequence[str], cluster: str | None = N
 
 
 def _cause(text: str) -> str:
-    """The line of a traceback that says what went wrong; submitit puts it between its own."""
+    """The line of a traceback with the error; submitit adds lines around it."""
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["no message"]
     return next((line for line in reversed(lines) if "Error: " in line), lines[0])
 

@@ -1,4 +1,4 @@
-"""A plain sbatch script: a job a node, exclusive, requeued, its run resumed after a failure."""
+"""A plain sbatch script: one exclusive job per node, requeued, its run resumed after a failure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NODE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 _SCRIPT = """\
 #!/usr/bin/env bash
-# Run `bash {file}` to submit one job a node; Slurm starts this very script there.
+# Run `bash {file}` to submit one job per node; Slurm starts this same script there.
 #SBATCH --job-name={name}
 #SBATCH --nodes=1
 #SBATCH --ntasks=1
@@ -46,10 +46,10 @@ for attempt in {attempts}; do
   else
     quantroof run --quiet --device {device} --out "$run" {options} & child=$!
   fi
-  # Slurm's warning a minute before the limit ends the run cleanly, with what it measured.
+  # Slurm warns a minute before the limit: the run ends cleanly and keeps what it measured.
   trap 'kill -TERM "$child"; wait "$child" || true; exit 143' TERM
   wait "$child" || code=$?
-  # 0 all well, 1 a kernel failed: both are a whole run. 2 will not get better by trying again.
+  # 0 (ok) and 1 (a kernel failed) are complete runs; 2 (usage) does not improve by another attempt.
   if [ "$code" -le 2 ]; then exit "$code"; fi
   echo "attempt $attempt ended with exit code $code" >&2
 done
@@ -58,12 +58,12 @@ exit "$code"
 
 
 def sbatch_script(options: LaunchOptions, nodes: Sequence[str], file: str = "sweep.sh") -> str:
-    """The script for these nodes; UsageError for none, or a name that no host has."""
+    """The script for these nodes; UsageError for no nodes, or an invalid host name."""
     if not nodes:
-        raise UsageError("no nodes to start on", hint="--nodes node-1,node-2 or --nodes FILE")
+        raise UsageError("no nodes to start on", hint="give --nodes node-1,node-2 or --nodes FILE")
     for node in nodes:
         if not _NODE.fullmatch(node):
-            raise UsageError(f"'{node}' is no host name")
+            raise UsageError(f"'{node}' is not a host name")
     return _SCRIPT.format(
         file=shlex.quote(file),
         name=options.name,

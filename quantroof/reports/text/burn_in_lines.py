@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from quantroof.reports.text.fleet_words import plural, reasons, relative, slowest, speed
+from quantroof.reports.text.fleet_words import finding_document, plural, reasons, relative, slowest, speed
 from quantroof.reports.text.table import plain
 from quantroof.units import NONE, percent
 
@@ -28,10 +28,10 @@ def estimate_line(devices: int, once_s: float, again_s: float) -> str:
 
 def burn_in_lines(outcome: BurnInResult) -> Iterator[str]:
     """The node's verdict with its reason, one line per GPU, remarks, and where the runs lie."""
-    node = outcome.verdict
+    node = outcome.node
     if node.simulated:
         yield "SIMULATED: no figure below was measured on any device"
-    yield f"node {node.node}: {node.verdict}" + (f": {node.reason}" if node.reason else "")
+    yield f"node {node.name}: {node.state}" + (f": {node.reason}" if node.reason else "")
     yield from plain(_HEADINGS, map(_cells, node.gpus), right=_HEADINGS[2:6])
     yield from (f"  {remark}" for remark in node.remarks)
     yield from (str(directory) for directory in outcome.directories)
@@ -39,10 +39,10 @@ def burn_in_lines(outcome: BurnInResult) -> Iterator[str]:
 
 def burn_in_document(outcome: BurnInResult) -> dict[str, Any]:
     """Everything, for programs: changes of speed are relative, -0.05 is 5 % slower."""
-    node = outcome.verdict
+    node = outcome.node
     return {
-        "node": node.node,
-        "verdict": node.verdict,
+        "node": node.name,
+        "verdict": node.state,
         "reason": node.reason,
         "simulated": node.simulated,
         "gpus": [_gpu(gpu) for gpu in node.gpus],
@@ -59,7 +59,7 @@ def _cells(gpu: GpuReport) -> tuple[str, ...]:
     past = slowest([level for one in judged for level in one.past.values()])
     reads = [one.datasheet["read"] for one in judged if "read" in one.datasheet]
     read = percent(min(reads)) if reads else NONE
-    return (gpu.device.id, gpu.verdict, *map(speed, (memory, compute, past)), read, reasons(gpu.reasons))
+    return (gpu.device.id, gpu.state, *map(speed, (memory, compute, past)), read, reasons(gpu.reasons))
 
 
 def _gpu(gpu: GpuReport) -> dict[str, Any]:
@@ -67,8 +67,8 @@ def _gpu(gpu: GpuReport) -> dict[str, Any]:
         "device": gpu.device.id,
         "name": gpu.device.name,
         "uuid": gpu.device.uuid,
-        "verdict": gpu.verdict,
-        "reasons": [{"grade": f.grade, "code": f.code, "text": f.text} for f in gpu.reasons],
+        "verdict": gpu.state,
+        "reasons": [finding_document(finding) for finding in gpu.reasons],
         "modes": {mode: _mode(judged) for mode, judged in gpu.judged.items()},
     }
 

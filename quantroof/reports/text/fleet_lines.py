@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from quantroof.reports.text.fleet_words import grades, plural, reasons, relative, slowest, speed
+from quantroof.reports.text.fleet_words import (
+    finding_document,
+    grades,
+    plural,
+    reasons,
+    relative,
+    slowest,
+    speed,
+)
 from quantroof.reports.text.table import plain
 from quantroof.units import percent
 
@@ -99,7 +107,7 @@ def _gpu(gpu: GpuResult) -> dict[str, Any]:
         "against_siblings": {name: relative(level) for name, level in gpu.level.items()},
         "against_past": {name: relative(level) for name, level in gpu.past.items()},
         "slow_cases": gpu.slow_cases,
-        "findings": [{"grade": f.grade, "code": f.code, "text": f.text} for f in gpu.findings],
+        "findings": [finding_document(finding) for finding in gpu.findings],
     }
 
 

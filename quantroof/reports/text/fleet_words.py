@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from quantroof.units import NONE, change
 
 if TYPE_CHECKING:
+    from quantroof.finding import Finding
     from quantroof.fleet.analysis import GpuResult
-    from quantroof.fleet.preflight import Finding
 
 
 def speed(level: float | None) -> str:
@@ -38,6 +38,13 @@ def grades(gpus: Iterable[GpuResult]) -> str:
     """How many GPUs have each grade, the most frequent first: `30 healthy, 2 defective`."""
     counts = Counter(gpu.grade for gpu in gpus)
     return ", ".join(f"{number} {grade}" for grade, number in counts.most_common())
+
+
+def finding_document(finding: Finding) -> dict[str, str]:
+    """A finding for programs, with the grade that it gives a GPU."""
+    from quantroof.fleet.grades import grade
+
+    return {"grade": grade(finding), "code": finding.code, "text": finding.text}
 
 
 def plural(number: int, noun: str) -> str:
