@@ -1,4 +1,4 @@
-"""Options that the studies of a model share, and the Wish they make."""
+"""Options that the studies of a model share, and the StudyOptions they make."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from quantroof.cli.options import COUNT, FILE, Finite
 
 if TYPE_CHECKING:
-    from quantroof.quality.setup import Wish
+    from quantroof.quality.setup import StudyOptions
 
 _OPTIONS = (
     click.argument("model", required=False, type=FILE),
@@ -32,7 +32,7 @@ _OPTIONS = (
 
 
 def subject_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options; the function gets them as one Wish, its first argument."""
+    """Add the options; the function gets them as one StudyOptions, its first argument."""
 
     @wraps(function)
     def with_wish(**parameters: Any) -> Any:
@@ -43,13 +43,13 @@ def subject_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return with_wish
 
 
-def _wish(parameters: dict[str, Any]) -> Wish:
+def _wish(parameters: dict[str, Any]) -> StudyOptions:
     """Take the shared options out of the parameters."""
     from dataclasses import fields
 
     from quantroof.quality.environment import load
 
     load("torch")
-    from quantroof.quality.setup import Wish
+    from quantroof.quality.setup import StudyOptions
 
-    return Wish(**{field.name: parameters.pop(field.name) for field in fields(Wish)})
+    return StudyOptions(**{field.name: parameters.pop(field.name) for field in fields(StudyOptions)})

@@ -42,23 +42,23 @@ def build(
     """A calibration set of exactly `samples` windows, in seeded order.
 
     A window that shares a run of 32 tokens with the evaluation text is left out. UsageError where a text
-    cannot give its share: fewer samples than asked would be another set under the same name.
+    is too short for its share: fewer samples would be another set under the same name.
     """
     from_domain = round(mixture.samples * mixture.domain_share)
-    wanted = (("domain", domain, from_domain), ("generic", generic, mixture.samples - from_domain))
-    judged = _runs(evaluation.ids)
+    shares = (("domain", domain, from_domain), ("generic", generic, mixture.samples - from_domain))
+    evaluated = _runs(evaluation.ids)
     generator = torch.Generator().manual_seed(mixture.seed)
     parts = []
-    for name, text, count in wanted:
+    for name, text, count in shares:
         if count == 0:
             continue
-        found = pack(text, tokenizer, mixture.tokens, f"{name} calibration text", least=1).ids
-        clean = [row for row in found if judged.isdisjoint(_runs(row[None]))]
+        windows = pack(text, tokenizer, mixture.tokens, f"{name} calibration text", least=1).ids
+        clean = [row for row in windows if evaluated.isdisjoint(_runs(row[None]))]
         if len(clean) < count:
             what = f"gives {len(clean)} samples of {mixture.tokens} tokens apart from the evaluation text"
-            raise UsageError(f"{what}, {count} are asked for", where=f"{name} calibration text")
-        chosen = torch.randperm(len(clean), generator=generator)[:count].tolist()
-        parts += [clean[i] for i in chosen]
+            raise UsageError(f"{what}, {count} are needed", where=f"{name} calibration text")
+        picks = torch.randperm(len(clean), generator=generator)[:count].tolist()
+        parts += [clean[i] for i in picks]
     order = torch.randperm(len(parts), generator=generator).tolist()
     source = f"{mixture.samples} samples, {mixture.domain_share:.0%} domain, seed {mixture.seed}"
     return Windows(torch.stack([parts[i] for i in order]), source)

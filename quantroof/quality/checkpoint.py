@@ -69,7 +69,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
         hint = "give a directory; models are not downloaded here"
         raise UsageError("no checkpoint here", where=str(path), hint=hint)
     if not (path / "config.json").exists():
-        raise UsageError("has no config.json, so is no Hugging Face checkpoint", where=str(path))
+        raise UsageError("has no config.json, so it is not a Hugging Face checkpoint", where=str(path))
     for file in weight_files(path):
         read_header(file)  # refuses half a file
     return Checkpoint(path)
@@ -78,7 +78,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
 def architecture(path: Path) -> Any:
     """The configuration in a config.json, or in a directory's, of the model before any quantization.
 
-    UsageError for a file that is none, or an architecture that transformers does not know.
+    UsageError for another kind of file, or an architecture that transformers does not know.
     """
     file = path / "config.json" if path.is_dir() else path
     data = _read_config(file)
@@ -88,15 +88,15 @@ def architecture(path: Path) -> Any:
 
 
 def _read_config(file: Path) -> dict[str, Any]:
-    """What a config.json holds. UsageError where it is none, or names what transformers does not know."""
+    """What a config.json holds. UsageError for another kind of file, or an unknown architecture."""
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", where=str(file)) from None
     except ValueError:
-        raise UsageError("is no JSON", where=str(file), hint="give a checkpoint or a config.json") from None
+        raise UsageError("is not JSON", where=str(file), hint="give a checkpoint or a config.json") from None
     if not isinstance(data, dict) or not isinstance(data.get("model_type"), str):
-        raise UsageError("names no model_type, so describes no model", where=str(file))
+        raise UsageError("has no model_type, so it does not describe a model", where=str(file))
     if data["model_type"] not in load("transformers").CONFIG_MAPPING:
         own = "code that comes with a checkpoint is not run" if "auto_map" in data else None
         raise UsageError(f"unknown architecture '{data['model_type']}'", where=str(file), hint=own)
@@ -110,7 +110,7 @@ def weight_files(path: Path) -> list[Path]:
         try:
             named = sorted(set(json.loads(index.read_text())["weight_map"].values()))
         except (ValueError, KeyError, AttributeError, TypeError):
-            raise UsageError("is no index of weights", where=str(index)) from None
+            raise UsageError("is not an index of weights", where=str(index)) from None
         files = [path / Path(str(name)).name for name in named]
     else:
         files = sorted(path.glob("*.safetensors"))

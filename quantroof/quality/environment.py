@@ -1,6 +1,6 @@
 """What this room needs beyond the base installation: packages, imported when asked for, and a device.
 
-What is missing is a line on how to get it.
+A missing one is reported with how to install it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NEEDS = {
     "compressed_tensors": ("quantized checkpoints", "llm"),
     "lm_eval": ("evaluation tasks", "lm-eval"),
 }
-# Their progress bars and advice would drown ours.
+# Libraries whose progress bars and advice would hide ours.
 _TALKATIVE = ("transformers", "llmcompressor", "bitsandbytes", "compressed_tensors")
 
 
@@ -42,19 +42,19 @@ def load(module: str) -> ModuleType:
     purpose, extra = _NEEDS[package]
     try:
         with quiet():
-            found = import_module(module)
+            library = import_module(module)
     except ImportError as error:
         missing = "is not installed" if error.name == package else f"cannot be imported: {error}"
         hint = f"pip install 'quantroof[{extra}]'"
         raise EnvironmentMissing(f"{package} {missing}, needed for {purpose}", hint=hint) from None
     if package in _TALKATIVE:
         _hush(package)
-    return found
+    return library
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep the libraries' bars, warnings and advice away; an exception still carries what matters."""
+    """Silence the libraries' progress bars and warnings; exceptions still pass."""
     with warnings.catch_warnings(), redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         yield

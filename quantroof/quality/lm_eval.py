@@ -88,7 +88,7 @@ def write_local_task(text: str, folder: Path) -> Path:
 
 
 def run(evaluation: Evaluation, include: Path) -> dict[str, Any]:
-    """Run a command in a process of its own, offline; gives the harness's figures by metric.
+    """Run a command in a separate process, offline; returns the harness's figures by metric.
 
     Raises EnvironmentMissing where it is not installed or fails, with its last line.
     """

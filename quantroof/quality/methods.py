@@ -1,4 +1,4 @@
-"""Ways to quantize a model: what each does, which library does it, and what it needs. No torch here.
+"""Ways to quantize a model: what each does, with which library, and what it needs. No torch here.
 
 The arguments are those of compressed-tensors' QuantizationArgs and transformers' BitsAndBytesConfig.
 """
@@ -51,18 +51,18 @@ _FOUR_BIT = {"load_in_4bit": True, "bnb_4bit_use_double_quant": False}
 
 _TABLE = (
     Method(BASELINE, "the model as it is", library="none"),
-    Method("w8a16-tensor", "int8 weights, one scale a matrix", weights=_int(8, "tensor")),
-    Method("w8a16", "int8 weights, one scale an output channel", weights=_CHANNEL8, scheme="int8-w8a16"),
+    Method("w8a16-tensor", "int8 weights, one scale per matrix", weights=_int(8, "tensor")),
+    Method("w8a16", "int8 weights, one scale per output channel", weights=_CHANNEL8, scheme="int8-w8a16"),
     Method(
         "w8a8-token",
-        "int8 weights and activations, a scale a token",
+        "int8 weights and activations, one scale per token",
         weights=_CHANNEL8,
         activations=_PER_TOKEN,
         scheme="int8-w8a8",
     ),
     Method(
         "w8a8-tensor",
-        "int8 weights and activations, one calibrated scale a layer",
+        "int8 weights and activations, one calibrated scale per layer",
         weights=_CHANNEL8,
         activations=_PER_TENSOR,
         calibrated=True,
@@ -88,11 +88,11 @@ _TABLE = (
     ),
     Method(
         "fp8",
-        "fp8 weights a channel, activations a token",
+        "fp8 weights per channel, activations per token",
         preset="FP8_DYNAMIC",
         scheme="fp8-w8a8",
     ),
-    Method("w4a16-channel", "int4 weights, one scale an output channel", weights=_int(4, "channel")),
+    Method("w4a16-channel", "int4 weights, one scale per output channel", weights=_int(4, "channel")),
     Method("w4a16-g128", "int4 weights in groups of 128", weights=_G128, scheme="int4-w4a16"),
     Method("w4a16-g32", "int4 weights in groups of 32", weights=_int(4, "group", group_size=32)),
     Method(

@@ -20,7 +20,7 @@ KEPT_BITS = 16.0
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A way to store one part: format (None keeps it in 16 bits), bits a weight, loss it costs alone."""
+    """A way to store one part: format (None keeps 16 bits), bits per weight, and the loss it costs alone."""
 
     format: str | None
     bits: float
@@ -67,14 +67,14 @@ def suggest(choices: Mapping[str, Sequence[Choice]], elements: Mapping[str, int]
 
 def choices_from(study: QualityStudy, bits: Mapping[tuple[str, str], float]) -> dict[str, list[Choice]]:
     """What a scan measured, per part, with 16 bits at no loss; a gain by rounding counts as no loss."""
-    found: dict[str, list[Choice]] = {}
+    choices: dict[str, list[Choice]] = {}
     for result in study.results:
         difference = studies.difference(study, result)
         if result.part is None or difference is None:
             continue
-        options = found.setdefault(result.part, [Choice(None, KEPT_BITS, 0.0)])
+        options = choices.setdefault(result.part, [Choice(None, KEPT_BITS, 0.0)])
         options.append(Choice(result.method, bits[result.part, result.method], max(0.0, difference.mean)))
-    return found
+    return choices
 
 
 def rank_stability(study: QualityStudy, method: str) -> float | None:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 from unittest.mock import patch
 
+import psutil
 import torch
 
 from quantroof.errors import UsageError
 from quantroof.quality.checkpoint import Checkpoint
 from quantroof.quality.environment import load, quiet
 from quantroof.quality.methods import Method
-from quantroof.quality.peak import Peak
 from quantroof.quality.refusals import accepting, enough_memory
 from quantroof.quality.windows import Windows
 
 _HEAD = "lm_head"
+_SAMPLE_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +55,13 @@ def quantized(
         config = load("transformers").BitsAndBytesConfig(
             **method.options, bnb_4bit_compute_dtype=dtype or torch.float32
         )
-        with quiet(), Peak(device) as peak:
+        with quiet(), _Peak(device) as peak:
             model = checkpoint.model(dtype, device, quantization_config=config)
         return QuantizedModel(model, peak.seconds, peak.bytes)
     model = checkpoint.model(dtype, device)
     if method.library == "none":
         return QuantizedModel(model, 0.0, 0)
-    with quiet(), Peak(device) as peak:
+    with quiet(), _Peak(device) as peak:
         _compress(method, model, calibration, checkpoint.path)
     return QuantizedModel(model.eval(), peak.seconds, peak.bytes)
 
@@ -103,3 +107,43 @@ def _recipe(method: Method) -> list[Any]:
     group = {"targets": ["Linear"], "weights": method.weights, "input_activations": method.activations}
     steps.append(kind(config_groups={"group_0": group}, ignore=[_HEAD]))
     return steps
+
+
+class _Peak:
+    """Context manager: the `seconds` of a block, and the most `bytes` of memory it needed beyond the start.
+
+    On a GPU that is the allocator's peak, on the CPU the resident memory sampled a hundred times per second.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.seconds = 0.0
+        self.bytes = 0
+        self._on_gpu = device.startswith("cuda")
+        self._stop = threading.Event()
+        self._process = psutil.Process()
+        self._sampler = threading.Thread(target=self._sample, daemon=True)
+
+    def __enter__(self) -> _Peak:
+        if self._on_gpu:
+            torch.cuda.reset_peak_memory_stats()
+            self._before = torch.cuda.memory_allocated()
+        else:
+            self._before = self._process.memory_info().rss
+            self._sampler.start()
+        self._start = time.perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._on_gpu:
+            torch.cuda.synchronize()
+            self.bytes = torch.cuda.max_memory_allocated() - self._before
+        else:
+            self._stop.set()
+            self._sampler.join()
+        self.seconds = time.perf_counter() - self._start
+
+    def _sample(self) -> None:
+        while not self._stop.wait(_SAMPLE_S):
+            self.bytes = max(self.bytes, self._process.memory_info().rss - self._before)

@@ -1,4 +1,4 @@
-"""What libraries raise over a user's files and a machine's memory, as one line each. No torch here."""
+"""Errors of libraries about a user's files and a machine's memory, as one line each. No torch here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class OutOfMemory(EnvironmentMissing):
 
 @contextmanager
 def enough_memory(what: str) -> Iterator[None]:
-    """Turn torch's ways to say that memory is out into OutOfMemory, which names what did not fit."""
+    """Turn torch's out-of-memory errors into OutOfMemory, which names what did not fit."""
     try:
         yield
     except RuntimeError as error:

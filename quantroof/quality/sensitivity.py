@@ -1,4 +1,4 @@
-"""Which weights a model cannot spare: one matrix at a time in few bits, all others as they are."""
+"""Which weights need their bits: one matrix at a time in few bits, all others unchanged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from quantroof.errors import UsageError
 from quantroof.kernels.formats import Format
 from quantroof.kernels.quantize import quantize
-from quantroof.quality.study import Subject
+from quantroof.quality.study import StudySubject
 from quantroof.quality.windows import window_losses
 from quantroof.records.quality import BASELINE, QualityResult
 
@@ -32,7 +32,7 @@ class Part:
         return self.weight.numel()
 
     def format_for(self, text: str) -> Format:
-        """The format asked for, with one group a row where its group does not divide the columns."""
+        """The format asked for, with one group per row where its group does not divide the columns."""
         fmt = Format.parse(text)
         columns = self.weight.shape[1]
         return fmt.with_group(columns) if fmt.group and columns % fmt.group else fmt
@@ -47,11 +47,11 @@ def parts_of(model: torch.nn.Module) -> list[Part]:
             weight = module.get_parameter("weight")
             names.setdefault(id(weight), []).append(name)
             weights[id(weight)] = weight
-    return [Part(" = ".join(found), weights[key]) for key, found in names.items()]
+    return [Part(" = ".join(modules), weights[key]) for key, modules in names.items()]
 
 
 def scan(
-    subject: Subject,
+    subject: StudySubject,
     model: torch.nn.Module,
     formats: Sequence[str] = FORMATS,
     done: frozenset[tuple[str, str, str | None]] = frozenset(),
@@ -72,7 +72,7 @@ def scan(
 
 @contextmanager
 def rounded(choice: Mapping[str, str], parts: Sequence[Part]) -> Iterator[None]:
-    """Hold every chosen part in its format while the block runs."""
+    """Keep the parts of `choice` in their formats while the block runs."""
     originals = {part.name: part.weight.data.clone() for part in parts if part.name in choice}
     try:
         for part in parts:
@@ -87,9 +87,9 @@ def rounded(choice: Mapping[str, str], parts: Sequence[Part]) -> Iterator[None]:
 
 
 def measure_mixture(
-    subject: Subject, model: torch.nn.Module, choice: Mapping[str, str], name: str
+    subject: StudySubject, model: torch.nn.Module, choice: Mapping[str, str], name: str
 ) -> QualityResult:
-    """All chosen parts in their formats at once. UsageError for a part that the model does not have."""
+    """All parts of `choice` in their formats at once. UsageError for a part that the model does not have."""
     parts = parts_of(model)
     if unknown := set(choice) - {part.name for part in parts}:
         raise UsageError(f"the model has no part {min(unknown)}")
@@ -98,7 +98,7 @@ def measure_mixture(
 
 
 def _result(
-    subject: Subject, model: torch.nn.Module, weights: str, method: str, part: str | None
+    subject: StudySubject, model: torch.nn.Module, weights: str, method: str, part: str | None
 ) -> QualityResult:
     return QualityResult(
         variant=VARIANT,

@@ -14,16 +14,16 @@ from quantroof.quality.calibration import Mixture, build
 from quantroof.quality.checkpoint import Checkpoint, open_checkpoint
 from quantroof.quality.environment import use_device
 from quantroof.quality.lm.cache import SmallModel, small_model
-from quantroof.quality.lm.recipe import RECIPES
 from quantroof.quality.lm.text import interpreter, python_texts
-from quantroof.quality.study import Subject
+from quantroof.quality.lm.train import RECIPES
+from quantroof.quality.study import StudySubject
 from quantroof.quality.windows import Windows, pack, read_text
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "stored": None}
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class StudyOptions:
     """What a user asked for. Texts default to what ships with Python, the model to the small one."""
 
     model: Path | None = None
@@ -40,44 +40,48 @@ class Wish:
     seed: int = 0
 
 
-def subject(wish: Wish, say: Callable[[str], None], *, calibrate: bool = True) -> Subject:
-    """The checkpoint, its evaluation windows and a calibration set. UsageError says what does not fit."""
-    if wish.dtype not in DTYPES:
-        raise unknown_name("dtype", wish.dtype, list(DTYPES))
-    device = use_device(wish.device)
-    checkpoint = chosen_model(wish, say)
+def study_subject(
+    options: StudyOptions, say: Callable[[str], None], *, calibrate: bool = True
+) -> StudySubject:
+    """The checkpoint, its evaluation windows and a calibration set. UsageError names what does not fit."""
+    if options.dtype not in DTYPES:
+        raise unknown_name("dtype", options.dtype, list(DTYPES))
+    device = use_device(options.device)
+    checkpoint = model_of(options, say)
     longest = getattr(checkpoint.config(), "max_position_embeddings", None)
-    if isinstance(longest, int) and wish.window > longest:
-        raise UsageError(f"--window {wish.window} is longer than the model's context of {longest}")
+    if isinstance(longest, int) and options.window > longest:
+        raise UsageError(f"--window {options.window} is longer than the model's context of {longest}")
     tokenizer = checkpoint.tokenizer()
-    if wish.text is not None:
-        text, source = read_text(wish.text), wish.text.name
+    if options.text is not None:
+        text, source = read_text(options.text), options.text.name
     else:
         text, source = "".join(python_texts().held_out), f"held-out {interpreter()}"
-    evaluation = pack(text, tokenizer, wish.window, source, wish.most_windows)
-    made = _calibration(wish, tokenizer, evaluation) if calibrate else None
-    return Subject(checkpoint, evaluation, made, DTYPES[wish.dtype], device)
+    evaluation = pack(text, tokenizer, options.window, source, options.most_windows)
+    calibration = _calibration(options, tokenizer, evaluation) if calibrate else None
+    return StudySubject(checkpoint, evaluation, calibration, DTYPES[options.dtype], device)
 
 
-def chosen_model(wish: Wish, say: Callable[[str], None]) -> Checkpoint:
-    """The checkpoint that was named, or the small model, trained now if need be."""
-    if wish.model is not None:
-        return open_checkpoint(wish.model)
-    if wish.recipe not in RECIPES:
-        raise unknown_name("recipe", wish.recipe, list(RECIPES))
-    trained: SmallModel = small_model(RECIPES[wish.recipe], say)
-    return replace(open_checkpoint(trained.checkpoint), label=f"small model '{wish.recipe}'")
+def model_of(options: StudyOptions, say: Callable[[str], None]) -> Checkpoint:
+    """The checkpoint of `options.model`, or the small model, trained now if it is not there yet."""
+    if options.model is not None:
+        return open_checkpoint(options.model)
+    if options.recipe not in RECIPES:
+        raise unknown_name("recipe", options.recipe, list(RECIPES))
+    small: SmallModel = small_model(RECIPES[options.recipe], say)
+    return replace(open_checkpoint(small.checkpoint), label=f"small model '{options.recipe}'")
 
 
-def _calibration(wish: Wish, tokenizer: Any, evaluation: Windows) -> Windows:
-    if (wish.domain_text is None) != (not wish.domain_share):
+def _calibration(options: StudyOptions, tokenizer: Any, evaluation: Windows) -> Windows:
+    if (options.domain_text is None) != (not options.domain_share):
         raise UsageError("--domain-text and --domain-share belong together")
-    generic = read_text(wish.calibration_text) if wish.calibration_text else "".join(python_texts().train)
-    mixture = Mixture(wish.samples, wish.window, wish.domain_share or 0.0, wish.seed)
+    generic = (
+        read_text(options.calibration_text) if options.calibration_text else "".join(python_texts().train)
+    )
+    mixture = Mixture(options.samples, options.window, options.domain_share or 0.0, options.seed)
     return build(
         mixture,
         tokenizer,
         generic=generic,
-        domain=read_text(wish.domain_text) if wish.domain_text else "",
+        domain=read_text(options.domain_text) if options.domain_text else "",
         evaluation=evaluation,
     )

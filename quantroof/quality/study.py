@@ -29,11 +29,11 @@ _VERSIONS = ("torch", "transformers", "accelerate", "bitsandbytes", "llmcompress
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class StudySubject:
     """What is measured: a checkpoint, the text that judges it, the text that calibrates, where it runs.
 
-    In fp32 a difference between methods is not drowned by rounding of the arithmetic around them; a model
-    too large for that is studied in its own dtype (`dtype` None).
+    In fp32 the rounding of the arithmetic around a method does not hide its difference; a model that is too
+    large for fp32 is studied in its own dtype (`dtype` None).
     """
 
     checkpoint: Checkpoint
@@ -43,7 +43,7 @@ class Subject:
     device: str = "cpu"
 
 
-def header(subject: Subject, purpose: str, seed: int) -> QualityHeader:
+def header(subject: StudySubject, purpose: str, seed: int) -> QualityHeader:
     """The first line of a study's file."""
     calibration = subject.calibration
     return QualityHeader(
@@ -61,14 +61,14 @@ def header(subject: Subject, purpose: str, seed: int) -> QualityHeader:
 
 
 def check_variants(names: Sequence[str]) -> None:
-    """UsageError for a name that is none of VARIANTS."""
+    """UsageError for a name that is not in VARIANTS."""
     for name in names:
         if name not in VARIANTS:
             raise unknown_name("variant", name, list(VARIANTS))
 
 
 def run_study(
-    subject: Subject,
+    subject: StudySubject,
     methods: Sequence[Method],
     variants: Sequence[str] = VARIANTS,
     done: frozenset[tuple[str, str, str | None]] = frozenset(),
@@ -77,19 +77,19 @@ def run_study(
     check_variants(variants)
     ordered = [METHODS[BASELINE], *(m for m in methods if m.name != BASELINE)]
     for name in variants:
-        wanted = [m for m in ordered if (name, m.name, None) not in done]
-        if not wanted:
+        missing = [m for m in ordered if (name, m.name, None) not in done]
+        if not missing:
             continue
         with _variant(subject.checkpoint, name) as checkpoint:
             digest = checkpoint.weights_digest()
-            for method in wanted:
+            for method in missing:
                 yield measure(subject, checkpoint, method, name, digest)
 
 
 def measure(
-    subject: Subject, checkpoint: Checkpoint, method: Method, variant: str, weights: str
+    subject: StudySubject, checkpoint: Checkpoint, method: Method, variant: str, weights: str
 ) -> QualityResult:
-    """Quantize and measure once. What a method lacks here becomes a skipped result that says so."""
+    """Quantize and measure once. A method that cannot run here gives a skipped result with the reason."""
     calibration = subject.calibration if method.calibrated else None
     result = partial(
         QualityResult,
@@ -101,10 +101,10 @@ def measure(
         calibration=None if calibration is None else calibration.digest,
     )
     try:
-        made = quantized(
+        model = quantized(
             method, checkpoint, calibration=calibration, dtype=subject.dtype, device=subject.device
         )
-        losses = window_losses(made.model, subject.evaluation)
+        losses = window_losses(model.model, subject.evaluation)
     except EnvironmentMissing as error:
         return result(status="skipped", reason=str(error))
     except UsageError as error:
@@ -112,8 +112,8 @@ def measure(
     return result(
         status="ok",
         window_losses=losses,
-        quantize_s=made.seconds,
-        quantize_peak_bytes=made.peak_bytes,
+        quantize_s=model.seconds,
+        quantize_peak_bytes=model.peak_bytes,
     )
 
 
@@ -133,10 +133,10 @@ def _variant(checkpoint: Checkpoint, name: str) -> Iterator[Checkpoint]:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for package in _VERSIONS:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

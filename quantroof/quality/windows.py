@@ -37,7 +37,7 @@ class Windows:
 
 
 def read_text(file: Path) -> str:
-    """A UTF-8 text file; UsageError for what is none."""
+    """The text of a UTF-8 file; UsageError for another kind of file."""
     try:
         return file.read_text(encoding="utf-8")
     except OSError as error:
@@ -53,7 +53,7 @@ def pack(
     ids = torch.tensor(tokenizer(text, add_special_tokens=False)["input_ids"], dtype=torch.int64)
     count = min(len(ids) // tokens, most or len(ids))
     if count < least:
-        what = f"{count} windows of {tokens} tokens, and {least} are needed"
+        what = f"{count} windows of {tokens} tokens, but {least} are needed"
         few = most is not None and most < least
         hint = f"--windows {least} at least" if few else "give more text or a shorter --window"
         raise UsageError(what, where=source, hint=hint)

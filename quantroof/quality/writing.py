@@ -17,7 +17,7 @@ from quantroof.quality.environment import load, quiet
 from quantroof.quality.methods import Method
 from quantroof.quality.quantizing import quantized
 from quantroof.quality.refusals import refusal_text
-from quantroof.quality.study import Subject
+from quantroof.quality.study import StudySubject
 from quantroof.quality.windows import window_losses
 
 
@@ -33,19 +33,19 @@ class Written:
     difference: Difference
 
 
-def write_quantized(subject: Subject, method: Method, out: Path) -> Written:
+def write_quantized(subject: StudySubject, method: Method, out: Path) -> Written:
     """Quantize, save with the tokenizer, free, reload from disk, measure against the original."""
-    with _writing_to(out):  # found out now, not after an hour of quantizing
+    with _writing_to(out):  # a bad folder fails now, not after an hour of quantizing
         out.mkdir(parents=True, exist_ok=True)
     source = subject.checkpoint
-    made = quantized(
+    model = quantized(
         method, source, calibration=subject.calibration, dtype=subject.dtype, device=subject.device
     )
-    seconds, peak_bytes = made.seconds, made.peak_bytes
+    seconds, peak_bytes = model.seconds, model.peak_bytes
     with quiet(), _writing_to(out):
-        made.model.save_pretrained(out)  # type: ignore[operator]
+        model.model.save_pretrained(out)  # type: ignore[operator]
         source.tokenizer().save_pretrained(out)
-    del made
+    del model
     dtype = torch.bfloat16 if method.unpacks_to_bf16 else subject.dtype
     with quiet():  # weights are unpacked in the first forward pass, under a bar
         reloaded = open_checkpoint(out).model(dtype, subject.device)
@@ -64,7 +64,7 @@ def write_quantized(subject: Subject, method: Method, out: Path) -> Written:
 
 @contextmanager
 def _writing_to(out: Path) -> Iterator[None]:
-    """EnvironmentMissing where a disk is full or a folder is not ours; safetensors has its own error."""
+    """EnvironmentMissing if a disk is full or a folder is not writable; safetensors has its own error."""
     try:
         yield
     except OSError as error:

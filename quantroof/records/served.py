@@ -7,6 +7,7 @@ percentiles it came with.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from quantroof.records.run import Record
 SCHEMA = "quantroof-served/1"
 # A percentile needs requests beyond it: below these numbers it would be the slowest request by another name.
 _P90_NEEDS, _P99_NEEDS = 10, 100
+_ERRORS_KEPT, _ERROR_CHARACTERS = 5, 300
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Nanoseconds = Annotated[float, msgspec.Meta(ge=0)]
@@ -152,6 +154,12 @@ def kept(count: int, median_ns: float, p90_ns: float | None, p99_ns: float | Non
         p90_ns=p90_ns if count >= _P90_NEEDS else None,
         p99_ns=p99_ns if count >= _P99_NEEDS else None,
     )
+
+
+def distinct_errors(texts: Iterable[str | None]) -> tuple[str, ...]:
+    """The distinct failure texts of a load tool, the most frequent first: one line each, a few at most."""
+    counts = Counter(" ".join((text or "no reason given").split())[:_ERROR_CHARACTERS] for text in texts)
+    return tuple(text for text, _ in counts.most_common(_ERRORS_KEPT))
 
 
 def write_served(file: Path, served: Served) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from quantroof.cli.main import main
 from quantroof.quality.lm.cache import SmallModel, small_model
-from quantroof.quality.lm.recipe import TINY
+from quantroof.quality.lm.train import TINY
 from tests.quality.extras import needs
 
 

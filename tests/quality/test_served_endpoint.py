@@ -83,8 +83,8 @@ def test_a_strict_server_is_asked_again_without_the_field() -> None:
         (400, b'{"detail": "pinned to another\\n\\u001b[2Jmodel"}', 2, "answered 400: pinned to another"),
         (401, b"", 2, "--api-key-env"),
         (500, b'{"error": "out of memory"}', 3, "answered 500: out of memory"),
-        (200, b"<html>a web page</html>", 2, "not as an OpenAI-compatible server"),
-        (200, b"[]", 2, "not as an OpenAI-compatible server"),
+        (200, b"<html>a web page</html>", 2, "does not answer as an OpenAI-compatible server"),
+        (200, b"[]", 2, "does not answer as an OpenAI-compatible server"),
     ],
 )
 def test_a_refusal_is_one_line(status: int, body: bytes, code: int, says: str) -> None:
@@ -109,7 +109,7 @@ def test_a_server_that_is_not_there_is_one_line() -> None:
 )
 def test_an_address_that_is_none_is_refused(text: str) -> None:
     """Only http and https, with a host."""
-    with pytest.raises(UsageError, match="is no http address"):
+    with pytest.raises(UsageError, match="is not an http address"):
         base_url(text)
 
 
@@ -129,8 +129,8 @@ def test_without_the_tool_the_command_says_what_brings_it(
     ("arguments", "says"),
     [
         ((), "give the URL of a server, or --import"),
-        (("http://127.0.0.1:9",), "which model"),
-        (("nonsense", "--model", "m"), "is no http address"),
+        (("http://127.0.0.1:9",), "name of the served model is missing"),
+        (("nonsense", "--model", "m"), "is not an http address"),
         (("http://127.0.0.1:9", "--model", "m", "--concurrency", "1,x"), "list of whole numbers"),
         (("http://127.0.0.1:9", "--model", "m", "--api-key-env", "NOT_SET_HERE"), "NOT_SET_HERE is empty"),
     ],

@@ -139,10 +139,10 @@ def test_files_of_two_tools_are_not_mixed() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "no result that is known"),
-        ("[1, 2]", "no result that is known"),
-        ('{"a": 1}', "no result that is known"),
-        ("\x1b[31m{", "is no JSON"),
+        ("", "is not a result that can be imported"),
+        ("[1, 2]", "is not a result that can be imported"),
+        ('{"a": 1}', "is not a result that can be imported"),
+        ("\x1b[31m{", "is not JSON"),
         (_changed(GUIDELLM, lambda r: r["metadata"].update(version=1)), "format 1, not 2"),
         (_changed(GUIDELLM, lambda r: r.pop("benchmarks")), "missing required field `benchmarks`"),
         (_changed(GUIDELLM, lambda r: r["benchmarks"].clear()), "holds no load"),

@@ -53,9 +53,7 @@ def command(model: Path, *, loaded: bool, device: str, as_json: bool) -> None:
         "stored": _stored(files),
     }
     if loaded:
-        from quantroof.quality.memory.used import measure
-
-        data["loaded"] = measure(model, device)
+        data["loaded"] = counted.measure_loaded(model, device)
     if as_json:
         echo_json("quality-memory", data)
     else:

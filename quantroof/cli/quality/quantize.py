@@ -12,7 +12,7 @@ from quantroof.cli.quality_options import subject_options
 from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
-    from quantroof.quality.setup import Wish
+    from quantroof.quality.setup import StudyOptions
 
 
 @click.command("quantize")
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--method", "name", required=True, help="gptq, awq, smoothquant-token, fp8, nf4 ...")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Directory to write.")
 @json_option
-def command(wish: Wish, *, name: str, out: Path, as_json: bool) -> None:
+def command(options: StudyOptions, *, name: str, out: Path, as_json: bool) -> None:
     """Quantize MODEL (or the small model) into a checkpoint under --out, reload it and measure both.
 
     The result loads with transformers and vLLM: compressed-tensors or bitsandbytes, in the model's dtype.
@@ -39,8 +39,8 @@ def command(wish: Wish, *, name: str, out: Path, as_json: bool) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         what = "is not empty" if out.is_dir() else "is not a directory"
         raise UsageError(what, where=str(out), hint="choose another --out")
-    stored = replace(wish, dtype="stored") if wish.dtype == "fp32" else wish
-    subject = setup.subject(stored, note, calibrate=quantizer.calibrated)
+    stored = replace(options, dtype="stored") if options.dtype == "fp32" else options
+    subject = setup.study_subject(stored, note, calibrate=quantizer.calibrated)
     written = writing.write_quantized(subject, quantizer, out)
     difference = written.difference
     if as_json:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import torch
 
     from quantroof.quality.mixed import Mixture
-    from quantroof.quality.setup import Wish
-    from quantroof.quality.study import Subject
+    from quantroof.quality.setup import StudyOptions
+    from quantroof.quality.study import StudySubject
     from quantroof.records.quality import QualityResult, QualityStudy
 
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on with --out where it stopped.")
 @json_option
 def command(
-    wish: Wish,
+    options: StudyOptions,
     *,
     formats: str,
     budget: float | None,
@@ -50,8 +50,8 @@ def command(
     names = [name.strip() for name in formats.split(",")]
     for name in names:
         Format.parse(name)  # refused before any work
-    subject = setup.subject(wish, note, calibrate=False)
-    scan = opened(out, study.header(subject, "sensitivity", wish.seed), resume=resume)
+    subject = setup.study_subject(options, note, calibrate=False)
+    scan = opened(out, study.header(subject, "sensitivity", options.seed), resume=resume)
     model = subject.checkpoint.model(subject.dtype, subject.device)
 
     def keep(result: QualityResult) -> None:
@@ -75,7 +75,7 @@ def command(
 
 
 def _mixture(
-    scan: QualityStudy, subject: Subject, model: torch.nn.Module, formats: list[str], budget: float
+    scan: QualityStudy, subject: StudySubject, model: torch.nn.Module, formats: list[str], budget: float
 ) -> tuple[Mixture, list[QualityResult]]:
     """The suggestion, and what it and each uniform choice were measured to cost."""
     from quantroof.quality import mixed, sensitivity

@@ -11,7 +11,7 @@ from quantroof.cli.output import echo_json, echo_rich, json_option, note
 from quantroof.cli.quality_options import subject_options
 
 if TYPE_CHECKING:
-    from quantroof.quality.setup import Wish
+    from quantroof.quality.setup import StudyOptions
 
 
 @click.command("study")
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on with --out where it stopped.")
 @json_option
 def command(
-    wish: Wish, *, methods: str, variants: str, out: Path | None, resume: bool, as_json: bool
+    options: StudyOptions, *, methods: str, variants: str, out: Path | None, resume: bool, as_json: bool
 ) -> None:
     """Quantize MODEL (or the small model of this machine) by every method and measure what it loses.
 
@@ -42,8 +42,8 @@ def command(
     selected = [method(name.strip()) for name in (QUANTIZING if methods == "all" else methods.split(","))]
     kinds = [name.strip() for name in variants.split(",")]
     study.check_variants(kinds)
-    subject = setup.subject(wish, note, calibrate=any(m.calibrated for m in selected))
-    scores = opened(out, study.header(subject, "study", wish.seed), resume=resume)
+    subject = setup.study_subject(options, note, calibrate=any(m.calibrated for m in selected))
+    scores = opened(out, study.header(subject, "study", options.seed), resume=resume)
     done = frozenset(r.key for r in scores.results if r.status == "ok")
     for result in study.run_study(subject, selected, kinds, done):
         scores.results.append(result)

@@ -130,8 +130,8 @@ def _step_bytes(model: torch.nn.Module) -> int:
 def _state_bytes(parameter: torch.nn.Parameter) -> int:
     """Scales that bitsandbytes keeps beside a parameter: absmax of 4 bit, row scales of 8 bit."""
     state = getattr(parameter, "quant_state", None)
-    kept = [getattr(parameter, "SCB", None)]
+    tensors = [getattr(parameter, "SCB", None)]
     while state is not None:
-        kept.append(state.absmax)
+        tensors.append(state.absmax)
         state = getattr(state, "state2", None)
-    return sum(t.numel() * t.element_size() for t in kept if isinstance(t, torch.Tensor))
+    return sum(t.numel() * t.element_size() for t in tensors if isinstance(t, torch.Tensor))

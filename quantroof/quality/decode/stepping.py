@@ -1,4 +1,4 @@
-"""One token a sequence, again and again: a static cache, and on a GPU one captured graph a step."""
+"""Decode one token per sequence repeatedly: a static cache and, on a GPU, one captured graph per step."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _WARM_STEPS = 3
 
 
 class Stepper:
-    """Prefill once, then decode the same positions as often as asked, with nothing that stops early.
+    """Prefill once, then decode the same positions any number of times; nothing stops early.
 
-    Prompts are random tokens: what they say does not change the work. `graph` says how steps are launched:
+    Prompts are random tokens: their content does not change the work. `graph` says how steps are launched:
     `captured`, `eager` on a CPU, or `eager` and why capture was not possible. UsageError for a model that
     keeps more than keys and values, or whose context is shorter than what is asked.
     """
@@ -27,9 +27,9 @@ class Stepper:
     def __init__(self, model: torch.nn.Module, batch: int, prompt: int, tokens: int, device: str) -> None:
         config = model.config.get_text_config()  # type: ignore[union-attr, operator]
         self._model, self._on_gpu = model, device.startswith("cuda")
-        # Only the last position's logits are wanted of a prompt; all of them are gigabytes.
-        wanted = "logits_to_keep" in inspect.signature(model.forward).parameters
-        self._last_only = {"logits_to_keep": 1} if wanted else {}
+        # A prompt needs the logits of its last position only; all of them take gigabytes.
+        has_option = "logits_to_keep" in inspect.signature(model.forward).parameters
+        self._last_only = {"logits_to_keep": 1} if has_option else {}
         generator = torch.Generator().manual_seed(0)
         ids = torch.randint(config.vocab_size, (batch, prompt), generator=generator)
         self._prompt = ids.to(device)
@@ -52,7 +52,7 @@ class Stepper:
 
     @torch.inference_mode()
     def decode_s(self, tokens: int) -> float:
-        """Seconds a step, over `tokens` steps from the end of the prompt on."""
+        """Seconds per step, over `tokens` steps from the end of the prompt on."""
         self._rewind()
         start = self._now()
         for _ in range(tokens):
@@ -146,8 +146,8 @@ def _static_cache(config: Any, length: int) -> Any:
         raise UsageError(f"prompt and new tokens are {length}, longer than the model's context of {longest}")
     caches = load("transformers.cache_utils")
     cache = caches.StaticCache(config=config, max_cache_len=length)
-    known = (caches.StaticLayer, caches.StaticSlidingWindowLayer)
-    if strange := {type(layer).__name__ for layer in cache.layers if type(layer) not in known}:
-        what = f"its cache ({', '.join(sorted(strange))}) cannot be rewound: only keys and values can"
+    rewindable = (caches.StaticLayer, caches.StaticSlidingWindowLayer)
+    if others := {type(layer).__name__ for layer in cache.layers if type(layer) not in rewindable}:
+        what = f"its cache ({', '.join(sorted(others))}) cannot be rewound: only keys and values can"
         raise UsageError(f"{config.model_type}: {what}", hint="decode measures attention models")
     return cache

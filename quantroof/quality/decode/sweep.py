@@ -1,4 +1,4 @@
-"""Every format at every batch, one model in memory at a time; what does not fit is said and passed over."""
+"""Every format at every batch, one model in memory at a time; what does not fit is reported and skipped."""
 
 from __future__ import annotations
 

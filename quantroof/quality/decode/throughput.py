@@ -31,7 +31,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Times of one format and workload; rates are derived. `step_ns` holds one mean step a block.
+    """Times of one format and workload; rates are derived. `step_ns` holds the mean step of each block.
 
     `bytes_a_step` is the compulsory traffic: weights with their scales, and the cache so far.
     """
@@ -48,12 +48,12 @@ class Throughput:
 
     @property
     def step(self) -> Interval:
-        """Median nanoseconds a step."""
+        """Median nanoseconds per step."""
         return median_interval(self.step_ns)
 
     @property
     def tokens_per_s(self) -> float:
-        """New tokens a second, all sequences together."""
+        """New tokens per second, all sequences together."""
         return self.workload.batch * 1e9 / self.step.median
 
     @property
@@ -63,18 +63,18 @@ class Throughput:
 
     @property
     def prefill_tokens_per_s(self) -> float:
-        """Prompt tokens a second, all sequences together."""
+        """Prompt tokens per second, all sequences together."""
         return self.workload.batch * self.workload.prompt * 1e9 / median_interval(self.prefill_ns).median
 
 
 def measure(loaded: Loaded, workload: Workload, rule: StoppingRule, device: str) -> Throughput:
-    """Prefill a few times, then decode blocks of a fixed token count until the rule is content.
+    """Prefill a few times, then decode blocks of a fixed token count until the stopping rule ends it.
 
-    Where a GPU counts its energy, also for at least as long as that counter needs.
+    On a GPU with an energy counter it takes at least as long as that counter needs.
     """
     stepper = Stepper(loaded.model, workload.batch, workload.prompt, workload.tokens, device)
     prefill = tuple(stepper.prefill_s() * 1e9 for _ in range(_PREFILLS))
-    stepper.decode_s(workload.tokens)  # the first block warms caches and clocks, and is no sample
+    stepper.decode_s(workload.tokens)  # the first block warms caches and clocks; it is not a sample
     steps: list[float] = []
     meter = _Energy(device)
     start = time.perf_counter()
@@ -86,7 +86,7 @@ def measure(loaded: Loaded, workload: Workload, rule: StoppingRule, device: str)
         if not meter.long_enough(time.perf_counter() - start):
             stopped = None
     joules = meter.joules()
-    made = len(steps) * workload.tokens * workload.batch
+    tokens = len(steps) * workload.tokens * workload.batch
     return Throughput(
         format=loaded.format,
         workload=workload,
@@ -95,14 +95,14 @@ def measure(loaded: Loaded, workload: Workload, rule: StoppingRule, device: str)
         stopped_by=stopped,
         bytes_a_step=loaded.weight_bytes + stepper.kv_bytes(workload.tokens),
         graph=stepper.graph,
-        joules_a_token=None if joules is None else joules / made,
+        joules_a_token=None if joules is None else joules / tokens,
     )
 
 
 class _Energy:
     """The total-energy counter of a GPU from now on; None on a CPU, without NVML, or below a second.
 
-    It is the board's energy, what it takes when idle included.
+    It is the energy of the whole board, idle power included.
     """
 
     def __init__(self, device: str) -> None:

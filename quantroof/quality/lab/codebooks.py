@@ -2,7 +2,7 @@
 
 FP4 is E2M1 of the OCP Microscaling Specification 1.0: magnitudes 0, 0.5, 1, 1.5, 2, 3, 4, 6. `fp4.g64` scales
 it by an fp32 largest magnitude per 64, MXFP4 by a power of two per 32, NVFP4 by an fp8 scale per 16 and one
-fp32 scale a tensor. `lloyd-max.g64` is the codebook of least squared error for Gaussian blocks of 64.
+fp32 scale per tensor. `lloyd-max.g64` is the codebook of least squared error for Gaussian blocks of 64.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _E4M3_LARGEST = 448.0
 _TRAINING_BLOCKS = 4096
 _ITERATIONS = 60
 
-# Stored bits a weight: four, and each scale's share.
+# Stored bits per weight: four, and each scale's share.
 BITS = {"fp4.g64": 4 + 32 / 64, "mxfp4": 4 + 8 / 32, "nvfp4": 4 + 8 / 16, "lloyd-max.g64": 4 + 32 / 64}
 
 

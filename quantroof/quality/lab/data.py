@@ -68,7 +68,7 @@ def checkpoint_matrices(directory: Path, limit: int) -> list[Matrix]:
             with safetensors.safe_open(file, framework="pt") as tensors:
                 sizes += [(_elements(tensors.get_slice(name)), name, file) for name in tensors.keys()]  # noqa: SIM118
         except (safetensors.SafetensorError, OSError) as error:
-            raise UsageError(f"is no whole safetensors file: {error}", where=str(file)) from None
+            raise UsageError(f"is not a whole safetensors file: {error}", where=str(file)) from None
     for size, name, file in sorted(sizes, key=lambda s: (-s[0], s[1]))[:limit]:
         if size:
             with safetensors.safe_open(file, framework="pt") as tensors:

@@ -15,7 +15,7 @@ from quantroof.kernels.schemes import SCHEMES, Scheme
 from quantroof.quality.lab import codebooks
 from quantroof.quality.lab.data import Matrix
 
-# By width; the last four are no kernel's format (codebooks.py).
+# By width; no kernel runs the last four (codebooks.py).
 FORMATS = (
     "fp16",
     "bf16",
@@ -42,8 +42,8 @@ class FormatError:
     """Error of one matrix after a round trip through one format.
 
     `sqnr_db` is 10 log10 of signal energy over error energy; None for an exact round trip. `worst` is the
-    largest error over the matrix's root mean square. `usual_sqnr_db` counts only the columns that are no
-    outliers, where a matrix has marked ones: that is where a shared scale does its harm.
+    largest error over the matrix's root mean square. `usual_sqnr_db` counts only the columns that are not
+    outliers, where a matrix has marked ones: a shared scale harms those.
     """
 
     format: str
@@ -70,7 +70,7 @@ def format_errors(matrices: Sequence[Matrix], names: Sequence[str] = FORMATS) ->
 
 
 def round_trip(name: str, x: torch.Tensor) -> tuple[torch.Tensor, float]:
-    """x [rows, K] in fp32 after a round trip through a format, and the format's bits an element."""
+    """x [rows, K] in fp32 after a round trip through a format, and the format's bits per element."""
     if name in codebooks.BITS:
         if x.shape[1] % 64:
             raise UsageError(f"{name} needs columns in multiples of 64, here are {x.shape[1]}")
@@ -84,15 +84,15 @@ def output_errors(
     activations: Sequence[Matrix], weights: Matrix, schemes: Sequence[Scheme] | None = None
 ) -> list[OutputError]:
     """Every scheme with every kind of activations; x [M, K], weights [N, K]."""
-    found = []
+    errors = []
     for x in activations:
         exact = x.values.double() @ weights.values.double().T
         for scheme in schemes or SCHEMES.values():
             w_values = quantize(weights.values, scheme.weight).dequantized()
             x_values = quantize(x.values, scheme.activation).dequantized()
             error = (x_values @ w_values.T - exact).norm() / exact.norm()
-            found.append(OutputError(scheme.name, x.name, weights.name, float(error)))
-    return found
+            errors.append(OutputError(scheme.name, x.name, weights.name, float(error)))
+    return errors
 
 
 def sqnr_db(exact: torch.Tensor, rounded: torch.Tensor) -> float | None:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantroof.errors import EnvironmentMissing
-from quantroof.quality.lm.recipe import Recipe
 from quantroof.quality.lm.text import Texts, python_texts
-from quantroof.quality.lm.train import Progress
+from quantroof.quality.lm.train import Progress, Recipe, make_tokenizer, train
 
 _HELD_OUT, _TRAIN = "held_out.txt", "train.txt"
 
@@ -41,9 +40,9 @@ def small_model(recipe: Recipe, say: Progress, folder: Path | None = None) -> Sm
     texts = python_texts()
     digest = recipe.digest(texts.digest)
     home = (folder or cache_folder()) / digest
-    found = SmallModel(home, home / _TRAIN, home / _HELD_OUT, digest)
+    model = SmallModel(home, home / _TRAIN, home / _HELD_OUT, digest)
     if (home / "config.json").exists():
-        return found
+        return model
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f"{digest}-", dir=home.parent))
@@ -55,12 +54,10 @@ def small_model(recipe: Recipe, say: Progress, folder: Path | None = None) -> Sm
             building.rename(home)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return found
+    return model
 
 
 def _build(recipe: Recipe, texts: Texts, folder: Path, say: Progress) -> None:
-    from quantroof.quality.lm.train import make_tokenizer, train
-
     say(f"training a small language model once for this machine: {recipe.tokens} tokens")
     tokenizer = make_tokenizer(recipe, texts)
     model = train(recipe, texts, tokenizer, say)

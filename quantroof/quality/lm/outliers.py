@@ -35,10 +35,10 @@ def induce_outliers(
     generator = torch.Generator().manual_seed(seed)
     changed = 0
     for norm, linears in _norms_and_readers(model):
-        chosen = torch.randperm(norm.numel(), generator=generator)[:channels]
-        norm[chosen] *= factor
+        picks = torch.randperm(norm.numel(), generator=generator)[:channels]
+        norm[picks] *= factor
         for weight in linears:
-            weight[:, chosen] /= factor
+            weight[:, picks] /= factor
         changed += 1
     if changed == 0:
         raise UsageError(

@@ -1,7 +1,7 @@
-"""Text that every CPython brings along, in a training and a held-out part that share no paragraph.
+"""Text that ships with every CPython, in a training and a held-out part that share no paragraph.
 
 The language reference of `pydoc_data.topics` and the docstrings of the standard library: about 2 MB of
-English and code, under the PSF licence. A paragraph that occurs twice is used once, or copies of training
+English and code, under the PSF license. A paragraph that occurs twice is used once, or copies of training
 text would be found in the held-out part.
 """
 
@@ -81,16 +81,16 @@ def _docstrings(file: Path) -> Iterator[str]:
 
 
 def _unrepeated(documents: Iterable[str]) -> Iterator[str]:
-    seen: set[str] = set()
+    paragraphs: set[str] = set()
     for document in documents:
-        kept = []
+        unique = []
         for paragraph in document.split("\n\n"):
             key = " ".join(paragraph.split())
-            if len(key) < _LEAST_PARAGRAPH or key not in seen:
-                kept.append(paragraph)
-                seen.add(key)
-        if kept:
-            yield "\n\n".join(kept) + "\n\n"
+            if len(key) < _LEAST_PARAGRAPH or key not in paragraphs:
+                unique.append(paragraph)
+                paragraphs.add(key)
+        if unique:
+            yield "\n\n".join(unique) + "\n\n"
 
 
 def _chunks(documents: Iterable[str]) -> Iterator[str]:

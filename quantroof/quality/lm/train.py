@@ -1,20 +1,62 @@
-"""Train the small language model: seeded, step-counted, on the CPU, in fp32 weights with bf16 products."""
+"""The small language model: its recipe, and its training on the CPU, in fp32 weights with bf16 products."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from hashlib import sha256
 from typing import Any
 
 import torch
 
 from quantroof.quality.environment import load
-from quantroof.quality.lm.recipe import Recipe
 from quantroof.quality.lm.text import Texts
 
 END = "<|end|>"
 _REPORT_EVERY = 50
 Progress = Callable[[str], None]
+# Raise it when training code changes in a way that changes the weights.
+_TRAINING_CODE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A Llama-shaped model and its training, counted in steps, never in seconds: equal recipes, equal models.
+
+    Widths are multiples of 128, so that groups of 128 fit. Learning rates: Muon for matrices inside the
+    layers, AdamW for embeddings, head and norms.
+    """
+
+    steps: int = 650
+    hidden: int = 256
+    layers: int = 4
+    heads: int = 4
+    intermediate: int = 768
+    vocab: int = 1024
+    batch: int = 8
+    sequence: int = 128
+    context: int = 512
+    muon_rate: float = 4e-3
+    adamw_rate: float = 3e-3
+    seed: int = 9
+
+    @property
+    def tokens(self) -> int:
+        """Tokens seen in training, repeats included."""
+        return self.steps * self.batch * self.sequence
+
+    def digest(self, text: str) -> str:
+        """Hash of the recipe, the training code and the text's own hash."""
+        whole = json.dumps({**asdict(self), "code": _TRAINING_CODE, "text": text}, sort_keys=True)
+        return sha256(whole.encode()).hexdigest()[:16]
+
+
+USABLE = Recipe()
+# Enough to be better than chance in a test, in seconds; differences of formats drown in its noise.
+TINY = Recipe(steps=200, hidden=128, layers=2, heads=2, intermediate=256, vocab=512, batch=4, sequence=64)
+RECIPES = {"usable": USABLE, "good": Recipe(steps=1500), "tiny": TINY}
 
 
 def make_tokenizer(recipe: Recipe, texts: Texts) -> Any:
@@ -96,7 +138,7 @@ def _optimizers(
     "Muon: an optimizer for hidden layers").
     """
     inner = [p for n, p in model.named_parameters() if p.ndim == 2 and ".layers." in n]
-    chosen = {id(p) for p in inner}
-    rest = [p for p in model.parameters() if id(p) not in chosen]
+    inner_ids = {id(p) for p in inner}
+    rest = [p for p in model.parameters() if id(p) not in inner_ids]
     muon = torch.optim.Muon(inner, lr=recipe.muon_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
     return muon, torch.optim.AdamW(rest, lr=recipe.adamw_rate, weight_decay=0.0, betas=(0.9, 0.95))

@@ -1,4 +1,4 @@
-"""Parameters of a model by its configuration, counted without weights, and bytes they take in a format."""
+"""Bytes of a model: counted from its configuration without weights, or measured after loading it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import torch
 
 from quantroof.kernels.formats import Format
-from quantroof.quality.checkpoint import architecture
-from quantroof.quality.environment import load
+from quantroof.quality.checkpoint import architecture, open_checkpoint
+from quantroof.quality.environment import load, use_device
 from quantroof.quality.refusals import accepting
 
 # Weight formats of interest, with what else is stored in 16 bits.
 FORMATS = ("bf16", "fp8_e4m3.channel", "int8.channel", "int4.g128", "int4.g128.zp", "nf4.g64")
-# QLoRA's double quantization: an 8-bit scale a block of 64, and an fp32 scale of scales a 256 blocks.
+# QLoRA's double quantization: an 8-bit scale per block of 64, and an fp32 scale of scales per 256 blocks.
 _DOUBLE_BITS = 4 + 8 / 64 + 32 / (64 * 256)
 
 
@@ -65,5 +66,27 @@ def bytes_in(parameters: Iterable[Parameter], format_text: str) -> int:
 
 
 def bytes_double_quantized(parameters: Iterable[Parameter]) -> int:
-    """Bytes with linear layers in NF4 with quantized scales (4.127 bits a weight), the rest in 16 bits."""
+    """Bytes with linear layers in NF4 with quantized scales (4.127 bits per weight), the rest in 16 bits."""
     return round(sum(p.count * (_DOUBLE_BITS / 8 if p.quantizable else 2) for p in parameters))
+
+
+def measure_loaded(path: Path, device: str) -> dict[str, int | None]:
+    """Load a checkpoint as stored and report the bytes it takes; None for what this device does not report.
+
+    `parameters` and `buffers` are tensors of modules. Quantization state that a library keeps beside them
+    (bitsandbytes' absmax) is in neither: the allocator sees it, `parameters()` does not.
+    """
+    device = use_device(device)
+    on_gpu = device.startswith("cuda")
+    process = psutil.Process()
+    resident = process.memory_info().rss
+    free_before = torch.cuda.mem_get_info(device)[0] if on_gpu else 0
+    model = open_checkpoint(path).model(None, device)
+    return {
+        "parameters": sum(p.numel() * p.element_size() for p in model.parameters()),
+        "buffers": sum(b.numel() * b.element_size() for b in model.buffers()),
+        "allocator, allocated": torch.cuda.memory_allocated(device) if on_gpu else None,
+        "allocator, reserved": torch.cuda.memory_reserved(device) if on_gpu else None,
+        "device, taken meanwhile": free_before - torch.cuda.mem_get_info(device)[0] if on_gpu else None,
+        "process, resident growth": process.memory_info().rss - resident,
+    }

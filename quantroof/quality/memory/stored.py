@@ -64,7 +64,7 @@ class StoredTensor:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file: its tensors, and the bytes that are none of theirs (length and header)."""
+    """A file: its tensors, and the the other bytes (length and header)."""
 
     path: Path
     tensors: tuple[StoredTensor, ...]
@@ -88,13 +88,13 @@ def read_header(file: Path) -> StoredFile:
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", where=str(file)) from None
     except ValueError:
-        raise UsageError("is no safetensors file", where=str(file)) from None
+        raise UsageError("is not a safetensors file", where=str(file)) from None
     tensors = tuple(_tensor(name, entry, file) for name, entry in header.items() if name != "__metadata__")
-    found = StoredFile(file, tensors, 8 + length)
-    if found.bytes != size:
-        what = f"is half a file: {size} bytes, its header says {found.bytes}"
+    stored = StoredFile(file, tensors, 8 + length)
+    if stored.bytes != size:
+        what = f"is half a file: {size} bytes, its header says {stored.bytes}"
         raise UsageError(what, where=str(file), hint="fetch it again")
-    return found
+    return stored
 
 
 def _tensor(name: str, entry: Any, file: Path) -> StoredTensor:
@@ -103,7 +103,7 @@ def _tensor(name: str, entry: Any, file: Path) -> StoredTensor:
         shape = tuple(int(n) for n in entry["shape"])
         return StoredTensor(name, str(entry["dtype"]), shape, int(end) - int(begin))
     except (KeyError, TypeError, ValueError):
-        raise UsageError(f"its header describes no tensor under '{name}'", where=str(file)) from None
+        raise UsageError(f"its header does not describe the tensor '{name}'", where=str(file)) from None
 
 
 def elements(tensor: StoredTensor) -> int:

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint, asked for one token before any load: does it answer, what does it take?"""
+"""One request to an OpenAI-compatible endpoint before any load: does it answer, and what does it accept?"""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Endpoint:
 
 
 def base_url(text: str) -> str:
-    """A server's address without `/v1`. UsageError where it is no http address."""
+    """A server's address without `/v1`. UsageError if it is not an http address."""
     try:
         parts = urlsplit(text)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is not a number
         good = False
     if not good:
-        raise UsageError("is no http address", where=text, hint="write it like http://127.0.0.1:8000")
+        raise UsageError("is not an http address", where=text, hint="write it like http://127.0.0.1:8000")
     return text.rstrip("/").removesuffix("/v1")
 
 
@@ -63,15 +63,15 @@ def takes_ignore_eos(endpoint: Endpoint) -> bool:
 
 
 def _ask(endpoint: Endpoint, extra: dict[str, Any]) -> None:
-    asked: dict[str, Any] = {"model": endpoint.model, "max_tokens": 1, **extra}
+    payload: dict[str, Any] = {"model": endpoint.model, "max_tokens": 1, **extra}
     if endpoint.api == "chat":
-        asked["messages"] = [{"role": "user", "content": "hello"}]
+        payload["messages"] = [{"role": "user", "content": "hello"}]
     else:
-        asked["prompt"] = "hello"
+        payload["prompt"] = "hello"
     headers = {"Content-Type": "application/json"}
     if endpoint.key is not None:
         headers["Authorization"] = f"Bearer {endpoint.key}"
-    request = Request(endpoint.address, json.dumps(asked).encode(), headers)  # noqa: S310 - http only, checked
+    request = Request(endpoint.address, json.dumps(payload).encode(), headers)  # noqa: S310 - http only, checked
     try:
         with urlopen(request, timeout=_PATIENCE_S) as answer:  # noqa: S310
             body = answer.read(_MOST_BYTES)
@@ -81,10 +81,10 @@ def _ask(endpoint: Endpoint, extra: dict[str, Any]) -> None:
         raise refusal from None
     except (URLError, OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
-        hint = "is the server up, and the port right?"
+        hint = "check that the server is up and the port is right"
         raise EnvironmentMissing(f"does not answer: {reason}", where=endpoint.url, hint=hint) from None
     if "choices" not in _object(body):
-        raise UsageError("answers, but not as an OpenAI-compatible server does", where=endpoint.address)
+        raise UsageError("does not answer as an OpenAI-compatible server does", where=endpoint.address)
 
 
 def _refused(endpoint: Endpoint, status: int, body: bytes) -> QuantroofError:
@@ -92,7 +92,7 @@ def _refused(endpoint: Endpoint, status: int, body: bytes) -> QuantroofError:
     said = _message(body)
     what = f"answered {status}" + (f": {said}" if said else "")
     if status >= _SERVER_ERRORS:
-        return EnvironmentMissing(what, where=endpoint.address, hint="its log knows more")
+        return EnvironmentMissing(what, where=endpoint.address, hint="see the server's log")
     hint = None
     if status in _DENIED:
         hint = "name the variable that holds the key with --api-key-env"
@@ -103,15 +103,15 @@ def _refused(endpoint: Endpoint, status: int, body: bytes) -> QuantroofError:
 
 def _message(body: bytes) -> str:
     """The error text of a JSON answer, in one printable line."""
-    found = _object(body)
-    error = found.get("error") or found.get("message") or found.get("detail") or ""
+    answer = _object(body)
+    error = answer.get("error") or answer.get("message") or answer.get("detail") or ""
     text = error.get("message", "") if isinstance(error, dict) else error
     return "".join(c for c in " ".join(str(text).split()) if c.isprintable())[:300]
 
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body)
+        answer = json.loads(body)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return answer if isinstance(answer, dict) else {}

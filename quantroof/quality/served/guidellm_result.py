@@ -13,8 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from quantroof.errors import UsageError
-from quantroof.quality.served.errors_seen import distinct
-from quantroof.records.served import Served, ServedHeader, ServedLoad, ServedRequest
+from quantroof.records.served import Served, ServedHeader, ServedLoad, ServedRequest, distinct_errors
 
 FORMAT = 2
 _T = TypeVar("_T", bound=msgspec.Struct)
@@ -112,14 +111,16 @@ def _decode(data: bytes, kind: type[_T], file: Path) -> _T:
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"is no guidellm result: {error}", where=str(file)) from None
+        raise UsageError(f"is not a guidellm result: {error}", where=str(file)) from None
 
 
 def _load(benchmark: _Benchmark) -> ServedLoad:
-    made = benchmark.requests
-    timed = [r for r in made.successful or () if r.info.timings.request_start and r.info.timings.request_end]
+    outcomes = benchmark.requests
+    timed = [
+        r for r in outcomes.successful or () if r.info.timings.request_start and r.info.timings.request_end
+    ]
     requests = tuple(_request(r) for r in timed)
-    failed = made.errored or []
+    failed = outcomes.errored or []
     strategy = benchmark.config.strategy
     return ServedLoad(
         concurrency=_concurrency(strategy),
@@ -127,12 +128,16 @@ def _load(benchmark: _Benchmark) -> ServedLoad:
         duration_ns=_duration_ns(r.info.timings for r in timed),
         completed=len(requests),
         failed=len(failed),
-        unfinished=len(made.incomplete or ()),
+        unfinished=len(outcomes.incomplete or ()),
         prompt_tokens=sum(r.prompt_tokens for r in requests),
         output_tokens=sum(r.output_tokens for r in requests),
         requests=requests,
-        errors=distinct(r.info.error for r in failed),
+        errors=distinct_errors(r.info.error for r in failed),
     )
+
+
+def _is_timed(request: _Request) -> bool:
+    return bool(request.info.timings.request_start and request.info.timings.request_end)
 
 
 def _concurrency(strategy: _Strategy) -> int | None:

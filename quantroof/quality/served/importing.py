@@ -1,4 +1,4 @@
-"""Results of load tools, recognised by what they hold, and joined into one set of records."""
+"""Results of load tools, recognized by their content, and joined into one set of records."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from quantroof.errors import UsageError
 from quantroof.quality.served import guidellm_result, vllm_result
 from quantroof.records.served import Served, decode_served
 
-KNOWN = "a result of guidellm 0.8, of `vllm bench serve --save-result`, or a file of --out"
+IMPORTABLE = "a result of guidellm 0.8, of `vllm bench serve --save-result`, or a file of --out"
 
 
 def read_result(file: Path) -> Served:
-    """The loads of one file, whichever tool wrote it. UsageError where none of the known ones did."""
+    """The loads of one file, whichever tool wrote it. UsageError for any other file."""
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -31,33 +31,33 @@ def read_result(file: Path) -> Served:
             return guidellm_result.read(data, file)
         if "completed" in first and "duration" in first:
             return vllm_result.read(documents, file)
-    raise UsageError("is no result that is known here", where=str(file), hint=f"give {KNOWN}")
+    raise UsageError("is not a result that can be imported", where=str(file), hint=f"give {IMPORTABLE}")
 
 
 def read_results(files: Sequence[Path]) -> Served:
     """Several files of one tool and model as one, loads by concurrency. UsageError where they differ."""
-    found = [read_result(file) for file in files]
-    first = found[0].header
-    for file, other in zip(files, found, strict=True):
+    results = [read_result(file) for file in files]
+    first = results[0].header
+    for file, other in zip(files, results, strict=True):
         for name in ("model", "tool"):
-            value, wanted = getattr(other.header, name), getattr(first, name)
-            if value != wanted:
-                what = f"is of {name} '{value}', the first file of '{wanted}'"
+            value, expected = getattr(other.header, name), getattr(first, name)
+            if value != expected:
+                what = f"is of {name} '{value}', the first file of '{expected}'"
                 raise UsageError(what, where=str(file), hint="import them apart")
     header = msgspec.structs.replace(first, imported_from=tuple(file.name for file in files))
-    loads = [load for one in found for load in one.loads]
+    loads = [load for one in results for load in one.loads]
     loads.sort(key=lambda load: (load.concurrency is None, load.concurrency or 0))
     if not loads:
-        raise UsageError("holds no load", where=str(files[0]))
+        raise UsageError("holds no loads", where=str(files[0]))
     return Served(header, tuple(loads))
 
 
 def _documents(data: bytes, file: Path) -> list[Any]:
-    """The JSON of a file: one document, or one a line."""
+    """The JSON of a file: one document, or one per line."""
     try:
         return [msgspec.json.decode(data)]
     except (msgspec.DecodeError, UnicodeDecodeError) as whole:
         try:
             return [msgspec.json.decode(line) for line in data.splitlines() if line.strip()]
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise UsageError(f"is no JSON: {whole}", where=str(file)) from None
+            raise UsageError(f"is not JSON: {whole}", where=str(file)) from None

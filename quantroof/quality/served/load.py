@@ -1,4 +1,4 @@
-"""Load on an endpoint by guidellm, in a process of its own: fixed concurrency, fixed lengths, bounded.
+"""Load an endpoint with guidellm in a separate process: fixed concurrency, fixed lengths, bounded time.
 
 guidellm is the load generator of the vLLM project. It is never imported here: it brings an event loop, a
 process pool and libraries that nothing else needs.
@@ -46,7 +46,7 @@ class Workload:
 
     @property
     def longest_s(self) -> float:
-        """When a run that hangs is ended."""
+        """Seconds after which a run that hangs is killed."""
         return _START_S + len(self.concurrency) * (self.seconds + _BETWEEN_S)
 
 
@@ -58,7 +58,7 @@ def require_tool() -> None:
 
 
 def scenario(endpoint: Endpoint, workload: Workload, result: Path, *, ignore_eos: bool) -> dict[str, Any]:
-    """What guidellm shall do, as its scenario file says it."""
+    """The content of guidellm's scenario file."""
     backend: dict[str, Any] = {
         "kind": "openai_http",
         "target": endpoint.url,
@@ -99,7 +99,7 @@ def scenario(endpoint: Endpoint, workload: Workload, result: Path, *, ignore_eos
 def run(endpoint: Endpoint, workload: Workload, *, ignore_eos: bool) -> Served:
     """Put the load on the endpoint. EnvironmentMissing where guidellm fails or hangs, with its last line."""
     require_tool()
-    # The scenario may hold a key: the folder is for this user only, and is removed.
+    # The scenario may hold a key: the folder is readable by this user only, and is removed.
     with tempfile.TemporaryDirectory(prefix="quantroof-served-") as folder:
         plan, result = Path(folder) / "scenario.json", Path(folder) / "result.json"
         plan.write_text(json.dumps(scenario(endpoint, workload, result, ignore_eos=ignore_eos)))
@@ -134,12 +134,12 @@ def _guidellm(plan: Path, log: Path, seconds: float) -> None:
         offline = "offline mode" in text  # what transformers says of a name that is not in its cache
         hint = "name its folder with --tokenizer: nothing is downloaded" if offline else None
         last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no output")
-        what = "does not find the tokenizer here" if offline else f"failed: {last[:300]}"
+        what = "cannot find the tokenizer on this machine" if offline else f"failed: {last[:300]}"
         raise EnvironmentMissing(f"{_TOOL} {what}", hint=hint)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the session that was started, its workers included: after an interrupt none may load a server."""
+    """Kill the session that was started, workers included: after an interrupt none may load the server."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

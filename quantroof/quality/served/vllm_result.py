@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from quantroof.errors import UsageError
-from quantroof.quality.served.errors_seen import distinct
 from quantroof.records.served import (
     Served,
     ServedHeader,
@@ -20,6 +19,7 @@ from quantroof.records.served import (
     ServedRequest,
     ServedSummary,
     Spread,
+    distinct_errors,
     kept,
 )
 
@@ -57,7 +57,7 @@ def read(documents: list[Any], file: Path) -> Served:
     try:
         results = [msgspec.convert(document, _Result) for document in documents]
     except msgspec.ValidationError as error:
-        raise UsageError(f"is no result of `vllm bench serve`: {error}", where=str(file)) from None
+        raise UsageError(f"is not a result of `vllm bench serve`: {error}", where=str(file)) from None
     if len(names := sorted({r.model_id for r in results})) > 1:
         raise UsageError(f"holds several models: {', '.join(names)}", where=str(file), hint="split it")
     first = results[0]
@@ -83,7 +83,7 @@ def _load(result: _Result, file: Path) -> ServedLoad:
             output_tokens=result.total_output_tokens,
             requests=requests,
             summary=None if requests else _summary(result),
-            errors=distinct(error for error in result.errors or () if error),
+            errors=distinct_errors(error for error in result.errors or () if error),
         )
     except ValueError as error:
         raise UsageError(f"contradicts itself: {error}", where=str(file)) from None
@@ -91,12 +91,12 @@ def _load(result: _Result, file: Path) -> ServedLoad:
 
 def _requests(result: _Result, file: Path) -> tuple[ServedRequest, ...]:
     """The completed requests of a detailed result; a failed one has an error text."""
-    kept = (result.input_lens, result.output_lens, result.ttfts, result.itls, result.errors)
-    if any(column is None for column in kept):
+    optional = (result.input_lens, result.output_lens, result.ttfts, result.itls, result.errors)
+    if any(column is None for column in optional):
         return ()
-    columns = [column for column in kept if column is not None]
+    columns = [column for column in optional if column is not None]
     if len({len(column) for column in columns}) > 1:
-        raise UsageError("lists of one value a request differ in length", where=str(file))
+        raise UsageError("its lists of one value per request differ in length", where=str(file))
     return tuple(
         ServedRequest(
             prompt_tokens=prompt,
