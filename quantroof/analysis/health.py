@@ -18,7 +18,7 @@ SIBLING_FLOOR = 0.05
 BANDWIDTH_FLOOR = 0.85
 """Least share of the datasheet's bandwidth that a healthy read reaches; an H200 was seen at 0.94."""
 
-Word = Literal["healthy", "unhealthy", "not judged"]
+HealthVerdict = Literal["healthy", "unhealthy", "not judged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class CeilingRow:
 class HealthReport:
     """The verdict, what speaks against it (worst first), and the rows it was read from (outliers first)."""
 
-    verdict: Word
+    verdict: HealthVerdict
     findings: tuple[str, ...]
     remarks: tuple[str, ...]
     rows: tuple[CeilingRow, ...]
@@ -70,7 +70,7 @@ def judge_health(devices: list[DeviceResults]) -> HealthReport:
     findings += faulty
     mild += _contradictions(devices)
     judged = any(row.siblings is not None or (row.datasheet is not None and row.name == READ) for row in rows)
-    verdict: Word = "unhealthy" if findings else "healthy" if judged else "not judged"
+    verdict: HealthVerdict = "unhealthy" if findings else "healthy" if judged else "not judged"
     return HealthReport(verdict, tuple(findings), tuple(mild), tuple(rows))
 
 

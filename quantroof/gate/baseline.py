@@ -40,6 +40,10 @@ class CaseBand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     runs: Annotated[int, msgspec.Meta(ge=MIN_RUNS)]
     follows: Follows
 
+    def moved_to(self, other: CaseBand) -> bool:
+        """Whether another band of this case lies further off than what this one detects."""
+        return abs(other.ns / self.ns - 1) > self.detectable
+
     @property
     def weights(self) -> dict[AnchorName, float]:
         """The weight of each anchor."""

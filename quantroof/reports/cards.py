@@ -1,20 +1,26 @@
-"""The three answers a reader comes for: is it healthy, which format, what got slower."""
+"""The three answers a reader comes for, worded: is it healthy, which format, what got slower."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from quantroof import units
 from quantroof.analysis.answers import Answers
-from quantroof.analysis.choice import BASELINE, LayerChoice, can_win, crossover, overall
-from quantroof.analysis.comparison import CHANGES, RunComparison
-from quantroof.analysis.health import BANDWIDTH_FLOOR, SIBLING_FLOOR, HealthReport
-from quantroof.analysis.roofs import READ
+from quantroof.analysis.choice import BASELINE, crossover
+from quantroof.analysis.comparison import CHANGES, CaseChange, RunComparison
+from quantroof.analysis.conclusions import ChangeAnswer, FormatAnswer, HealthAnswer, Reads, Tone, conclude
+from quantroof.analysis.health import BANDWIDTH_FLOOR, SIBLING_FLOOR
 
-Tone = Literal["good", "bad", "unsure", "none"]
 _FACTS = 3
 SYMBOLS: dict[Tone, str] = {"good": "✓", "bad": "✗", "unsure": "?", "none": "○"}
+_LACKING = {
+    "reference": (
+        "no ceiling can be judged: there is neither a datasheet nor a second device of this model. "
+        "Add a run of a sibling: quantroof report RUN RUN"
+    ),
+    "ceilings": "no ceiling was measured: quantroof run",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,107 +42,75 @@ class Card:
 
 
 def cards(answers: Answers) -> tuple[Card, ...]:
-    """The cards of a report, in order; the format card is about the first device with timed layers."""
-    layers, label = next(
-        ((choices, results.label) for results, choices in answers.timed if choices), ([], None)
-    )
-    by_format = format_card(layers, label if len(answers.devices) > 1 else None)
-    return health_card(answers.health), by_format, change_card(answers.comparison)
+    """The cards of a report, in order."""
+    conclusions = conclude(answers)
+    return _health(conclusions.health), _formats(conclusions.formats), _changes(conclusions.changes)
 
 
-def health_card(health: HealthReport) -> Card:
-    """Is it healthy?"""
-    tones: dict[str, Tone] = {"healthy": "good", "unhealthy": "bad", "not judged": "none"}
-    facts = (*health.findings, *_ceiling_facts(health), *health.remarks)
-    advice = None
-    if health.verdict == "not judged":
-        advice = (
-            "no ceiling can be judged: there is neither a datasheet nor a second device of this model. "
-            "Add a run of a sibling: quantroof report RUN RUN"
-            if health.rows
-            else "no ceiling was measured: quantroof run"
-        )
+def _health(answer: HealthAnswer) -> Card:
+    report = answer.report
+    facts = (*report.findings, *_reads(answer.reads), *report.remarks)
     floor = (
         f"a ceiling more than {units.percent(SIBLING_FLOOR)} below its siblings' median, a read below "
         f"{units.percent(BANDWIDTH_FLOOR)} of the datasheet, or a hardware or thermal slowdown is unhealthy"
     )
-    return Card(
-        "health", "Is it healthy?", health.verdict, tones[health.verdict], facts[:_FACTS], floor, advice
-    )
+    advice = None if answer.lacking is None else _LACKING[answer.lacking]
+    return Card("health", "Is it healthy?", report.verdict, answer.tone, facts[:_FACTS], floor, advice)
 
 
-def format_card(choices: list[LayerChoice], device: str | None = None) -> Card:
-    """Which format? Judged by the summed time of all layers, which every token passes through.
+def _reads(reads: Reads | None) -> list[str]:
+    """The read bandwidth in figures: the first thing asked of a memory system."""
+    if reads is None:
+        return []
+    where = reads.devices[0] if len(reads.devices) == 1 else f"{len(reads.devices)} devices"
+    rates = _span([units.si(rate, "B/s") for rate in reads.rates])
+    shares = [units.percent(share) for share in reads.shares]
+    return [f"{where}: read {rates}" + (f", {_span(shares)} of the datasheet" if shares else "")]
 
-    `device` names the one that the answer is for, where there are several.
-    """
+
+def _formats(answer: FormatAnswer) -> Card:
+    question = "Which format?"
     floor = "quickest sum of medians over all layers; W8A8 includes quantizing the activations"
-    if device:
-        floor = f"{floor}; on {device}"
-    totals = overall(choices)
-    winners = [(m, min(_rivals(times), key=lambda name: times[name], default=None)) for m, times in totals]
-    named = [(m, name) for m, name in winners if name is not None]
-    if not named:
+    if answer.device:
+        floor = f"{floor}; on {answer.device}"
+    if not answer.leads:
         advice = "no format was timed on all layers: quantroof run --suite default"
-        return Card("formats", "Which format?", "no data", "none", (), floor, advice)
-    facts = [crossover([(m, (name,)) for m, name in named])]
-    for m, name in dict.fromkeys((named[0], named[-1])):
-        times = dict(totals)[m]
-        if name != BASELINE and BASELINE in times:
-            facts.append(f"{name} is {times[BASELINE] / times[name]:.2f}x {BASELINE} at M = {m}")
-    words = list(dict.fromkeys(name for _, name in named))
-    verdict = words[0] if len(words) == 1 else f"{words[0]}, then {words[-1]}"
-    return Card("formats", "Which format?", verdict, "good", tuple(facts[:_FACTS]), floor)
+        return Card("formats", question, "no data", answer.tone, (), floor, advice)
+    facts = [crossover([(lead.m, (lead.scheme,)) for lead in answer.leads])]
+    facts += [
+        f"{lead.scheme} is {lead.speed_up:.2f}x {BASELINE} at M = {lead.m}"
+        for lead in dict.fromkeys((answer.leads[0], answer.leads[-1]))
+        if lead.speed_up is not None
+    ]
+    first, *others = answer.schemes
+    verdict = f"{first}, then {others[-1]}" if others else first
+    return Card("formats", question, verdict, answer.tone, tuple(facts[:_FACTS]), floor)
 
 
-def change_card(comparison: RunComparison | None) -> Card:
-    """What got slower?"""
-    question = "What got slower?"
+def _changes(answer: ChangeAnswer) -> Card:
+    question, comparison = "What got slower?", answer.comparison
     if comparison is None:
         advice = "no baseline was given: quantroof report RUN --baseline OLDER_RUN"
-        return Card("changes", question, "no baseline", "none", (), "", advice)
+        return Card("changes", question, answer.state, answer.tone, (), "", advice)
     floor = (
         f"a case is slower when its whole 95 % interval is more than {units.percent(comparison.floor)} above"
     )
-    if comparison.blocked:
-        return Card("changes", question, "not comparable", "unsure", (comparison.blocked,), floor)
-    slower, open_ = comparison.count("slower"), comparison.count("undecided") + comparison.count("missing")
-    counts = [
-        f"{comparison.count(verdict)} {verdict}" for verdict in CHANGES[1:] if comparison.count(verdict)
-    ]
+    words = {"slower": f"{answer.slower} slower", "open": f"{answer.unresolved} open"}
+    facts = (comparison.blocked,) if comparison.blocked else _change_facts(comparison, answer.worst)
+    verdict = words.get(answer.state, answer.state)
+    return Card("changes", question, verdict, answer.tone, tuple(facts[:_FACTS]), floor)
+
+
+def _change_facts(comparison: RunComparison, worst: CaseChange | None) -> tuple[str, ...]:
+    counts = [f"{number} {word}" for word in CHANGES[1:] if (number := comparison.count(word))]
     facts = [", ".join(counts) or "no case in common"]
-    if comparison.entries and comparison.entries[0].verdict == "slower":
-        worst = comparison.entries[0]
-        facts.insert(
-            0, f"{worst.kernel} {worst.case}: {units.change(worst.ratio.median if worst.ratio else None)}"
-        )
+    if worst is not None:
+        ratio = None if worst.ratio is None else worst.ratio.median
+        facts.insert(0, f"{worst.kernel} {worst.case}: {units.change(ratio)}")
     if comparison.differences:
         facts.append("differs: " + "; ".join(comparison.differences))
-    verdict, tone = _change_word(slower, open_)
-    return Card("changes", question, verdict, tone, tuple(facts[:_FACTS]), floor)
+    return tuple(facts)
 
 
-def _change_word(slower: int, unresolved: int) -> tuple[str, Tone]:
-    if slower:
-        return f"{slower} slower", "bad"
-    return (f"{unresolved} open", "unsure") if unresolved else ("nothing", "good")
-
-
-def _rivals(times: dict[str, float]) -> list[str]:
-    return [name for name in times if can_win(name)]
-
-
-def _ceiling_facts(health: HealthReport) -> list[str]:
-    """The read bandwidth in figures: the first thing asked of a memory system."""
-    reads = [row for row in health.rows if row.quantity == "bandwidth" and row.name == READ]
-    if not reads:
-        return []
-    figures = _span([units.si(rate, "B/s") for rate in sorted(row.measured for row in reads)])
-    shares = sorted(share for row in reads if (share := row.against_datasheet) is not None)
-    where = reads[0].device if len(reads) == 1 else f"{len(reads)} devices"
-    of_sheet = f", {_span([units.percent(share) for share in shares])} of the datasheet" if shares else ""
-    return [f"{where}: read {figures}{of_sheet}"]
-
-
-def _span(texts: list[str]) -> str:
+def _span(texts: Sequence[str]) -> str:
     return texts[0] if texts[0] == texts[-1] else f"{texts[0]} to {texts[-1]}"

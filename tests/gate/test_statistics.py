@@ -128,3 +128,12 @@ def test_equal_sources_are_equal_code_whatever_the_version_of_quantroof(library:
         return Side("base", "python", where, where, (), {"k": "hash"}, {**versions, **changed}, {})
 
     assert side().same_code(side(**{library: "9.9"}), "k") is same
+
+
+@pytest.mark.parametrize(("share", "moved"), [(0.9, False), (1.1, True)])
+def test_a_band_has_moved_by_what_it_detects(baseline: Baseline, share: float, moved: bool) -> None:
+    """A new center within 0.9 of the detectable change is the same band, beyond it a moved one."""
+    band = next(iter(baseline.cases.values()))
+    for sign in (1, -1):
+        other = msgspec.structs.replace(band, ns=band.ns * (1 + sign * share * band.detectable))
+        assert band.moved_to(other) is moved

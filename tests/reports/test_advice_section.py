@@ -9,9 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from quantroof.advisor.usual import usual_advice
 from quantroof.analysis.answers import answers
 from quantroof.errors import UsageError
-from quantroof.reports.html.advice_section import advice_for, curves_figure, picture
+from quantroof.reports.html.advice_section import curves_figure, picture
 from quantroof.reports.html.page import html
 from tests import builders, runs
 from tests.reports.conftest import Open
@@ -20,7 +21,7 @@ from tests.reports.conftest import Open
 def test_flow_and_curves_are_drawn(built: Callable[..., Path], open_page: Open) -> None:
     """One line a format, one box a question, no request and no complaint."""
     run = runs.gpu_run()
-    advice = advice_for(run)
+    advice = usual_advice(run)
 
     seen = open_page(built("advice", [run], advice=advice))
 
@@ -33,7 +34,7 @@ def test_flow_and_curves_are_drawn(built: Callable[..., Path], open_page: Open) 
 
 def test_a_node_is_asked_for_no_more_gpus_than_it_has() -> None:
     """A run of eight GPUs is answered with up to eight, a run of one with one."""
-    eight, one = advice_for(runs.node_run()), advice_for(runs.gpu_run())
+    eight, one = usual_advice(runs.node_run()), usual_advice(runs.gpu_run())
 
     assert max(option.gpus for option in eight.options) == 8
     assert {option.gpus for option in one.options} == {1}
@@ -41,7 +42,7 @@ def test_a_node_is_asked_for_no_more_gpus_than_it_has() -> None:
 
 def test_curves_say_where_their_times_are_from() -> None:
     """Formats that the run timed are interpolated, the others modeled, and the marker shows it."""
-    figure = curves_figure(advice_for(runs.gpu_run()))
+    figure = curves_figure(usual_advice(runs.gpu_run()))
 
     traces = {trace.name.split(",")[0]: trace for trace in figure.data}
     assert re.search(r"linear layers \d+% interpolated, \d+% measured, \d+% modeled$", traces["bf16"].text[0])
@@ -53,7 +54,7 @@ def test_simulated_advice_is_marked() -> None:
     """A simulated run's section starts with the word."""
     run = runs.gpu_run(simulated=True)
 
-    page = html(answers([run]), advice=advice_for(run))
+    page = html(answers([run]), advice=usual_advice(run))
 
     assert "<p>SIMULATED. llama-3.1-8b" in page
 
@@ -62,7 +63,7 @@ def test_names_are_escaped() -> None:
     """A device's name is text, whatever is in it."""
     run = runs.gpu_run(name="<script>alert(1)</script>")
 
-    page = html(answers([run]), advice=advice_for(run))
+    page = html(answers([run]), advice=usual_advice(run))
 
     assert "<script>alert(1)" not in page
     assert "&lt;script&gt;alert(1)" in page
@@ -74,7 +75,7 @@ def test_run_without_bandwidth_has_no_section() -> None:
     run.ceilings.clear()
 
     with pytest.raises(UsageError, match="bandwidth of AMD EPYC 9B14 is neither measured nor known"):
-        advice_for(run)
+        usual_advice(run)
 
 
 def test_unknown_gpu_without_a_profile_still_gets_advice() -> None:
@@ -83,7 +84,7 @@ def test_unknown_gpu_without_a_profile_still_gets_advice() -> None:
     device = msgspec.structs.replace(built.info.devices[0], profile_id=None)
     built.info = msgspec.structs.replace(built.info, devices=(device,), profiles={})
 
-    advice = advice_for(builders.run(built.info, [*built.ceilings, *built.measurements]))
+    advice = usual_advice(builders.run(built.info, [*built.ceilings, *built.measurements]))
 
     assert advice.machine.bandwidth.basis == "measured"
     assert advice.choice is not None

@@ -93,10 +93,10 @@ def _write_library(folder: Path) -> None:
 
 def _advice(conclusions: Answers, model: str | None) -> Advice | None:
     """The serving section, left out with a remark where the run cannot answer it and nobody asked."""
-    from quantroof.reports.html.advice_section import advice_for
+    from quantroof.advisor.usual import usual_advice
 
     try:
-        return advice_for(conclusions.runs[0], model)
+        return usual_advice(conclusions.runs[0], model)
     except UsageError as error:
         if model is not None:
             raise

@@ -7,36 +7,14 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quantroof.advisor.advice import Advice, AdviceOptions, CurvePoint
-from quantroof.advisor.choices import DEFAULT
-from quantroof.advisor.decision import advise
+from quantroof.advisor.advice import Advice, CurvePoint
 from quantroof.advisor.flow import Question, decision_flow
-from quantroof.advisor.machine import device_of, from_run
-from quantroof.advisor.model_lookup import model
-from quantroof.advisor.timings import table_of
-from quantroof.records.directory import Run
 from quantroof.reports.html.palette import colors
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-# What a reader without a question of their own sees: a model of the suites, and a usual context.
-USUAL = {"gpu": ("llama-3.1-8b", 4096), "cpu": ("llama-3.2-1b", 512)}
 _WIDTH, _BOX, _GAP, _LINE, _CHARACTERS = 760, 330, 26, 16, 46
-
-
-def advice_for(run: Run, model_name: str | None = None) -> Advice:
-    """Advice for the first device of a run, on as many as the node has of it.
-
-    UsageError where its bandwidth is unknown, or the model is.
-    """
-    device = device_of(run, run.info.devices[0].id)
-    usual, context = USUAL[device.processor]
-    alike = sum(other.name == device.name for other in run.info.devices)
-    counts = tuple(n for n in (1, 2, 4, 8) if n <= alike)
-    request = AdviceOptions(context=context, formats=DEFAULT, gpu_counts=counts)
-    table = table_of(run.measurements, device.id)
-    return advise(model(model_name or usual), from_run(run, device), table, request, None)
 
 
 @dataclass(frozen=True, slots=True)

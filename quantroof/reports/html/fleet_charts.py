@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from quantroof.fleet.analysis import Analysis, GpuResult, PopulationSummary
+from quantroof.fleet.conclusions import below_floor
+from quantroof.fleet.policy import Policy
 from quantroof.fleet.scores import CLASSES
 from quantroof.units import change, percent
 
@@ -76,14 +78,15 @@ class Charts:
 def histograms(summary: PopulationSummary, analysis: Analysis) -> Charts:
     """One histogram per class that was measured."""
     gpus = [gpu for gpu in analysis.gpus if gpu.population == summary.population]
-    drawn = [_histogram(name, gpus, summary, analysis.policy.floor) for name in CLASSES]
+    drawn = [_histogram(name, gpus, summary, analysis.policy) for name in CLASSES]
     title = f"{summary.population}: {summary.gpus} GPUs, {summary.works} cases"
     return Charts(title, [chart for chart in drawn if chart is not None], summary.remarks)
 
 
 def _histogram(
-    name: str, gpus: list[GpuResult], summary: PopulationSummary, floor: float
+    name: str, gpus: list[GpuResult], summary: PopulationSummary, policy: Policy
 ) -> Histogram | None:
+    floor = policy.floor
     judged = [(gpu, math.expm1(-level)) for gpu in gpus if (level := gpu.level[name]) is not None]
     if not judged:
         return None
@@ -97,11 +100,10 @@ def _histogram(
     marks = [
         Mark(scale.x(c), g.grade, f"{g.unit.label}: {g.grade}, {change(1 + c)}") for g, c in bad[:_MARKS]
     ]
-    below = sum(change < floor - 1 for _, change in judged)
     expected, spread = percent(summary.expected_below[name], 2), percent(summary.spread[name], 1)
     caption = (
-        f"{name}: {below} of {len(judged)} below the floor of {percent(floor)}; of healthy GPUs "
-        f"{expected} would be by chance (spread {spread})"
+        f"{name}: {below_floor(gpus, name, policy)} of {len(judged)} below the floor of {percent(floor)}; "
+        f"of healthy GPUs {expected} would be by chance (spread {spread})"
     )
     return Histogram(
         name, bars, marks, scale.ticks(), scale.x(floor - 1), max(counts.values()), caption,

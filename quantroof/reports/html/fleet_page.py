@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from quantroof import units
 from quantroof.fleet.analysis import Analysis, GpuResult
+from quantroof.fleet.conclusions import gpu_answer, group_answer, node_answer
 from quantroof.fleet.groups import GroupRow
 from quantroof.reports.cards import Card
 from quantroof.reports.facts import Facts
@@ -197,46 +198,43 @@ def _gpu(gpu: GpuResult) -> GpuRow:
 
 
 def _gpu_card(analysis: Analysis) -> Card:
-    question, bad = "Which GPUs are bad?", analysis.bad
-    least, policy = units.percent(analysis.policy.min_effect), units.percent(analysis.policy.floor)
+    answer, policy = gpu_answer(analysis), analysis.policy
     floor = (
-        f"failed by what it reports about itself, defective by at least {least} beyond chance, below policy "
+        f"failed by what it reports about itself, defective by at least {units.percent(policy.min_effect)} "
+        f"beyond chance, below policy under {units.percent(policy.floor)} of the siblings' median"
     )
-    floor += f"under {policy} of the siblings' median"
-    if bad:
-        facts = tuple(f"{gpu.unit.label}: {gpu.findings[0].text}" for gpu in bad[:_FACTS])
-        return Card("gpus", question, f"{len(bad)} of {len(analysis.gpus)}", "bad", facts, floor)
-    undecided = sum(gpu.grade == "not judged" for gpu in analysis.gpus)
-    if undecided == len(analysis.gpus):
-        return Card("gpus", question, "not judged", "none", (analysis.gpus[0].findings[0].text,), floor)
-    facts = (f"{undecided} could not be judged",) if undecided else ()
-    return Card("gpus", question, "none", "good", facts, floor)
+    facts = [f"{gpu.unit.label}: {gpu.findings[0].text}" for gpu in answer.bad[:_FACTS]]
+    if answer.state == "none" and answer.not_judged:
+        facts = [f"{answer.not_judged} could not be judged"]
+    if answer.reason is not None:
+        facts = [answer.reason]
+    verdict = f"{len(answer.bad)} of {len(analysis.gpus)}" if answer.bad else answer.state
+    return Card("gpus", "Which GPUs are bad?", verdict, answer.tone, tuple(facts), floor)
 
 
 def _node_card(analysis: Analysis, silent: list[str]) -> Card:
-    question, floor = "Which node first?", "a node is as bad as its worst GPU"
-    bad = [(name, gpus) for name, gpus in analysis.nodes() if gpus[0].bad]
+    answer = node_answer(analysis, silent)
     facts = [
-        f"{name}: {sum(gpu.bad for gpu in gpus)} of {len(gpus)} GPUs" for name, gpus in bad[: _FACTS - 1]
+        f"{name}: {sum(gpu.bad for gpu in gpus)} of {len(gpus)} GPUs"
+        for name, gpus in answer.bad[: _FACTS - 1]
     ]
     if silent:
-        facts.append(f"never answered: {', '.join(silent[:3])}{', ...' if len(silent) > 3 else ''}")
-    if bad:
-        return Card("nodes", question, bad[0][0], "bad", tuple(facts), floor)
-    return Card("nodes", question, "none", "unsure" if silent else "good", tuple(facts), floor)
+        more = ", ..." if len(silent) > _FACTS else ""
+        facts.append(f"never answered: {', '.join(silent[:_FACTS])}{more}")
+    verdict = answer.bad[0][0] if answer.bad else "none"
+    floor = "a node is as bad as its worst GPU"
+    return Card("nodes", "Which node first?", verdict, answer.tone, tuple(facts), floor)
 
 
 def _group_card(analysis: Analysis) -> Card:
     question, floor = "Do groups differ?", "medians of three nodes or more, 5 % false discoveries"
-    differing = [row for row in analysis.groups if row.differs]
-    if not analysis.groups:
+    answer = group_answer(analysis)
+    if not answer.compared:
         advice = "no attribute has two groups of three nodes: --labels FILE adds rack, cooling and the like"
-        return Card("groups", question, "not compared", "none", (), floor, advice)
+        return Card("groups", question, "not compared", answer.tone, (), floor, advice)
     facts = tuple(
-        f"{row.attribute} {row.value}: {row.resource} {speed(row.difference)}" for row in differing[:_FACTS]
+        f"{row.attribute} {row.value}: {row.resource} {speed(row.difference)}"
+        for row in answer.differing[:_FACTS]
     )
-    if differing:
-        return Card(
-            "groups", question, f"{len(differing)} of {len(analysis.groups)} differ", "unsure", facts, floor
-        )
-    return Card("groups", question, "no", "good", (), floor)
+    verdict = f"{len(answer.differing)} of {len(analysis.groups)} differ" if answer.differing else "no"
+    return Card("groups", question, verdict, answer.tone, facts, floor)

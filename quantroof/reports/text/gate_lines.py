@@ -66,7 +66,7 @@ def update_lines(old: Baseline | None, new: Baseline) -> Iterator[str]:
     for name in sorted(new.cases.keys() & old.cases):
         before, after = old.cases[name], new.cases[name]
         change = after.ns / before.ns - 1
-        if abs(change) > before.detectable:
+        if before.moved_to(after):
             yield f"moved {change:+.1%}: {name} ({before.ns:.6g} -> {after.ns:.6g} ns)"
 
 

@@ -1,0 +1,150 @@
+"""The three answers of a report as values: is it healthy, which format, what got slower.
+
+Every decision about a verdict and its tone is made here; cards, Markdown and the terminal only word it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from quantroof.analysis.answers import Answers
+from quantroof.analysis.choice import BASELINE, LayerChoice, can_win, overall
+from quantroof.analysis.comparison import CaseChange, RunComparison
+from quantroof.analysis.health import HealthReport, HealthVerdict
+from quantroof.analysis.roofs import READ
+
+Tone = Literal["good", "bad", "unsure", "none"]
+"""How an answer is to be read; `none` where there is no answer."""
+Lacking = Literal["ceilings", "reference"]
+ChangeState = Literal["no baseline", "not comparable", "slower", "open", "nothing"]
+
+_HEALTH_TONES: dict[HealthVerdict, Tone] = {"healthy": "good", "unhealthy": "bad", "not judged": "none"}
+_CHANGE_TONES: dict[ChangeState, Tone] = {
+    "no baseline": "none",
+    "not comparable": "unsure",
+    "slower": "bad",
+    "open": "unsure",
+    "nothing": "good",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """Read bandwidths of the devices, in bytes/s and as shares of the datasheet, both ascending."""
+
+    devices: tuple[str, ...]
+    rates: tuple[float, ...]
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthAnswer:
+    """Is it healthy? `lacking` names what a judgment would need, None where one was given."""
+
+    report: HealthReport
+    tone: Tone
+    reads: Reads | None
+    lacking: Lacking | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The fastest scheme at one M by the summed time of all layers.
+
+    `speed_up` is over BASELINE; None for BASELINE itself and where it was not timed on all layers.
+    """
+
+    m: int
+    scheme: str
+    speed_up: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class FormatAnswer:
+    """Which format? The leads by rising M; `device` names one of several, the one that was judged."""
+
+    tone: Tone
+    leads: tuple[Lead, ...]
+    device: str | None
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """The schemes that lead anywhere, in the order in which they first do."""
+        return tuple(dict.fromkeys(lead.scheme for lead in self.leads))
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeAnswer:
+    """What got slower? `unresolved` counts undecided and missing cases; `worst` is the slowest case."""
+
+    state: ChangeState
+    tone: Tone
+    comparison: RunComparison | None
+    slower: int = 0
+    unresolved: int = 0
+    worst: CaseChange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusions:
+    """The three answers."""
+
+    health: HealthAnswer
+    formats: FormatAnswer
+    changes: ChangeAnswer
+
+
+def conclude(answers: Answers) -> Conclusions:
+    """The answers of a report; the format answer is about the first device with timed layers."""
+    layers, label = next(((own, results.label) for results, own in answers.timed if own), ([], None))
+    return Conclusions(
+        health_answer(answers.health),
+        format_answer(layers, label if len(answers.devices) > 1 else None),
+        change_answer(answers.comparison),
+    )
+
+
+def health_answer(report: HealthReport) -> HealthAnswer:
+    """The health of all devices together."""
+    lacking: Lacking | None = None
+    if report.verdict == "not judged":
+        lacking = "reference" if report.rows else "ceilings"
+    return HealthAnswer(report, _HEALTH_TONES[report.verdict], _reads(report), lacking)
+
+
+def format_answer(choices: list[LayerChoice], device: str | None = None) -> FormatAnswer:
+    """The format by the summed time of all layers, which every token passes through."""
+    leads = tuple(lead for m, times in overall(choices) if (lead := _lead(m, times)) is not None)
+    return FormatAnswer("good" if leads else "none", leads, device)
+
+
+def change_answer(comparison: RunComparison | None) -> ChangeAnswer:
+    """The change between two runs; slower cases come first, then those that nobody can decide."""
+    if comparison is None:
+        return ChangeAnswer("no baseline", _CHANGE_TONES["no baseline"], None)
+    if comparison.blocked:
+        return ChangeAnswer("not comparable", _CHANGE_TONES["not comparable"], comparison)
+    slower = comparison.count("slower")
+    unresolved = comparison.count("undecided") + comparison.count("missing")
+    state: ChangeState = "slower" if slower else "open" if unresolved else "nothing"
+    worst = comparison.entries[0] if slower else None
+    return ChangeAnswer(state, _CHANGE_TONES[state], comparison, slower, unresolved, worst)
+
+
+def _lead(m: int, times: dict[str, float]) -> Lead | None:
+    scheme = min((name for name in times if can_win(name)), key=lambda name: times[name], default=None)
+    if scheme is None:
+        return None
+    base = None if scheme == BASELINE else times.get(BASELINE)
+    return Lead(m, scheme, None if base is None else base / times[scheme])
+
+
+def _reads(report: HealthReport) -> Reads | None:
+    rows = [row for row in report.rows if (row.quantity, row.name) == ("bandwidth", READ)]
+    if not rows:
+        return None
+    shares = sorted(share for row in rows if (share := row.against_datasheet) is not None)
+    return Reads(
+        tuple(row.device for row in rows), tuple(sorted(row.measured for row in rows)), tuple(shares)
+    )

@@ -1,0 +1,72 @@
+"""The answers about a fleet as values: which GPUs are bad, which node comes first, whether groups differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from quantroof.analysis.conclusions import Tone
+from quantroof.fleet.analysis import Analysis, GpuResult
+from quantroof.fleet.groups import GroupRow
+from quantroof.fleet.policy import Policy
+
+GpuState = Literal["bad", "none", "not judged"]
+
+
+@dataclass(frozen=True, slots=True)
+class GpuAnswer:
+    """Which GPUs are bad? `not_judged` counts those without a judgment; `reason` is why, where it is all."""
+
+    state: GpuState
+    tone: Tone
+    bad: list[GpuResult]
+    not_judged: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAnswer:
+    """Which node first? The nodes with a bad GPU, the worst first."""
+
+    tone: Tone
+    bad: list[tuple[str, list[GpuResult]]]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAnswer:
+    """Do groups differ? `compared` is False where no attribute has two groups of enough nodes."""
+
+    tone: Tone
+    compared: bool
+    differing: list[GroupRow]
+
+
+def gpu_answer(analysis: Analysis) -> GpuAnswer:
+    """A fleet is good where no GPU is bad and at least one was judged."""
+    not_judged = sum(gpu.grade == "not judged" for gpu in analysis.gpus)
+    if analysis.bad:
+        return GpuAnswer("bad", "bad", analysis.bad, not_judged)
+    if not_judged == len(analysis.gpus):
+        reasons = [finding.text for gpu in analysis.gpus for finding in gpu.findings]
+        return GpuAnswer("not judged", "none", [], not_judged, reasons[0] if reasons else None)
+    return GpuAnswer("none", "good", [], not_judged)
+
+
+def node_answer(analysis: Analysis, silent: Sequence[str]) -> NodeAnswer:
+    """A node is as bad as its worst GPU; nodes that never answered leave it unsure."""
+    bad = [(name, gpus) for name, gpus in analysis.nodes() if gpus[0].bad]
+    return NodeAnswer("bad" if bad else "unsure" if silent else "good", bad)
+
+
+def group_answer(analysis: Analysis) -> GroupAnswer:
+    """A group that differs is a hint at a cause and not a fault: the answer is unsure."""
+    differing = [row for row in analysis.groups if row.differs]
+    tone: Tone = "unsure" if differing else "good" if analysis.groups else "none"
+    return GroupAnswer(tone, bool(analysis.groups), differing)
+
+
+def below_floor(gpus: Sequence[GpuResult], name: str, policy: Policy) -> int:
+    """How many GPUs are below the floor of a class, whether chance explains it or not."""
+    levels = [gpu.level[name] for gpu in gpus]
+    return sum(level is not None and level > policy.log_floor for level in levels)
