@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
-from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.errors import UsageError
+from quantroof.records.jsonl import JsonlWriter, create_file, decode_line, reopen_file, split_lines
 from quantroof.records.lines import Anchor, AnyLine, Ceiling, Measurement, Unknown
 from quantroof.records.run import SCHEMA, RunEnd, RunInfo
 
 FILE_NAME = "run.jsonl"
 _KNOWN = ("run", "ceiling", "anchor", "measurement", "end")  # the tags in records.lines
-_LINE: msgspec.json.Decoder[AnyLine] = msgspec.json.Decoder(AnyLine)
-_ENCODER = msgspec.json.Encoder()
+_RECORD: msgspec.json.Decoder[AnyLine] = msgspec.json.Decoder(AnyLine)
+_ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 _FAMILY, _, _VERSION = SCHEMA.partition("/")
 
 
@@ -64,12 +63,10 @@ def read_run(path: Path) -> Run:
         raw = file.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", where=str(file)) from None
-    lines = raw.split(b"\n")
-    tail = lines.pop()  # empty after a whole last line
-    run = Run(path=file, info=_header(lines[0] if lines else tail, file))
+    lines, truncated = split_lines(raw)
+    run = Run(path=file, info=_header(lines[0] if lines else raw, file), truncated=truncated)
     for number, line in enumerate(lines[1:], start=2):
         _add(run, line, file, number)
-    run.truncated = bool(tail) and bool(lines)
     return run
 
 
@@ -102,25 +99,15 @@ def _upgraded(head: dict[str, Any]) -> dict[str, Any]:
     return head
 
 
-def _decode(line: bytes, file: Path, number: int) -> AnyLine:
-    try:
-        return _LINE.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"line {number} is broken: {error}", where=str(file)) from None
-
-
 def _add(run: Run, line: bytes, file: Path, number: int) -> None:
-    try:
-        data = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"line {number} is broken: {error}", where=str(file)) from None
+    data = decode_line(_ANY, line, file, number)
     kind = data.get("kind") if isinstance(data, dict) else None
     if not isinstance(kind, str):
         raise UsageError(f"line {number} has no kind", where=str(file))
     if kind not in _KNOWN:
         run.unknown.append(Unknown(kind, data))
         return
-    match _decode(line, file, number):
+    match decode_line(_RECORD, line, file, number):
         case Ceiling() as ceiling:
             run.ceilings.append(ceiling)
         case Anchor() as anchor:
@@ -133,83 +120,23 @@ def _add(run: Run, line: bytes, file: Path, number: int) -> None:
             raise UsageError(f"line {number} is a second run header", where=str(file))
 
 
-class RunWriter:
-    """Appends lines to a run file, each whole and flushed, under a lock that refuses a second writer.
-
-    Use as a context manager. `create` starts a directory; `reopen` continues one, dropping a last line that
-    a killed writer left half done.
-    """
-
-    def __init__(self, file: Path, handle: IO[bytes]) -> None:
-        self.path = file
-        self._handle = handle
+class RunWriter(JsonlWriter):
+    """Appends the records of a run to its file, which nobody else can write meanwhile."""
 
     @classmethod
     def create(cls, directory: Path, info: RunInfo) -> RunWriter:
         """Make the directory and write the header; EnvironmentMissing where that cannot be done."""
-        file = directory / FILE_NAME
         if directory.exists() and not directory.is_dir():
             raise UsageError("is a file", where=str(directory), hint="name a directory for the run")
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            handle = file.open("xb")
-        except FileExistsError:
-            hint = "continue it with --resume, or choose another --out"
-            raise UsageError("there is a run here already", where=str(directory), hint=hint) from None
-        except OSError as error:
-            raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(directory)) from None
-        writer = cls(file, handle)
-        writer._lock()
+        hint = "continue it with --resume, or choose another --out"
+        exists = UsageError("there is a run here already", where=str(directory), hint=hint)
+        file = directory / FILE_NAME
+        writer = cls(file, create_file(file, exists))
         writer.write(info)
         return writer
 
     @classmethod
     def reopen(cls, directory: Path) -> RunWriter:
-        """Open an existing run for appending."""
+        """Open an existing run for appending, without a last line that a killed writer left half done."""
         file = run_file(directory)
-        try:
-            handle = file.open("r+b")
-        except OSError as error:
-            raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(file)) from None
-        writer = cls(file, handle)
-        writer._lock()
-        whole = file.read_bytes().rfind(b"\n") + 1
-        handle.truncate(whole)
-        handle.seek(whole)
-        return writer
-
-    def write(self, line: AnyLine) -> None:
-        """Append one line; EnvironmentMissing on a full disk, with what was written before left readable."""
-        start = self._handle.tell()
-        try:
-            self._handle.write(_ENCODER.encode(line) + b"\n")
-            self._handle.flush()
-        except OSError as error:
-            self._drop_after(start)
-            raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(self.path)) from None
-
-    def close(self) -> None:
-        """Sync to disk and release the lock."""
-        try:
-            os.fsync(self._handle.fileno())
-        finally:
-            self._handle.close()
-
-    def __enter__(self) -> RunWriter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._handle.close()
-            raise UsageError("another run is writing here", where=str(self.path)) from None
-
-    def _drop_after(self, size: int) -> None:
-        try:
-            os.ftruncate(self._handle.fileno(), size)
-        except OSError:
-            return  # the reader forgives one half line at the end
+        return cls(file, reopen_file(file))

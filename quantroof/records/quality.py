@@ -13,7 +13,8 @@ from typing import Literal
 
 import msgspec
 
-from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.errors import UsageError
+from quantroof.records.jsonl import JsonlWriter, create_file, decode_line, reopen_file, split_lines
 from quantroof.records.run import Record
 
 SCHEMA = "quantroof-quality/1"
@@ -86,74 +87,59 @@ class QualityResult(Record, frozen=True, kw_only=True, tag="quality-result"):
 
 @dataclass(slots=True)
 class QualityStudy:
-    """A header and its results, in the order they came."""
+    """A header and its results, in the order they came. Close one that is being recorded in a file."""
 
     header: QualityHeader
     results: list[QualityResult] = field(default_factory=list)
+    writer: JsonlWriter | None = None
+
+    def add(self, result: QualityResult) -> None:
+        """Keep a result, in the file too where there is one."""
+        self.results.append(result)
+        if self.writer is not None:
+            self.writer.write(result)
+
+    def __enter__(self) -> QualityStudy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.writer is not None:
+            self.writer.close()
 
 
 _DECODER: msgspec.json.Decoder[QualityHeader | QualityResult] = msgspec.json.Decoder(
     QualityHeader | QualityResult
 )
-_ENCODER = msgspec.json.Encoder()
 
 
 def read_study(file: Path) -> QualityStudy:
     """Read a file; a half last line of a killed writer is left out. UsageError for anything else."""
     try:
-        lines = file.read_bytes().split(b"\n")[:-1]
+        lines, _ = split_lines(file.read_bytes())
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", where=str(file)) from None
-    decoded = [_decode(line, file, number) for number, line in enumerate(lines, start=1)]
+    decoded = [decode_line(_DECODER, line, file, number) for number, line in enumerate(lines, start=1)]
     header = decoded[0] if decoded else None
     if not isinstance(header, QualityHeader) or header.schema != SCHEMA:
-        raise UsageError(f"is no quality study of schema {SCHEMA}", where=str(file))
+        raise UsageError(f"not a quality study of schema {SCHEMA}", where=str(file))
     return QualityStudy(header, [line for line in decoded if isinstance(line, QualityResult)])
 
 
-def start_file(file: Path, header: QualityHeader) -> None:
-    """Write the header of a new file; UsageError where there is one, EnvironmentMissing on a bad disk."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("xb") as handle:
-            handle.write(_ENCODER.encode(header) + b"\n")
-    except FileExistsError:
-        raise UsageError("there is a study here already", where=str(file), hint="--resume it") from None
-    except OSError as error:
-        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(file)) from None
-
-
 def opened(out: Path | None, header: QualityHeader, *, resume: bool) -> QualityStudy:
-    """A new study, written to `out` where given; or with `resume` what `out` holds of the same study.
+    """A new study, recorded in `out` unless that is None; with `resume` the study in `out`, continued.
 
     UsageError where a file is in the way, or holds results of other weights or another text.
     """
     if out is None:
         return QualityStudy(header)
     if not (resume and out.exists()):
-        start_file(out, header)
-        return QualityStudy(header)
-    found = read_study(out)
+        exists = UsageError("there is a study here already", where=str(out), hint="--resume it")
+        writer = JsonlWriter(out, create_file(out, exists))
+        writer.write(header)
+        return QualityStudy(header, writer=writer)
+    study = read_study(out)
     for name in ("purpose", "weights", "evaluation", "calibration"):
-        if getattr(found.header, name) != getattr(header, name):
+        if getattr(study.header, name) != getattr(header, name):
             raise UsageError(f"holds a study with other {name}: cannot be resumed", where=str(out))
-    return found
-
-
-def append(file: Path, result: QualityResult) -> None:
-    """Append one line, after dropping a half one that a killed writer left."""
-    try:
-        with file.open("r+b") as handle:
-            whole = handle.read().rfind(b"\n") + 1
-            handle.truncate(whole)
-            handle.seek(whole)
-            handle.write(_ENCODER.encode(result) + b"\n")
-    except OSError as error:
-        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(file)) from None
-
-
-def _decode(line: bytes, file: Path, number: int) -> QualityHeader | QualityResult:
-    try:
-        return _DECODER.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"line {number} is broken: {error}", where=str(file)) from None
+    study.writer = JsonlWriter(out, reopen_file(out))
+    return study

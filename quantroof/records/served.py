@@ -15,7 +15,8 @@ from typing import Annotated
 
 import msgspec
 
-from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.errors import UsageError
+from quantroof.records.jsonl import JsonlWriter, create_file, decode_line, split_lines
 from quantroof.records.run import Record
 
 SCHEMA = "quantroof-served/1"
@@ -162,28 +163,34 @@ def distinct_errors(texts: Iterable[str | None]) -> tuple[str, ...]:
     return tuple(text for text, _ in counts.most_common(_ERRORS_KEPT))
 
 
+_DECODER: msgspec.json.Decoder[ServedHeader | ServedLoad] = msgspec.json.Decoder(ServedHeader | ServedLoad)
+
+
 def write_served(file: Path, served: Served) -> None:
     """Write a new file. UsageError where there is one already, EnvironmentMissing on a bad disk."""
-    lines = [msgspec.json.encode(line) + b"\n" for line in (served.header, *served.loads)]
+    exists = UsageError("there is a file here already", where=str(file), hint="name another")
+    with JsonlWriter(file, create_file(file, exists)) as writer:
+        for record in (served.header, *served.loads):
+            writer.write(record)
+
+
+def is_served(data: bytes) -> bool:
+    """Whether the bytes of a file begin with the header of served loads."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("xb") as handle:
-            handle.writelines(lines)
-    except FileExistsError:
-        raise UsageError("there is a file here already", where=str(file), hint="name another") from None
-    except OSError as error:
-        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(file)) from None
+        head = msgspec.json.decode(data.partition(b"\n")[0])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return isinstance(head, dict) and head.get("kind") == "served-header"
 
 
 def decode_served(data: bytes, file: Path) -> Served:
-    """The records in the bytes of a file. UsageError names the line that is not one."""
-    decoded = []
-    for number, line in enumerate(data.splitlines(), start=1):
-        try:
-            decoded.append(msgspec.json.decode(line, type=ServedHeader | ServedLoad))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"line {number} is broken: {error}", where=str(file)) from None
+    """The records in the bytes of a file, without half a line at the end.
+
+    UsageError names the line that is not one.
+    """
+    lines, _ = split_lines(data)
+    decoded = [decode_line(_DECODER, line, file, number) for number, line in enumerate(lines, start=1)]
     header = decoded[0] if decoded else None
     if not isinstance(header, ServedHeader) or header.schema != SCHEMA:
-        raise UsageError(f"holds no served loads of schema {SCHEMA}", where=str(file))
+        raise UsageError(f"not served loads of schema {SCHEMA}", where=str(file))
     return Served(header, tuple(line for line in decoded if isinstance(line, ServedLoad)))

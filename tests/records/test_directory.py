@@ -135,32 +135,12 @@ def test_a_directory_holds_one_run(tmp_path: Path) -> None:
         RunWriter.create(tmp_path / "run", cpu_run().info)
 
 
-def test_two_writers_are_refused(tmp_path: Path) -> None:
-    """The second writer of a run file is turned away while the first one holds it."""
-    _file(tmp_path)
-
-    with RunWriter.reopen(tmp_path / "run"), pytest.raises(UsageError, match="another run is writing"):
-        RunWriter.reopen(tmp_path / "run")
-
-
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     """A file in the way is an environment error in one line; root may write anywhere."""
     (tmp_path / "file").write_text("")
 
     with pytest.raises(EnvironmentMissing, match="cannot be written"):
         RunWriter.create(tmp_path / "file" / "run", cpu_run().info)
-
-
-def test_a_full_disk_leaves_a_readable_run(tmp_path: Path) -> None:
-    """What was written before the disk filled up stays readable."""
-    writer = RunWriter.create(tmp_path / "run", cpu_run().info)
-    with open("/dev/full", "wb", buffering=0) as full:  # noqa: PTH123 - a device, not a path of ours
-        working, writer._handle = writer._handle, full
-        with pytest.raises(EnvironmentMissing, match="No space left"):
-            writer.write(END)
-    working.close()
-
-    assert read_run(tmp_path / "run").info == cpu_run().info
 
 
 def test_a_file_in_the_way_is_named_as_such(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quantroof.records.quality import QualityHeader, QualityResult, TextUsed, append, start_file
+from quantroof.records.quality import QualityHeader, QualityResult, TextUsed, opened
 
 WINDOWS = 16
 
@@ -35,9 +35,9 @@ def result(method: str, extra: float, scheme: str | None, *, windows: int = WIND
 
 def written(file: Path, results: list[QualityResult], *, model: str = "small model") -> Path:
     """A study on disk."""
-    start_file(file, header(model))
-    for line in results:
-        append(file, line)
+    with opened(file, header(model), resume=False) as study:
+        for line in results:
+            study.add(line)
     return file
 
 

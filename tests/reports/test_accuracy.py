@@ -15,7 +15,7 @@ from quantroof.analysis.tradeoff import Tradeoff, tradeoffs, views
 from quantroof.cli.main import main
 from quantroof.errors import UsageError
 from quantroof.records.directory import Run
-from quantroof.records.quality import QualityResult, QualityStudy
+from quantroof.records.quality import QualityResult, QualityStudy, opened
 from quantroof.reports.text.markdown import markdown
 from tests.builders import LAYERS, gpu_device, info, measurement, run, write
 from tests.reports.conftest import Open
@@ -108,9 +108,8 @@ def test_a_study_that_cannot_be_compared_is_refused(
 
 def test_a_sensitivity_scan_is_no_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`--study` names what it got and what writes a study; exit code 2."""
-    from quantroof.records.quality import start_file
-
-    start_file(tmp_path / "s.jsonl", msgspec.structs.replace(header(), purpose="sensitivity"))
+    with opened(tmp_path / "s.jsonl", msgspec.structs.replace(header(), purpose="sensitivity"), resume=False):
+        pass
     folder = write(timed(), tmp_path / "run")
     with pytest.raises(SystemExit) as ended:
         main(["report", str(folder), "--study", str(tmp_path / "s.jsonl")])

@@ -44,29 +44,23 @@ def command(
     from quantroof.kernels.formats import Format
     from quantroof.quality import sensitivity, setup, study
     from quantroof.quality.mixed import rank_stability
-    from quantroof.records.quality import append, opened
+    from quantroof.records.quality import opened
     from quantroof.reports.text.study_lines import scan_document
 
     names = [name.strip() for name in formats.split(",")]
     for name in names:
         Format.parse(name)  # refused before any work
     subject = setup.study_subject(options, note, calibrate=False)
-    scan = opened(out, study.header(subject, "sensitivity", options.seed), resume=resume)
-    model = subject.checkpoint.model(subject.dtype, subject.device)
-
-    def keep(result: QualityResult) -> None:
-        scan.results.append(result)
-        if out is not None:
-            append(out, result)
-
-    for result in sensitivity.scan(subject, model, names, frozenset(r.key for r in scan.results)):
-        keep(result)
-        note(f"{result.part or 'the model as it is'} {result.method}")
     mixture = None
-    if budget is not None:
-        mixture, verified = _mixture(scan, subject, model, names, budget)
-        for result in verified:
-            keep(result)
+    with opened(out, study.header(subject, "sensitivity", options.seed), resume=resume) as scan:
+        model = subject.checkpoint.model(subject.dtype, subject.device)
+        for result in sensitivity.scan(subject, model, names, frozenset(r.key for r in scan.results)):
+            scan.add(result)
+            note(f"{result.part or 'the model as it is'} {result.method}")
+        if budget is not None:
+            mixture, verified = _mixture(scan, subject, model, names, budget)
+            for result in verified:
+                scan.add(result)
     if as_json:
         stability = {text: rank_stability(scan, text) for text in names}
         echo_json("quality-sensitivity", scan_document(scan, mixture, stability))

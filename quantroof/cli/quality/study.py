@@ -31,7 +31,7 @@ def command(
     """
     from quantroof.quality import setup, study
     from quantroof.quality.methods import QUANTIZING, method
-    from quantroof.records.quality import append, opened
+    from quantroof.records.quality import opened
     from quantroof.reports.text.study_lines import (
         result_line,
         study_document,
@@ -43,13 +43,11 @@ def command(
     kinds = [name.strip() for name in variants.split(",")]
     study.check_variants(kinds)
     subject = setup.study_subject(options, note, calibrate=any(m.calibrated for m in selected))
-    scores = opened(out, study.header(subject, "study", options.seed), resume=resume)
-    done = frozenset(r.key for r in scores.results if r.status == "ok")
-    for result in study.run_study(subject, selected, kinds, done):
-        scores.results.append(result)
-        if out is not None:
-            append(out, result)
-        note(result_line(scores, result))
+    with opened(out, study.header(subject, "study", options.seed), resume=resume) as scores:
+        done = frozenset(r.key for r in scores.results if r.status == "ok")
+        for result in study.run_study(subject, selected, kinds, done):
+            scores.add(result)
+            note(result_line(scores, result))
     if as_json:
         echo_json("quality-study", study_document(scores))
     else:

@@ -10,7 +10,7 @@ import msgspec
 
 from quantroof.errors import UsageError
 from quantroof.quality.served import guidellm_result, vllm_result
-from quantroof.records.served import Served, decode_served
+from quantroof.records.served import Served, decode_served, is_served
 
 IMPORTABLE = "a result of guidellm 0.8, of `vllm bench serve --save-result`, or a file of --out"
 
@@ -21,11 +21,11 @@ def read_result(file: Path) -> Served:
         data = file.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", where=str(file)) from None
+    if is_served(data):
+        return decode_served(data, file)
     documents = _documents(data, file)
     first = documents[0] if documents else None
     if isinstance(first, dict):
-        if first.get("kind") == "served-header":
-            return decode_served(data, file)
         metadata = first.get("metadata")
         if isinstance(metadata, dict) and "guidellm_version" in metadata:
             return guidellm_result.read(data, file)

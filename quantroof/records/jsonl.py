@@ -1,0 +1,105 @@
+"""JSON Lines files that survive a killed writer: one record per line, one writer at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+from pathlib import Path
+from typing import Self, TypeVar
+
+import msgspec
+
+from quantroof.errors import EnvironmentMissing, UsageError
+
+T = TypeVar("T")
+_ENCODER = msgspec.json.Encoder()
+
+
+def split_lines(data: bytes) -> tuple[list[bytes], bool]:
+    """The whole lines, and whether half a line of a killed writer follows them."""
+    *lines, rest = data.split(b"\n")
+    return lines, bool(rest)
+
+
+def decode_line(decoder: msgspec.json.Decoder[T], line: bytes, file: Path, number: int) -> T:
+    """The record on a line; UsageError with file and line number where there is none."""
+    try:
+        return decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"line {number} is broken: {error}", where=str(file)) from None
+
+
+class JsonlWriter:
+    """Appends records to a file, each on a line of its own and written at once.
+
+    Holds a lock that refuses a second writer until it is closed. Use as a context manager.
+    """
+
+    def __init__(self, path: Path, handle: io.FileIO) -> None:
+        self.path = path
+        self._handle = handle
+
+    def write(self, record: msgspec.Struct) -> None:
+        """Append one record; EnvironmentMissing on a full disk, where the file keeps its whole lines."""
+        start = self._handle.tell()
+        rest = memoryview(_ENCODER.encode(record) + b"\n")
+        try:
+            while rest:
+                rest = rest[self._handle.write(rest) :]
+        except OSError as error:
+            self._drop_after(start)
+            raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(self.path)) from None
+
+    def close(self) -> None:
+        """Sync to disk and release the lock."""
+        try:
+            os.fsync(self._handle.fileno())
+        finally:
+            self._handle.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _drop_after(self, size: int) -> None:
+        try:
+            os.ftruncate(self._handle.fileno(), size)
+            self._handle.seek(size)
+        except OSError:
+            return  # readers leave out half a line at the end
+
+
+def create_file(file: Path, exists: UsageError) -> io.FileIO:
+    """A new, locked file for a writer. Raises `exists` where there is one, else EnvironmentMissing."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return _locked(file, file.open("xb", buffering=0))
+    except FileExistsError:
+        raise exists from None
+    except OSError as error:
+        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(file)) from None
+
+
+def reopen_file(file: Path) -> io.FileIO:
+    """An existing file, locked, at the end of its last whole line; half a line after it is dropped."""
+    try:
+        handle = _locked(file, file.open("r+b", buffering=0))
+        whole = file.read_bytes().rfind(b"\n") + 1
+        handle.truncate(whole)
+        handle.seek(whole)
+    except OSError as error:
+        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(file)) from None
+    return handle
+
+
+def _locked(file: Path, handle: io.FileIO) -> io.FileIO:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        what = "another process is writing here"
+        raise UsageError(what, where=str(file), hint="wait for it, or stop it") from None
+    return handle
