@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-Level = Literal["note", "warning", "degraded", "failed", "unknown"]
+Level = Literal["ok", "note", "warning", "degraded", "failed", "unknown"]
 
 
 class Finding(msgspec.Struct, frozen=True):

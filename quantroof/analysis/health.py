@@ -136,7 +136,7 @@ def _contradictions(devices: list[DeviceResults]) -> list[str]:
         f"{results.label}: {check.text}"
         for results in real
         for check in cross_check(results.device, results.profile)
-        if check.level == "warn"
+        if check.level == "warning"
     )
     return list(dict.fromkeys(texts))
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from quantroof.bench import provenance
 from quantroof.bench.links.run import link_ceilings
 from quantroof.bench.plan import DevicePlan, make_plan
+from quantroof.bench.scheduler import DeviceQueue, Observer, Scheduler
 from quantroof.bench.suite import Suite, load, parse
-from quantroof.bench.team import Lane, Observer, Team
 from quantroof.errors import QuantroofError, UsageError
 from quantroof.hwprofiles import catalog, derive
 from quantroof.hwprofiles.types import Device, HardwareProfile
@@ -29,25 +29,27 @@ class Job:
     links: bool = False
     """Whether the links between the GPUs are measured, once the devices are done."""
 
-    def waves(self) -> list[list[Lane]]:
-        """Lanes that run side by side, wave after wave.
+    def stages(self) -> list[list[DeviceQueue]]:
+        """Stages that run one after another; the device queues of a stage run at the same time.
 
-        GPUs do not disturb each other's memory, so each is a lane of the first wave; the CPU comes alone
-        after them, because their launches would disturb it and it them. Serial puts everything in one lane.
+        GPUs do not share memory bandwidth, so all of them run in the first stage. The CPU runs alone in the
+        second, because it also launches the GPUs' kernels. `serial` puts everything into one queue.
         """
         if self.serial:
             return [[list(self.plans)]]
-        waves = []
+        stages = []
         for processor in ("gpu", "cpu"):
             plans = [plan for plan in self.plans if plan.device.processor == processor]
             devices = dict.fromkeys(plan.device.id for plan in plans)
-            lanes = [[plan for plan in plans if plan.device.id == device] for device in devices]
-            waves += [lanes] if lanes else []
-        return waves
+            queues = [[plan for plan in plans if plan.device.id == device] for device in devices]
+            stages += [queues] if queues else []
+        return stages
 
     def estimate_s(self) -> float:
         """Expected wall time in seconds."""
-        return sum(max(sum(plan.estimate_s() for plan in lane) for lane in wave) for wave in self.waves())
+        return sum(
+            max(sum(plan.estimate_s() for plan in queue) for queue in stage) for stage in self.stages()
+        )
 
 
 def new_job(options: RunOptions, devices: tuple[Device, ...], command: tuple[str, ...]) -> Job:
@@ -104,20 +106,20 @@ def execute(job: Job, writer: RunWriter, observer: Observer) -> None:
     KeyboardInterrupt stops the workers and ends the file as interrupted before it goes on; an error ends it
     as failed. Nothing that was measured is lost either way.
     """
-    team = Team(writer, observer)
+    scheduler = Scheduler(writer, observer)
     try:
-        for wave in job.waves():
-            team.run(wave)
+        for stage in job.stages():
+            scheduler.run(stage)
         for line in link_ceilings(job.info.devices) if job.links else ():
-            team.emit(line)
+            scheduler.emit(line)
     except KeyboardInterrupt:
-        team.stop()
-        team.finish("interrupted")
+        scheduler.stop()
+        scheduler.finish("interrupted")
         raise
     except QuantroofError as error:
-        team.finish("failed", str(error))
+        scheduler.finish("failed", str(error))
         raise
-    team.finish("complete")
+    scheduler.finish("complete")
 
 
 def open_again(directory: Path, detected: tuple[Device, ...]) -> tuple[Job, RunWriter]:

@@ -24,7 +24,7 @@ Trial = Callable[[Tiling, float | None, str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TuningResult:
     """The best tiling of a case, and what the formula's own choice takes, in ns; None where nothing ran."""
 
     entry: Entry | None
@@ -32,7 +32,7 @@ class Outcome:
     tried: int
 
 
-def tune(bench: Bench, kernel: Kernel, case: Case, on_trial: Trial = lambda *_: None) -> Outcome:
+def tune(bench: Bench, kernel: Kernel, case: Case, on_trial: Trial = lambda *_: None) -> TuningResult:
     """Time every tiling of a kernel for a case. A tiling that fails or is wrong is told and left out."""
     code = kernel.machine_code
     if code is None or code.tuning is None:
@@ -49,7 +49,7 @@ def tune(bench: Bench, kernel: Kernel, case: Case, on_trial: Trial = lambda *_: 
             medians[tiling] = trial_ns
     formula_ns, _ = _trial(bench, kernel, problem, None)
     if not medians:
-        return Outcome(None, formula_ns, len(tilings))
+        return TuningResult(None, formula_ns, len(tilings))
     best = min(medians, key=lambda tiling: medians[tiling])
     entry = Entry(
         device=bench.device.name,
@@ -59,7 +59,7 @@ def tune(bench: Bench, kernel: Kernel, case: Case, on_trial: Trial = lambda *_: 
         tiling=best,
         median_ns=medians[best],
     )
-    return Outcome(entry, formula_ns, len(tilings))
+    return TuningResult(entry, formula_ns, len(tilings))
 
 
 def compile_tilings(kernel: Kernel, cases: Iterable[Case], target: Target, workers: int) -> int:

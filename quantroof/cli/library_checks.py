@@ -6,23 +6,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from quantroof.hwprofiles.checks import Check
+from quantroof.finding import Finding
 from quantroof.hwprofiles.detect import Detection
 
 NOTHING_RUNS = "torch"  # the code of a check without which nothing can be measured
 
 
-def library_checks(detection: Detection, installed: dict[str, str]) -> list[Check]:
+def library_checks(detection: Detection, installed: dict[str, str]) -> list[Finding]:
     """Checks of the libraries, `installed` by name and version."""
     extra = "gpu" if detection.gpus else "cpu"
     hint = f"pip install 'quantroof[{extra}]'"
     if "torch" not in installed:
-        return [
-            Check(level="warn", code=NOTHING_RUNS, text="torch is not installed: run needs it", hint=hint)
-        ]
+        return [Finding("warning", NOTHING_RUNS, "torch is not installed: run needs it", hint)]
     if (why := broken_torch()) is not None:
         text = f"torch {installed['torch']} cannot be imported: {why}"
-        return [Check(level="warn", code=NOTHING_RUNS, text=text, hint="install the one for this driver")]
+        return [Finding("warning", NOTHING_RUNS, text, "install the one for this driver")]
     return list(_for_gpus(detection, installed)) if detection.gpus else []
 
 
@@ -35,16 +33,16 @@ def broken_torch() -> str | None:
     return said[-1].strip() if said else f"the interpreter ended with {done.returncode}"
 
 
-def _for_gpus(detection: Detection, installed: dict[str, str]) -> Iterator[Check]:
+def _for_gpus(detection: Detection, installed: dict[str, str]) -> Iterator[Finding]:
     from quantroof.hwprofiles.torch_join import join_with_torch
     from quantroof.kernels.registry import load
 
     _, remarks = join_with_torch(detection.devices)
-    yield from (Check(level="warn", code="torch_sees", text=text) for text in remarks)
+    yield from (Finding("warning", "torch_sees", text) for text in remarks)
     for name in ("triton", "cupy"):
         if not any(package.startswith(name) for package in installed):
             text = f"{name} is not installed: its kernels are skipped"
-            yield Check(level="note", code=name, text=text, hint="pip install 'quantroof[gpu]'")
+            yield Finding("note", name, text, "pip install 'quantroof[gpu]'")
     for module, reason in load().broken.items():
         text = f"the kernels of {module.rpartition('.')[2]} are left out: {reason}"
-        yield Check(level="note", code="kernels", text=text)
+        yield Finding("note", "kernels", text)

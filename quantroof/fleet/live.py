@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from quantroof.finding import Finding, Level
-from quantroof.hwprofiles.clock_events import faults
-from quantroof.hwprofiles.health import judge
+from quantroof.hwprofiles.health import health_findings
 from quantroof.hwprofiles.nvml import Board, BoardHealth
 from quantroof.hwprofiles.types import Device, PcieLink
 
@@ -21,8 +20,8 @@ _LEVELS: dict[str, Level] = {
 
 def state_findings(device: Device, health: BoardHealth) -> Iterator[Finding]:
     """The current state as findings."""
-    for check in judge(device, health, faults(health.reasons)):
-        if check.level == "warn":
+    for check in health_findings(device, health):
+        if check.level == "warning":
             level = _LEVELS[check.code]
             if check.code == "row_remapping" and not health.rows_failed:
                 level = "degraded"  # a reset repairs it

@@ -77,7 +77,7 @@ def _facts(units: list[Unit]) -> list[dict[str, str]]:
         if kind not in profiles:
             profiles[kind] = match(device)
         checks = cross_check(device, profiles[kind])
-        facts.append({check.code: check.text for check in checks if check.level == "warn"})
+        facts.append({check.code: check.text for check in checks if check.level == "warning"})
     return facts
 
 

@@ -15,12 +15,12 @@ import msgspec
 from quantroof.errors import QuantroofError, UsageError, unknown_name
 from quantroof.hwprofiles.compute import expanded, limits
 from quantroof.hwprofiles.types import (
-    Basis,
     Discriminator,
     Figure,
     HardwareProfile,
     Peak,
     RateClass,
+    SourceGrade,
     Unit,
 )
 
@@ -40,7 +40,7 @@ class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 class _Source(_Strict, frozen=True, kw_only=True):
     text: str
-    basis: Basis
+    basis: SourceGrade
 
 
 class _Number(_Strict, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Devices that only exist as their profile, sound or with a planted fault: `sim:PROFILE*8+ecc@3`."""
+"""Devices that exist only as a profile, healthy or with an injected fault: `sim:PROFILE*8+ecc@3`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Fault = Literal[
     "compute", "memory", "passing", "throttle", "ecc", "pcie", "vbios", "crash", "dead", "nostart", "busy"
 ]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
-"""What can be planted; `bench.sim` says how large each is. `pcie` and `vbios` stand in the device itself."""
+"""`bench.simulated.faults` defines the effect of each; `pcie` and `vbios` change the device itself."""
 _MOST = 64
-_PLANTED = re.compile(r"(?P<fault>[a-z]+)@(?P<index>\d{1,2})")
+_FAULT_AT = re.compile(r"(?P<fault>[a-z]+)@(?P<index>\d{1,2})")
 _VBIOS = {"vbios": "SIM.02"}
 _HALF_A_LINK = PcieLink(generation=5, width=8, max_generation=5, max_width=16)
 
@@ -38,7 +38,7 @@ def simulated(profile: HardwareProfile, index: int = 0, fault: Fault | None = No
         default_power_limit_w=profile.tdp_w,
         profile_id=profile.id,
         vbios="SIM.01",
-        planted=fault,
+        injected_fault=fault,
     )
     if fault == "pcie":
         return replace(device, pcie=_HALF_A_LINK)
@@ -47,23 +47,23 @@ def simulated(profile: HardwareProfile, index: int = 0, fault: Fault | None = No
 
 def simulated_devices(text: str) -> tuple[Device, ...]:
     """Devices of `PROFILE`, `PROFILE*COUNT` and `...+FAULT@INDEX`; UsageError for what is none of these."""
-    what, *planted = text.split("+")
+    what, *faulty = text.split("+")
     name, _, count = what.partition("*")
     profile = catalog.profile(name)
     if count and not (count.isdecimal() and 1 <= int(count) <= _MOST):
         hint = f"sim:PROFILE*N with N from 1 to {_MOST}"
-        raise UsageError(f"'{count}' is no number of simulated devices", where="--device", hint=hint)
+        raise UsageError(f"'{count}' is not a number of simulated devices", where="--device", hint=hint)
     number = int(count or 1)
-    faults = dict(_fault(some, number) for some in planted)
+    faults = dict(_fault(one, number) for one in faulty)
     return tuple(simulated(profile, index, faults.get(index)) for index in range(number))
 
 
 def _fault(text: str, devices: int) -> tuple[int, Fault]:
-    found = _PLANTED.fullmatch(text)
-    if found is None or int(found["index"]) >= devices:
-        what = f"'{text}' plants nothing in {devices} simulated devices"
+    match = _FAULT_AT.fullmatch(text)
+    if match is None or int(match["index"]) >= devices:
+        what = f"'{text}' is not a fault of one of {devices} simulated devices"
         raise UsageError(what, where="--device", hint=f"FAULT@INDEX with INDEX below {devices}")
     for fault in FAULTS:
-        if fault == found["fault"]:
-            return int(found["index"]), fault
-    raise unknown_name("fault", found["fault"], list(FAULTS), "--device")
+        if fault == match["fault"]:
+            return int(match["index"]), fault
+    raise unknown_name("fault", match["fault"], list(FAULTS), "--device")

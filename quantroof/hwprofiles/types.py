@@ -13,7 +13,7 @@ RateClass = Literal["full", "half", "geforce", "special", "amd", "unknown"]
 """How a board's matrix rates relate to its compute capability's: `geforce` halves fp32 accumulation, `half`
 halves every matrix format, `special` fits no rule, `amd` and `unknown` have none."""
 Unit = Literal["matrix", "vector"]
-Basis = Literal["vendor", "transcribed", "derived", "recalled"]
+SourceGrade = Literal["vendor", "transcribed", "derived", "recalled"]
 """`vendor` was read in a vendor's document or on the device itself, `transcribed` in someone's copy of it;
 `derived` is clock x rate or a ratio; `recalled` was not read again and is the weakest."""
 Origin = Literal["catalog", "derived", "mig-slice"]
@@ -84,8 +84,8 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     pcie: PcieLink | None = None
     cpu: CpuInfo | None = None
     profile_id: str | None = None
-    planted: str | None = None
-    """The fault of a simulated device (`hwprofiles.simulated`)."""
+    injected_fault: str | None = msgspec.field(name="planted", default=None)
+    """The fault of a simulated device (`hwprofiles.simulated`); records name the field `planted`."""
 
     @property
     def id(self) -> str:
@@ -113,7 +113,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
     value: float
     source: str
-    basis: Basis = "transcribed"
+    basis: SourceGrade = "transcribed"
     note: str | None = None
 
 
@@ -133,7 +133,7 @@ class Peak(msgspec.Struct, frozen=True, kw_only=True):
     clock_mhz: float | None = None
     sparse_tflops: float | None = None
     source: str
-    basis: Basis = "transcribed"
+    basis: SourceGrade = "transcribed"
     note: str | None = None
 
     @property

@@ -17,14 +17,14 @@ GPUS = tuple(gpu_device(index) for index in range(2))
 
 def _order(devices: tuple[Device, ...], run_options: RunOptions) -> list[list[list[str]]]:
     job = new_job(run_options, devices, ("quantroof",))
-    return [[[f"{p.device.id}#{p.process}" for p in lane] for lane in wave] for wave in job.waves()]
+    return [[[f"{p.device.id}#{p.process}" for p in queue] for queue in stage] for stage in job.stages()]
 
 
 def test_gpus_run_side_by_side_and_the_cpu_after_them() -> None:
     """The CPU would be disturbed by the GPUs' launches, and they by it."""
-    waves = _order((*GPUS, cpu_device()), RunOptions(suite="quick"))
+    stages = _order((*GPUS, cpu_device()), RunOptions(suite="quick"))
 
-    assert waves == [[["cuda:0#0"], ["cuda:1#0"]], [["cpu:0#0"]]]
+    assert stages == [[["cuda:0#0"], ["cuda:1#0"]], [["cpu:0#0"]]]
 
 
 def test_serial_is_one_after_another() -> None:

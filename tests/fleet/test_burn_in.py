@@ -63,7 +63,7 @@ def test_a_sound_node_is_healthy(tmp_path: Path) -> None:
         ("memory", "degraded", "memory", "against siblings"),
         ("throttle", "degraded", "throttling", "thermal or hardware slowdown"),
         ("ecc", "failed", "ecc_errors", "uncorrectable ECC errors"),
-        ("pcie", "failed", "pcie_width", "PCIe runs on 8 lanes, the card can 16"),
+        ("pcie", "failed", "pcie_width", "PCIe runs on 8 lanes, the card supports 16"),
         ("crash", "failed", "kernels_failed", "the worker process was killed"),
         ("dead", "failed", "kernels_failed", "the worker process was killed"),
         ("nostart", "failed", "no_start", "the worker process did not start"),

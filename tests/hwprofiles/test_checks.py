@@ -25,17 +25,17 @@ def test_a_sound_h100_contradicts_nothing() -> None:
 @pytest.mark.parametrize(
     ("changes", "code", "level", "numbers"),
     [
-        ({"sm_count": 130}, "sm_count", "warn", ("130", "132")),
-        ({"memory_bytes": 64 << 30}, "memory_size", "warn", ("68.7", "80")),
-        ({"memory_bus_bits": 4096}, "bus_width", "warn", ("4096", "5120")),
-        ({"max_memory_clock_mhz": 1593}, "memory_clock", "warn", ("1593", "5.24")),
-        ({"power_limit_w": 500.0}, "power_cap", "warn", ("500", "700")),
-        ({"power_limit_w": 500.0, "default_power_limit_w": 500.0}, "power_cap", "warn", ("500", "700")),
+        ({"sm_count": 130}, "sm_count", "warning", ("130", "132")),
+        ({"memory_bytes": 64 << 30}, "memory_size", "warning", ("68.7", "80")),
+        ({"memory_bus_bits": 4096}, "bus_width", "warning", ("4096", "5120")),
+        ({"max_memory_clock_mhz": 1593}, "memory_clock", "warning", ("1593", "5.24")),
+        ({"power_limit_w": 500.0}, "power_cap", "warning", ("500", "700")),
+        ({"power_limit_w": 500.0, "default_power_limit_w": 500.0}, "power_cap", "warning", ("500", "700")),
         ({"ecc": False}, "ecc_off", "note", ()),
         (
             {"pcie": NARROW},
             "pcie_width",
-            "warn",
+            "warning",
             ("8", "16"),
         ),
         (

@@ -156,13 +156,13 @@ def test_doctor_reports_hardware_faults_as_findings(environment_of: Environment)
     )
     assert code == 1
     found = {"slowdown", "ecc_errors", "row_remapping", "power_cap", "sm_count", "pcie_width"}
-    assert codes(document, "warn") == found
+    assert codes(document, "warning") == found
 
 
 def test_doctor_notes_what_a_driver_does_not_offer(environment_of: Environment) -> None:
     """No energy counter and no permission for processes are not faults, and nothing is invented for them."""
     _, document = doctor(environment_of(FAKE_NO_ENERGY=1, FAKE_FORBIDDEN=1, FAKE_DRAW=-1, FAKE_ECC=0))
-    assert codes(document, "warn") == set()
+    assert codes(document, "warning") == set()
     assert codes(document, "note") == {"energy", "ecc_off"}
     state = document["devices"][0]["state"]
     assert state["process_ids"] is None
@@ -185,7 +185,7 @@ def test_doctor_finds_a_torch_that_cannot_be_imported(environment_of: Environmen
     (check,) = document["checks"]
 
     assert code == 1
-    assert (check["level"], check["code"]) == ("warn", "torch")
+    assert (check["level"], check["code"]) == ("warning", "torch")
     assert "cannot be imported: ImportError: libcudart.so.13" in check["text"]
 
 

@@ -78,20 +78,20 @@ def test_a_simulated_node_has_devices_of_its_own() -> None:
     assert [d.index for d in devices] == list(range(8))
     assert len({d.id for d in devices}) == 8
     assert devices[0].id == "sim:h200-sxm"
-    with pytest.raises(UsageError, match="no number of simulated devices"):
+    with pytest.raises(UsageError, match="not a number of simulated devices"):
         select(NONE, ["sim:h200-sxm*many"])
 
 
-def test_faults_are_planted_by_number() -> None:
+def test_faults_are_injected_by_number() -> None:
     """`+pcie@1` alters the second device alone; an unknown fault, or a number too high, is refused."""
     devices = select(NONE, ["sim:h200-sxm*3+pcie@1+ecc@2"])
 
-    assert [d.planted for d in devices] == [None, "pcie", "ecc"]
+    assert [d.injected_fault for d in devices] == [None, "pcie", "ecc"]
     assert [d.pcie.width if d.pcie else None for d in devices] == [None, 8, None]
     for text, words in (
-        ("+ecc@3", "plants nothing in 3"),
+        ("+ecc@3", "not a fault of one of 3"),
         ("+rust@0", "unknown fault 'rust'"),
-        ("+", "plants"),
+        ("+", "is not a fault"),
     ):
         with pytest.raises(UsageError, match=words):
             select(NONE, [f"sim:h200-sxm*3{text}"])

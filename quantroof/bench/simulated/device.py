@@ -16,7 +16,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from quantroof.bench.plan import DevicePlan, skipped_line
-from quantroof.bench.simulated.faults import CRASHED, Planted
+from quantroof.bench.simulated.faults import CRASHED, InjectedFault
 from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.clock_events import ClockEvent
 from quantroof.hwprofiles.roofline import attainable_seconds
@@ -74,13 +74,13 @@ class SimulatedRun:
         self._plan, self._emit = plan, emit
         self._noise, self._efficiency = noise or NoiseModel(), efficiency or Efficiency()
         self._profile = simulated_profile(plan.device.profile_id or "")
-        self._planted = Planted(plan.device.planted, plan.settings.seed)
+        self._fault = InjectedFault(plan.device.injected_fault, plan.settings.seed)
         self._stopping = threading.Event()
 
     def run(self) -> None:
         """Emit ceilings, anchors and measurements."""
-        self._planted.start()
-        if self._plan.ceilings and not self._planted.crashes("ceilings"):
+        self._fault.start()
+        if self._plan.ceilings and not self._fault.crashes("ceilings"):
             for ceiling in self._ceilings():
                 self._emit(ceiling)
         self._anchors("start")
@@ -128,7 +128,7 @@ class SimulatedRun:
         )
 
     def _ceilings(self) -> list[Ceiling]:
-        bandwidth = self._profile.bandwidth_bytes_per_s * self._planted.memory
+        bandwidth = self._profile.bandwidth_bytes_per_s * self._fault.memory
         found = []
         for name, share in (("read", 0.94), ("write", 0.91), ("copy", 0.89)):
             bytes_moved = 1 << 32
@@ -138,7 +138,7 @@ class SimulatedRun:
             if self._profile.peak(peak.element) is not peak:
                 continue
             flops = 2 * 8192**3
-            rate = peak.flops_per_s * 0.8 * self._planted.compute
+            rate = peak.flops_per_s * 0.8 * self._fault.compute
             timing = self._timing(flops / rate * 1e9, f"matrix/{peak.element}")
             found.append(self._ceiling("matrix", peak.element, timing, flops=flops))
         return found
@@ -169,7 +169,7 @@ class SimulatedRun:
             reason = f"the profile {self._profile.id} has no {case.compute.name} peak to simulate with"
             return skipped_line(case, self._plan.device, kernel, provider, reason)
         name = f"{case.id}/{kernel}"
-        if self._planted.crashes(name):
+        if self._fault.crashes(name):
             lost = skipped_line(case, self._plan.device, kernel, provider, CRASHED)
             return replace(lost, status="failed", process=self._plan.process)
         return Measurement(
@@ -180,8 +180,8 @@ class SimulatedRun:
             status="simulated",
             flops=case.flops,
             bytes_moved=case.bytes_moved,
-            timing=self._timing(true_ns * self._planted.slowdown(name), name),
-            state=self._planted.state(self._state(case), name),
+            timing=self._timing(true_ns * self._fault.slowdown(name), name),
+            state=self._fault.state(self._state(case), name),
             config={"simulated": True},
             process=self._plan.process,
         )
@@ -192,8 +192,8 @@ class SimulatedRun:
             return None
         share = self._efficiency
         compute = share.compute if case.weight.element is case.compute else share.dequantising
-        rate = peak.flops_per_s * compute * self._planted.compute
-        bandwidth = self._profile.bandwidth_bytes_per_s * share.memory * self._planted.memory
+        rate = peak.flops_per_s * compute * self._fault.compute
+        bandwidth = self._profile.bandwidth_bytes_per_s * share.memory * self._fault.memory
         seconds = attainable_seconds(case.flops, case.bytes_moved, rate, bandwidth)
         return seconds * 1e9 + _LAUNCH_NS
 

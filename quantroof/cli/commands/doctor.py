@@ -60,10 +60,10 @@ def _diagnosis() -> Diagnosis:
 
 
 def _examined(device: Device) -> Examination:
+    from quantroof.finding import Finding
     from quantroof.hwprofiles.catalog import match
-    from quantroof.hwprofiles.checks import Check, cross_check
-    from quantroof.hwprofiles.clock_events import faults
-    from quantroof.hwprofiles.health import judge
+    from quantroof.hwprofiles.checks import cross_check
+    from quantroof.hwprofiles.health import health_findings
     from quantroof.hwprofiles.nvml import Board
     from quantroof.reports.text.doctor_lines import Examination
 
@@ -74,7 +74,7 @@ def _examined(device: Device) -> Examination:
     checks = []
     if profile is None:
         text = "not in the hardware catalog: roofs come from formulas and measurements"
-        checks.append(Check(level="note", code="unlisted", text=text, hint="quantroof hardware derive"))
+        checks.append(Finding("note", "unlisted", text, "quantroof hardware derive"))
     if health is not None:
-        checks += judge(device, health, faults(health.reasons))
+        checks += health_findings(device, health)
     return Examination(device, health, [*checks, *cross_check(device, profile)])

@@ -12,7 +12,7 @@ from quantroof.cli.output import echo_json, json_option, note
 from quantroof.errors import EnvironmentMissing, ExitCode, unknown_name
 
 if TYPE_CHECKING:
-    from quantroof.bench.tune import Outcome
+    from quantroof.bench.tune import TuningResult
     from quantroof.hwprofiles.types import Device
 
 
@@ -45,7 +45,9 @@ def command(suite: str, kernels: tuple[str, ...], seconds: float, workers: int, 
     return ExitCode.OK if all(o.entry for o in outcomes) else ExitCode.FINDING
 
 
-def _tune(device: Device, suite: str, names: tuple[str, ...], seconds: float, workers: int) -> list[Outcome]:
+def _tune(
+    device: Device, suite: str, names: tuple[str, ...], seconds: float, workers: int
+) -> list[TuningResult]:
     import torch
 
     from quantroof.bench.measure import Bench

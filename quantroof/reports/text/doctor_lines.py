@@ -14,12 +14,12 @@ from quantroof.reports.text.table import literal
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from quantroof.hwprofiles.checks import Check
+    from quantroof.finding import Finding
     from quantroof.hwprofiles.detect import Detection
     from quantroof.hwprofiles.nvml import BoardHealth
     from quantroof.hwprofiles.types import Device
 
-_STYLES = {"ok": "green", "note": "cyan", "warn": "yellow"}
+_STYLES = {"ok": "green", "note": "cyan", "warning": "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Examination:
 
     device: Device
     health: BoardHealth | None
-    checks: Sequence[Check]
+    checks: Sequence[Finding]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Diagnosis:
 
     detection: Detection
     versions: dict[str, str]
-    libraries: Sequence[Check]
+    libraries: Sequence[Finding]
     devices: Sequence[Examination]
     measurable: bool
 
@@ -45,7 +45,7 @@ class Diagnosis:
     def warnings(self) -> int:
         """How many checks are warnings."""
         checks = [*self.libraries, *(check for one in self.devices for check in one.checks)]
-        return sum(check.level == "warn" for check in checks)
+        return sum(check.level == "warning" for check in checks)
 
 
 def diagnosis_lines(diagnosis: Diagnosis) -> Iterator[Text]:
@@ -80,9 +80,9 @@ def diagnosis_document(diagnosis: Diagnosis) -> dict[str, Any]:
     }
 
 
-def _check(check: Check) -> Text:
+def _check(check: Finding) -> Text:
     hint = f"   hint: {check.hint}" if check.hint else ""
-    line = literal("  ").append(literal(f"{check.level:4}", style=_STYLES[check.level]))
+    line = literal("  ").append(literal(f"{check.level:7}", style=_STYLES[check.level]))
     return line.append(literal(f"  {check.text}{hint}"))
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from quantroof.bench.tune import Outcome
+    from quantroof.bench.tune import TuningResult
 
 
-def tuning_line(kernel: str, case: str, outcome: Outcome) -> str:
+def tuning_line(kernel: str, case: str, outcome: TuningResult) -> str:
     """The best time of one case, beside that of the formula's tiling."""
     if outcome.entry is None:
         return f"{kernel} {case}: none of {outcome.tried} tilings ran"
@@ -20,7 +20,7 @@ def tuning_line(kernel: str, case: str, outcome: Outcome) -> str:
     return f"{kernel} {case}: {outcome.entry.median_ns / 1e3:.1f} us{formula} ({outcome.tried} tried)"
 
 
-def tuning_document(outcomes: list[Outcome]) -> dict[str, Any]:
+def tuning_document(outcomes: list[TuningResult]) -> dict[str, Any]:
     """Every case that has a tiling."""
     rows = [msgspec.to_builtins(o.entry) | {"formula_ns": o.formula_ns} for o in outcomes if o.entry]
     return {"rows": rows}

@@ -1,4 +1,4 @@
-"""A team of threads that work through device plans side by side and write into one run file."""
+"""Runs the queues of several devices at the same time, one thread each, and writes one run file."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from quantroof.records.directory import RunWriter
 from quantroof.records.lines import Anchor, Ceiling, Measurement
 from quantroof.records.run import RunEnd, RunOutcome
 
-Lane = list[DevicePlan]
+DeviceQueue = list[DevicePlan]
 """Plans that run one after another."""
 
 
 class Observer(Protocol):
-    """Is told what happens, for a progress display."""
+    """Receives every record that was written, for a progress display."""
 
     def line(self, line: Ceiling | Measurement) -> None:
         """A line was written."""
 
 
-class Team:
-    """Runs lanes side by side and writes their lines under a lock; one that fails does not end the others."""
+class Scheduler:
+    """Runs device queues at the same time and writes their records under a lock.
+
+    A queue that fails does not end the others.
+    """
 
     def __init__(self, writer: RunWriter, observer: Observer) -> None:
         self._writer, self._observer = writer, observer
@@ -35,16 +38,16 @@ class Team:
         self._errors: list[BaseException] = []
         self._running: list[DeviceRun | SimulatedRun] = []
 
-    def run(self, lanes: list[Lane]) -> None:
-        """Run every lane to its end, then raise the first error of any of them."""
-        made = [[self._run_of(plan) for plan in lane] for lane in lanes]
-        self._running = list(chain.from_iterable(made))
-        threads = [threading.Thread(target=self._guarded, args=(lane,), daemon=True) for lane in made]
+    def run(self, stage: list[DeviceQueue]) -> None:
+        """Run every queue of a stage to its end, then raise the first error of any of them."""
+        queues = [[self._run_of(plan) for plan in queue] for queue in stage]
+        self._running = list(chain.from_iterable(queues))
+        threads = [threading.Thread(target=self._guarded, args=(queue,), daemon=True) for queue in queues]
         for thread in threads:
             thread.start()
         for thread in threads:
             while thread.is_alive():
-                thread.join(0.2)  # in slices, so that Ctrl-C is heard
+                thread.join(0.2)  # in slices, so that Ctrl-C is handled
         if self._errors:
             raise self._errors[0]
 
@@ -63,9 +66,9 @@ class Team:
         kind = SimulatedRun if plan.device.kind == "sim" else DeviceRun
         return kind(plan, self.emit)
 
-    def _guarded(self, lane: list[DeviceRun | SimulatedRun]) -> None:
+    def _guarded(self, queue: list[DeviceRun | SimulatedRun]) -> None:
         try:
-            for run in lane:
+            for run in queue:
                 run.run()
         except Stopped:
             return
