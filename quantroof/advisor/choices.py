@@ -26,8 +26,8 @@ CHOICES: dict[str, Scheme] = {
 }
 DEFAULT = ("bf16", "fp8-w8a8", "fp8-w8a16", "int8-w8a8", "int8-w8a16", "int4-w4a16", "nf4-w4a16")
 
-# KV-cache formats. Eight- and four-bit integers keep one 16-bit scale a token and group of 64 elements;
-# fp8 has one scale a layer, which is nothing per token.
+# KV-cache formats. Eight- and four-bit integers keep one 16-bit scale per token and group of 64
+# elements; fp8 has one scale per layer, which is nothing per token.
 KV_FORMATS: dict[str, Format] = {
     "fp16": Format.parse("fp16"),
     "fp8": Format.parse("fp8_e4m3"),
@@ -45,8 +45,8 @@ def choice(name: str) -> Scheme:
 
 def named(text: str) -> Scheme:
     """The scheme behind a case's scheme name: `int4-w4a16-g64` is int4-w4a16 in groups of 64."""
-    name, found, group = text.rpartition("-g")
-    return CHOICES[name].with_group(int(group)) if found and group.isdigit() else CHOICES[text]
+    name, mark, group = text.rpartition("-g")
+    return CHOICES[name].with_group(int(group)) if mark and group.isdigit() else CHOICES[text]
 
 
 def kv_format(name: str) -> Format:

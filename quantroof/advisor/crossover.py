@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from quantroof.advisor.timings import Timed
+from quantroof.advisor.timings import KernelTime
 from quantroof.hwprofiles.roofline import Bound
 
 CaseBound = Literal["memory", "compute", "launch"]
@@ -45,14 +45,14 @@ def case_bound(roof: Bound, roof_seconds: float, launch_s: float) -> CaseBound:
     return "launch" if launch_s > roof_seconds else roof
 
 
-def decompose(base: Timed, other: Timed, work: tuple[float, float], bound: Bound) -> SpeedUp:
+def decompose(base: KernelTime, other: KernelTime, work: tuple[float, float], bound: Bound) -> SpeedUp:
     """Speed-up of `other` over `base`. `work` is (base, other): bytes where memory binds, else operations."""
     total = base.seconds / other.seconds
     ratio = work[0] / work[1]
     return SpeedUp(total=total, work=ratio, rate=total / ratio, bound=bound)
 
 
-def crossing(base: Sequence[Timed], other: Sequence[Timed]) -> Crossing | None:
+def crossing(base: Sequence[KernelTime], other: Sequence[KernelTime]) -> Crossing | None:
     """First batch at which `other`, faster below, is not faster than `base`; log-log in between.
 
     The band takes the ends of both 95 % intervals: as early as the noise allows, and as late. None where the

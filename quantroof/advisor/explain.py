@@ -22,7 +22,7 @@ from quantroof.advisor.step import REDUCES_PER_LAYER
 from quantroof.kernels.cases import Case
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class Calculation(msgspec.Struct, frozen=True, kw_only=True):
     """What is computed, the formula with numbers in it, and the result."""
 
     what: str
@@ -30,7 +30,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     result: str
 
 
-def explain(advice: Advice, option: Option) -> tuple[Line, ...]:
+def explain(advice: Advice, option: Option) -> tuple[Calculation, ...]:
     """The account of one option, from parameters to dollars."""
     lines = [*_weights(advice, option), *_cache(advice, option), *_fit(advice, option)]
     if option.decode is not None:
@@ -38,19 +38,19 @@ def explain(advice: Advice, option: Option) -> tuple[Line, ...]:
     return (*lines, *_money(advice, option))
 
 
-def _weights(advice: Advice, option: Option) -> Iterator[Line]:
+def _weights(advice: Advice, option: Option) -> Iterator[Calculation]:
     model, scheme = advice.model, choice(option.format)
     quantized = sum(layer.parameters for layer in linear_layers(model) if layer.quantized)
     linear, norms = sum(layer.parameters for layer in linear_layers(model)), norm_parameters(model)
     tied = " (its head is the same)" if model.tied_embeddings else ""
-    yield Line(
+    yield Calculation(
         what="parameters",
         formula=f"linear {linear:,} + embedding {embedding_parameters(model):,}{tied} + norms {norms:,}",
         result=f"{total_parameters(model):,}",
     )
     layer = next(layer for layer in linear_layers(model) if layer.quantized)
     bits = scheme.weight.bits_per_element(layer.n, layer.k)
-    yield Line(
+    yield Calculation(
         what="weights on each GPU",
         formula=(
             f"({quantized:,} x {bits:.4g} bit + head, embedding ({embedding_parameters(model):,}), norms and "
@@ -60,20 +60,20 @@ def _weights(advice: Advice, option: Option) -> Iterator[Line]:
     )
 
 
-def _cache(advice: Advice, option: Option) -> Iterator[Line]:
+def _cache(advice: Advice, option: Option) -> Iterator[Calculation]:
     model, context = advice.model, advice.request.context
     bits = kv_format(advice.request.kv).bits_per_element(1, 64)
     pages = -(-context // KV_BLOCK_TOKENS) * KV_BLOCK_TOKENS
     elements = kv_elements(model, option.gpus)
     what = "latent + rope" if model.mla else "2 x KV heads x head_dim"
-    yield Line(
+    yield Calculation(
         what="KV cache of a sequence",
         formula=f"{what} = {elements:g} x {model.attended(pages):,} tokens of all layers x {bits:g} bit / 8",
-        result=f"{option.memory.kv_per_sequence / 1e6:.1f} MB a GPU",
+        result=f"{option.memory.kv_per_sequence / 1e6:.1f} MB per GPU",
     )
 
 
-def _fit(advice: Advice, option: Option) -> Iterator[Line]:
+def _fit(advice: Advice, option: Option) -> Iterator[Calculation]:
     fit, share = option.memory, advice.request.reserve.utilization
     free = f"{share:g} x {advice.machine.memory_bytes / 1e9:.1f} - {fit.weights / 1e9:.2f} - "
     free += f"{fit.runtime / 1e9:.1f}"
@@ -82,10 +82,10 @@ def _fit(advice: Advice, option: Option) -> Iterator[Line]:
         formula = f"({free}) GB / ({kv} + {fit.logits_per_sequence / 1e9:.4f} of logits) GB"
     else:
         formula = f"({free} - {fit.activations / 1e9:.2f}) GB / {kv} GB"
-    yield Line(what="sequences that fit", formula=formula, result=str(fit.sequences))
+    yield Calculation(what="sequences that fit", formula=formula, result=str(fit.sequences))
 
 
-def _linear(advice: Advice, option: Option) -> Iterator[Line]:
+def _linear(advice: Advice, option: Option) -> Iterator[Calculation]:
     assert option.decode is not None
     batch = option.batch or 1
     for part in option.decode.parts:
@@ -95,7 +95,7 @@ def _linear(advice: Advice, option: Option) -> Iterator[Line]:
         layer = next(layer for layer in linear_layers(advice.model) if layer.name == name)
         n, k = layer.shard(option.gpus)
         time = part.estimate
-        yield Line(
+        yield Calculation(
             what=f"{name} [{n} x {k}] x {layer.count}, M = {batch}",
             formula=f"{time.source}; {_roof(advice, option, layer, (n, k), batch)}",
             result=f"{time.seconds * 1e3:.3f} ms [{time.low * 1e3:.3f}, {time.high * 1e3:.3f}]",
@@ -108,8 +108,8 @@ def _roof(advice: Advice, option: Option, layer: Linear, shape: tuple[int, int],
     if layer.moe is not None:
         hit = layer.moe.expected_hit(batch)
         return f"{hit:.1f} of {layer.moe.experts} experts read, by the roof"
-    used = fitted(scheme if layer.quantized else wide_scheme(scheme), shape[1])
-    case = Case.linear(used, batch, *shape)
+    own = fitted(scheme if layer.quantized else wide_scheme(scheme), shape[1])
+    case = Case.linear(own, batch, *shape)
     rate = machine.rate(case.compute.name)
     flops = "unknown" if rate is None else f"{rate.value / 1e12:.4g} T/s"
     moved, work = case.bytes_moved * layer.count / 1e9, case.flops * layer.count / 1e12
@@ -121,14 +121,14 @@ def _roof(advice: Advice, option: Option, layer: Linear, shape: tuple[int, int],
     return f"{roofs}, {case_bound(bound, roof, advice.request.assumptions.launch_s)} bound"
 
 
-def _rest(advice: Advice, option: Option) -> Iterator[Line]:
+def _rest(advice: Advice, option: Option) -> Iterator[Calculation]:
     assert option.decode is not None
     decode, batch, machine = option.decode, option.batch or 1, advice.machine
     attention, whole = decode.part("attention"), decode.total
     kv = kv_format(advice.request.kv)
     context = advice.request.context
     moved = batch * kv_bytes(advice.model, kv, context, option.gpus)  # no page is read whole
-    yield Line(
+    yield Calculation(
         what="attention",
         formula=(
             f"{batch} x cache of {context} tokens = {moved / 1e9:.2f} GB / "
@@ -140,7 +140,7 @@ def _rest(advice: Advice, option: Option) -> Iterator[Line]:
     if option.gpus > 1 and machine.link is not None:
         count = REDUCES_PER_LAYER * advice.model.layers
         link = machine.link
-        yield Line(
+        yield Calculation(
             what="all-reduces",
             formula=(
                 f"{count} x ({link.latency_s * 1e6:g} us + 2 x {option.gpus - 1}/{option.gpus} x {batch} x "
@@ -148,29 +148,29 @@ def _rest(advice: Advice, option: Option) -> Iterator[Line]:
             ),
             result=f"{decode.part('all-reduce').seconds * 1e3:.3f} ms",
         )
-    yield Line(
+    yield Calculation(
         what="decode step",
         formula="sum of the above",
         result=f"{whole.seconds * 1e3:.2f} ms [{whole.low * 1e3:.2f}, {whole.high * 1e3:.2f}]",
     )
     if option.tokens_per_s is not None:
         formula = f"{batch} tokens / {whole.seconds * 1e3:.2f} ms"
-        yield Line(what="throughput", formula=formula, result=f"{option.tokens_per_s:.1f} tokens/s")
+        yield Calculation(what="throughput", formula=formula, result=f"{option.tokens_per_s:.1f} tokens/s")
 
 
-def _money(advice: Advice, option: Option) -> Iterator[Line]:
+def _money(advice: Advice, option: Option) -> Iterator[Calculation]:
     price, gpus = advice.price, option.total_gpus
     if price is None or gpus is None or option.usd_per_month is None:
         return
-    yield Line(
-        what="dollars a month",
+    yield Calculation(
+        what="dollars per month",
         formula=f"{gpus} GPU x {price.usd_per_gpu_hour:g} $/h x 730 h ({price.source}, {price.date})",
         result=f"{option.usd_per_month:.0f}",
     )
     if option.usd_per_million_tokens is not None:
         rate = advice.request.tokens_per_s or option.tokens_per_s or 0.0
-        yield Line(
-            what="dollars a million tokens",
+        yield Calculation(
+            what="dollars per million tokens",
             formula=f"1e6 x {gpus} x {price.usd_per_gpu_hour:g} / (3600 x {rate:.4g} tokens/s)",
             result=f"{option.usd_per_million_tokens:.2f}",
         )

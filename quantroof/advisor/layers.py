@@ -10,8 +10,8 @@ from quantroof.advisor.models import Mla, Model, Moe
 
 Part = Literal["attention", "mlp", "experts", "router", "head"]
 Cut = Literal["n", "k", "none"]
-# What quantized checkpoints leave in 16 bit, as llm-compressor, GPTQ and bitsandbytes do by default.
 _BLOCK = 16  # the smallest group of a quantized weight, and the K of a 16-bit matrix instruction
+# What quantized checkpoints leave in 16 bit, as llm-compressor, GPTQ and bitsandbytes do by default.
 KEPT_WIDE: tuple[Part, ...] = ("router", "head")
 
 
@@ -19,9 +19,9 @@ KEPT_WIDE: tuple[Part, ...] = ("router", "head")
 class Linear:
     """One kind of linear layer [N, K], `count` of them in the model.
 
-    For routed experts the shape is one expert's, and `moe` says how many a layer has. `cut` is the dimension
+    For routed experts the shape is one expert's, and `moe` counts them per layer. `cut` is the dimension
     that tensor parallelism divides: outputs of qkv and gate_up, inputs of o and down, so that one all-reduce
-    a pair is enough (Megatron-LM, arXiv 1909.08053).
+    per pair is enough (Megatron-LM, arXiv 1909.08053).
     """
 
     name: str
@@ -109,12 +109,12 @@ def _head(model: Model) -> Linear:
 
 
 def embedding_parameters(model: Model) -> int:
-    """The input embedding: a table of which a step reads one row a token."""
+    """The input embedding: a table of which a step reads one row per token."""
     return model.vocab * model.hidden
 
 
 def norm_parameters(model: Model) -> int:
-    """RMSNorm weights: two a layer and the last one."""
+    """RMSNorm weights: two per layer and the last one."""
     return model.hidden * (2 * model.layers + 1)
 
 

@@ -19,7 +19,7 @@ from quantroof.kernels.schemes import SCHEMES, Scheme
 
 
 class Assumptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the model takes for granted where nothing was measured; every one can be overridden.
+    """What the model assumes where nothing was measured; an option overrides each.
 
     The efficiencies are shares of a roof. aiconfigurator 0.12.0 takes 0.8 of the bandwidth for every GPU; 0.7
     of the matrix rate is llm-analysis' suggestion. `launch_s` a kernel is 0 under CUDA graphs.
@@ -47,20 +47,19 @@ class Timer:
 
     def layer(self, layer: Linear, scheme: Scheme, tokens: int, ways: int) -> tuple[Estimate, float | None]:
         """One layer of this kind on one of `ways` GPUs for `tokens` rows; and its joules, if read."""
-        used = scheme if layer.quantized else wide_scheme(scheme)
         n, k = layer.shard(ways)
-        used = fitted(used, k)
+        own = fitted(scheme if layer.quantized else wide_scheme(scheme), k)
         if layer.moe is not None:
-            return self._experts(layer, used, (n, k), tokens), None
-        case = Case.linear(used, tokens, n, k)
+            return self._experts(layer, own, (n, k), tokens), None
+        case = Case.linear(own, tokens, n, k)
         floor = self.machine.roof_seconds(case.flops, case.bytes_moved, case.compute.name)
-        name = case.scheme if used.name in SCHEMES else used.name
-        found = self.table.predict(name, (n, k), tokens)
-        if found is None:
+        name = case.scheme if own.name in SCHEMES else own.name
+        time = self.table.predict(name, (n, k), tokens)
+        if time is None:
             return self.modeled(name, case.flops, case.bytes_moved, case.compute.name), None
-        source: Source = "measured" if found.exact else "interpolated"
-        joules = None if found.power_w is None else found.power_w * found.seconds
-        estimate = Estimate(seconds=found.seconds, low=found.low, high=found.high, floor=floor, source=source)
+        source: Source = "measured" if time.exact else "interpolated"
+        joules = None if time.power_w is None else time.power_w * time.seconds
+        estimate = Estimate(seconds=time.seconds, low=time.low, high=time.high, floor=floor, source=source)
         return estimate, joules
 
     def modeled(self, scheme: str, flops: float, bytes_moved: float, element: str) -> Estimate:
@@ -79,10 +78,10 @@ class Timer:
         """Median share of the roof that this node's points of a format reach, else the stated assumption."""
         if (scheme, bound) not in self._efficiencies:
             self._efficiencies[scheme, bound] = self._measured_efficiency(scheme, bound)
-        stated = (
+        assumption = (
             self.assumptions.memory_efficiency if bound == "memory" else self.assumptions.compute_efficiency
         )
-        return self._efficiencies[scheme, bound] or stated
+        return self._efficiencies[scheme, bound] or assumption
 
     def _measured_efficiency(self, scheme: str, bound: Bound) -> float | None:
         shares = []

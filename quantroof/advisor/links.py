@@ -1,4 +1,4 @@
-"""How fast GPUs of one node talk to each other."""
+"""The links between the GPUs of one node."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from quantroof.hwprofiles.types import Device
 from quantroof.records.lines import Ceiling
 
 _ALL_REDUCE = "all_reduce/"
-# What one small all-reduce takes at least: an assumption, to be replaced by the node's own (--link-latency).
+# The least time of a small all-reduce: an assumption that --link-latency replaces by the node's own.
 DEFAULT_LATENCY_S = 10e-6
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
-    """One direction of a GPU's link to its peers: bytes a second, and what an all-reduce takes at least."""
+    """One direction of a GPU's link to its peers: bytes per second, and the least time of an all-reduce."""
 
     kind: str
     bytes_per_s: float
@@ -49,7 +49,7 @@ def link_of(profile_id: str) -> Link | None:
 def measured_link(ceilings: Iterable[Ceiling], device: Device) -> Link | None:
     """The link that a run measured with an all-reduce of this device and another, None where it did not.
 
-    Its rate is the bus bandwidth: what one link carries in one direction, as a ring's formula wants it.
+    Its rate is the bus bandwidth: what one link carries in one direction, as the formula of a ring needs it.
     """
     reduced = (
         c

@@ -98,10 +98,10 @@ def from_profile(profile: HardwareProfile) -> Machine:
 
 def from_run(run: Run, device: Device) -> Machine:
     """A machine as a run saw it: its measured ceilings, the datasheet only where none was measured."""
-    seen = measured_roofs(device.id, run.ceilings)
+    measured = measured_roofs(device.id, run.ceilings)
     profile = run.info.profiles.get(device.id) or run.info.profiles.get(device.profile_id or "")
     sheet = datasheet_roofs(profile) if profile else Roofs("datasheet")
-    read, sheet_read = seen.read_bandwidth(), sheet.read_bandwidth()
+    read, sheet_read = measured.read_bandwidth(), sheet.read_bandwidth()
     if read is None and sheet_read is None:
         hint = "name a profile with --gpu, or repeat the run with ceilings"
         raise UsageError(
@@ -117,7 +117,7 @@ def from_run(run: Run, device: Device) -> Machine:
         bandwidth=bandwidth,
         matrix={
             **{name: Rate(value=value, basis="datasheet") for name, value in sheet.matrix.items()},
-            **{name: Rate(value=value, basis="measured") for name, value in seen.matrix.items()},
+            **{name: Rate(value=value, basis="measured") for name, value in measured.matrix.items()},
         },
         capability=None if device.capability and not_nvidia(device.capability) else device.capability,
         link=measured_link(run.ceilings, device)

@@ -18,7 +18,7 @@ _SAMPLED_BYTES = 4  # samplers copy the logits to float32
 
 
 class Reserve(msgspec.Struct, frozen=True, kw_only=True):
-    """What a serving engine does not give to weights and cache. Stated assumptions, each to be overridden.
+    """What a serving engine does not give to weights and cache: assumptions that options override.
 
     `utilization` is the share of the memory an engine may take (vLLM's default was 0.9 for long, now 0.92);
     `runtime_bytes` per GPU covers context, library workspaces and graphs; `prefill_tokens` is the chunk whose
@@ -53,7 +53,7 @@ class MemoryFit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def wide_bytes(scheme: Scheme) -> int:
-    """Bytes an element of what stays unquantized: the activations' arriving type, 4 for fp32."""
+    """Bytes per element of what stays unquantized: the activations' arriving type, 4 for fp32."""
     return scheme.activation.traffic_element.bits // 8
 
 

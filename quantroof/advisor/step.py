@@ -41,13 +41,13 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
         Attention and all-reduces are always modeled.
         """
-        found: dict[Source, float] = {}
+        shares: dict[Source, float] = {}
         whole = self.part("linear").seconds
         for part in self.parts:
             if part.name.startswith("linear"):
                 source = part.estimate.source
-                found[source] = found.get(source, 0.0) + part.estimate.seconds / whole
-        return dict(sorted(found.items(), key=lambda item: -item[1]))
+                shares[source] = shares.get(source, 0.0) + part.estimate.seconds / whole
+        return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
     @property
     def linear_words(self) -> str:

@@ -20,7 +20,7 @@ UNTESTED_BAND = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
+class KernelTime:
     """The fastest correct kernel of one case: seconds with the 95 % interval, and power where it was read."""
 
     m: int
@@ -32,7 +32,7 @@ class Timed:
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
+class LayerTime:
     """Seconds, a relative band, and whether the very case was measured."""
 
     seconds: float
@@ -46,21 +46,21 @@ class Prediction:
 class TimingTable:
     """Measured times of one device: format name -> shape (N, K) -> points by rising M."""
 
-    points: dict[str, dict[Shape, list[Timed]]] = field(default_factory=dict)
+    points: dict[str, dict[Shape, list[KernelTime]]] = field(default_factory=dict)
     _bands: dict[str, float] = field(default_factory=dict)
 
-    def predict(self, scheme: str, shape: Shape, m: int) -> Prediction | None:
+    def predict(self, scheme: str, shape: Shape, m: int) -> LayerTime | None:
         """The time of a layer: measured, else interpolated in log M or from the nearest shape; else None."""
         shapes = self.points.get(scheme, {})
         for timed in shapes.get(shape, []):
             if timed.m == m:
-                return Prediction(timed.seconds, timed.low, timed.high, exact=True, power_w=timed.power_w)
-        found = _from_nearest(shapes, shape, m)
-        if found is None:
+                return LayerTime(timed.seconds, timed.low, timed.high, exact=True, power_w=timed.power_w)
+        nearest = _from_nearest(shapes, shape, m)
+        if nearest is None:
             return None
-        seconds, power = found
+        seconds, power = nearest
         band = self.band(scheme)
-        return Prediction(seconds, seconds / (1 + band), seconds * (1 + band), exact=False, power_w=power)
+        return LayerTime(seconds, seconds / (1 + band), seconds * (1 + band), exact=False, power_w=power)
 
     def band(self, scheme: str) -> float:
         """Relative error of predicting every measured point from the others: their 90th percentile."""
@@ -87,7 +87,7 @@ def table_of(measurements: Iterable[Measurement], device: str) -> TimingTable:
     The time of a kernel is `analysis.case_time`'s over all its processes, never that of its fastest process.
     """
     lines = (line for line in measurements if line.device == device and _is_cold(line))
-    fastest: dict[str, dict[Shape, dict[int, Timed]]] = defaultdict(lambda: defaultdict(dict))
+    fastest: dict[str, dict[Shape, dict[int, KernelTime]]] = defaultdict(lambda: defaultdict(dict))
     for (_, case_id, kernel), own in grouped(lines).items():
         case, timed = parsed_case(case_id), _timed(kernel, own)
         by_m = fastest[case.scheme][case.n, case.k]
@@ -103,18 +103,18 @@ def _is_cold(line: Measurement) -> bool:
     return line.status in TIMED and line.timing is not None and line.timing.cache == "cold"
 
 
-def _timed(kernel: str, lines: list[Measurement]) -> Timed:
+def _timed(kernel: str, lines: list[Measurement]) -> KernelTime:
     """One kernel's time of one case from the lines of all processes, and the median of their power."""
     time = case_time(lines)
     assert time is not None, "lines without a timing are left out before"
     seconds, low, high = (ns / 1e9 for ns in (time.interval.median, time.interval.low, time.interval.high))
     powers = [line.state.power_w for line in lines if line.state and line.state.power_w is not None]
     power = median(powers) if powers else None
-    return Timed(parsed_case(lines[0].case).m, seconds, low, high, kernel, power)
+    return KernelTime(parsed_case(lines[0].case).m, seconds, low, high, kernel, power)
 
 
 def _from_nearest(
-    shapes: dict[Shape, list[Timed]], shape: Shape, m: int
+    shapes: dict[Shape, list[KernelTime]], shape: Shape, m: int
 ) -> tuple[float, float | None] | None:
     """Seconds and power from the nearest shape that covers M, scaled by N K as bytes and operations are."""
     size = shape[0] * shape[1]
@@ -129,7 +129,7 @@ def _from_nearest(
     return None
 
 
-def _interpolate(points: list[Timed], m: int) -> tuple[float, float | None] | None:
+def _interpolate(points: list[KernelTime], m: int) -> tuple[float, float | None] | None:
     """Log-log between the neighbours in M; beyond the largest M as repeats of it; None below the smallest."""
     last = points[-1]
     if m >= last.m:
@@ -143,7 +143,7 @@ def _interpolate(points: list[Timed], m: int) -> tuple[float, float | None] | No
     return None
 
 
-def _leave_one_out(shapes: dict[Shape, list[Timed]]) -> Iterable[float]:
+def _leave_one_out(shapes: dict[Shape, list[KernelTime]]) -> Iterable[float]:
     for shape, points in shapes.items():
         for i, timed in enumerate(points):
             rest = dict(shapes)
@@ -151,6 +151,6 @@ def _leave_one_out(shapes: dict[Shape, list[Timed]]) -> Iterable[float]:
             inside = 0 < i < len(points) - 1
             if not inside:  # the ends cannot be interpolated: predict them from the other shapes alone
                 del rest[shape]
-            found = _from_nearest(rest, shape, timed.m)
-            if found is not None:
-                yield abs(found[0] / timed.seconds - 1)
+            predicted = _from_nearest(rest, shape, timed.m)
+            if predicted is not None:
+                yield abs(predicted[0] / timed.seconds - 1)

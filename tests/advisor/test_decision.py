@@ -14,7 +14,7 @@ from quantroof.advisor.launch import vllm
 from quantroof.advisor.linear_time import Assumptions
 from quantroof.advisor.machine import Machine
 from quantroof.advisor.model_lookup import catalog, model
-from quantroof.advisor.timings import Timed, TimingTable
+from quantroof.advisor.timings import KernelTime, TimingTable
 from quantroof.errors import UsageError
 from tests.advisor.machines import A100, H100, gpu
 
@@ -192,8 +192,8 @@ def test_curves_rise_as_far_as_memory_reaches() -> None:
 def test_measured_facts_replace_formulas() -> None:
     """With points of bf16 and int4 the format table shows the node's own crossing and speed-up."""
 
-    def points(times: dict[int, float]) -> list[Timed]:
-        return [Timed(m, s, s * 0.99, s * 1.01, "k") for m, s in times.items()]
+    def points(times: dict[int, float]) -> list[KernelTime]:
+        return [KernelTime(m, s, s * 0.99, s * 1.01, "k") for m, s in times.items()]
 
     shape = (8192, 8192)
     table = TimingTable(
@@ -265,7 +265,7 @@ def test_explanation_adds_up() -> None:
 
     assert lines["parameters"].result == "70,553,706,496"
     assert lines["sequences that fit"].result == str(best.memory.sequences)
-    assert lines["dollars a month"].result == f"{best.usd_per_month:.0f}"
+    assert lines["dollars per month"].result == f"{best.usd_per_month:.0f}"
     assert lines["decode step"].result.startswith(f"{best.decode.total.seconds * 1e3:.2f} ms")
     assert sum(p.estimate.seconds for p in best.decode.parts) == pytest.approx(best.decode.total.seconds)
     assert any(part.name == "launches" for part in best.decode.parts)

@@ -10,7 +10,7 @@ from quantroof.advisor.crossover import crossing, decompose
 from quantroof.advisor.linear_time import Assumptions, Timer
 from quantroof.advisor.model_lookup import model
 from quantroof.advisor.step import decode_step
-from quantroof.advisor.timings import UNTESTED_BAND, Shape, Timed, TimingTable, table_of
+from quantroof.advisor.timings import UNTESTED_BAND, KernelTime, Shape, TimingTable, table_of
 from quantroof.records.lines import Measurement
 from tests.advisor.machines import H100
 from tests.builders import gpu_device, measurement, state, unmeasured
@@ -18,8 +18,8 @@ from tests.builders import gpu_device, measurement, state, unmeasured
 SHAPE = (4096, 4096)
 
 
-def _timed(m: int, seconds: float, spread: float = 0.01, power: float | None = None) -> Timed:
-    return Timed(m, seconds, seconds * (1 - spread), seconds * (1 + spread), "kernel", power)
+def _timed(m: int, seconds: float, spread: float = 0.01, power: float | None = None) -> KernelTime:
+    return KernelTime(m, seconds, seconds * (1 - spread), seconds * (1 + spread), "kernel", power)
 
 
 def _table(points: dict[int, float], shape: Shape = SHAPE, scheme: str = "bf16") -> TimingTable:
