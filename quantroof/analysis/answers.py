@@ -1,4 +1,4 @@
-"""Everything a report says, judged before it is laid out: shared by HTML, Markdown and the terminal."""
+"""Everything a report says, judged before it is laid out; HTML, Markdown and the terminal share it."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Answers:
 
 def answers(runs: Sequence[Run], baseline: Run | None = None) -> Answers:
     """Judge the runs. With a baseline, the first run is compared with it."""
-    found = device_results(list(runs))
-    order = catalog_order({p.scheme for results in found for p in results.points})
-    choices = [layer_choices(results, order) for results in found]
+    devices = device_results(list(runs))
+    order = catalog_order({p.scheme for results in devices for p in results.points})
+    choices = [layer_choices(results, order) for results in devices]
     comparison = None
     if baseline is not None:
-        now = [results for results in found if results.run is runs[0]]
+        now = [results for results in devices if results.run is runs[0]]
         comparison = compare(device_results([baseline]), now)
-    health = judge_health(found)
-    return Answers(list(runs), found, health, choices, comparison)
+    health = judge_health(devices)
+    return Answers(list(runs), devices, health, choices, comparison)

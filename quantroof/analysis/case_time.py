@@ -1,8 +1,8 @@
-"""One time per case and kernel out of however many lines measured it, and what its interval is made of.
+"""One time per case and kernel from all the lines that measured it, and what its interval is made of.
 
-Samples of one process agree with each other more than processes do (5 to 20 % on a shared CPU): where a case
-was measured in three or more fresh processes, the interval is built from their medians; with fewer it is
-built from the samples of one, and says so.
+Samples of one process agree with each other more than processes do (5 to 20 % on a shared CPU). The interval
+of a case that three or more fresh processes measured is therefore built from their medians. With fewer it is
+built from their samples, and `basis` names which it is.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def median_ns(timing: Timing) -> float:
 def case_time(lines: Iterable[Measurement]) -> CaseTime | None:
     """The time of one case and kernel from all its lines; None where none of them was timed.
 
-    Two processes are too few to say how processes differ: their samples are pooled, in order.
+    Two processes are too few to show how processes differ, so their samples are pooled, in order.
     """
     timed = [line.timing for line in lines if line.timing is not None]
     if not timed:

@@ -10,12 +10,12 @@ from quantroof.analysis.points import Point
 
 BASELINE = "bf16"
 LAYER_OPERATIONS = ("gemv", "gemm")
-_STATIC = "-static"  # activations arrive quantised: their cost lies outside the call, so it cannot win
+_STATIC = "-static"  # activations arrive quantized: that cost lies outside the call, so it cannot win
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One M of one layer: the quickest point of every scheme, the winner and who ties with it.
+    """One M of one layer: the fastest point of every scheme, the winner and the schemes that tie with it.
 
     A scheme ties where its 95 % interval overlaps the winner's.
     """
@@ -27,7 +27,7 @@ class Batch:
 
     @property
     def leaders(self) -> tuple[str, ...]:
-        """The winner and those that tie with it; nobody where nothing can win."""
+        """The winner and those that tie with it; empty where no scheme can win."""
         return () if self.winner is None else (self.winner, *sorted(self.ties))
 
 
@@ -46,7 +46,7 @@ class LayerChoice:
 
 
 def layer_choices(results: DeviceResults, order: Iterable[str]) -> list[LayerChoice]:
-    """The choice for every layer of a device, largest weight first; schemes in the given order."""
+    """The choice for every layer of a device, largest weight first; schemes in this order."""
     ranks = {name: rank for rank, name in enumerate(order)}
     cells: dict[tuple[int, int], dict[int, dict[str, Point]]] = {}
     products = (point for point in results.timed if point.case.operation in LAYER_OPERATIONS)
@@ -66,7 +66,7 @@ def layer_choices(results: DeviceResults, order: Iterable[str]) -> list[LayerCho
 
 
 def can_win(scheme: str) -> bool:
-    """False for a scheme whose activations arrive quantised: somebody else paid for that."""
+    """False for a scheme whose activations arrive quantized: the cost of that is not in its time."""
     return _STATIC not in scheme
 
 
@@ -100,12 +100,12 @@ def crossover(leaders: list[tuple[int, tuple[str, ...]]]) -> str:
     `leaders` holds, by M, the winner and those that tie with it. Among these the one is named that leads
     longest from there, so that a tie does not read as a change.
     """
-    known = [(m, names) for m, names in leaders if names]
+    rest = [(m, names) for m, names in leaders if names]
     spans: list[tuple[str, int, int]] = []
-    while known:
-        length, name = max(((_lead(known, name), name) for name in known[0][1]), key=lambda pair: pair[0])
-        spans.append((name, known[0][0], known[length - 1][0]))
-        known = known[length:]
+    while rest:
+        length, name = max(((_lead(rest, name), name) for name in rest[0][1]), key=lambda pair: pair[0])
+        spans.append((name, rest[0][0], rest[length - 1][0]))
+        rest = rest[length:]
     if not spans:
         return "nothing was timed"
     if len(spans) == 1:

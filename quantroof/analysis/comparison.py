@@ -1,7 +1,7 @@
 """What changed between two runs: a verdict per case with its interval and a likely cause.
 
-The rule is the gate's for two times and nothing else (`analysis.ratio.judge_ratio`): an equivalence test on
-the ratio of medians.
+The rule (`analysis.ratio.judge_ratio`) is an equivalence test on the ratio of medians, as for the gate where
+two times are all there is.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from quantroof.records.directory import Run
 Change = Literal["slower", "undecided", "missing", "new", "faster", "pass"]
 CHANGES: tuple[Change, ...] = ("slower", "undecided", "missing", "new", "faster", "pass")
 FLOOR = 0.05
+"""The relative change below which two times count as the same."""
 _CLOCK_MOVED = 0.02  # the contract's limit for a burst clock
 
 
@@ -90,17 +91,17 @@ def compare(base: list[DeviceResults], now: list[DeviceResults], floor: float = 
 
 def differences(base: Run, now: Run) -> tuple[str, ...]:
     """Settings of two runs that differ and could explain a change."""
-    found = _changed(base.info.versions, now.info.versions)
+    texts = _changed(base.info.versions, now.info.versions)
     devices = {device.id: device for device in base.info.devices}
     for device in now.info.devices:
         before = devices.get(device.id)
         for name in ("uuid", "driver", "vbios", "power_limit_w", "ecc", "mig", "max_sm_clock_mhz"):
             old, new = getattr(before, name, None), getattr(device, name)
             if before is not None and old != new:
-                found.append(f"{device.id} {name.removesuffix('_w').replace('_', ' ')} {old} -> {new}")
+                texts.append(f"{device.id} {name.removesuffix('_w').replace('_', ' ')} {old} -> {new}")
     if base.info.host.name != now.info.host.name:
-        found.append(f"node {base.info.host.name} -> {now.info.host.name}")
-    return tuple(found)
+        texts.append(f"node {base.info.host.name} -> {now.info.host.name}")
+    return tuple(texts)
 
 
 def _entry(
@@ -119,16 +120,16 @@ def _entry(
 
 
 def _causes(base: Point, now: Point) -> tuple[str, ...]:
-    found = []
+    texts = []
     before, after = base.measurement, now.measurement
     old = before.state.sm_clock_mhz if before.state else None
     new = after.state.sm_clock_mhz if after.state else None
     if old and new and abs(new / old - 1) > _CLOCK_MOVED:
-        found.append(f"SM clock {old:.0f} -> {new:.0f} MHz")
-    found += _changed(before.config, after.config)
+        texts.append(f"SM clock {old:.0f} -> {new:.0f} MHz")
+    texts += _changed(before.config, after.config)
     if after.reason:
-        found.append(after.reason)
-    return tuple(found)
+        texts.append(after.reason)
+    return tuple(texts)
 
 
 def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:

@@ -14,7 +14,7 @@ from quantroof.hwprofiles.checks import cross_check
 from quantroof.hwprofiles.clock_events import faults, words
 
 SIBLING_FLOOR = 0.05
-"""A ceiling this far below its siblings' median is an outlier: chosen, to be replaced by fleet statistics."""
+"""A ceiling this far below its siblings' median is an outlier. A fleet has statistics instead."""
 BANDWIDTH_FLOOR = 0.85
 """Least share of the datasheet's bandwidth that a healthy read reaches; an H200 was seen at 0.94."""
 
@@ -23,7 +23,7 @@ HealthVerdict = Literal["healthy", "unhealthy", "not judged"]
 
 @dataclass(frozen=True, slots=True)
 class CeilingRow:
-    """One ceiling of one device, in base units a second; `siblings` is the median of others of its model."""
+    """One ceiling of one device, in base units per second; `siblings` is its model's median elsewhere."""
 
     device: str
     quantity: str
@@ -54,7 +54,7 @@ class CeilingRow:
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """The verdict, what speaks against it (worst first), and the rows it was read from (outliers first)."""
+    """The verdict, the findings against it (worst first), and the ceilings it rests on (outliers first)."""
 
     verdict: HealthVerdict
     findings: tuple[str, ...]
@@ -84,7 +84,7 @@ def ceiling_rows(devices: list[DeviceResults]) -> list[CeilingRow]:
             and other.run.info.simulated == results.run.info.simulated
         ]  # fmt: skip
         derived = results.profile is not None and results.profile.origin == "derived"
-        sheet = None if derived else results.datasheet  # a formula's guess is no floor to fail a GPU by
+        sheet = None if derived else results.datasheet  # a derived figure is an estimate and fails no GPU
         for quantity, own in (("bandwidth", results.measured.bandwidth), ("matrix", results.measured.matrix)):
             for name, reached in own.items():
                 beside = [r for r in (_rate(other, quantity, name) for other in siblings) if r is not None]
@@ -130,7 +130,7 @@ def _slow(label: str, rows: list[CeilingRow]) -> str | None:
 
 
 def _contradictions(devices: list[DeviceResults]) -> list[str]:
-    """What a device reports against its catalog entry or itself, with both numbers, once a device."""
+    """What a device reports against its catalog entry or itself, with both numbers, once per device."""
     real = [s for s in devices if s.device.kind == "cuda" and not s.run.info.simulated]
     texts = (
         f"{results.label}: {check.text}"
@@ -143,16 +143,16 @@ def _contradictions(devices: list[DeviceResults]) -> list[str]:
 
 def _events(devices: list[DeviceResults]) -> tuple[list[str], list[str]]:
     """Sentences on clock-event reasons: faults by device, and the ordinary ones over all devices."""
-    found, mild, seen, cases = [], Counter[str](), set(), 0
+    faulty, mild, seen, cases = [], Counter[str](), set(), 0
     for results in devices:
         masks = [p.measurement.state.reasons for p in results.timed if p.measurement.state is not None]
         cases += len(masks)
         bad = Counter(reason for mask in masks for reason in faults(mask))
-        found += [
+        faulty += [
             f"{results.label}: {reason} in {n} of {len(masks)} cases" for reason, n in bad.most_common()
         ]
         usual = [reason for mask in masks for reason in words(mask) if reason not in bad and reason != "idle"]
         mild.update(usual)
         seen |= {results.label} if usual else set()
     where = "" if len(devices) == 1 else f" on {len(seen)} of {len(devices)} devices"
-    return found, [f"{reason} in {n} of {cases} cases{where}" for reason, n in mild.most_common()]
+    return faulty, [f"{reason} in {n} of {cases} cases{where}" for reason, n in mild.most_common()]

@@ -66,12 +66,12 @@ class Point:
 
     @property
     def flops_per_s(self) -> float | None:
-        """Achieved operations a second."""
+        """Achieved operations per second."""
         return None if self.time is None else self.measurement.flops / self.time.median * 1e9
 
     @property
     def bytes_per_s(self) -> float | None:
-        """Achieved compulsory bytes a second."""
+        """Achieved compulsory bytes per second."""
         return None if self.time is None else self.measurement.bytes_moved / self.time.median * 1e9
 
     @property
@@ -99,7 +99,7 @@ class Point:
 
 
 def arithmetic(case: Case, compute_capability: str | None) -> Arithmetic | None:
-    """How a product is computed there, by the machine code of its architecture; None where nobody knows.
+    """How a product is computed there, by the machine code of its architecture; None where it is unknown.
 
     Weights of another element than the multiplier's are unpacked first, whatever the instruction is.
     """

@@ -1,4 +1,4 @@
-"""The ratio of two times, and what it alone allows to say: an equivalence test with a relative floor."""
+"""The ratio of two times and the verdict it supports alone: an equivalence test with a relative floor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from quantroof.analysis.statistics import Interval
 
 Decided = Literal["slower", "faster", "pass", "undecided"]
-"""What two times and nothing else can give."""
+"""The verdicts that two times alone can give."""
 
 
 def judge_ratio(ratio: Interval, floor: float) -> Decided:
@@ -30,7 +30,7 @@ def ratio_interval(base: Interval, now: Interval) -> Interval:
 
     Zou & Donner, Statistics in Medicine 27(10), 2008: the distances to the two limits add in squares.
     """
-    centre = now.median / base.median
+    center = now.median / base.median
     down = math.hypot(math.log(now.median / now.low), math.log(base.high / base.median))
     up = math.hypot(math.log(now.high / now.median), math.log(base.median / base.low))
-    return Interval(centre, centre * math.exp(-down), centre * math.exp(up), min(base.samples, now.samples))
+    return Interval(center, center * math.exp(-down), center * math.exp(up), min(base.samples, now.samples))

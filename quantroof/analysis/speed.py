@@ -21,21 +21,21 @@ def baseline(choices: list[LayerChoice]) -> str | None:
 def speed_ups(choices: list[LayerChoice]) -> list[tuple[int, dict[str, Interval]]]:
     """Per M, the 16-bit time over a scheme's, both summed over all layers; empty without a 16-bit format."""
     base = baseline(choices)
-    found = []
+    batches = []
     for m, best in whole_batches(choices):
         if base is None or base not in best:
             continue
         times = {name: summed(points) for name, points in best.items()}
         ratios = {name: ratio_interval(time, times[base]) for name, time in times.items()}
-        ratios[base] = Interval(1.0, 1.0, 1.0, times[base].samples)  # over itself: no noise to speak of
-        found.append((m, ratios))
-    return found
+        ratios[base] = Interval(1.0, 1.0, 1.0, times[base].samples)  # over itself, exactly
+        batches.append((m, ratios))
+    return batches
 
 
 def summed(points: list[Point]) -> Interval:
     """Sum of times; the distances of independent sums to their limits add in squares (Zou & Donner 2008)."""
     times = [point.time for point in points if point.time is not None]
-    centre = sum(time.median for time in times)
+    center = sum(time.median for time in times)
     down = math.hypot(*(time.median - time.low for time in times))
     up = math.hypot(*(time.high - time.median for time in times))
-    return Interval(centre, centre - down, centre + up, min(time.samples for time in times))
+    return Interval(center, center - down, center + up, min(time.samples for time in times))

@@ -1,6 +1,6 @@
-"""Robust spreads, moderated by a prior: what few runs, pairs or GPUs say about how much a value varies.
+"""Robust spreads, moderated by a prior: how much a value varies, from few runs, pairs or GPUs.
 
-A handful of values says little about one case and much about all of them. Each spread is therefore drawn
+Few values determine the spread of one case badly and that of all cases well. Each spread is therefore drawn
 towards a prior that counts as PRIOR_FREEDOM degrees of freedom, as in limma (Smyth 2004). Log times go in, so
 a spread of 0.01 is one percent.
 """
@@ -24,7 +24,7 @@ Variance = TypeVar("Variance", float, Array)
 
 
 def moderated_variance(own: Variance, prior: Variance, freedom: int) -> Variance:
-    """The variance `own`, known with `freedom` degrees of freedom, drawn towards a prior variance."""
+    """The variance `own`, estimated with `freedom` degrees of freedom, drawn towards a prior variance."""
     return (PRIOR_FREEDOM * prior + freedom * own) / (PRIOR_FREEDOM + freedom)
 
 

@@ -30,7 +30,8 @@ def median_interval(samples: Sequence[float]) -> Interval:
     """Median and its distribution-free 95 % interval from order statistics (Hahn & Meeker).
 
     The ranks are n/2 -+ z sqrt(n)/2, widened by sqrt(n / n_eff) where the sequence is positively
-    autocorrelated. With fewer than 6 samples no pair of order statistics covers 95 %, so the range is given.
+    autocorrelated. No pair of order statistics of fewer than 6 samples covers 95 %: the interval is their
+    range.
     """
     n = len(samples)
     if n == 0:

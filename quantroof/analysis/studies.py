@@ -11,7 +11,7 @@ from quantroof.analysis.paired import MIN_WINDOWS, Difference, paired_difference
 from quantroof.errors import UsageError
 from quantroof.records.quality import BASELINE, QualityResult, QualityStudy, read_study
 
-# Losses are nats a token: above, a file is broken rather than a model bad (a vocabulary of e^100 tokens).
+# Nats per token. A larger loss means a broken file: no vocabulary has e^100 tokens.
 _MOST_NATS = 100.0
 
 
@@ -58,7 +58,7 @@ def _checked(study: QualityStudy, path: Path) -> QualityStudy:
         if not losses:
             continue
         if not all(math.isfinite(loss) and abs(loss) < _MOST_NATS for loss in losses):
-            raise UsageError(f"{name} has a loss that is no loss", where=str(path))
+            raise UsageError(f"{name} has a loss beyond {_MOST_NATS:g} nats per token", where=str(path))
         if len(losses) < MIN_WINDOWS:
             raise UsageError(f"{name} has {len(losses)} windows, too few for an interval", where=str(path))
         if len(losses) != (counts[result.variant] or len(losses)):
@@ -84,10 +84,10 @@ def name_of(study: QualityStudy) -> str:
     return text.rstrip("/").rpartition("/")[2] or text
 
 
-def by_scheme(found: Sequence[Loss]) -> dict[str, list[Loss]]:
+def by_scheme(losses: Sequence[Loss]) -> dict[str, list[Loss]]:
     """Measured losses by the scheme whose kernels run the method, the least loss first."""
     table: dict[str, list[Loss]] = {}
-    for loss in found:
+    for loss in losses:
         if loss.difference is not None and loss.result.scheme is not None:
             table.setdefault(loss.result.scheme, []).append(loss)
     for own in table.values():

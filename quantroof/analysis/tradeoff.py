@@ -58,21 +58,21 @@ class Tradeoff:
 def views(results: DeviceResults, choices: list[LayerChoice], studies: Sequence[QualityStudy]) -> list[View]:
     """Losses of each study and variant, then the format error that the run itself measured."""
     base = baseline(choices)
-    found = []
+    kinds = []
     for study in studies:
         for variant in variants(study):
             measured = by_scheme(losses(study, variant))
             costs = {scheme: [_cost(scheme, loss, own) for loss in own] for scheme, own in measured.items()}
             if base is not None and any(r.method == BASELINE and r.window_losses for r in study.results):
                 costs[base] = [Cost("unquantized", 0.0, 0.0, 0.0, "the others are over it")]
-            found.append(
-                View(f"loss, {variant}", name_of(study), "nats a token over unquantized", False, costs)
+            kinds.append(
+                View(f"loss, {variant}", name_of(study), "nats per token over unquantized", False, costs)
             )
     if errors := format_errors(results):
         costs = {name: [Cost(name, value, value, value, "measured here")] for name, value in errors.items()}
         axis = "relative error of a product"
-        found.append(View(FORMAT_ERROR, "random data, measured here", axis, True, costs))
-    return found
+        kinds.append(View(FORMAT_ERROR, "random data, measured here", axis, True, costs))
+    return kinds
 
 
 def format_errors(results: DeviceResults) -> dict[str, float]:
@@ -87,15 +87,15 @@ def kernel_errors(results: DeviceResults) -> dict[str, float]:
 
 def tradeoffs(choices: list[LayerChoice], view: View) -> list[tuple[int, list[Tradeoff]]]:
     """Every batch with its formats, the fastest first; empty where no 16-bit format was timed."""
-    found = []
+    batches = []
     for m, speeds in speed_ups(choices):
         pairs = [(name, cost) for name in speeds for cost in view.costs.get(name, ())]
         rows = [
             Tradeoff(name, cost, speeds[name], _behind(speeds[name], cost, pairs, speeds))
             for name, cost in pairs
         ]
-        found.append((m, sorted(rows, key=lambda row: (-row.speed.median, row.cost.value))))
-    return found
+        batches.append((m, sorted(rows, key=lambda row: (-row.speed.median, row.cost.value))))
+    return batches
 
 
 def _behind(
@@ -121,11 +121,11 @@ def _cost(scheme: str, loss: Loss, beside: list[Loss]) -> Cost:
     return Cost(label, difference.mean, difference.low, difference.high, words, loss.result.method)
 
 
-def _by_scheme(results: DeviceResults, name: str, centre: Any) -> dict[str, float]:
+def _by_scheme(results: DeviceResults, name: str, statistic: Any) -> dict[str, float]:
     values: dict[str, list[float]] = {}
     for point in results.points:
         accuracy = point.measurement.accuracy
         value = getattr(accuracy, name) if accuracy else None
         if value is not None and value > 0:
             values.setdefault(point.scheme, []).append(value)
-    return {scheme: float(centre(own)) for scheme, own in values.items()}
+    return {scheme: float(statistic(own)) for scheme, own in values.items()}

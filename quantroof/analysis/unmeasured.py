@@ -36,5 +36,5 @@ def unmeasured(devices: list[DeviceResults]) -> list[Group]:
                 groups.setdefault((results.label, m.status, m.reason or ""), []).append(
                     f"{m.kernel} {m.case}"
                 )
-    found = [Group(*key, cases=tuple(cases)) for key, cases in groups.items()]
-    return sorted(found, key=lambda group: (ORDER.index(group.status), -len(group.cases)))
+    reasons = [Group(*key, cases=tuple(cases)) for key, cases in groups.items()]
+    return sorted(reasons, key=lambda group: (ORDER.index(group.status), -len(group.cases)))

@@ -26,8 +26,8 @@ def test_slow_gpu_of_a_node_is_named_first() -> None:
     assert {row.device for row in health.rows if row.low} == {"cuda:5"}
 
 
-def test_two_runs_of_one_gpu_are_no_siblings() -> None:
-    """A GPU beside itself says nothing about its model; another of the same name does."""
+def test_two_runs_of_one_gpu_are_not_siblings() -> None:
+    """A GPU is not a sibling of itself; another of the same name is."""
     first, again = gpu_run(run_id="a"), gpu_run(run_id="b")
     device = gpu_device(index=1)
     other = run(info([device], run_id="c"), ceilings(device, GPU_BANDWIDTH, GPU_RATES))
@@ -46,7 +46,7 @@ def test_cpus_of_two_nodes_are_siblings() -> None:
 
 
 def test_equal_gpus_are_healthy() -> None:
-    """Without an outlier and with reads at 93 % of the datasheet nothing is found."""
+    """Without an outlier and with reads at 93 % of the datasheet there are no findings."""
     health = answers([node_run(slow=None)]).health
 
     assert (health.verdict, health.findings) == ("healthy", ())
@@ -61,7 +61,7 @@ def test_hardware_slowdown_is_unhealthy_and_a_power_cap_is_a_remark() -> None:
 
 
 def test_cpu_alone_is_not_judged_and_says_what_would_judge_it() -> None:
-    """No datasheet and no sibling is no verdict, not a good one."""
+    """Without a datasheet and a sibling there is no verdict, rather than a good one."""
     card = cards(answers([cpu_run()]))[0]
 
     assert (card.verdict, card.tone) == ("not judged", "none")
@@ -88,8 +88,8 @@ def test_crossover_names_only_measured_batches() -> None:
     assert crossover([(1, ())]) == "nothing was timed"
 
 
-def test_tie_is_no_crossover() -> None:
-    """Where b and c tie at M = 8 and c wins from 64, c leads from 8 on, though b was a hair quicker there."""
+def test_a_tie_is_not_a_crossover() -> None:
+    """Where b and c tie at M = 8 and c wins from 64, c leads from 8 on, though b was a little faster at 8."""
     assert crossover([(1, ("a",)), (8, ("b", "c")), (64, ("c",))]) == "a wins to M = 1, c from 8"
 
 
@@ -111,11 +111,11 @@ def test_winner_is_the_quickest_kernel_and_ties_overlap_it() -> None:
 
 
 def test_static_formats_are_shown_but_cannot_win() -> None:
-    """Somebody else paid for quantising their activations."""
-    found = answers([gpu_run()]).choices[0][0]
+    """The cost of quantizing their activations is not in their time."""
+    choice = answers([gpu_run()]).choices[0][0]
 
-    assert "fp8-w8a8-static" in found.batches[0].best
-    assert not any(batch.winner and "static" in batch.winner for batch in found.batches)
+    assert "fp8-w8a8-static" in choice.batches[0].best
+    assert not any(batch.winner and "static" in batch.winner for batch in choice.batches)
 
 
 def test_overall_counts_only_formats_that_have_every_layer() -> None:

@@ -9,14 +9,14 @@ from quantroof.records.lines import Measurement
 from tests.runs import cpu_run
 
 
-def _lines(centres: list[float]) -> list[Measurement]:
+def _lines(centers: list[float]) -> list[Measurement]:
     first = next(m for m in cpu_run().measurements if m.timing is not None)
     assert first.timing is not None
     return [
         replace(
             first, process=i, timing=replace(first.timing, samples_ns=tuple(c + s for s in (-1, 0, 1) * 4))
         )
-        for i, c in enumerate(centres)
+        for i, c in enumerate(centers)
     ]
 
 
@@ -31,20 +31,20 @@ def test_two_processes_are_pooled() -> None:
 
 def test_three_processes_give_the_interval_of_processes() -> None:
     """Each process is steady to 1 ns, but they differ by 20: the interval must show the 20."""
-    found = case_time(_lines([100.0, 110.0, 120.0]))
+    time = case_time(_lines([100.0, 110.0, 120.0]))
 
-    assert found is not None
-    assert found.basis == "processes"
-    assert (found.interval.median, found.interval.low, found.interval.high) == (110.0, 100.0, 120.0)
+    assert time is not None
+    assert time.basis == "processes"
+    assert (time.interval.median, time.interval.low, time.interval.high) == (110.0, 100.0, 120.0)
 
 
 def test_one_process_gives_the_interval_of_its_samples() -> None:
     """And says that it is one of samples."""
-    found = case_time(_lines([100.0]))
+    time = case_time(_lines([100.0]))
 
-    assert found is not None
-    assert found.basis == "samples"
-    assert found.interval.high - found.interval.low <= 2.0
+    assert time is not None
+    assert time.basis == "samples"
+    assert time.interval.high - time.interval.low <= 2.0
 
 
 def test_nothing_timed_gives_nothing() -> None:

@@ -47,9 +47,9 @@ def test_ratio_interval_misses_the_truth_rarely_on_either_side() -> None:
     for _ in range(600):
         base = [100 * source.lognormvariate(0, 0.02) for _ in range(30)]
         now = [110 * source.lognormvariate(0, 0.02) for _ in range(30)]
-        found = ratio_interval(median_interval(base), median_interval(now))
-        above += found.low > 1.1
-        below += found.high < 1.1
+        changes = ratio_interval(median_interval(base), median_interval(now))
+        above += changes.low > 1.1
+        below += changes.high < 1.1
 
     assert 0 < above <= 15
     assert 0 < below <= 15
@@ -58,13 +58,13 @@ def test_ratio_interval_misses_the_truth_rarely_on_either_side() -> None:
 def test_planted_slowdown_is_found_with_its_cause_and_nothing_else() -> None:
     """12 % on one kernel gives its 15 cases `slower` with the changed registers, and 285 passes."""
     base = gpu_run()
-    found = _compare(base, slower(base, 1.12, scheme="int4-w4a16", provider="triton"))
+    changes = _compare(base, slower(base, 1.12, scheme="int4-w4a16", provider="triton"))
 
-    assert (found.count("slower"), found.count("pass"), found.count("undecided")) == (15, 285, 0)
-    assert {e.kernel for e in found.entries[:15]} == {"triton.int4-w4a16"}
-    assert found.entries[0].causes == ("registers 168 -> 204", "spill_bytes 0 -> 1132")
-    assert [e.lost_ns for e in found.entries[:15]] == sorted(
-        (e.lost_ns for e in found.entries[:15]), reverse=True
+    assert (changes.count("slower"), changes.count("pass"), changes.count("undecided")) == (15, 285, 0)
+    assert {e.kernel for e in changes.entries[:15]} == {"triton.int4-w4a16"}
+    assert changes.entries[0].causes == ("registers 168 -> 204", "spill_bytes 0 -> 1132")
+    assert [e.lost_ns for e in changes.entries[:15]] == sorted(
+        (e.lost_ns for e in changes.entries[:15]), reverse=True
     )
 
 
@@ -78,7 +78,7 @@ def test_lost_case_is_missing_and_an_added_one_is_new() -> None:
 
 
 def test_what_neither_run_timed_is_not_counted() -> None:
-    """A case that is skipped in both runs is no pass; skipped in the new run only, it is missing."""
+    """A case that is skipped in both runs does not pass; skipped in the new run only, it is missing."""
     base = gpu_run()
     first, *rest = base.measurements
     skipped = msgspec.structs.replace(first, status="skipped", reason="too large", timing=None, accuracy=None)
@@ -101,12 +101,12 @@ def test_changed_clock_and_versions_are_named_as_causes() -> None:
         for m in base.measurements
         if m.timing is not None and m.state is not None
     ]
-    found = _compare(base, run(header, lines))
+    changes = _compare(base, run(header, lines))
 
-    assert found.differences == ("torch 2.13.0 -> 2.14.0",)
-    assert found.count("slower") == 300
-    assert all(entry.causes[0] in _MOVED for entry in found.entries)
-    assert all("torch 2.13.0 -> 2.14.0" in e.causes for e in found.entries)
+    assert changes.differences == ("torch 2.13.0 -> 2.14.0",)
+    assert changes.count("slower") == 300
+    assert all(entry.causes[0] in _MOVED for entry in changes.entries)
+    assert all("torch 2.13.0 -> 2.14.0" in e.causes for e in changes.entries)
 
 
 def test_simulated_never_compares_with_measured() -> None:
@@ -118,7 +118,7 @@ def test_simulated_never_compares_with_measured() -> None:
 
 
 def test_other_mode_or_model_blocks_every_verdict() -> None:
-    """Burst against sustained, and one GPU model against another, say why they cannot be judged."""
+    """Burst against sustained, and one GPU model against another, are refused with the reason."""
     base = gpu_run()
     sustained = run(info(base.info.devices, mode="sustained"), [*base.ceilings, *base.measurements])
     other = gpu_run(name="NVIDIA H200")
@@ -136,6 +136,6 @@ def test_another_node_is_named() -> None:
     assert _compare(base, now).differences == ()
 
     now.info = msgspec.structs.replace(now.info, host=Host(name="node-18"))
-    found = _compare(base, now)
-    assert found.differences == ("node node-17 -> node-18",)
-    assert all("node node-17 -> node-18" in entry.causes for entry in found.entries if entry.lost_ns > 0)
+    changes = _compare(base, now)
+    assert changes.differences == ("node node-17 -> node-18",)
+    assert all("node node-17 -> node-18" in entry.causes for entry in changes.entries if entry.lost_ns > 0)

@@ -16,22 +16,22 @@ def test_the_interval_covers_the_truth_nineteen_times_in_twenty() -> None:
     for _ in range(2000):
         base = [random.gauss(3, 1) for _ in range(12)]
         other = [b + 0.1 + random.gauss(0, 0.05) for b in base]
-        found = paired_difference(base, other)
-        held += found.low <= 0.1 <= found.high
+        difference = paired_difference(base, other)
+        held += difference.low <= 0.1 <= difference.high
 
     assert held / 2000 == pytest.approx(0.95, abs=0.02)
 
 
 def test_pairing_sees_what_means_do_not() -> None:
-    """A constant loss of 0.01 is found under windows that differ by 1."""
+    """A constant loss of 0.01 is difference under windows that differ by 1."""
     random.seed(1)
     base = [random.gauss(3, 1) for _ in range(50)]
     other = [b + 0.01 + random.gauss(0, 0.001) for b in base]
 
-    found = paired_difference(base, other)
+    difference = paired_difference(base, other)
 
-    assert found.verdict == "worse"
-    assert found.mean == pytest.approx(0.01, abs=0.001)
+    assert difference.verdict == "worse"
+    assert difference.mean == pytest.approx(0.01, abs=0.001)
 
 
 def test_a_difference_inside_its_interval_is_undecided() -> None:

@@ -94,16 +94,24 @@ def test_without_a_study_the_cost_is_the_measured_format_error() -> None:
     [
         ([RESULTS[0], result("fp8", 0.1, "fp8-w8a8", windows=9)], "other windows"),
         ([result("none", 0.0, None, windows=3)], "too few"),
-        ([result("none", 1e300, None)], "no loss"),
+        ([result("none", 1e300, None)], "beyond 100 nats"),
+        ([result("none", 110.0, None)], "beyond 100 nats"),
     ],
 )
 def test_a_study_that_cannot_be_compared_is_refused(
     tmp_path: Path, results: list[QualityResult], complaint: str
 ) -> None:
-    """Windows that do not pair, or a loss that is none: one line with the path."""
+    """Windows that do not pair, or an impossible loss: one line with the path."""
     with pytest.raises(UsageError, match=complaint) as refused:
         read_studies([written(tmp_path / "s.jsonl", results)])
     assert "s.jsonl" in str(refused.value)
+
+
+def test_a_bad_model_is_not_a_broken_file(tmp_path: Path) -> None:
+    """A loss of about 90 nats per token is read: it is bad, and possible."""
+    (study,) = read_studies([written(tmp_path / "s.jsonl", [result("none", 87.0, None)])])
+
+    assert max(study.results[0].window_losses) < 100
 
 
 def test_a_sensitivity_scan_is_no_study(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
