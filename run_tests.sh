@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# Set up a fresh machine and run the whole test suite; everything else on the line goes to pytest.
+# Set up a fresh machine and run the whole test suite.
 #
 #   step              the first time    again
 #   1 environment     1-3 min           1 s
-#   2 tests           < 10 min on 2 cores; on a GPU the tests marked gpu run too
+#   2 tests           about 5 min on 2 cores: most tests on all cores at once, then one at a time those that measure
+#                     time or need the machine for themselves (markers alone and gpu)
+#
+# Options of pytest replace the two parts of step 2 by one call of pytest with these options.
 #
 # Usage: ./run_tests.sh [--python PATH] [--setup] [--no-install] [option of pytest]...
 set -euo pipefail
@@ -47,4 +50,13 @@ fi
 
 step "2/2 tests"
 cd "$root"
-exec "$python" -m pytest ${for_pytest[@]+"${for_pytest[@]}"}
+[ ${#for_pytest[@]} -eq 0 ] || exec "$python" -m pytest "${for_pytest[@]}"
+
+# Threads that wait must not spin: every core has a test of its own.
+code=0
+OMP_WAIT_POLICY=passive "$python" -m pytest -n auto --maxprocesses=8 --dist=worksteal --durations=10 \
+  -m "not alone and not gpu" || code=$?
+[ $code -le 1 ] || exit $code  # interrupted, or pytest itself failed
+step "2/2 tests that run alone"
+"$python" -m pytest --durations=10 -m "alone or gpu" || code=$?
+exit $code

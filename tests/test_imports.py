@@ -131,6 +131,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert json.loads(ran.stdout.splitlines()[-1]) == []
 
 
+@pytest.mark.alone
 def test_help_is_quick() -> None:
     """`quantroof --help` takes under 0.3 s: the best of seven, for other processes share this machine."""
 

@@ -21,6 +21,7 @@ def _advise(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.alone
 def test_the_question_of_the_lesson_is_answered_within_a_second() -> None:
     """The whole command, Python's start included, best of three: option, source and falls are named."""
     question = (*A100, "--context", "4096", "--latency", "50ms", "--tokens-per-day", "10M")

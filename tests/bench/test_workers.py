@@ -57,6 +57,7 @@ def test_a_fault_costs_its_own_cases_only(cpu: Device, fault: str, status: str, 
         assert "\n" not in (line.reason or "")
 
 
+@pytest.mark.alone
 def test_a_hang_that_ignores_sigterm_is_killed(cpu: Device) -> None:
     """A case past its time limit fails with the limit; the worker's successor measures the rest."""
     lines = _run(cpu, "HANG", timeout_s=2.0)

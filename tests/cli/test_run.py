@@ -82,10 +82,13 @@ def test_a_run_measures_checks_and_prints_its_directory(suite: Path, tmp_path: P
         assert m.timing.copies >= 2
 
 
-def test_ceilings_of_the_cpu_are_measured(tmp_path: Path) -> None:
+@pytest.mark.alone
+@pytest.mark.parametrize("quick", ["true", pytest.param("false", marks=pytest.mark.slow)])
+def test_ceilings_of_the_cpu_are_measured(tmp_path: Path, quick: str) -> None:
     """read, write, copy, triad, and a matrix rate for each element with library kernels."""
     file = tmp_path / "one.toml"
-    file.write_text(SUITE.replace('["fp32", "bf16", "int4-w4a16"]', '["fp32"]').replace("[1, 4]", "[1]"))
+    one_case = SUITE.replace('["fp32", "bf16", "int4-w4a16"]', '["fp32"]').replace("[1, 4]", "[1]")
+    file.write_text(one_case.replace("[[sweep]]", f"quick_ceilings = {quick}\n[[sweep]]"))
     done = _quantroof(
         "run", "--suite", file, "--device", "cpu", "--out", tmp_path / "run", "--seconds", "0.01"
     )
@@ -96,6 +99,7 @@ def test_ceilings_of_the_cpu_are_measured(tmp_path: Path) -> None:
     assert {("matrix", name) for name in ("fp32", "bf16", "fp16", "int8")} <= ok
 
 
+@pytest.mark.alone
 def test_simulated_default_suite_has_all_formats_and_says_so(tmp_path: Path) -> None:
     """The whole default suite on a simulated H100: quick, every scheme, every line marked."""
     started = time.monotonic()
@@ -252,28 +256,22 @@ def test_interrupt_saves_and_resume_finishes_without_repeating(
     _assert_each_planned_line_once(finished)
 
 
-def _survives_kills(suite: Path, out: Path, times: int) -> None:
-    rng = random.Random(times)
-    for attempt in range(times):
-        directory = out / str(attempt)
-        code = _interrupted(
-            suite, directory, signal.SIGKILL, after_lines=rng.randrange(6), delay_s=rng.random() * 0.1
-        )
-        assert code in (-signal.SIGKILL, 0)
-        if code == 0:
-            continue  # the run was quicker than the signal
-        before = read_run(directory).measurements
-        finished = _resumed(directory)
-        assert finished.measurements[: len(before)] == before
-        _assert_each_planned_line_once(finished)
+_MOMENTS = [*range(5), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(5, 50))]
 
 
-def test_killed_at_random_moments_a_run_stays_readable_and_resumable(suite: Path, tmp_path: Path) -> None:
-    """SIGKILL at 5 random moments: nothing whole is lost, nothing is measured twice."""
-    _survives_kills(suite, tmp_path, 5)
-
-
-@pytest.mark.slow
-def test_killed_at_fifty_random_moments(suite: Path, tmp_path: Path) -> None:
-    """The same, 50 times."""
-    _survives_kills(suite, tmp_path, 50)
+@pytest.mark.parametrize("seed", _MOMENTS)
+def test_killed_at_a_random_moment_a_run_stays_readable_and_resumable(
+    suite: Path, tmp_path: Path, seed: int
+) -> None:
+    """SIGKILL at a random moment: nothing whole is lost, nothing is measured twice."""
+    rng = random.Random(seed)
+    code = _interrupted(
+        suite, tmp_path / "run", signal.SIGKILL, after_lines=rng.randrange(6), delay_s=rng.random() * 0.1
+    )
+    assert code in (-signal.SIGKILL, 0)
+    if code == 0:
+        return  # the run was quicker than the signal
+    before = read_run(tmp_path / "run").measurements
+    finished = _resumed(tmp_path / "run")
+    assert finished.measurements[: len(before)] == before
+    _assert_each_planned_line_once(finished)

@@ -235,6 +235,7 @@ def test_the_worst_comes_first(baseline: Baseline, now: Run) -> None:
     assert ranks[0] == 0
 
 
+@pytest.mark.alone
 def test_a_thousand_cases_are_judged_in_a_second_from_a_small_file() -> None:
     """1,000 cases: the file is under 300 kB and reads back the same; judging takes under 1 s."""
     learned = made.learned([made.made_up(seed, 1000) for seed in range(5)])

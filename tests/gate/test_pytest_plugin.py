@@ -65,6 +65,7 @@ def _pytest(folder: Path, *arguments: str | Path, scale: float = 1.0) -> subproc
     environment = {
         **os.environ, "PYTHONPATH": str(ROOT), "SCALE": str(scale), "CUDA_VISIBLE_DEVICES": "",
     }  # fmt: skip
+    environment.pop("PYTEST_DISABLE_PLUGIN_AUTOLOAD", None)  # the entry point is under test
     return subprocess.run(
         [*command, *map(str, arguments)],
         cwd=folder,
