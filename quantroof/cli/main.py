@@ -62,7 +62,13 @@ def _exits_explained() -> Iterator[None]:
 
 @click.command(cls=_CommandFolder, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "--version", prog_name="quantroof")
-def cli() -> None:
+@click.option(
+    "--profiles",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="TOML file of hardware profiles for boards that are not listed. Repeatable.",
+)
+def cli(profiles: tuple[Path, ...]) -> None:
     """Measure how near every number format comes to the roof of your GPU.
 
     \b
@@ -70,6 +76,11 @@ def cli() -> None:
     quantroof run                 run a suite on every device, into runs/
     quantroof report RUN          one HTML file of a run
     """
+    if profiles:
+        from quantroof.hwprofiles import catalog
+
+        for file in profiles:
+            catalog.add(file)
 
 
 def main(arguments: list[str] | None = None) -> None:

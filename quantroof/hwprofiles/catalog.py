@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 
 from quantroof.errors import UsageError, unknown_name
 from quantroof.hwprofiles.profile_file import read_profiles
 from quantroof.hwprofiles.slices import mig_slice
 from quantroof.hwprofiles.types import Device, HardwareProfile
 
+_OWN: list[tuple[str, str]] = []  # name and text of each data file that the user added
 _VENDOR_PREFIX = re.compile(r"^NVIDIA ", re.IGNORECASE)
 
 
@@ -19,15 +21,28 @@ _VENDOR_PREFIX = re.compile(r"^NVIDIA ", re.IGNORECASE)
 def profiles() -> dict[str, HardwareProfile]:
     """Every profile by id; two with one id, or one name without a discriminator, are refused."""
     found: dict[str, HardwareProfile] = {}
-    for entry in sorted((files("quantroof.hwprofiles") / "profiles").iterdir(), key=lambda e: e.name):
-        if not entry.name.endswith(".toml"):
-            continue
-        for profile in read_profiles(entry.read_text(encoding="utf-8"), entry.name):
+    shipped = sorted((files("quantroof.hwprofiles") / "profiles").iterdir(), key=lambda e: e.name)
+    texts = [(e.name, e.read_text(encoding="utf-8")) for e in shipped if e.name.endswith(".toml")]
+    for where, text in [*texts, *_OWN]:
+        for profile in read_profiles(text, where):
             if profile.id in found:
-                raise UsageError(f"profile {profile.id} stands in the catalog twice", where=entry.name)
+                raise UsageError(f"profile {profile.id} stands in the catalog twice", where=where)
             found[profile.id] = profile
     check_names(found.values())
     return found
+
+
+def add(file: Path) -> None:
+    """Add a data file of the user's to the catalog of this process; UsageError says what is wrong with it."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"cannot be read: {getattr(error, 'strerror', None) or error}", where=str(file)
+        ) from None
+    _OWN.append((str(file), text))
+    profiles.cache_clear()
+    profiles()
 
 
 def profile(profile_id: str) -> HardwareProfile:

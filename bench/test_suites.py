@@ -1,4 +1,4 @@
-"""The shipped suites as pytest-benchmark tests, one a case and kernel, on every detected device.
+"""A suite as pytest-benchmark tests, one per case and kernel, on every detected device.
 
 `pytest bench/ --suite quick --benchmark-json out.json`, with the extra `quantroof[pytest]`.
 """
