@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
-from quantroof.kernels.kernel import Kernel, Prepared, Skip, is_gpu
+from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.requirements import needs_multiple
 
 
 def check(case: Case, device: Device) -> Skip | None:
     """Why the kernel cannot run here; torch must not be imported yet."""
-    if is_gpu(device):
+    if device.processor == "gpu":
         return Skip("this example stays on the CPU")
     return needs_multiple(case.k, 2, "K", "this example")
 

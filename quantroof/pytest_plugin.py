@@ -133,7 +133,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--suite",
         dest="quantroof_suite",
         default="quick",
-        help="Suite of bench/test_suites.py: a name or a file.",
+        help="Suite that bench/test_suites.py measures: a name or a file.",
     )
     group.addoption(
         "--quantroof-device", dest="quantroof_device", help="cpu, cuda:1...; default every GPU, else the CPU."

@@ -1,7 +1,8 @@
-"""One package, four links at the root, and no top-level name taken from anybody else."""
+"""One package, four folders at the root, and no top-level name taken from anybody else."""
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "quantroof"
-LINKS = ("bench", "hwprofiles", "kernels", "reports")
+FOLDERS = ("bench", "hwprofiles", "kernels", "reports")
 ROOMS = sorted(p.name for p in PACKAGE.iterdir() if p.is_dir() and p.name != "__pycache__")
 
 
@@ -25,35 +26,34 @@ def _python(code: str, *arguments: str, cwd: Path) -> str:
     return ran.stdout.strip()
 
 
-@pytest.mark.parametrize("name", LINKS)
-def test_root_link_is_relative_and_reaches_its_room(name: str) -> None:
-    """`kernels` at the root is a relative link to `quantroof/kernels`."""
-    link = ROOT / name
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_root_folder_is_real_and_no_package(name: str) -> None:
+    """A folder with a README; an __init__.py in it would shadow a package such as Hugging Face's `kernels`."""
+    folder = ROOT / name
 
-    assert link.is_symlink()
-    assert Path("quantroof") / name == link.readlink()
-    assert link.is_dir()
-
-
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")
-def test_links_are_committed_as_links() -> None:
-    """git stores the four links as links (mode 120000), so that a clone has them."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--stage", *LINKS], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-
-    assert ["120000"] * len(LINKS) == [line.split()[0] for line in listed.splitlines()]
+    assert folder.is_dir()
+    assert not folder.is_symlink()
+    assert (folder / "README.md").is_file()
+    assert list(folder.rglob("__init__.py")) == []
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_rooms_have_no_init(room: str) -> None:
-    """A room with an __init__.py would be a regular package at the root, and shadow packages of its name."""
-    assert not (PACKAGE / room / "__init__.py").exists()
+def test_a_room_names_its_modules(room: str) -> None:
+    """A room's __init__.py is a docstring and `__all__`, its sorted public modules and folders."""
+    folder = PACKAGE / room
+    docstring, assignment = ast.parse((folder / "__init__.py").read_text()).body
+    modules = {p.stem for p in folder.glob("*.py")}
+    folders = {p.name for p in folder.iterdir() if p.is_dir() and any(p.rglob("*.py"))}
+
+    assert isinstance(docstring, ast.Expr)
+    assert isinstance(assignment, ast.Assign)
+    assert ast.unparse(assignment.targets[0]) == "__all__"
+    assert ast.literal_eval(assignment.value) == sorted(n for n in modules | folders if n[0] != "_")
 
 
-@pytest.mark.parametrize("name", LINKS)
+@pytest.mark.parametrize("name", FOLDERS)
 def test_a_package_of_the_same_name_is_not_shadowed(name: str, tmp_path: Path) -> None:
-    """`import kernels` at the repository's root finds an installed package of that name, not our room."""
+    """`import kernels` at the repository's root finds an installed package of that name, not our folder."""
     theirs = tmp_path / name
     theirs.mkdir()
     (theirs / "__init__.py").write_text("owner = 'somebody else'\n")
@@ -62,7 +62,7 @@ def test_a_package_of_the_same_name_is_not_shadowed(name: str, tmp_path: Path) -
     assert _python(code, str(tmp_path), cwd=ROOT) == "somebody else"
 
 
-@pytest.mark.parametrize("name", LINKS)
+@pytest.mark.parametrize("name", FOLDERS)
 def test_the_root_offers_no_regular_package(name: str) -> None:
     """`find_spec("kernels")` has no file of ours behind it: at most a namespace portion, which yields."""
     code = f"import importlib.util as u; s = u.find_spec({name!r}); print(s.origin if s else None)"
@@ -82,8 +82,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source")
     ignored = shutil.ignore_patterns("__pycache__", ".*")
     shutil.copytree(PACKAGE, source / "quantroof", ignore=ignored)
-    for name in LINKS:
-        (source / name).symlink_to(Path("quantroof") / name)
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, source / name, ignore=ignored)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     out = tmp_path_factory.mktemp("wheel")

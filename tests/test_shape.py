@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FILE_LINES = 300
 FUNCTION_LINES = 40
-FILES = sorted(p for folder in ("quantroof", "scripts", "tests") for p in (ROOT / folder).rglob("*.py"))
+FOLDERS = ("bench", "kernels", "quantroof", "reports", "scripts", "tests")
+FILES = sorted(p for folder in FOLDERS for p in (ROOT / folder).rglob("*.py"))
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 

@@ -26,7 +26,7 @@ def profiles() -> dict[str, HardwareProfile]:
     for where, text in [*texts, *_OWN]:
         for profile in read_profiles(text, where):
             if profile.id in found:
-                raise UsageError(f"profile {profile.id} stands in the catalog twice", where=where)
+                raise UsageError(f"profile {profile.id} is in the catalog already", where=where)
             found[profile.id] = profile
     check_names(found.values())
     return found

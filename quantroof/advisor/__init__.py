@@ -1,0 +1,34 @@
+"""What to choose.
+
+Models and machines, memory, the time of a step, cost, and the decision between formats with its
+explanation.
+"""
+
+__all__ = [
+    "advice",
+    "caveats",
+    "choices",
+    "cost",
+    "crossover",
+    "decision",
+    "estimate",
+    "explain",
+    "flow",
+    "formats_on_gpu",
+    "huggingface",
+    "launch",
+    "layers",
+    "linear_time",
+    "links",
+    "machine",
+    "memory",
+    "model_lookup",
+    "models",
+    "options",
+    "quantities",
+    "served",
+    "sources",
+    "step",
+    "timings",
+    "usual",
+]

@@ -1,0 +1,29 @@
+"""What follows from the records.
+
+The time of a case with its interval, roofs and the guard against impossible results, the choice of a
+format, health, changes and their causes. Torch-free; decides and never prints.
+"""
+
+__all__ = [
+    "answers",
+    "balance",
+    "case_time",
+    "choice",
+    "comparison",
+    "conclusions",
+    "device_results",
+    "distributions",
+    "guard",
+    "health",
+    "paired",
+    "points",
+    "processes",
+    "ratio",
+    "roofs",
+    "speed",
+    "spread",
+    "statistics",
+    "studies",
+    "tradeoff",
+    "unmeasured",
+]

@@ -1,0 +1,17 @@
+"""The command line.
+
+Parsing, exit codes and progress; one file per command in `commands`.
+"""
+
+__all__ = [
+    "burn_in",
+    "commands",
+    "gate",
+    "library_checks",
+    "main",
+    "options",
+    "output",
+    "progress",
+    "quality",
+    "quality_options",
+]

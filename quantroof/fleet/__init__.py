@@ -1,0 +1,30 @@
+"""Which GPU of many is slow or broken.
+
+Node checks and burn-in, comparison with siblings, with a GPU's own past and with a reference fleet, and the
+launch of all nodes.
+"""
+
+__all__ = [
+    "analysis",
+    "burn_in",
+    "collection",
+    "compact",
+    "comparisons",
+    "conclusions",
+    "evidence",
+    "findings",
+    "gather",
+    "grades",
+    "groups",
+    "launch",
+    "live",
+    "node",
+    "optional",
+    "parts",
+    "past",
+    "policy",
+    "preflight",
+    "rows",
+    "scores",
+    "sources",
+]

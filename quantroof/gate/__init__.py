@@ -1,0 +1,26 @@
+"""What got slower.
+
+Baselines and their bands, screening, A/B confirmation of suspects, and the history of a case.
+"""
+
+__all__ = [
+    "anchor_weights",
+    "band",
+    "baseline",
+    "calibrate",
+    "change_points",
+    "check",
+    "confirm",
+    "contract",
+    "environment",
+    "floors",
+    "history",
+    "judge",
+    "learning",
+    "policy",
+    "remeasure",
+    "sides",
+    "suspect_suite",
+    "times",
+    "verdicts",
+]
