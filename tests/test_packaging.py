@@ -28,7 +28,7 @@ def _python(code: str, *arguments: str, cwd: Path) -> str:
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_root_folder_is_real_and_no_package(name: str) -> None:
-    """A folder with a README; an __init__.py in it would shadow a package such as Hugging Face's `kernels`."""
+    """A folder with a README; an __init__.py would shadow a package such as Hugging Face's `kernels`."""
     folder = ROOT / name
 
     assert folder.is_dir()
