@@ -167,12 +167,12 @@ def _planned(config: pytest.Config) -> list[PlannedTest]:
     from quantroof.records.run import RunOptions
 
     name = config.getoption("quantroof_suite")
-    suite, _ = load(name)
+    suite = load(name)
     found = []
     run_options = RunOptions(suite=name)
     for device in _devices(config.getoption("quantroof_device")):
-        limits = Settings.resolve(suite.variant(device).limits, run_options)
-        for planned in make_plan(suite, device, run_options, name).cases:
+        limits = Settings.resolve(suite.workload(device).limits, run_options)
+        for planned in make_plan(suite, device, run_options).cases:
             found += [PlannedTest(device, x.case, x.kernel, limits, x.reason) for x in planned.skipped]
             found += [PlannedTest(device, planned.case.id, x.name, limits, None) for x in planned.kernels]
     return found

@@ -239,7 +239,7 @@ def info(
         started_at="2026-11-20T09:12:44+00:00",
         command=("quantroof", "run", "--suite", "default"),
         suite="default",
-        suite_source=load("default")[1],
+        suite_source=load("default").source,
         options=RunOptions(mode=mode),
         devices=tuple(devices),
         profiles={device.id: H100 for device in devices if device.processor == "gpu"},

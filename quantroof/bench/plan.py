@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from quantroof.bench.memory import shortage
 from quantroof.bench.settings import Settings
-from quantroof.bench.suite import Suite, Variant, expand
+from quantroof.bench.suite import Suite, Workload
 from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device, Processor
 from quantroof.kernels.cases import Case
@@ -94,20 +95,42 @@ class DevicePlan:
         return [self, *rest]
 
 
-def make_plan(suite: Suite, device: Device, options: RunOptions, where: str) -> DevicePlan:
-    """Expand a suite on a device and match it with kernels. UsageError for unknown formats and providers."""
-    variant = suite.variant(device)
-    for name in options.formats or ():
-        scheme(name)
-    kernels = load(options.kernels).for_providers(options.providers or variant.providers)
-    cases = [
-        c for c in expand(suite, device, where) if options.formats is None or c.scheme in options.formats
-    ]
-    if not cases:
-        raise UsageError(f"no case of {where} has the wanted formats", hint=f"it has {_formats_of(variant)}")
-    planned = tuple(_plan_case(case, device, kernels) for case in cases)
-    settings = Settings.resolve(variant.limits, options)
+def make_plans(suite: Suite, devices: tuple[Device, ...], options: RunOptions) -> tuple[DevicePlan, ...]:
+    """Every device's plan once per process: all devices in the first process, then all in the second..."""
+    gpus = sum(device.processor == "gpu" for device in devices)
+    plans = []
+    for device in devices:
+        alone = options.serial or device.processor == "cpu"
+        plans.append(replace(make_plan(suite, device, options), concurrent=1 if alone else gpus))
+    repeats = [plan.repeated(options.processes) for plan in plans]
+    return tuple(plan for round_of_plans in zip(*repeats, strict=True) for plan in round_of_plans)
+
+
+def make_plan(suite: Suite, device: Device, options: RunOptions) -> DevicePlan:
+    """Match a suite's cases on a device with kernels. UsageError for unknown formats and providers."""
+    workload = suite.workload(device)
+    settings = Settings.resolve(workload.limits, options)
+    kernels = load(options.kernels).for_providers(options.providers or workload.providers)
+    planned = tuple(_plan_case(case, device, kernels) for case in _wanted(suite, workload, options.formats))
     return DevicePlan(device, settings, planned, options.ceilings, options.anchors)
+
+
+def kernels_of(plans: Iterable[DevicePlan]) -> list[Kernel]:
+    """Every kernel that some plan times, once."""
+    kernels = {kernel.name: kernel for plan in plans for planned in plan.cases for kernel in planned.kernels}
+    return list(kernels.values())
+
+
+def _wanted(suite: Suite, workload: Workload, formats: tuple[str, ...] | None) -> Iterable[Case]:
+    """The cases in the formats that the user chose, all without a choice."""
+    if formats is None:
+        return workload.cases
+    names = {scheme(name).name for name in formats}
+    cases = [case for case in workload.cases if case.scheme in names]
+    if not cases:
+        here = ", ".join(dict.fromkeys(case.scheme for case in workload.cases))
+        raise UsageError(f"no case of {suite.where} has one of these formats", hint=f"it has {here}")
+    return cases
 
 
 def skipped_line(case: Case, device: Device, kernel: str, provider: str, reason: str) -> Measurement:
@@ -145,10 +168,6 @@ def _nobody(case: Case, device: Device, kernels: list[Kernel]) -> Measurement:
     providers = ", ".join(sorted({k.provider for k in kernels}))
     reason = f"no kernel of {providers} makes {case.scheme} on a {device.processor.upper()}"
     return skipped_line(case, device, NO_KERNEL, NO_KERNEL, reason)
-
-
-def _formats_of(variant: Variant) -> str:
-    return ", ".join(dict.fromkeys(name for sweep in variant.sweep for name in sweep.formats))
 
 
 def _without(planned: PlannedCase, device: str, done: set[tuple[str, str, str]]) -> PlannedCase:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from quantroof.bench import provenance
 from quantroof.bench.links.run import link_ceilings
-from quantroof.bench.plan import DevicePlan, make_plan
+from quantroof.bench.plan import DevicePlan, kernels_of, make_plans
 from quantroof.bench.scheduler import DeviceQueue, Observer, Scheduler
-from quantroof.bench.suite import Suite, load, parse
+from quantroof.bench.suite import load, parse
 from quantroof.errors import QuantroofError, UsageError
 from quantroof.hwprofiles import catalog, derive
 from quantroof.hwprofiles.types import Device, HardwareProfile
-from quantroof.kernels.kernel import Kernel
 from quantroof.kernels.sources import kernel_sources
 from quantroof.records.directory import Run, RunWriter, read_run
 from quantroof.records.run import SCHEMA, RunInfo, RunOptions
@@ -56,8 +55,9 @@ def new_job(options: RunOptions, devices: tuple[Device, ...], command: tuple[str
     """Plan a new run. UsageError for anything in the suite or the options that is not understood."""
     if len({d.kind == "sim" for d in devices}) > 1:
         raise UsageError("simulated and real devices cannot share a run", hint="run them one after the other")
-    suite, text = load(options.suite)
-    plans = _plans(suite, devices, options, options.suite)
+    suite = load(options.suite)
+    plans = make_plans(suite, devices, options)
+    kernels = kernels_of(plans)
     profiles = {d.id: p for d in devices if (p := _profile(d)) is not None}
     info = RunInfo(
         schema=SCHEMA,
@@ -65,7 +65,7 @@ def new_job(options: RunOptions, devices: tuple[Device, ...], command: tuple[str
         started_at=provenance.now(),
         command=command,
         suite=suite.name,
-        suite_source=text,
+        suite_source=suite.source,
         options=options,
         devices=devices,
         profiles=profiles,
@@ -75,7 +75,7 @@ def new_job(options: RunOptions, devices: tuple[Device, ...], command: tuple[str
         simulated=any(d.kind == "sim" for d in devices),
         plan=tuple(key for plan in plans if plan.process == 0 for key in plan.keys),
         processes=options.processes,
-        kernel_sources=kernel_sources(_kernels(plans)),
+        kernel_sources=kernel_sources(kernels),
     )
     return Job(info, plans, options.serial, links=options.ceilings)
 
@@ -94,7 +94,7 @@ def resumed_job(run: Run, detected: tuple[Device, ...]) -> Job:
     with_ceilings = {c.device for c in run.ceilings}
     plans = tuple(
         plan.without(run.done(), ceilings_done=plan.device.id in with_ceilings)
-        for plan in _plans(suite, info.devices, options, info.suite)
+        for plan in make_plans(suite, info.devices, options)
     )
     links = options.ceilings and not any(c.quantity == "link" for c in run.ceilings)
     return Job(info, plans, options.serial, links)
@@ -128,11 +128,6 @@ def open_again(directory: Path, detected: tuple[Device, ...]) -> tuple[Job, RunW
     return job, RunWriter.reopen(directory)
 
 
-def _kernels(plans: tuple[DevicePlan, ...]) -> list[Kernel]:
-    found = {kernel.name: kernel for plan in plans for planned in plan.cases for kernel in planned.kernels}
-    return list(found.values())
-
-
 def _profile(device: Device) -> HardwareProfile | None:
     """The catalog's profile, else one derived by formula for a GPU; None where neither can be."""
     found = catalog.match(device)
@@ -142,16 +137,3 @@ def _profile(device: Device) -> HardwareProfile | None:
         return derive.profile(device)
     except UsageError:
         return None
-
-
-def _plans(
-    suite: Suite, devices: tuple[Device, ...], options: RunOptions, where: str
-) -> tuple[DevicePlan, ...]:
-    """Every device's plan once a process: all devices in a first process, then all in a second, and so on."""
-    gpus = sum(device.processor == "gpu" for device in devices)
-    made = []
-    for device in devices:
-        alone = options.serial or device.processor == "cpu"
-        made.append(replace(make_plan(suite, device, options, where), concurrent=1 if alone else gpus))
-    repeats = [plan.repeated(options.processes) for plan in made]
-    return tuple(plan for round_of_plans in zip(*repeats, strict=True) for plan in round_of_plans)

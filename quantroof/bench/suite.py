@@ -1,20 +1,22 @@
-"""Suites: TOML data that says which layers, batches, formats and providers to run, and how precisely."""
+"""Suites: TOML files that list the layers, batches, formats and providers to run, and how precisely."""
 
 from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import dataclass
 from importlib.resources import files
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from quantroof.errors import QuantroofError, UsageError, unknown_name
-from quantroof.hwprofiles.types import Device
+from quantroof.hwprofiles.types import Device, Processor
 from quantroof.kernels import layers
 from quantroof.kernels.cases import Case
-from quantroof.kernels.schemes import scheme
+from quantroof.kernels.schemes import Scheme, scheme
 
 SCHEMA = "quantroof-suite/1"
 SHIPPED = ("quick", "node", "default", "full")
@@ -57,7 +59,7 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a suite runs on one kind of device."""
+    """The sweeps, limits and providers for one processor, as the file has them."""
 
     sweep: tuple[Sweep, ...]
     limits: StoppingLimits = StoppingLimits()
@@ -65,7 +67,7 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     description: str = ""
 
 
-class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SuiteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A whole suite file. `cpu` replaces the sweeps and limits where the device is a CPU."""
 
     schema: str
@@ -76,32 +78,51 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     providers: tuple[str, ...] | None = None
     cpu: Variant | None = None
 
-    def variant(self, device: Device) -> Variant:
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What a suite runs on one processor: distinct cases, ordered so that neighbors share their weights."""
+
+    cases: tuple[Case, ...]
+    limits: StoppingLimits
+    providers: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A suite with its workloads, the text it was read from, and the name that errors give it."""
+
+    name: str
+    where: str
+    source: str
+    workloads: dict[Processor, Workload]
+
+    def workload(self, device: Device) -> Workload:
         """What this suite runs on a device."""
-        if device.processor == "cpu" and self.cpu is not None:
-            return self.cpu
-        return Variant(self.sweep, self.limits, self.providers, self.description)
+        return self.workloads[device.processor]
 
 
-def load(name_or_path: str) -> tuple[Suite, str]:
-    """A shipped suite by name, or any suite file; returns it with the text it was read from.
+def load(name_or_path: str) -> Suite:
+    """A shipped suite by name, or any suite file.
 
     UsageError names file, key and the allowed values for anything that is not understood.
     """
     if name_or_path in SHIPPED:
         where = f"{name_or_path}.toml"
-        text = (files("quantroof.bench") / "suites" / where).read_text(encoding="utf-8")
-        return parse(text, where), text
+        return parse((files("quantroof.bench") / "suites" / where).read_text(encoding="utf-8"), where)
     path = Path(name_or_path)
-    if path.suffix != ".toml" and not path.exists():
-        raise unknown_name("suite", name_or_path, [*SHIPPED, "PATH.toml"])
+    if path.suffix == ".toml" or path.exists():
+        return parse(_text_of(path), name_or_path)
+    raise unknown_name("suite", name_or_path, [*SHIPPED, "PATH.toml"])
+
+
+def _text_of(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=name_or_path) from None
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
     except UnicodeDecodeError as error:
-        raise UsageError(f"not TOML: {error}", where=name_or_path) from None
-    return parse(text, name_or_path), text
+        raise UsageError(f"not TOML: {error}", where=str(path)) from None
 
 
 def parse(text: str, where: str) -> Suite:
@@ -112,42 +133,36 @@ def parse(text: str, where: str) -> Suite:
         raise UsageError(f"not TOML: {error}", where=where) from None
     if data.get("schema") != SCHEMA:
         raise UsageError(f"schema is {data.get('schema')!r}, this version reads '{SCHEMA}'", where=where)
-    suite = _convert(data, Suite, where)
-    _check_names(suite, where)
-    return suite
+    file = _convert(data, SuiteFile, where)
+    gpu = Workload(_cases(file.sweep, f"{where}: sweep"), file.limits, file.providers)
+    cpu = gpu
+    if file.cpu is not None:
+        cpu = Workload(_cases(file.cpu.sweep, f"{where}: cpu.sweep"), file.cpu.limits, file.cpu.providers)
+    return Suite(file.name, where, text, {"gpu": gpu, "cpu": cpu})
 
 
-def expand(suite: Suite, device: Device, where: str = "suite") -> list[Case]:
-    """The distinct cases of a suite on a device, ordered so that neighbours share their weights."""
+def _cases(sweeps: tuple[Sweep, ...], table: str) -> tuple[Case, ...]:
+    """The distinct cases of the sweeps; `table` is the file and key that errors name."""
+    if not sweeps:
+        raise UsageError("is empty: nothing would run", where=table)
     cases: dict[str, Case] = {}
-    for number, sweep in enumerate(suite.variant(device).sweep):
-        key = f"{where}: sweep[{number}]"
-        for n, k in _shapes(sweep, key):
-            for name in sweep.formats:
-                chosen = scheme(name, key)
-                variants = [chosen.with_group(g) for g in sweep.groups] or [chosen]
-                for variant in dict.fromkeys(variants):
-                    for m in sweep.m:
-                        case = _located(lambda v=variant, m=m, n=n, k=k: Case.linear(v, m, n, k), key)
-                        cases.setdefault(case.id, case)
-    return list(cases.values())
+    for number, sweep in enumerate(sweeps):
+        key = f"{table}[{number}]"
+        for field, values in (("m", sweep.m), ("formats", sweep.formats)):
+            if not values:
+                raise UsageError(f"{field} is empty: nothing would run", where=key)
+        schemes = _schemes(sweep, key)
+        for (n, k), variant, m in product(_shapes(sweep, key), schemes, sweep.m):
+            case = _case(variant, m, n, k, key)
+            cases.setdefault(case.id, case)
+    return tuple(cases.values())
 
 
-def _check_names(suite: Suite, where: str) -> None:
-    tables = [("sweep", suite.sweep)]
-    if suite.cpu is not None:
-        tables.append(("cpu.sweep", suite.cpu.sweep))
-    for table, sweeps in tables:
-        if not sweeps:
-            raise UsageError(f"{table} is empty: nothing would run", where=where)
-        for number, sweep in enumerate(sweeps):
-            key = f"{where}: {table}[{number}]"
-            _shapes(sweep, key)
-            for name in sweep.formats:
-                scheme(name, f"{key}.formats")
-            for field, values in (("m", sweep.m), ("formats", sweep.formats)):
-                if not values:
-                    raise UsageError(f"{field} is empty: nothing would run", where=key)
+def _schemes(sweep: Sweep, key: str) -> list[Scheme]:
+    """The schemes of a sweep's formats, in each of its group sizes where it names some."""
+    named = [scheme(name, f"{key}.formats") for name in sweep.formats]
+    sized = [one.with_group(group) for one in named for group in sweep.groups]
+    return list(dict.fromkeys(sized or named))
 
 
 def _shapes(sweep: Sweep, key: str) -> list[tuple[int, int]]:
@@ -158,12 +173,11 @@ def _shapes(sweep: Sweep, key: str) -> list[tuple[int, int]]:
     return shapes
 
 
-def _located(make: Any, key: str) -> Case:
+def _case(variant: Scheme, m: int, n: int, k: int, key: str) -> Case:
     try:
-        case: Case = make()
+        return Case.linear(variant, m, n, k)
     except QuantroofError as error:
         raise UsageError(error.what, where=key, hint=error.hint) from None
-    return case
 
 
 def _convert(data: dict[str, Any], kind: type[T], where: str) -> T:

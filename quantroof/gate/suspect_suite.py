@@ -19,7 +19,7 @@ def suspect_suite(keys: Iterable[Key], times: RunTimes) -> str:
     """TOML of a suite that expands to the cases of `keys`, with the limits of their first measurement."""
     info = times.run.info
     try:
-        limits = parse(info.suite_source, info.suite).variant(times.device).limits
+        limits = parse(info.suite_source, info.suite).workload(times.device).limits
     except QuantroofError:
         limits = StoppingLimits()
     lines = [f'schema = "{SCHEMA}"', 'name = "suspects"', "[limits]"]

@@ -39,4 +39,4 @@ def tiny_plan(device: Device, *faulty: str, timeout_s: float = 30.0, ceilings: b
     run_options = RunOptions(
         kernels=tuple(f"{FAULTY}:{name}" for name in faulty), case_timeout_s=timeout_s, ceilings=ceilings
     )
-    return make_plan(parse(SUITE, "tiny.toml"), device, run_options, "tiny.toml")
+    return make_plan(parse(SUITE, "tiny.toml"), device, run_options)

@@ -121,8 +121,8 @@ def test_the_quick_suite_asks_for_quick_ceilings_and_expects_less_time() -> None
     from quantroof.records.run import RunOptions
 
     run_options = RunOptions()
-    assert Settings.resolve(load("quick")[0].limits, run_options).quick_ceilings
-    assert not Settings.resolve(load("default")[0].limits, run_options).quick_ceilings
+    assert Settings.resolve(load("quick").workloads["gpu"].limits, run_options).quick_ceilings
+    assert not Settings.resolve(load("default").workloads["gpu"].limits, run_options).quick_ceilings
     assert not Settings.resolve(StoppingLimits(), run_options).quick_ceilings
 
 

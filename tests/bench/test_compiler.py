@@ -30,7 +30,7 @@ formats = ["int4-w4a16", "bf16"]
 
 def _jobs() -> list[tuple[str, str]]:
     run_options = RunOptions(formats=("int4-w4a16",), providers=("triton", "torch"))
-    return jobs_of(make_plan(parse(SUITE, "one"), H100, run_options, "one"))
+    return jobs_of(make_plan(parse(SUITE, "one"), H100, run_options))
 
 
 def test_jobs_are_the_kernels_that_have_device_code() -> None:

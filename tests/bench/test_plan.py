@@ -49,19 +49,19 @@ def test_processes_are_rounds_over_all_devices() -> None:
 def test_a_format_nobody_implements_here_is_a_recorded_skip(cpu: Device) -> None:
     """tf32 on a CPU is refused by the kernel that is made for it; a scheme without kernels is named, too."""
     text = SUITE.replace('["fp32", "int4-w4a16"]', '["tf32"]')
-    plan = make_plan(parse(text, "t"), cpu, RunOptions(), "t")
+    plan = make_plan(parse(text, "t"), cpu, RunOptions())
 
     assert plan.timed == 0
     assert {(m.kernel, m.reason) for p in plan.cases for m in p.skipped} == {
         ("torch.linear", "tf32 is a GPU tensor core type")
     }
-    only_triton = make_plan(parse(SUITE, "t"), cpu, RunOptions(providers=("triton",)), "t")
+    only_triton = make_plan(parse(SUITE, "t"), cpu, RunOptions(providers=("triton",)))
     assert {m.kernel for p in only_triton.cases for m in p.skipped} == {NO_KERNEL}
 
 
 def test_what_does_not_fit_is_skipped_with_its_need(cpu: Device) -> None:
     """A device with 1 MB of memory cannot hold the case, and the reason gives both numbers in bytes."""
-    plan = make_plan(parse(SUITE, "t"), replace(cpu, memory_bytes=1 << 20), RunOptions(), "t")
+    plan = make_plan(parse(SUITE, "t"), replace(cpu, memory_bytes=1 << 20), RunOptions())
     reasons = {m.reason for p in plan.cases for m in p.skipped}
 
     assert plan.timed == 0
@@ -70,7 +70,7 @@ def test_what_does_not_fit_is_skipped_with_its_need(cpu: Device) -> None:
 
 def test_a_resumed_plan_holds_only_what_is_left(cpu: Device) -> None:
     """Done lines of process 0 leave; those of another process do not count for it."""
-    plan = make_plan(parse(SUITE, "t"), cpu, RunOptions(), "t")
+    plan = make_plan(parse(SUITE, "t"), cpu, RunOptions())
     first = (*plan.keys[0], 0)
 
     assert plan.without({first}, ceilings_done=True).timed == plan.timed - 1

@@ -26,20 +26,20 @@ formats = ["bf16", "int4-w4a16"]
 @pytest.mark.parametrize("name", suites.SHIPPED)
 def test_shipped_suites_expand_on_both_kinds_of_device(name: str, cpu: Device) -> None:
     """Every shipped suite has GPU cases and a CPU table of its own."""
-    suite, _ = suites.load(name)
+    suite = suites.load(name)
 
     assert suite.name == name
-    assert suite.cpu is not None
-    assert len(suites.expand(suite, GPU)) > len(suites.expand(suite, cpu)) * 0.5
-    assert {c.m for c in suites.expand(suite, GPU)} >= {1, 2048}
+    assert suite.workloads["cpu"] is not suite.workloads["gpu"]
+    assert len(suite.workload(GPU).cases) > len(suite.workload(cpu).cases) * 0.5
+    assert {c.m for c in suite.workload(GPU).cases} >= {1, 2048}
 
 
 def test_default_suite_covers_the_mission(cpu: Device) -> None:
     """M from 1 to 4096 on a GPU; at least 60 cases in 5 formats on a CPU."""
-    suite, _ = suites.load("default")
-    on_cpu = suites.expand(suite, cpu)
+    suite = suites.load("default")
+    on_cpu = suite.workload(cpu).cases
 
-    assert {c.m for c in suites.expand(suite, GPU)} >= {1, 16, 4096}
+    assert {c.m for c in suite.workload(GPU).cases} >= {1, 16, 4096}
     assert len(on_cpu) >= 60
     assert len({c.scheme for c in on_cpu}) >= 5
 
@@ -48,10 +48,10 @@ def test_a_users_own_file_works(tmp_path: Path) -> None:
     """Any path is a suite."""
     file = tmp_path / "mine.toml"
     file.write_text(GOOD)
-    suite, text = suites.load(str(file))
+    suite = suites.load(str(file))
 
-    assert text == GOOD
-    assert [c.id for c in suites.expand(suite, GPU)] == [
+    assert suite.source == GOOD
+    assert [c.id for c in suite.workload(GPU).cases] == [
         "gemv/bf16-bf16-bf16/m1-n4096-k4096",
         "gemm/bf16-bf16-bf16/m16-n4096-k4096",
         "gemv/int4.g128-bf16-bf16/m1-n4096-k4096",
@@ -91,7 +91,7 @@ def test_a_group_that_does_not_divide_k(cpu: Device) -> None:
     text = GOOD.replace('layers = ["llama-3.1-8b/o"]', "shapes = [{n = 8, k = 100}]")
 
     with pytest.raises(UsageError, match=r"mine: sweep\[0\]: group size 128 does not divide K = 100"):
-        suites.expand(suites.parse(text, "mine"), cpu, "mine")
+        suites.parse(text, "mine")
 
 
 @pytest.mark.parametrize("name", ["defalt", "no/such/file.toml"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from quantroof.bench.correctness import check
-from quantroof.bench.suite import expand, load
+from quantroof.bench.suite import load
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Prepared
@@ -66,8 +66,8 @@ def _gemv_rows(name: str) -> dict[tuple[str, str, str], float]:
 
 def test_the_suite_of_the_kernel_table_is_readable() -> None:
     """scripts/kernels.toml expands to the shapes that the targets name."""
-    suite, _ = load(str(_ROOT / "scripts/kernels.toml"))
+    suite = load(str(_ROOT / "scripts/kernels.toml"))
     gpu = Device(kind="cuda", index=0, name="NVIDIA H200", compute_capability="9.0")
-    ids = {case.id for case in expand(suite, gpu)}
+    ids = {case.id for case in suite.workload(gpu).cases}
     assert "gemv/int4.g128-bf16-bf16/m1-n28672-k8192" in ids
     assert "gemm/int8.channel-int8.token-bf16/m8192-n8192-k8192" in ids

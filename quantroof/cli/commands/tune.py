@@ -54,7 +54,7 @@ def _tune(
     from quantroof.bench.memory import available_bytes
     from quantroof.bench.settings import Settings
     from quantroof.bench.state.monitor import monitor_for
-    from quantroof.bench.suite import expand, load
+    from quantroof.bench.suite import load
     from quantroof.bench.timing.rotation import Arena
     from quantroof.bench.tune import compile_tilings, tune
     from quantroof.kernels import registry
@@ -63,18 +63,16 @@ def _tune(
     from quantroof.records.run import RunOptions
     from quantroof.reports.text.tune_lines import tuning_line
 
-    loaded, _ = load(suite)
+    workload = load(suite).workload(device)
     run_options = RunOptions(precision=0.01, seconds_per_case=seconds)
-    settings = Settings.resolve(loaded.variant(device).limits, run_options)
+    settings = Settings.resolve(workload.limits, run_options)
     limit = (available_bytes(device) or 1 << 33) // 2
     arena = Arena(torch.device("cuda", device.index), device.llc_bytes or 0, limit)
     bench = Bench(device, settings, arena, monitor_for(device))
     outcomes = []
     for name in names:
         kernel = registry.load().kernels[name]
-        cases = [
-            c for c in expand(loaded, device) if kernel.made_for(c, device) and not kernel.check(c, device)
-        ]
+        cases = [c for c in workload.cases if kernel.made_for(c, device) and not kernel.check(c, device)]
         compile_tilings(kernel, cases, Target.of(device), workers)
         for case in cases:
             outcome = tune(bench, kernel, case)
