@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
-from quantroof.errors import UsageError
+from quantroof.files import parse_toml, read_text
 
 HOURS_PER_MONTH = 730.0
 EXAMPLES = "examples"
@@ -34,19 +33,11 @@ class _PriceFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 def read_prices(name: str) -> dict[str, Price]:
     """A price file by path, or the shipped dated `examples`. UsageError names the key that is wrong."""
-    try:
-        if name == EXAMPLES:
-            text = (files("quantroof") / "advisor" / "prices.toml").read_text()
-        else:
-            text = Path(name).read_text()
-        price_file = msgspec.convert(tomllib.loads(text), _PriceFile)
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=name) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        what = f"is not a price file: {error}"
-        raise UsageError(what, where=name, hint="the shipped prices: --prices examples") from None
-    if price_file.schema != SCHEMA:
-        raise UsageError(f"has the schema '{price_file.schema}', not '{SCHEMA}'", where=name)
+    if name == EXAMPLES:
+        text = (files("quantroof") / "advisor" / "prices.toml").read_text(encoding="utf-8")
+    else:
+        text = read_text(Path(name))
+    price_file = parse_toml(text, _PriceFile, name, SCHEMA)
     return {price.gpu: price for price in price_file.price}
 
 

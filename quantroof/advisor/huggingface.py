@@ -9,6 +9,7 @@ from typing import Any
 
 from quantroof.advisor.models import Mla, Model, Moe
 from quantroof.errors import UsageError
+from quantroof.files import read_text
 
 # Families whose layers this room counts: gated MLP, GQA or MLA attention, routed experts.
 FAMILIES = (
@@ -44,9 +45,7 @@ class _Fields:
 def read_config(path: Path) -> Model:
     """Read a config.json. UsageError names the file and the field that is missing or wrong."""
     try:
-        data = json.loads(path.read_text())
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
+        data = json.loads(read_text(path))
     except ValueError:
         raise UsageError("is not JSON", where=str(path)) from None
     if not isinstance(data, dict):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import msgspec
 
 from quantroof.errors import QuantroofError, UsageError, unknown_name
+from quantroof.files import parse_toml, read_text
 from quantroof.hwprofiles.types import Device, Processor
 from quantroof.kernels import layers
 from quantroof.kernels.cases import Case
@@ -21,10 +20,7 @@ from quantroof.kernels.schemes import Scheme, scheme
 SCHEMA = "quantroof-suite/1"
 SHIPPED = ("quick", "node", "default", "full")
 
-T = TypeVar("T", bound=msgspec.Struct)
 Positive = Annotated[int, msgspec.Meta(ge=1)]
-_UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]*)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
-_AT = re.compile(r"(?P<what>.*) - at `(?:key in )?\$\.?(?P<path>[^`]*)`")
 
 
 class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,28 +108,13 @@ def load(name_or_path: str) -> Suite:
         return parse((files("quantroof.bench") / "suites" / where).read_text(encoding="utf-8"), where)
     path = Path(name_or_path)
     if path.suffix == ".toml" or path.exists():
-        return parse(_text_of(path), name_or_path)
+        return parse(read_text(path), name_or_path)
     raise unknown_name("suite", name_or_path, [*SHIPPED, "PATH.toml"])
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
-    except UnicodeDecodeError as error:
-        raise UsageError(f"not TOML: {error}", where=str(path)) from None
 
 
 def parse(text: str, where: str) -> Suite:
     """Read and check the text of a suite file; `where` is the name that errors give it."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"not TOML: {error}", where=where) from None
-    if data.get("schema") != SCHEMA:
-        raise UsageError(f"schema is {data.get('schema')!r}, this version reads '{SCHEMA}'", where=where)
-    file = _convert(data, SuiteFile, where)
+    file = parse_toml(text, SuiteFile, where, SCHEMA)
     gpu = Workload(_cases(file.sweep, f"{where}: sweep"), file.limits, file.providers)
     cpu = gpu
     if file.cpu is not None:
@@ -178,34 +159,3 @@ def _case(variant: Scheme, m: int, n: int, k: int, key: str) -> Case:
         return Case.linear(variant, m, n, k)
     except QuantroofError as error:
         raise UsageError(error.what, where=key, hint=error.hint) from None
-
-
-def _convert(data: dict[str, Any], kind: type[T], where: str) -> T:
-    try:
-        return msgspec.convert(data, kind)
-    except msgspec.ValidationError as error:
-        raise _explained(str(error), kind, where) from None
-
-
-def _explained(message: str, kind: type[msgspec.Struct], where: str) -> UsageError:
-    """Turn msgspec's message into file, key and allowed values."""
-    if unknown := _UNKNOWN_FIELD.search(message):
-        path = unknown["path"] or ""
-        key = f"{path}.{unknown['field']}" if path else unknown["field"]
-        allowed = list(_struct_at(kind, path).__struct_fields__)
-        return unknown_name("key", key, allowed, where)
-    if at := _AT.fullmatch(message):
-        return UsageError(f"{at['path']}: {at['what'][0].lower()}{at['what'][1:]}", where=where)
-    return UsageError(message, where=where)
-
-
-def _struct_at(kind: type[msgspec.Struct], path: str) -> type[msgspec.Struct]:
-    """The struct type that a msgspec path such as `cpu.sweep[...]` leads to."""
-    known: dict[str, type[msgspec.Struct]] = {
-        "sweep": Sweep,
-        "limits": StoppingLimits,
-        "cpu": Variant,
-        "shapes": Shape,
-    }
-    steps = [re.sub(r"\[.*\]", "", step) for step in path.split(".") if step]
-    return known.get(steps[-1], kind) if steps else kind

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from quantroof.claims.recorded import RecordedClaim
 from quantroof.claims.serving import ServingClaim
 from quantroof.claims.speed import SpeedClaim
 from quantroof.errors import UsageError, unknown_name
+from quantroof.files import checked, read_text, toml_table
 from quantroof.hwprofiles.types import Unit
 
 AnyClaim = HardwareClaim | ServingClaim | AccuracyClaim | SpeedClaim | RecordedClaim
@@ -73,14 +73,9 @@ def read_claims(paths: Iterable[Path]) -> Claims:
 
 
 def _read(path: Path) -> _File:
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        _check_kinds(data, path)
-        return msgspec.convert(data, _File)
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise UsageError(f"is not a claims file: {error}", where=str(path)) from None
+    data = toml_table(read_text(path), str(path))
+    _check_kinds(data, path)
+    return checked(data, _File, str(path))
 
 
 def _check_kinds(data: dict[str, Any], path: Path) -> None:

@@ -6,7 +6,8 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from quantroof.errors import EnvironmentMissing, QuantroofError, UsageError
+from quantroof.errors import QuantroofError, UsageError
+from quantroof.files import writing
 from quantroof.fleet.parts import merge_parts, usable, write_part
 from quantroof.fleet.rows import rows
 from quantroof.fleet.sources import find
@@ -36,10 +37,9 @@ def compact(names: Iterable[str], out: Path) -> list[str]:
 def _write(parts: list[Path], out: Path) -> None:
     whole = out.with_name(f".{out.name}.part")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        merge_parts(parts, whole)
-        whole.replace(out)
-    except OSError as error:
-        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(out)) from None
+        with writing(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+            merge_parts(parts, whole)
+            whole.replace(out)
     finally:
         whole.unlink(missing_ok=True)

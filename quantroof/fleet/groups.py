@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections import defaultdict
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 from quantroof.analysis.distributions import benjamini_hochberg, t_tail
 from quantroof.analysis.spread import robust_spread
 from quantroof.errors import UsageError
+from quantroof.files import read_text
 from quantroof.fleet.collection import Population, Unit
 
 Labels = dict[str, dict[str, str]]
@@ -43,16 +45,13 @@ class GroupRow:
 def read_labels(path: Path) -> Labels:
     """A CSV with a header: `node` and any attributes."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            if reader.fieldnames is None or "node" not in reader.fieldnames:
-                what = "the header has no column 'node'"
-                raise UsageError(what, where=str(path), hint="node,rack,cooling")
-            return {
-                line["node"]: {k: v for k, v in line.items() if k != "node" and k and v} for line in reader
-            }
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"cannot be read: {error}", where=str(path)) from None
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+        if reader.fieldnames is None or "node" not in reader.fieldnames:
+            what = "the header has no column 'node'"
+            raise UsageError(what, where=str(path), hint="node,rack,cooling")
+        return {line["node"]: {k: v for k, v in line.items() if k != "node" and k and v} for line in reader}
+    except csv.Error as error:
+        raise UsageError(f"not CSV: {error}", where=str(path)) from None
 
 
 def compare_groups(

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 
 from quantroof.errors import UsageError, first_line
+from quantroof.files import require
 from quantroof.fleet.collection import DEVICE, Collection, Population, Unit, Work
-from quantroof.fleet.optional import require
 from quantroof.fleet.rows import SCHEMA, Row
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _COUNTS = 'count(*), sum(faulty_clock::INT), sum(ecc_errors), sum(xid::INT), sum
 
 def connect() -> DuckDBPyConnection:
     """A new in-memory DuckDB; EnvironmentMissing where DuckDB is not installed."""
-    duckdb = require("duckdb", "Parquet", "'quantroof[store]'")
+    duckdb = require("duckdb", "Parquet", "store")
     connection: DuckDBPyConnection = duckdb.connect(config={"preserve_insertion_order": "false"})
     return connection
 

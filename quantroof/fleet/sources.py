@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from quantroof.errors import QuantroofError, first_line
-from quantroof.fleet.optional import require
+from quantroof.files import require
 from quantroof.records.directory import FILE_NAME
 
 _MAGIC = "*?["
@@ -56,7 +56,7 @@ def _files(path: Path) -> list[Path]:
 
 def _download(url: str, downloads: Path) -> list[Path]:
     """Copy every run file and part behind a URL; any failure of its file system is one error."""
-    fsspec = require("fsspec", f"{url}: reading a bucket", "fsspec")
+    fsspec = require("fsspec", f"{url}: reading a bucket", "bucket")
     try:
         system, root = fsspec.core.url_to_fs(url)
         names = system.glob(root) if any(c in root for c in _MAGIC) else [root]

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.errors import UsageError
+from quantroof.files import read_bytes, write_to
 from quantroof.gate.anchor_weights import Follows
 from quantroof.gate.contract import Contract
 from quantroof.gate.times import Key
@@ -126,12 +127,7 @@ def parse(data: bytes, where: str) -> Baseline:
 
 def read(path: Path) -> Baseline:
     """Read a baseline file."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        hint = "create one with `quantroof gate baseline update`"
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(path), hint=hint) from None
-    return parse(data, str(path))
+    return parse(read_bytes(path, hint="create one with `quantroof gate baseline update`"), str(path))
 
 
 def text_of(baseline: Baseline) -> str:
@@ -143,11 +139,7 @@ def text_of(baseline: Baseline) -> str:
 
 def write(baseline: Baseline, path: Path) -> None:
     """Write the file and create its folder; EnvironmentMissing where that fails."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text_of(baseline), encoding="utf-8")
-    except OSError as error:
-        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(path)) from None
+    write_to(path, lambda file: file.write_text(text_of(baseline), encoding="utf-8"))
 
 
 def _block(name: str, value: Any) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 from quantroof.analysis.distributions import Array
 from quantroof.analysis.processes import low_process
 from quantroof.errors import EnvironmentMissing, UsageError, first_line
+from quantroof.files import require
 from quantroof.gate.anchor_weights import AnchorWeights, follows_of
 from quantroof.gate.change_points import ChangePoint, change_points
 from quantroof.gate.times import ANCHORS, Key, RunTimes
@@ -110,12 +111,7 @@ def trends(runs: Sequence[RunTimes], store: Path | None = None) -> list[Trend]:
 
 
 def _duckdb() -> ModuleType:
-    try:
-        import duckdb
-    except ImportError:
-        hint = "pip install 'quantroof[store]'"
-        raise EnvironmentMissing("history needs DuckDB, which is not installed", hint=hint) from None
-    return duckdb
+    return require("duckdb", "history", "store")
 
 
 def _load(connection: Connection, store: Path) -> None:

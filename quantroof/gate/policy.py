@@ -5,7 +5,6 @@ A waiver that has expired or matches nothing is an error, so that exceptions do 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from datetime import date
 from fnmatch import fnmatchcase
@@ -15,6 +14,7 @@ from typing import Annotated
 import msgspec
 
 from quantroof.errors import UsageError
+from quantroof.files import read_toml
 from quantroof.gate.baseline import join_name
 from quantroof.gate.environment import Tolerance
 from quantroof.gate.times import Key
@@ -91,19 +91,7 @@ def matches(glob: str, key: Key) -> bool:
 
 def read_policy(path: Path) -> Policy:
     """Read a policy file; UsageError with the file and the key of anything invalid."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"not TOML: {error}", where=str(path)) from None
-    if data.get("schema") != SCHEMA:
-        what = f"its schema is {data.get('schema')!r}, this version reads '{SCHEMA}'"
-        raise UsageError(what, where=str(path))
-    try:
-        return msgspec.convert(data, Policy)
-    except msgspec.ValidationError as error:
-        raise UsageError(str(error), where=str(path)) from None
+    return read_toml(path, Policy, SCHEMA)
 
 
 def parse_floor(text: str) -> tuple[str, float]:

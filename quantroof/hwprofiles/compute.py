@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib.resources import files
 
 import msgspec
 
+from quantroof.files import parse_toml
 from quantroof.hwprofiles.types import Unit
 
 # e4m3 and e5m2 run at one rate on every unit so far, so data files write fp8.
@@ -51,7 +51,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @lru_cache(maxsize=1)
 def _file() -> _File:
     text = (files("quantroof.hwprofiles") / "compute.toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(text), _File)
+    return parse_toml(text, _File, "compute.toml")
 
 
 def capabilities() -> dict[str, ComputeCapability]:

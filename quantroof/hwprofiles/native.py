@@ -6,12 +6,13 @@ instruction again. Reading it needs no compiler.
 
 from __future__ import annotations
 
-import tomllib
 from functools import lru_cache
 from importlib.resources import files
 from typing import Literal
 
 import msgspec
+
+from quantroof.files import parse_toml
 
 Support = Literal["native", "emulated", "refused"]
 
@@ -48,7 +49,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @lru_cache(maxsize=1)
 def _file() -> _File:
     text = (files("quantroof.hwprofiles") / "native_formats.toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(text), _File)
+    return parse_toml(text, _File, "native_formats.toml")
 
 
 def cells() -> tuple[Cell, ...]:

@@ -7,12 +7,12 @@ a source is worth (`basis`) stands with the source. See docs/hardware.md.
 from __future__ import annotations
 
 import math
-import tomllib
 from typing import Any
 
 import msgspec
 
 from quantroof.errors import QuantroofError, UsageError, unknown_name
+from quantroof.files import parse_toml
 from quantroof.hwprofiles.compute import expanded, limits
 from quantroof.hwprofiles.types import (
     Discriminator,
@@ -86,12 +86,7 @@ class _File(_Strict, frozen=True, kw_only=True):
 
 def read_profiles(text: str, where: str) -> tuple[HardwareProfile, ...]:
     """Parse one data file. UsageError names file, key and reason for anything malformed."""
-    try:
-        file = msgspec.convert(tomllib.loads(text), _File)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"not TOML: {error}", where=where) from None
-    except msgspec.ValidationError as error:
-        raise UsageError(str(error), where=where) from None
+    file = parse_toml(text, _File, where)
     return tuple(_Reader(file, profile_id, where).profile() for profile_id in file.profile)
 
 

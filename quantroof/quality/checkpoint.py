@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from quantroof.errors import UsageError
+from quantroof.files import read_text
 from quantroof.quality.environment import load
 from quantroof.quality.memory.stored import read_header
 from quantroof.quality.refusals import accepting, enough_memory
@@ -90,9 +91,7 @@ def architecture(path: Path) -> Any:
 def _read_config(file: Path) -> dict[str, Any]:
     """What a config.json holds. UsageError for another kind of file, or an unknown architecture."""
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(file)) from None
+        data = json.loads(read_text(file))
     except ValueError:
         raise UsageError("is not JSON", where=str(file), hint="give a checkpoint or a config.json") from None
     if not isinstance(data, dict) or not isinstance(data.get("model_type"), str):

@@ -15,6 +15,7 @@ from importlib import import_module
 from types import ModuleType
 
 from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.files import require
 
 # What a package is needed for, and the extra that brings it.
 _NEEDS = {
@@ -40,13 +41,8 @@ def load(module: str) -> ModuleType:
     _forbid_downloads()
     package = module.partition(".")[0]
     purpose, extra = _NEEDS[package]
-    try:
-        with quiet():
-            library = import_module(module)
-    except ImportError as error:
-        missing = "is not installed" if error.name == package else f"cannot be imported: {error}"
-        hint = f"pip install 'quantroof[{extra}]'"
-        raise EnvironmentMissing(f"{package} {missing}, needed for {purpose}", hint=hint) from None
+    with quiet():
+        library = require(module, purpose, extra)
     if package in _TALKATIVE:
         _hush(package)
     return library

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.files import writing
 from quantroof.quality.environment import load
 
 # Shots that published figures of these tasks use (Open LLM Leaderboard, version 1).
@@ -78,12 +79,10 @@ def write_local_task(text: str, folder: Path) -> Path:
     if not documents:
         raise UsageError("the evaluation text is empty")
     data = (folder / f"{LOCAL_TASK}.jsonl").resolve()
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         data.write_text("".join(json.dumps({"text": d}) + "\n" for d in documents), encoding="utf-8")
         (folder / f"{LOCAL_TASK}.yaml").write_text(_YAML.format(task=LOCAL_TASK, data=json.dumps(str(data))))
-    except OSError as error:
-        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(folder)) from None
     return folder
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from quantroof.errors import UsageError, unknown_name
+from quantroof.files import read_text
 from quantroof.quality.calibration import Mixture, build
 from quantroof.quality.checkpoint import Checkpoint, open_checkpoint
 from quantroof.quality.environment import use_device
@@ -17,7 +18,7 @@ from quantroof.quality.lm.cache import SmallModel, small_model
 from quantroof.quality.lm.text import interpreter, python_texts
 from quantroof.quality.lm.train import RECIPES
 from quantroof.quality.study import StudySubject
-from quantroof.quality.windows import Windows, pack, read_text
+from quantroof.quality.windows import Windows, pack
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "stored": None}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -34,16 +33,6 @@ class Windows:
         """What a record says of this text."""
         windows, tokens = self.ids.shape
         return TextUsed(source=self.source, digest=self.digest, windows=windows, window_tokens=tokens)
-
-
-def read_text(file: Path) -> str:
-    """The text of a UTF-8 file; UsageError for another kind of file."""
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(file)) from None
-    except UnicodeDecodeError:
-        raise UsageError("is not UTF-8 text", where=str(file)) from None
 
 
 def pack(

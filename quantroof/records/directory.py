@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from quantroof.errors import UsageError
+from quantroof.files import read_bytes
 from quantroof.records.jsonl import JsonlWriter, create_file, decode_line, reopen_file, split_lines
 from quantroof.records.lines import Anchor, AnyLine, Ceiling, Measurement, Unknown
 from quantroof.records.run import SCHEMA, RunEnd, RunInfo
@@ -59,10 +60,7 @@ def read_run(path: Path) -> Run:
     anywhere but at the very end, each with the line number.
     """
     file = run_file(path)
-    try:
-        raw = file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(file)) from None
+    raw = read_bytes(file)
     lines, truncated = split_lines(raw)
     run = Run(path=file, info=_header(lines[0] if lines else raw, file), truncated=truncated)
     for number, line in enumerate(lines[1:], start=2):

@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from quantroof.errors import UsageError
+from quantroof.files import read_bytes
 from quantroof.records.jsonl import JsonlWriter, create_file, decode_line, reopen_file, split_lines
 from quantroof.records.run import Record
 
@@ -114,10 +115,7 @@ _DECODER: msgspec.json.Decoder[QualityHeader | QualityResult] = msgspec.json.Dec
 
 def read_study(file: Path) -> QualityStudy:
     """Read a file; a half last line of a killed writer is left out. UsageError for anything else."""
-    try:
-        lines, _ = split_lines(file.read_bytes())
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(file)) from None
+    lines, _ = split_lines(read_bytes(file))
     decoded = [decode_line(_DECODER, line, file, number) for number, line in enumerate(lines, start=1)]
     header = decoded[0] if decoded else None
     if not isinstance(header, QualityHeader) or header.schema != SCHEMA:

@@ -141,8 +141,8 @@ ROW = '[[price]]\ngpu = "x"\nsource = "s"\ndate = "d"\n'
         (f"{HEAD}{ROW}usd_per_gpu_hour = -2", ">= 0"),
         (f"{HEAD}{ROW}usd_per_gpu_hour = inf", "< 1000000"),
         (f"{HEAD}{ROW}", "usd_per_gpu_hour"),
-        ("price = ", "is not a price file"),
-        ('schema = "mine/2"\nprice = []', "has the schema 'mine/2'"),
+        ("price = ", "not TOML"),
+        ('schema = "mine/2"\nprice = []', "its schema is 'mine/2'"),
         (f"{HEAD}price = []", "has no price for a100-sxm4-80gb"),
     ],
 )

@@ -40,12 +40,12 @@ def test_a_claim_with_its_terms_is_read(tmp_path: Path) -> None:
         (PEAK.replace('text = "t"', ""), "missing required field `text`"),
         (PEAK.replace("value = 1", ""), "missing required field `value`"),
         (PEAK.replace('kind = "peak"', ""), "missing required field `kind`"),
-        (PEAK.replace("value = 1", 'value = "1"'), "Expected `float`, got `str`"),
-        (PEAK + "color = 1\n", "unknown field `color`"),
-        (PEAK + "gpus = 2\n", "unknown field `gpus`"),
+        (PEAK.replace("value = 1", 'value = "1"'), r"claim\[0\].value: expected `float`, got `str`"),
+        (PEAK + "color = 1\n", r"claim\[0\]: unknown key 'color'"),
+        (PEAK + "gpus = 2\n", r"claim\[0\]: unknown key 'gpus'"),
         (PEAK.replace('"peak"', '"peaks"'), "a: unknown kind of claim 'peaks' .did you mean peak"),
         (PEAK + PEAK.partition("\n")[2], "two claims have the id 'a'"),
-        ("title = ", "is not a claims file"),
+        ("title = ", "not TOML"),
     ],
 )
 def test_a_malformed_claims_file_is_refused(tmp_path: Path, text: str, complaint: str) -> None:

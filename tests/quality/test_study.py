@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from quantroof.errors import UsageError
+from quantroof.files import read_text
 from quantroof.quality.calibration import Mixture, build
 from quantroof.quality.checkpoint import open_checkpoint
 from quantroof.quality.lm.cache import SmallModel
 from quantroof.quality.lm.outliers import induce_outliers
-from quantroof.quality.windows import Windows, pack, read_text, window_losses
+from quantroof.quality.windows import Windows, pack, window_losses
 from quantroof.records.quality import read_study
 from tests.quality.extras import needs
 

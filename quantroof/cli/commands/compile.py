@@ -6,6 +6,7 @@ import click
 
 from quantroof.cli.output import echo_json, echo_rich, json_option
 from quantroof.errors import EnvironmentMissing, ExitCode, unknown_name
+from quantroof.files import require
 
 
 @click.command(short_help="Machine code of the kernels, for any architecture.")
@@ -47,11 +48,7 @@ def command(
 
 
 def _triton_version() -> str:
-    try:
-        import triton
-    except ImportError as error:
-        raise EnvironmentMissing("triton is not installed", hint="pip install 'quantroof[gpu]'") from error
-    version: str = triton.__version__
+    version: str = require("triton", "compile", "gpu").__version__
     return version
 
 

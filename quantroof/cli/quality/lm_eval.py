@@ -44,8 +44,8 @@ def command(
         else:
             click.echo("\n".join(e.text for e in planned))
         return
+    from quantroof.files import read_text
     from quantroof.quality.environment import use_device
-    from quantroof.quality.windows import read_text
     from quantroof.reports.text.table import table
 
     device = use_device(device)  # the harness would take the CPU instead, with a line in its log

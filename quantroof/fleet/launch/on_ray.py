@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from quantroof.files import require
 from quantroof.fleet.launch.options import LaunchOptions
 from quantroof.fleet.launch.task import LaunchResult, run_task
-from quantroof.fleet.optional import require
 
 
 def launch(options: LaunchOptions, tasks: int, address: str | None = "auto") -> LaunchResult:

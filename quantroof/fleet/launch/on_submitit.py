@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from quantroof.files import require
 from quantroof.fleet.launch.options import LaunchOptions
 from quantroof.fleet.launch.task import LaunchResult, TaskResult, run_task
-from quantroof.fleet.optional import require
 
 
 def launch(options: LaunchOptions, nodes: Sequence[str], cluster: str | None = None) -> LaunchResult:
@@ -16,7 +16,7 @@ def launch(options: LaunchOptions, nodes: Sequence[str], cluster: str | None = N
 
     submitit detects Slurm; `cluster="local"` runs on this machine, and `nodes` only names the tasks.
     """
-    submitit: Any = require("submitit", "the engine submitit", "submitit")
+    submitit: Any = require("submitit", "the engine submitit", "slurm")
     executor = submitit.AutoExecutor(folder=str(Path(options.folder) / "submitit"), cluster=cluster)
     executor.update_parameters(name=options.name, timeout_min=options.minutes + 1)
     results: dict[str, TaskResult] = {}

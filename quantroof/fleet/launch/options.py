@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantroof.errors import UsageError
+from quantroof.files import read_text
 
 _OWN = ("--out", "--resume", "--device")  # set by the launcher for every task
 
@@ -43,13 +44,7 @@ def checked_options(options: Sequence[str]) -> tuple[str, ...]:
 def read_nodes(text: str) -> list[str]:
     """Node names from a file with one per line, or from `node-1,node-2`; each once, in order."""
     path = Path(text)
-    if path.is_file():
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"cannot be read: {error}", where=text) from None
-    else:
-        lines = text.split(",")
+    lines = read_text(path).splitlines() if path.is_file() else text.split(",")
     return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
 

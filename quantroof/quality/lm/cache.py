@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantroof.errors import EnvironmentMissing
+from quantroof.files import writing
 from quantroof.quality.lm.text import Texts, python_texts
 from quantroof.quality.lm.train import Progress, Recipe, make_tokenizer, train
 
@@ -43,11 +43,9 @@ def small_model(recipe: Recipe, say: Progress, folder: Path | None = None) -> Sm
     model = SmallModel(home, home / _TRAIN, home / _HELD_OUT, digest)
     if (home / "config.json").exists():
         return model
-    try:
+    with writing(home.parent):
         home.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f"{digest}-", dir=home.parent))
-    except OSError as error:
-        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(home.parent)) from None
     try:
         _build(recipe, texts, building, say)
         if not home.exists():

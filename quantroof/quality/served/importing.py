@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from quantroof.errors import UsageError
+from quantroof.files import read_bytes
 from quantroof.quality.served import guidellm_result, vllm_result
 from quantroof.records.served import Served, decode_served, is_served
 
@@ -17,10 +18,7 @@ IMPORTABLE = "a result of guidellm 0.8, of `vllm bench serve --save-result`, or 
 
 def read_result(file: Path) -> Served:
     """The loads of one file, whichever tool wrote it. UsageError for any other file."""
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror}", where=str(file)) from None
+    data = read_bytes(file)
     if is_served(data):
         return decode_served(data, file)
     documents = _documents(data, file)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.points import frame, row
-from quantroof.errors import EnvironmentMissing
+from quantroof.files import require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,11 +25,7 @@ def write_csv(devices: list[DeviceResults], target: Path) -> None:
 
 def write_parquet(devices: list[DeviceResults], target: Path) -> None:
     """Write Parquet by DuckDB (the extra `store`), zstd-compressed; EnvironmentMissing without it."""
-    try:
-        import duckdb
-    except ImportError:
-        hint = "pip install 'quantroof[store]'"
-        raise EnvironmentMissing("Parquet needs DuckDB, which is not installed", hint=hint) from None
+    duckdb = require("duckdb", "Parquet", "store")
     with duckdb.connect() as connection:
         connection.register("points", table(devices))
         relation = connection.table("points")
