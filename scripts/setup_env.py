@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+CONSTRAINTS = ROOT / "tests" / "constraints.txt"
 STAMP = "quantroof-setup.txt"
 # The driver branch that first ran CUDA 13 (CUDA 13.0 release notes, table 3).
 CUDA_13_DRIVER = 580
@@ -44,13 +45,20 @@ class Torch:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to install. `first` goes in before all else, `constraints` hold pip to what is there."""
+    """What to install. `first` goes in before all else, `last` after it and without its dependencies."""
 
     on_top: bool
     extras: tuple[str, ...]
     first: tuple[str, ...]
     constraints: tuple[str, ...]
     reason: str
+    last: tuple[str, ...] = ()
+
+
+def read_pins() -> dict[str, str]:
+    """The requirement of each package in tests/constraints.txt, by name: `torch==2.13.0` for torch."""
+    lines = (line.partition("#")[0].strip() for line in CONSTRAINTS.read_text().splitlines())
+    return {line.partition("==")[0]: line for line in lines if line}
 
 
 def find_torch() -> Torch | None:
@@ -83,24 +91,25 @@ def driver_version() -> str | None:
     return None
 
 
-def make_plan(torch: Torch | None, driver: str | None, pins: dict[str, list[str]], *, tests: bool) -> Plan:
-    """Decide what to install from what the node has. `pins` are the extras of pyproject.toml."""
+def make_plan(torch: Torch | None, driver: str | None, pins: dict[str, str], *, tests: bool) -> Plan:
+    """Decide what to install from what the node has. `pins` are the tests'; a user gets torch's alone."""
     tools = ("test",) if tests else ()
+    tool_pins = tuple(pins[name] for name in pins if name not in ("torch", "triton")) if tests else ()
     if torch is not None and torch.cuda is not None:
         extra = "cuda13" if int(torch.cuda.split(".")[0]) >= 13 else "cuda12"
         held = [name for name in ("torch", "triton", "pytorch-triton") if _installed(name)]
         constraints = tuple(f"{name}=={importlib.metadata.version(name)}" for name in held)
         reason = f"on top of the torch {torch.version} (CUDA {torch.cuda}) that is here"
-        return Plan(True, (extra, *tools), (), constraints, reason)
+        return Plan(True, (extra, *tools), (), (*constraints, *tool_pins), reason)
     if driver is not None:
         extra = "gpu" if int(driver.split(".")[0]) >= CUDA_13_DRIVER else "gpu-cuda12"
-        return Plan(False, (extra, *tools), (), (), f"NVIDIA driver {driver}: extra '{extra}'")
+        return Plan(False, (extra, *tools), (), tool_pins, f"NVIDIA driver {driver}: extra '{extra}'")
+    first = (pins["torch"],)
     if tests:
-        first = tuple(r for r in pins["dev"] if r.startswith(("torch==", "triton==")))
-        return Plan(
-            False, ("dev",), first, first, "no NVIDIA driver: pinned CPU torch, and triton to compile"
-        )
-    return Plan(False, ("cpu",), tuple(pins["cpu"]), tuple(pins["cpu"]), "no NVIDIA driver: pinned CPU torch")
+        # A CUDA build of torch asks for a triton of its own, which nothing here uses: ours replaces it.
+        reason = "no NVIDIA driver: pinned CPU torch, and triton to compile"
+        return Plan(False, ("dev",), first, (*first, *tool_pins), reason, (pins["triton"],))
+    return Plan(False, ("cpu",), first, first, "no NVIDIA driver: pinned CPU torch")
 
 
 def _installed(name: str) -> bool:
@@ -110,7 +119,7 @@ def _installed(name: str) -> bool:
 def ensure(venv: Path, plan: Plan) -> Path:
     """Bring the environment to the plan, and return its Python. The stamp says what it was made from."""
     python, stamp = venv / "bin" / "python", venv / STAMP
-    project = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    project = hashlib.sha256((ROOT / "pyproject.toml").read_bytes() + CONSTRAINTS.read_bytes()).hexdigest()
     base = f"{sys.executable} {sys.version.split()[0]} {venv} {plan.reason}\n"
     finished = f"{base}{plan}\n{project}\n"
     found = stamp.read_text() if stamp.exists() else None
@@ -156,6 +165,8 @@ def install(python: Path, venv: Path, plan: Plan) -> None:
     constraints.write_text("".join(f"{line}\n" for line in plan.constraints))
     steps = [list(plan.first)] if plan.first else []
     steps.append(["--editable", f"{ROOT}[{','.join(plan.extras)}]"])
+    if plan.last:
+        steps.append(["--no-deps", *plan.last])
     for step in steps:
         started = time.monotonic()
         say(f"pip install {' '.join(step)} ...")
@@ -214,7 +225,7 @@ def main() -> None:
         )
         print(sys.executable)
         return
-    plan = make_plan(find_torch(), driver_version(), table["optional-dependencies"], tests=options.tests)
+    plan = make_plan(find_torch(), driver_version(), read_pins(), tests=options.tests)
     print(ensure(options.venv, plan))
 
 

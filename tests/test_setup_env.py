@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -46,7 +47,7 @@ def test_a_cuda_torch_is_kept(
     monkeypatch.syspath_prepend(_site_with_torch(tmp_path, "2.11.0+cu999", cuda))
     monkeypatch.delitem(sys.modules, "torch", raising=False)
 
-    plan = setup_env.make_plan(setup_env.find_torch(), "580.1", EXTRAS, tests=False)
+    plan = setup_env.make_plan(setup_env.find_torch(), "580.1", setup_env.read_pins(), tests=False)
 
     assert plan.on_top
     assert plan.extras == (extra,)
@@ -59,7 +60,7 @@ def test_no_driver_means_the_pinned_cpu_torch(setup_env: ModuleType, torch: tupl
     """Without a driver a fresh environment gets the pinned CPU torch, whatever CPU torch lies about."""
     found = setup_env.Torch(*torch) if torch else None
 
-    plan = setup_env.make_plan(found, None, EXTRAS, tests=False)
+    plan = setup_env.make_plan(found, None, setup_env.read_pins(), tests=False)
 
     assert not plan.on_top
     assert plan.extras == ("cpu",)
@@ -71,24 +72,48 @@ def test_a_driver_without_torch_gets_the_extra_that_it_can_run(
     setup_env: ModuleType, driver: str, extra: str
 ) -> None:
     """CUDA 13 needs driver 580; an older driver gets the CUDA 12 libraries."""
-    plan = setup_env.make_plan(None, driver, EXTRAS, tests=False)
+    plan = setup_env.make_plan(None, driver, setup_env.read_pins(), tests=False)
 
     assert plan.extras == (extra,)
 
 
 def test_the_tests_of_a_gpu_node_never_pull_another_torch(setup_env: ModuleType) -> None:
     """On top of a CUDA torch the test tools are installed without the pins of the CPU machines."""
-    plan = setup_env.make_plan(setup_env.Torch("2.11.0+cu130", "13.0"), "580.1", EXTRAS, tests=True)
+    plan = setup_env.make_plan(
+        setup_env.Torch("2.11.0+cu130", "13.0"), "580.1", setup_env.read_pins(), tests=True
+    )
 
     assert plan.extras == ("cuda13", "test")
     assert not any(requirement.startswith(("torch", "triton")) for requirement in EXTRAS["test"])
 
 
-def test_torch_and_triton_are_installed_first_for_tests(setup_env: ModuleType) -> None:
-    """Pins go in before anything that depends on torch could choose another one."""
-    plan = setup_env.make_plan(None, None, EXTRAS, tests=True)
+def test_torch_is_installed_first_and_triton_last_for_tests(setup_env: ModuleType) -> None:
+    """torch before anything could choose another one; triton after a CUDA torch brought its own."""
+    plan = setup_env.make_plan(None, None, setup_env.read_pins(), tests=True)
 
-    assert plan.first == ("torch==2.13.0", "triton==3.7.1")
+    assert plan.first == ("torch==2.13.0",)
+    assert plan.last == ("triton==3.9.0",)
+    assert not any(line.startswith("triton") for line in plan.constraints)
+
+
+def test_the_tools_are_pinned_for_tests_alone(setup_env: ModuleType) -> None:
+    """mypy, ruff and the libraries of a study are held in every test environment, and for no user."""
+    pins = setup_env.read_pins()
+    nodes = ((setup_env.Torch("2.11.0+cu130", "13.0"), "580.1"), (None, "580.1"), (None, None))
+    for torch, driver in nodes:
+        tested = setup_env.make_plan(torch, driver, pins, tests=True)
+        used = setup_env.make_plan(torch, driver, pins, tests=False)
+        assert {pins["mypy"], pins["ruff"], pins["transformers"]} <= set(tested.constraints)
+        assert {line.partition("==")[0] for line in used.constraints} <= {"torch", "triton"}
+
+
+def test_users_get_ranges_that_the_pins_satisfy(setup_env: ModuleType) -> None:
+    """No extra pins a version, and what the tests run with lies within every extra's range."""
+    pins = {name: line.partition("==")[2] for name, line in setup_env.read_pins().items()}
+    for requirement in (Requirement(text) for texts in EXTRAS.values() for text in texts):
+        assert not any(part.operator == "==" for part in requirement.specifier), requirement
+        if requirement.name in pins:
+            assert requirement.specifier.contains(pins[requirement.name]), requirement
 
 
 def _run(script: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -132,7 +157,9 @@ def test_a_foreign_venv_is_left_alone(setup_env: ModuleType, tmp_path: Path) -> 
     (tmp_path / ".venv" / "precious").touch()
 
     with pytest.raises(SystemExit) as ended:
-        setup_env.ensure(tmp_path / ".venv", setup_env.make_plan(None, None, EXTRAS, tests=False))
+        setup_env.ensure(
+            tmp_path / ".venv", setup_env.make_plan(None, None, setup_env.read_pins(), tests=False)
+        )
 
     assert ended.value.code == 3
     assert (tmp_path / ".venv" / "precious").exists()

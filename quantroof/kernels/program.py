@@ -85,9 +85,10 @@ class CudaProgram:
 class MachineCode:
     """What a kernel promises of its machine code, for `quantroof compile` and the golden table.
 
-    `cases` are the ids it is compiled for, `expects` the instruction class an architecture (a key like
-    `sm_90a`); an architecture that the kernel's own check skips needs no entry. `budget` limits the SASS
-    instructions a weight of (case, architecture) where they decide whether memory bandwidth can be reached.
+    `cases` are the ids it is compiled for. `expects` is the instruction class per architecture (a key like
+    `sm_90a`), or two where versions of a compiler differ (`matrix:IMMA|UTCIMMA`); an architecture that the
+    kernel's own check skips needs no entry. `budget` limits the SASS instructions per weight of (case,
+    architecture) where they decide whether memory bandwidth can be reached.
     `tuning` names the family whose tilings are shared, and lists the tilings worth timing for a case.
     """
 

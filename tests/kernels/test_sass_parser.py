@@ -9,9 +9,23 @@ from pathlib import Path
 import pytest
 
 from quantroof.kernels.sass.classify import instruction_class
-from quantroof.kernels.sass.cubin import read_cubin
+from quantroof.kernels.sass.cubin import cuobjdump, read_cubin
 from quantroof.kernels.sass.listing import DisassemblyError, parse_listing
 from quantroof.kernels.sass.loops import innermost, natural_loops
+
+
+def test_nvidias_packages_come_before_tritons_own_tool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their cuobjdump is chosen where its nvdisasm lies beside it, and passed over where it does not."""
+    tool = tmp_path / "nvidia" / "cu99" / "bin" / "cuobjdump"
+    tool.parent.mkdir(parents=True)
+    tool.touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert cuobjdump.__wrapped__() != tool
+
+    (tool.parent / "nvdisasm").touch()
+    assert cuobjdump.__wrapped__() == tool
 
 
 def _listing(*lines: str) -> str:
@@ -120,6 +134,6 @@ def test_the_disassembler_is_looked_for_on_the_path_too(monkeypatch: pytest.Monk
     cubin.cuobjdump.cache_clear()
     monkeypatch.setattr(cubin, "find_spec", lambda _: None)
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    with pytest.raises(DisassemblyError, match="triton"):
+    with pytest.raises(DisassemblyError, match="nvidia-cuda-cuobjdump"):
         cubin.cuobjdump()
     cubin.cuobjdump.cache_clear()

@@ -130,7 +130,8 @@ def _kernel(
     )
 
 
-# Triton 3.7 compiles int8 for sm_100 to mma.sync, though tcgen05 has kind::i8; the golden table records it.
+# int8 on sm_100a: mma.sync before Triton 3.8, then kind::i8 of tcgen05.
+_INT8_ON_SM_100A = "IMMA|UTCIMMA"
 KERNELS = (
     _kernel(
         "triton.bf16",
@@ -161,13 +162,13 @@ KERNELS = (
         "triton.int8",
         ("int8-w8a8-static",),
         "int8 products, row scales",
-        _machine_code("int8.channel", "int8.token", "bf16", "IMMA", "IGMMA", "IMMA"),
+        _machine_code("int8.channel", "int8.token", "bf16", "IMMA", "IGMMA", _INT8_ON_SM_100A),
     ),
     _kernel(
         "triton.quant+int8",
         ("int8-w8a8",),
         "per-token quantising, int8 products, row scales",
-        _machine_code("int8.channel", "int8.token.from_bf16", "bf16", "IMMA", "IGMMA", "IMMA"),
+        _machine_code("int8.channel", "int8.token.from_bf16", "bf16", "IMMA", "IGMMA", _INT8_ON_SM_100A),
         _build_dynamic,
     ),
 )

@@ -49,18 +49,25 @@ class CodeReport(msgspec.Struct, frozen=True, kw_only=True):
 
 @lru_cache(maxsize=1)
 def cuobjdump() -> Path:
-    """The disassembler: triton's bundled one, else the CUDA toolkit's on PATH.
+    """The disassembler: the one of NVIDIA's pip packages, else triton's bundled one, else the one on PATH.
 
-    Found without importing triton, so that reading CUDA C++ code needs no Triton.
+    The packages come first because they know architectures that an older Triton's tool does not. Found
+    without importing triton, so that reading CUDA C++ code needs no Triton.
     """
-    spec = find_spec("triton")
-    for root in spec.submodule_search_locations or () if spec else ():
-        tool = Path(root) / "backends" / "nvidia" / "bin" / "cuobjdump"
-        if tool.is_file():
+    for tool in (*_below("nvidia", "cu*/bin"), *_below("triton", "backends/nvidia/bin")):
+        if (tool.parent / "nvdisasm").is_file():  # cuobjdump calls the nvdisasm that lies beside it
             return tool
     if found := shutil.which("cuobjdump"):
         return Path(found)
-    raise DisassemblyError("no cuobjdump found", hint="it comes with triton and with the CUDA toolkit")
+    hint = "pip install nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm"
+    raise DisassemblyError("no cuobjdump found", hint=hint)
+
+
+def _below(package: str, folder: str) -> list[Path]:
+    """Every cuobjdump in a folder of an installed package, highest CUDA version first."""
+    spec = find_spec(package)
+    roots = (spec.submodule_search_locations or ()) if spec else ()
+    return [tool for root in roots for tool in sorted(Path(root).glob(f"{folder}/cuobjdump"), reverse=True)]
 
 
 def read_cubin(cubin: bytes | Path) -> tuple[CodeReport, ...]:

@@ -142,8 +142,10 @@ def _verdict(row: Row) -> str | None:
 
 
 def _is_class(found: str | None, expected: str) -> bool:
-    """`simt` is any vector instruction, `matrix:HMMA` exactly that one."""
-    return found == expected or (found or "").partition(":")[0] == expected
+    """`simt` is any vector instruction, `matrix:HMMA` exactly that one, `matrix:IMMA|UTCIMMA` one of two."""
+    unit, _, opcode = (found or "").partition(":")
+    declared_unit, _, opcodes = expected.partition(":")
+    return unit == declared_unit and (not opcodes or opcode in opcodes.split("|"))
 
 
 def all_architectures() -> tuple[str, ...]:
