@@ -3,15 +3,14 @@
 A Format is written `element[.granularity][.zp][.actorder][.from_element]`:
 
     bf16                     no scales
-    int8.channel             one scale an output channel (row of an [N, K] weight)
-    int8.token               one scale a row of the [M, K] activations, which arrive quantised
-    int8.token.from_bf16     the same, but they arrive as bf16 and are quantised inside the call
+    int8.channel             one scale per output channel (row of an [N, K] weight)
+    int8.token               one scale per row of the [M, K] activations, which arrive quantized
+    int8.token.from_bf16     the same, but they arrive as bf16 and are quantized inside the call
     int4.g128                one scale per group of 128 along K
     int4.g128.zp             ... and a zero point of the element's own width (AWQ, GPTQ without symmetry)
-    int4.g128.actorder       ... groups of columns sorted by importance, not of neighbours (GPTQ's desc_act)
-    nf4.g64                  16 levels of a normal distribution, one fp32 largest magnitude per 64
-    (bitsandbytes)
-    fp8_e4m3.b128            one fp32 scale a block of 128 x 128 (DeepSeek-V3's weights)
+    int4.g128.actorder       ... groups of columns sorted by importance, not of neighbors (GPTQ's desc_act)
+    nf4.g64                  16 levels of a normal distribution, one fp32 largest magnitude per 64 values
+    fp8_e4m3.b128            one fp32 scale per block of 128 x 128 (DeepSeek-V3's weights)
     fp8_e4m3.g128            one fp32 scale per group of 128 along K (its activations)
 """
 
@@ -42,11 +41,6 @@ class Element:
     step: float
     kind: Literal["float", "int", "codebook"]
 
-    @property
-    def is_float(self) -> bool:
-        """True for a format that holds values without an external scale."""
-        return self.kind == "float"
-
 
 ELEMENTS: dict[str, Element] = {
     e.name: e
@@ -61,13 +55,13 @@ ELEMENTS: dict[str, Element] = {
         Element("int8", 8, 127.0, 1.0, "int"),
         Element("int4", 4, 7.0, 1.0, "int"),
         Element("nf4", 4, 1.0, 0.0, "codebook"),
-        # An operand that an operation does not have, as the weight of activation quantisation.
+        # An operand that an operation does not have, as the weight of activation quantization.
         Element("none", 0, 0.0, 0.0, "float"),
     )
 }
 
 # Bits of one scale. Group scales ship as fp16/bf16 in every int4 checkpoint format; bitsandbytes keeps an
-# fp32 absmax per NF4 block (0.5 bit a weight at 64); epilogue scales are fp32 in cuBLASLt and CUTLASS.
+# fp32 absmax per NF4 block (0.5 bit per weight at 64); epilogue scales are fp32 in cuBLASLt and CUTLASS.
 _SCALE_BITS: dict[Granularity, int] = {
     "none": 0,
     "tensor": 32,
@@ -95,9 +89,9 @@ class Format:
     """An element type with the granularity of its scales.
 
     `group` counts elements along K that share a scale, and rows too where the granularity is `block`;
-    `zero_point` adds one zero of the element's width per scale; `act_order` says that groups are made of K's
-    columns in a stored order (one 32-bit index a column); `arrives_as` names the element in which activations
-    reach a call that quantises them itself.
+    `zero_point` adds one zero of the element's width per scale; `act_order` means that groups are made of K's
+    columns in a stored order (one 32-bit index per column); `arrives_as` is the element in which activations
+    reach a call that quantizes them itself.
     """
 
     element: Element
@@ -182,7 +176,7 @@ class Format:
         return _ceil_bytes(rows * cols * self.element.bits) + _ceil_bytes(extra)
 
     def bits_per_element(self, rows: int, cols: int) -> float:
-        """Average stored bits an element, scales and zero points included (int4.g128 gives 4.125)."""
+        """Average stored bits per element, scales and zero points included (int4.g128 gives 4.125)."""
         return self.storage_bytes(rows, cols) * 8 / (rows * cols)
 
     def with_group(self, group: int) -> Format:

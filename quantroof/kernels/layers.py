@@ -36,8 +36,3 @@ def find(pattern: str, where: str | None = None) -> list[Layer]:
     if not found:
         raise unknown_name("layer", pattern, list(layers()), where)
     return found
-
-
-def names_of(n: int, k: int) -> list[str]:
-    """The names under which a shape is known."""
-    return [layer.name for layer in layers().values() if (layer.n, layer.k) == (n, k)]
