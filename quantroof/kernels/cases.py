@@ -26,8 +26,8 @@ class Case:
     act_quant rounds activations [M, K] to an 8-bit format, dequantize writes a weight [M, K] out; both have
     N = K, and "none" for the operand that they lack.
 
-    Counting convention: a multiply-add is 2 operations, dequantisation and scaling inside a product count
-    none; act_quant counts 2 an element (magnitude, scaling) and dequantize 1. Bytes are the compulsory
+    Counting convention: a multiply-add is 2 operations, dequantization and scaling inside a product count
+    none; act_quant counts 2 per element (magnitude, scaling) and dequantize 1. Bytes are the compulsory
     traffic, i.e. packed weights + scales + zero points + activations + output, each once.
     """
 
@@ -78,7 +78,7 @@ class Case:
 
     @property
     def scheme(self) -> str:
-        """The scheme's name, or the bare formats where nobody named them."""
+        """The scheme's name, or the bare formats where they have no name."""
         known = scheme_of(self.weight, self.activation, self.output)
         if known is None:
             return f"{self.weight}-{self.activation}"
@@ -94,7 +94,7 @@ class Case:
 
     @property
     def flops(self) -> int:
-        """2 M N K of a product; 2 or 1 an element of the others (see the counting convention)."""
+        """2 M N K of a product; 2 or 1 per element of the others (see the counting convention)."""
         per_element = {"act_quant": 2, "dequantize": 1}.get(self.operation)
         return per_element * self.m * self.k if per_element else 2 * self.m * self.n * self.k
 

@@ -48,9 +48,9 @@ class Prepared:
 class Kernel:
     """One implementation of operations for some formats.
 
-    `schemes`, `operations` and `targets` say what it is made for. `check(case, device)` is torch-free and
-    says why the kernel cannot run a case it is made for, or None. `build(problem)` does all set-up outside
-    the timed region and may still return a Skip that only the library itself can know of. `machine_code` lets
+    `schemes`, `operations` and `targets` are what it is made for. `check(case, device)` is torch-free and
+    returns why the kernel cannot run such a case, or None. `build(problem)` does all set-up outside the timed
+    region and may still return a Skip, for what only the library itself can find out. `machine_code` lets
     `quantroof compile` and the golden table look at what a compiler makes of it.
     """
 
@@ -65,7 +65,7 @@ class Kernel:
     machine_code: MachineCode | None = None
 
     def made_for(self, case: Case, device: Device) -> bool:
-        """Whether a case on a device is this kernel's business at all; if not, nothing is reported."""
+        """Whether this kernel applies to a case on a device at all; if not, nothing is reported."""
         named = scheme_of(case.weight, case.activation, case.output)
         known = named is not None and named.name in self.schemes
         return known and case.operation in self.operations and device.processor in self.targets

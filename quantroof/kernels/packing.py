@@ -1,4 +1,4 @@
-"""Two 4-bit codes a byte, as checkpoints store them: even columns in the low nibble. Pure torch."""
+"""Two 4-bit codes per byte, as checkpoints store them: even columns in the low nibble. Pure torch."""
 
 from __future__ import annotations
 

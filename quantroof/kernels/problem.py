@@ -13,7 +13,7 @@ from quantroof.kernels.formats import Element, Format
 from quantroof.kernels.quantize import Quantized, quantize, storage_dtype
 
 # Relative Frobenius error a correct kernel may show against fp64 of the values it was given. An output
-# rounded to p mantissa bits contributes about 2^-p / sqrt(12); dequantising to the activations' format costs
+# rounded to p mantissa bits contributes about 2^-p / sqrt(12); dequantizing to the activations' format costs
 # as much again, and library kernels may add in fp16 or tf32. Factors of about 4 above what was seen on one
 # x86 CPU (bf16 1.7e-3, fp16 2.1e-4, fp32 4e-7), so that a wrong scale or a lost group still stands out.
 _TOLERANCE = {"fp32": 1e-5, "tf32": 2e-3, "fp16": 2e-3, "bf16": 8e-3}
@@ -50,7 +50,7 @@ class _Weights:
 
     @cached_property
     def exact(self) -> torch.Tensor:
-        """fp64 of the very values a kernel is given."""
+        """The values that a kernel is given, in fp64."""
         return self.quantized.dequantized()
 
 
@@ -60,13 +60,13 @@ def _weights_of(fmt: Format, rows: int, k: int, device: torch.device, seed: int)
 
 
 def forget_weights() -> None:
-    """Make the next Problem's weights anew: a kernel that came out wrong may have written into them."""
+    """Drop the cached weights: a kernel with wrong results may have written into them."""
     _weights_of.cache_clear()
 
 
 @dataclass(frozen=True)
 class Problem:
-    """x [M, K] and w [N, K] of standard normal fp32 values, seeded, with their quantised forms."""
+    """x [M, K] and w [N, K] of standard normal fp32 values, seeded, with their quantized forms."""
 
     case: Case
     device: Device
@@ -89,7 +89,7 @@ class Problem:
 
     @property
     def weight(self) -> Quantized:
-        """The weight [N, K] in its format; nobody may change it, because the next case may have the same."""
+        """The weight [N, K] in its format; it must not be modified, because the next case may share it."""
         return self._weights.quantized
 
     @cached_property
@@ -108,7 +108,7 @@ class Problem:
 
     @cached_property
     def reference(self) -> torch.Tensor:
-        """fp64 result [M, N] for the very values a kernel is given."""
+        """The fp64 result [M, N] for the values that a kernel is given."""
         if self.case.operation == "dequantize":
             return self._weights.exact
         if self.case.operation == "act_quant":

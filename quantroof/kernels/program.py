@@ -1,6 +1,6 @@
 """A Program: device code with its compile-time constants, the one object that is launched and compiled ahead.
 
-What the tests disassemble is therefore what runs: same function, same constants, same argument types. In
+Therefore the tests disassemble exactly what runs: same function, same constants, same argument types. In
 CUDA C++ it is the source with its options.
 """
 
@@ -28,7 +28,7 @@ class Target:
 
     @classmethod
     def of(cls, device: Device) -> Target:
-        """The target of a detected GPU. A device that reports nothing is taken for an H100 in size."""
+        """The target of a detected GPU. A device that reports no size is treated as an H100."""
         return cls(device.capability or (8, 0), device.sm_count or 132, device.name)
 
     @property
@@ -42,7 +42,7 @@ class Program:
     """One Triton function bound to everything but its tensors.
 
     `arguments` are the Triton types of the run-time arguments in order: `*bf16` for a pointer (16-byte
-    aligned), `i32:16` for an integer known to be a multiple of 16, `i32` for one that is not specialised.
+    aligned), `i32:16` for an integer known to be a multiple of 16, `i32` for one that is not specialized.
     `weights_per_iteration` is how many weights one pass of the innermost loop consumes in one program.
     """
 
@@ -66,7 +66,7 @@ class Program:
         self.function[self.grid](*arguments, **self.constants, **self.compile_options)
 
     def config(self) -> dict[str, str | int | float | bool]:
-        """What a record should say about how this kernel was configured."""
+        """How this kernel was configured, for the record of a measurement."""
         return {**self.constants, "num_warps": self.num_warps, "num_stages": self.num_stages, **self.options}
 
 
@@ -99,5 +99,5 @@ class MachineCode:
     tuning: tuple[str, Callable[[Case, Target], list[Any]]] | None = None
 
     def budget_of(self, case: str, arch: str) -> float | None:
-        """The most instructions a weight may take here, or None where it is only recorded."""
+        """The most instructions allowed per weight, or None where the count is only recorded."""
         return self.budget.get((case, arch))

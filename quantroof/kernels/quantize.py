@@ -1,4 +1,4 @@
-"""Quantisation of a [rows, K] tensor, and its inverse. Pure torch, the same on CPU and GPU.
+"""Quantization of a [rows, K] tensor, and its inverse. Pure torch, the same on CPU and GPU.
 
 Symmetric      s = max|x| / qmax,            q = clamp(round(x / s), -qmax, qmax),       x' = s q
 Zero point     s = (max - min) / (2^b - 1),  q = clamp(round(x / s) + z, 0, 2^b - 1),    x' = s (q - z)
@@ -29,7 +29,7 @@ _FLOAT_TYPES: dict[str, torch.dtype] = {
 
 @dataclass(frozen=True, slots=True)
 class Quantized:
-    """Codes [rows, K], one value an element, with fp32 scales [rows, K / group].
+    """Codes [rows, K], one value per element, with fp32 scales [rows, K / group].
 
     Signed codes are int8 (int4 too), codes with a zero point and codebook indices uint8. For formats without
     scales `codes` is the rounded tensor itself and `scales` is None; a per-tensor scale has shape [1, 1], a
@@ -52,7 +52,7 @@ class Quantized:
         return self.scales
 
     def dequantized(self, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-        """The very values a kernel is given, as [rows, K] of `dtype`."""
+        """The values that a kernel is given, as [rows, K] of `dtype`."""
         if self.format.element.kind == "codebook":
             values = torch.tensor(nf4_levels(), dtype=torch.float32, device=self.codes.device).to(dtype)
             values = values[self.codes.long()]
@@ -81,9 +81,9 @@ def storage_dtype(fmt: Format) -> torch.dtype:
 
 
 def quantize(x: torch.Tensor, fmt: Format) -> Quantized:
-    """Quantise fp32 x [rows, K] to a format. Raises ValueError for NaN or infinity."""
+    """Quantize fp32 x [rows, K] to a format. Raises ValueError for NaN or infinity."""
     if not torch.isfinite(x).all():
-        raise ValueError("cannot quantise NaN or infinity")
+        raise ValueError("cannot quantize NaN or infinity")
     if fmt.granularity == "none":
         limit = fmt.element.max_value
         return Quantized(fmt, x.clamp(-limit, limit).to(storage_dtype(fmt)), None)

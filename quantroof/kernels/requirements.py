@@ -1,4 +1,4 @@
-"""What kernels ask of a device or a shape, each answer a Skip with its reason."""
+"""What kernels require of a device or a shape; each refusal is a Skip with its reason."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def needs_hopper(device: Device, what: str) -> Skip | None:
 
 
 def needs_multiple(value: int, of: int, name: str, what: str) -> Skip | None:
-    """Skip a dimension that is not a multiple."""
+    """Skip where a dimension is not a multiple."""
     return Skip(f"{what} needs {name} to be a multiple of {of}, not {value}") if value % of else None
 
 

@@ -1,8 +1,8 @@
 """Schemes: the triples of weight, activation and output format that users choose between.
 
 `w4a16` means 4-bit weights times 16-bit activations. A weight-only scheme multiplies in the activations'
-format after dequantisation; a W8A8 scheme multiplies in int8 or fp8. The plain `-w8a8` schemes quantise the
-bf16 activations inside the timed call, because a serving engine must; `-static` ones receive them quantised.
+format after dequantization; a W8A8 scheme multiplies in int8 or fp8. The plain `-w8a8` schemes quantize the
+bf16 activations inside the timed call, because a serving engine must; `-static` ones receive them quantized.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from quantroof.kernels.formats import Element, Format
 class Scheme:
     """One choice of formats for a linear layer, with the name that suites and reports use.
 
-    The two other operations are what such a choice brings with it: quantising activations before a W8A8
+    The two other operations are what such a choice brings with it: quantizing activations before a W8A8
     product, and writing weights out in bf16 before a plain one.
     """
 
@@ -41,7 +41,7 @@ class Scheme:
 
 
 def compute_element(activation: Format) -> Element:
-    """The multiplier's input type: the activations' element, to which weight-only formats are dequantised."""
+    """The multiplier's input type: the activations' element, to which weight-only formats are dequantized."""
     return activation.element
 
 
@@ -51,7 +51,7 @@ _TABLE = (
     ("tf32", "tf32", "tf32", "fp32", "fp32 storage, products of 10-bit mantissas"),
     ("fp16", "fp16", "fp16", "fp16", "half precision"),
     ("bf16", "bf16", "bf16", "bf16", "bfloat16, the serving baseline"),
-    ("fp8-w8a8", "fp8_e4m3.channel", "fp8_e4m3.token.from_bf16", "bf16", "fp8 products, quantising included"),
+    ("fp8-w8a8", "fp8_e4m3.channel", "fp8_e4m3.token.from_bf16", "bf16", "fp8 products, quantizing included"),
     (
         "fp8-w8a8-static",
         "fp8_e4m3.tensor",
@@ -64,7 +64,7 @@ _TABLE = (
         "fp8_e4m3.b128",
         "fp8_e4m3.g128.from_bf16",
         "bf16",
-        "fp8 products, scales of 128 x 128 blocks and 1 x 128 groups, quantising included",
+        "fp8 products, scales of 128 x 128 blocks and 1 x 128 groups, quantizing included",
     ),
     (
         "fp8-block-w8a8-static",
@@ -73,7 +73,7 @@ _TABLE = (
         "bf16",
         "fp8 products with block scales, activations arrive as fp8",
     ),
-    ("int8-w8a8", "int8.channel", "int8.token.from_bf16", "bf16", "int8 products, quantising included"),
+    ("int8-w8a8", "int8.channel", "int8.token.from_bf16", "bf16", "int8 products, quantizing included"),
     ("int8-w8a8-static", "int8.channel", "int8.token", "bf16", "int8 products, activations arrive as int8"),
     ("int8-w8a16", "int8.channel", "bf16", "bf16", "int8 weights, bf16 products"),
     ("fp8-w8a16", "fp8_e4m3.channel", "bf16", "bf16", "fp8 weights, bf16 products"),
@@ -85,8 +85,8 @@ _TABLE = (
 
 # The same for the other operations: what they read, and what they write.
 _QUANTISING = (
-    ("int8-quant", "bf16", "int8.token", "activations to int8, a scale a token"),
-    ("fp8-quant", "bf16", "fp8_e4m3.token", "activations to fp8, a scale a token"),
+    ("int8-quant", "bf16", "int8.token", "activations to int8, one scale per token"),
+    ("fp8-quant", "bf16", "fp8_e4m3.token", "activations to fp8, one scale per token"),
 )
 _DEQUANTISING = (
     ("int8-dequant", "int8.channel", "bf16", "int8 weights written out in bf16"),
@@ -120,7 +120,7 @@ def scheme(name: str, where: str | None = None) -> Scheme:
 
 
 def scheme_of(weight: Format, activation: Format, output: Format) -> Scheme | None:
-    """The scheme that formats belong to, whatever its group size; None for a triple nobody named."""
+    """The scheme that formats belong to, whatever its group size; None for a triple without a name."""
     for candidate in (*SCHEMES.values(), *OTHER_OPERATIONS.values()):
         sized = candidate if weight.group is None else candidate.with_group(weight.group)
         if (sized.weight, sized.activation, sized.output) == (weight, activation, output):

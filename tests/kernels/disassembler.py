@@ -12,7 +12,7 @@ from quantroof.kernels.sass.listing import DisassemblyError
 
 @contextmanager
 def or_skipped_where_it_is_too_old() -> Iterator[None]:
-    """Skip where cuobjdump knows no such architecture: Triton 3.6 brings one from before sm_121."""
+    """Skip where cuobjdump is older than the architecture: Triton 3.6 brings one from before sm_121."""
     try:
         yield
     except DisassemblyError as error:

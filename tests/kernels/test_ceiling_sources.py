@@ -42,7 +42,7 @@ def test_streams_keep_eight_wide_accesses_in_flight_without_spilling(arch: str) 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_on_chip_kernels_do_the_work_they_count(arch: str) -> None:
-    """16 shared loads and 128 multiply-adds a pass survive the optimiser; the L2 is read past the L1."""
+    """16 shared loads and 128 multiply-adds a pass survive the optimizer; the L2 is read past the L1."""
     kernels = code("onchip.cu", arch)
     assert kernels["shared_read"].loop_opcodes["LDS"] == 16
     fma = kernels["fma_rate"].loop_opcodes
@@ -95,7 +95,7 @@ def test_a_device_is_compiled_for_with_its_own_instructions(capability: str, arc
 
 
 def test_what_is_not_nvidias_is_not_compiled_for() -> None:
-    """9.4 is AMD's gfx942: an error that says so, not a Hopper target of the number 94."""
+    """9.4 is AMD's gfx942: an error with that reason, not a Hopper target of the number 94."""
     with pytest.raises(EnvironmentMissing, match=r"9\.4 is not an NVIDIA capability known to us"):
         arch_of(Device(kind="cuda", index=0, name="x", compute_capability="9.4"))
 

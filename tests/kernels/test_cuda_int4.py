@@ -81,7 +81,7 @@ def test_every_weight_and_scale_is_in_its_place(library: ctypes.CDLL) -> None:
 
 
 def test_what_it_cannot_do_is_skipped_with_a_reason() -> None:
-    """More rows, other groups, odd N, older GPUs; and cupy that is missing is said when it is built."""
+    """More rows, other groups, odd N, older GPUs; and a missing cupy is reported when the kernel is built."""
     kernel = registry.load().kernels["cupy.int4"]
     gpu = Device(kind="cuda", index=0, name="gpu", compute_capability="9.0")
     assert kernel.check(Case.parse("gemm/int4.g128-bf16-bf16/m8-n32-k128"), gpu) is None

@@ -17,11 +17,11 @@ from quantroof.kernels.registry import load_file
 
 _ROOT = Path(__file__).parents[2]
 _CPU = Device(kind="cpu", index=0, name="cpu")
-_BEGIN, _END = "<!-- instructions a weight: begin -->", "<!-- instructions a weight: end -->"
+_BEGIN, _END = "<!-- instructions per weight: begin -->", "<!-- instructions per weight: end -->"
 
 
 def test_the_example_of_the_kernels_readme_is_a_kernel() -> None:
-    """It loads by `--kernel`, refuses what it says it refuses, and is right."""
+    """It loads by `--kernel`, refuses what it documents, and is right."""
     kernel = load_file(f"{_ROOT / 'kernels' / 'example_matmul.py'}:KERNEL")
     case = Case.parse("gemm/bf16-bf16-bf16/m5-n32-k64")
     assert kernel.made_for(case, _CPU)

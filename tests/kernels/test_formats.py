@@ -23,16 +23,16 @@ BITS = {
 
 @pytest.mark.parametrize(("text", "bits"), BITS.items())
 def test_bits_per_weight_include_scales_and_zero_points(text: str, bits: float) -> None:
-    """Average bits a weight are what checkpoints of the format store."""
+    """Average bits per weight are what checkpoints of the format store."""
     assert Format.parse(text).bits_per_element(4096, 4096) == bits
 
 
-def test_channel_scales_add_one_fp32_a_row() -> None:
+def test_channel_scales_add_one_fp32_per_row() -> None:
     """An int8 weight [N, K] with channel scales stores N K + 4 N bytes."""
     assert Format.parse("int8.channel").storage_bytes(512, 1024) == 512 * 1024 + 4 * 512
 
 
-def test_activations_quantised_inside_the_call_arrive_in_their_source_format() -> None:
+def test_activations_quantized_inside_the_call_arrive_in_their_source_format() -> None:
     """int8.token.from_bf16 crosses the bus as bf16, without scales, and multiplies as int8."""
     fmt = Format.parse("int8.token.from_bf16")
 
@@ -55,8 +55,8 @@ def test_format_text_reads_back(element: str, group: int, zero_point: bool) -> N
 @pytest.mark.parametrize(
     "text", ["", "int5", "int4.g0", "int4.row", "bf16.from_x", "int4.g128.zp.zp", "bf16 "]
 )
-def test_text_that_is_no_format_is_refused(text: str) -> None:
-    """One line names what is not understood."""
+def test_text_that_is_not_a_format_is_refused(text: str) -> None:
+    """The error names in one line what is not understood."""
     with pytest.raises(UsageError):
         Format.parse(text)
 
@@ -64,7 +64,7 @@ def test_text_that_is_no_format_is_refused(text: str) -> None:
 @pytest.mark.parametrize("name", SCHEMES)
 @pytest.mark.parametrize("m", [1, 16, 4096])
 def test_case_id_reads_back_and_names_its_scheme(name: str, m: int) -> None:
-    """A case is its id: parsing gives the same case, which knows its scheme."""
+    """A case is its id: parsing gives the same case, with its scheme."""
     case = Case.linear(SCHEMES[name], m, 4096, 14336)
 
     assert Case.parse(case.id) == case

@@ -1,4 +1,4 @@
-"""The way to a launch without a GPU: Triton's own specialisation of real arguments, up to the machine code.
+"""The way to a launch without a GPU: Triton's own specialization of real arguments, up to the machine code.
 
 A stand-in for the driver names an architecture; everything before the launch itself is Triton's: it looks at
 pointers, integers and tensor descriptors and decides what to compile. What was compiled ahead must be found
@@ -38,7 +38,7 @@ _CASES = [
 
 @pytest.fixture(scope="module")
 def hopper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessPoolExecutor]:
-    """Two processes whose Triton believes in a GPU of compute capability 9.0."""
+    """Two processes whose Triton is given a GPU of compute capability 9.0."""
     cache = str(tmp_path_factory.mktemp("triton"))
     pool = ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=_stand_in, initargs=(cache,))
     yield pool
@@ -111,5 +111,5 @@ def _launch(kernel: str, case: str) -> dict[str, Any]:
 
 
 def _cached() -> set[str]:
-    """Folders of the cache: one a compilation."""
+    """Folders of the cache: one per compilation."""
     return {path.name for path in Path(os.environ["TRITON_CACHE_DIR"]).glob("*")}

@@ -94,6 +94,6 @@ def test_a_source_that_does_not_compile_is_a_refusal_with_its_complaint() -> Non
 
 
 def test_an_unknown_architecture_is_refused() -> None:
-    """NVRTC's complaint reaches the reader."""
+    """NVRTC's complaint is in the error."""
     with pytest.raises(QuantroofError):
         compile_cuda("__global__ void k() {}", "sm_1")

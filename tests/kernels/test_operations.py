@@ -1,4 +1,4 @@
-"""Activation quantisation and dequantisation as cases: ids, operations and bytes."""
+"""Activation quantization and dequantization as cases: ids, operations and bytes."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def test_bitsandbytes_reads_our_nf4(m: int) -> None:
 @pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed")
 @pytest.mark.parametrize("m", [5, 32])
 def test_bitsandbytes_reads_our_int8(m: int) -> None:
-    """LLM.int8() on our codes and scales gives the product of the same values, quantising included."""
+    """LLM.int8() on our codes and scales gives the product of the same values, quantizing included."""
     case = Case.parse(f"gemm/int8.channel-int8.token.from_bf16-bf16/m{m}-n96-k512")
     problem = Problem(case, _CPU)
     prepared = registry.load().kernels["bitsandbytes.llm_int8"].build(problem)

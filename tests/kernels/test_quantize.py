@@ -1,4 +1,4 @@
-"""Quantisation: bounds that hold for every input, the published NF4 levels, and what is refused."""
+"""Quantization: bounds that hold for every input, the published NF4 levels, and what is refused."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_nf4_picks_the_nearest_level(text: str, x: torch.Tensor) -> None:
 @pytest.mark.parametrize("text", [*_INTEGER, *_CODEBOOK, "fp8_e4m3.tensor"])
 @settings(max_examples=15, deadline=None)
 @given(x=tensors())
-def test_quantising_again_changes_nothing(text: str, x: torch.Tensor) -> None:
+def test_quantizing_again_changes_nothing(text: str, x: torch.Tensor) -> None:
     """What was representable stays as it is, when every group keeps its largest code."""
     fmt = Format.parse(text.removesuffix(".actorder"))
     once = quantize(x, fmt)
@@ -123,7 +123,7 @@ def test_nf4_levels_are_those_of_bitsandbytes() -> None:
 
 
 def test_activation_order_groups_columns_of_like_energy() -> None:
-    """With columns of very different size, sorted groups lose much less than groups of neighbours."""
+    """With columns of very different size, sorted groups lose much less than groups of neighbors."""
     x = torch.randn(64, 256, generator=torch.Generator().manual_seed(1))
     large = torch.arange(256) % 8 == 0
     x[:, large] *= 30
@@ -137,7 +137,7 @@ def test_activation_order_groups_columns_of_like_energy() -> None:
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("text", ["bf16", "int8.channel", "int4.g32.zp", "nf4.g64", "fp8_e4m3.tensor"])
 def test_nan_and_infinity_are_refused(text: str, bad: float) -> None:
-    """They have no code in any format; silence would turn them into large finite numbers."""
+    """They have no code in any format; without an error they would become large finite numbers."""
     x = torch.ones(2, 64)
     x[1, 3] = bad
     with pytest.raises(ValueError, match="NaN or infinity"):
@@ -180,7 +180,7 @@ def test_packing_refuses_what_does_not_fit() -> None:
         ("bf16", 16.0),
     ],
 )
-def test_bits_a_weight_include_scales_zeros_and_order(text: str, bits: float) -> None:
+def test_bits_per_weight_include_scales_zeros_and_order(text: str, bits: float) -> None:
     """At [4096, 4096]; the text of the format reads back to the same format."""
     fmt = Format.parse(text)
     assert fmt.bits_per_element(4096, 4096) == pytest.approx(bits)

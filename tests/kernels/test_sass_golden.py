@@ -42,18 +42,18 @@ def golden() -> dict[str, Any]:
 
 
 def test_every_kernel_keeps_its_promise(machine_code: list[Row]) -> None:
-    """Declared instruction class, no spills, within the budget of a weight, or a Skip that says why."""
+    """Declared instruction class, no spills, within the budget of a weight, or a Skip with its reason."""
     assert [row for row in machine_code if row.verdict is not None] == []
     assert all(row.reason for row in machine_code if row.status == "skipped")
 
 
 def test_every_compiled_architecture_declares_its_class(machine_code: list[Row]) -> None:
-    """No row was compiled without a declaration to hold it to."""
+    """Every compiled row has a declaration that it is compared with."""
     assert [row for row in machine_code if row.status == "compiled" and row.expected is None] == []
 
 
-def test_int4_gemv_takes_at_most_3_instructions_a_weight_on_hopper(machine_code: list[Row]) -> None:
-    """An H200 leaves 3.9 instructions a weight at full bandwidth; the budget is 3.0."""
+def test_int4_gemv_takes_at_most_3_instructions_per_weight_on_hopper(machine_code: list[Row]) -> None:
+    """An H200 leaves 3.9 instructions per weight at full bandwidth; the budget is 3.0."""
     (row,) = [
         r
         for r in machine_code

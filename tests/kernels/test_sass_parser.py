@@ -50,7 +50,7 @@ def test_text_without_code_is_refused() -> None:
 
 
 def test_the_innermost_loop_is_found_behind_an_outer_one() -> None:
-    """Of nested loops the inner one counts, and a spin of two instructions is no loop of its own."""
+    """The inner one of nested loops counts, and a spin of two instructions is not a loop of its own."""
     outer = ["MOV R0, R1", "IADD3 R0, R0, 1, RZ"]
     inner = [f"FFMA R{i}, R1, R2, R3" for i in range(10)]
     (function,) = parse_listing(
@@ -61,7 +61,7 @@ def test_the_innermost_loop_is_found_behind_an_outer_one() -> None:
     assert [i.base for i in body] == ["FFMA"] * 10 + ["BRA"]
 
 
-def test_a_retry_placed_behind_the_end_is_no_loop() -> None:
+def test_a_retry_placed_behind_the_end_is_not_a_loop() -> None:
     """A barrier's retry jumps back into straight-line code: nothing repeats but the retry itself."""
     straight = ["MOV R0, R1", "@!P0 BRA 0xc0", *["FADD R1, R1, R2"] * 9, "EXIT"]
     (function,) = parse_listing(_listing(*straight, "SYNCS R1", "@!P1 BRA 0xc0", "BRA 0x20"))
@@ -119,7 +119,7 @@ def test_a_cubin_that_no_triton_made_is_read(tmp_path: Path) -> None:
     assert read_cubin(cubin.read_bytes()) == (report,)
 
 
-def test_a_file_that_is_no_cubin_is_one_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_cubin_is_one_line(tmp_path: Path) -> None:
     """The error names the file and does not traceback through the tool's output."""
     bad = tmp_path / "bad.cubin"
     bad.write_bytes(b"not machine code")
@@ -128,7 +128,7 @@ def test_a_file_that_is_no_cubin_is_one_line(tmp_path: Path) -> None:
 
 
 def test_the_disassembler_is_looked_for_on_the_path_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without triton and without a toolkit the error says where a cuobjdump comes from."""
+    """Without packages, triton and toolkit the error names the packages to install."""
     from quantroof.kernels.sass import cubin
 
     cubin.cuobjdump.cache_clear()

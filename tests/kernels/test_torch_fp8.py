@@ -42,13 +42,13 @@ def test_block_scales_satisfy_torchs_rules(m: int, n: int, k: int) -> None:
 
 
 def test_the_rules_refuse_scales_that_lie_the_other_way() -> None:
-    """The check above is one: row-major scales of activations are refused."""
+    """The rules do refuse: row-major scales of activations are refused."""
     with pytest.raises(RuntimeError, match="stride"):
         _product(7, 128, 512, torch.ones(7, 4), scales_of_weight(torch.ones(1, 4)))
 
 
 def _product(m: int, n: int, k: int, xs: torch.Tensor, ws: torch.Tensor) -> torch.Tensor:
-    """What torch says of the product on a GPU, with scales of these shapes and strides."""
+    """What torch's own checks find for the product on a GPU, with scales of these shapes and strides."""
     multiply = multiplier()
     assert not isinstance(multiply, Skip)
     with FakeTensorMode():
@@ -58,8 +58,8 @@ def _product(m: int, n: int, k: int, xs: torch.Tensor, ws: torch.Tensor) -> torc
         return multiply(x, first, w, second)
 
 
-def test_what_the_recipe_reads_is_what_was_quantised() -> None:
-    """Codes times the scales in the recipe's layout are the dequantised operands."""
+def test_what_the_recipe_reads_is_what_was_quantized() -> None:
+    """Codes times the scales in the recipe's layout are the dequantized operands."""
     problem = Problem(Case.linear(scheme("fp8-block-w8a8-static"), 5, 256, 640), _CPU)
     ws, xs = scales_of_weight(problem.weight.scale), scales_of_activation(problem.activation.scale)
     assert ws.shape == (8, 2)
@@ -68,7 +68,7 @@ def test_what_the_recipe_reads_is_what_was_quantised() -> None:
     torch.testing.assert_close(x @ w.T, problem.reference)
 
 
-def test_quantising_inside_the_call_is_that_of_the_reference() -> None:
+def test_quantizing_inside_the_call_is_that_of_the_reference() -> None:
     """The plain torch operations give the codes and scales of the format."""
     problem = Problem(Case.linear(scheme("fp8-block-w8a8"), 3, 128, 384), _CPU)
     codes, scales = quantized_by_groups(problem.arriving)
@@ -78,15 +78,15 @@ def test_quantising_inside_the_call_is_that_of_the_reference() -> None:
 
 
 def test_block_scales_are_shared_by_rows_and_columns() -> None:
-    """One scale a 128 x 128 block, the last block short; a block of zeros has scale 1."""
+    """One scale per 128 x 128 block, the last block short; a block of zeros has scale 1."""
     x = torch.randn(200, 256, generator=torch.Generator().manual_seed(3))
     x[:128, 128:] = 0
-    quantised = quantize(x, Format.parse("fp8_e4m3.b128"))
-    assert quantised.scale.shape == (2, 2)
-    assert float(quantised.scale[0, 0]) == pytest.approx(float(x[:128, :128].abs().max()) / 448)
-    assert float(quantised.scale[0, 1]) == 1
-    error = (quantised.dequantized(torch.float32) - x).abs()
-    assert bool((error <= x.abs() / 16 + quantised.scale.max() * 2**-10).all())
+    quantized = quantize(x, Format.parse("fp8_e4m3.b128"))
+    assert quantized.scale.shape == (2, 2)
+    assert float(quantized.scale[0, 0]) == pytest.approx(float(x[:128, :128].abs().max()) / 448)
+    assert float(quantized.scale[0, 1]) == 1
+    error = (quantized.dequantized(torch.float32) - x).abs()
+    assert bool((error <= x.abs() / 16 + quantized.scale.max() * 2**-10).all())
 
 
 def test_block_formats_count_their_bytes() -> None:
@@ -101,7 +101,7 @@ def test_block_formats_count_their_bytes() -> None:
 @pytest.mark.parametrize("name", _BLOCKS)
 @pytest.mark.parametrize("capability", ["8.0", "8.9", "10.0", "12.0"])
 def test_block_recipes_are_skipped_off_hopper(name: str, capability: str) -> None:
-    """cuBLASLt has them for 9.0 alone, and the Skip says so."""
+    """cuBLASLt has them for 9.0 alone, and the Skip names it."""
     kernel = registry.load().kernels[name]
     case = Case.linear(scheme(kernel.schemes[0]), 16, 256, 512)
     skip = kernel.check(case, _gpu(capability))

@@ -106,7 +106,7 @@ def test_an_amd_gpu_is_not_taken_for_hopper(capability: str, gfx: str) -> None:
 
 
 def test_refusals_say_why() -> None:
-    """What a device lacks is a sentence; what it has is no refusal."""
+    """A missing feature is refused in a sentence; a present one is not refused."""
     assert _skip("torch.scaled_mm", "fp8-w8a8-static", A100) == (
         "fp8 matrix instructions need compute capability 8.9, this one has 8.0"
     )

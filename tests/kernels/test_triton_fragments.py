@@ -115,7 +115,7 @@ def test_a_4_bit_weight_lies_where_its_thread_reads_it(
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 63), st.integers(0, 31), st.booleans())
 def test_an_8_bit_weight_lies_where_its_thread_reads_it(row: int, column: int, wide: bool) -> None:
-    """As for 4 bits, with two k-steps of two words a thread."""
+    """As for 4 bits, with two k-steps of two words per thread."""
     codes = torch.zeros(64, 32, dtype=torch.int8)
     codes[row, column] = -1
     found = fragments.pack_8bit(codes, wide=wide).flatten().nonzero().item()

@@ -77,7 +77,7 @@ def test_ten_thousand_graph_replays_are_bit_identical(kernel: str, name: str) ->
 
 
 def test_the_largest_layer_is_packed_in_seconds() -> None:
-    """28672 x 8192 in int4 by every kernel of ours: quantised, packed and right, within 60 s each."""
+    """28672 x 8192 in int4 by every kernel of ours: quantized, packed and right, within 60 s each."""
     case = Case.linear(scheme("int4-w4a16"), 1, 28672, 8192)
     for kernel in (k for k in _OURS if "int4-w4a16" in k.schemes):
         started = time.monotonic()

@@ -1,4 +1,4 @@
-"""Every Triton kernel against float64 of the very values it was given, under the interpreter."""
+"""Every Triton kernel against float64 of the values that it was given, under the interpreter."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def test_a_second_tuning_compares_with_the_formula() -> None:
 
 
 def test_a_damaged_cache_is_one_line() -> None:
-    """The file is named, and what to do about it."""
+    """The error names the file and the remedy."""
     tuned.cache_file().parent.mkdir(parents=True)
     tuned.cache_file().write_text("[{")
     with pytest.raises(UsageError, match="delete it"):
@@ -100,7 +100,7 @@ def test_a_damaged_cache_is_one_line() -> None:
 
 
 def test_remembering_replaces_the_older_entry_of_a_case() -> None:
-    """One entry a device, kernel and case."""
+    """One entry per device, kernel and case."""
     other = msgspec.structs.replace(_entry(), tiling=msgspec.structs.replace(_TIMED, split=8))
     tuned.remember([_entry()], tuned.cache_file())
     tuned.remember([other], tuned.cache_file())
@@ -127,7 +127,7 @@ def test_spaces_are_small_and_fit_the_shared_memory(module: object, case: str, t
 
 
 def test_the_tuner_times_every_tiling_and_keeps_the_fastest(interpreter: Interpreter) -> None:
-    """On an interpreted kernel: times mean nothing there, but every step is the real one."""
+    """On an interpreted kernel: times are meaningless there, but every step is the real one."""
     result = interpreter.tune("triton.int4", "gemv/int4.g128-bf16-bf16/m1-n128-k512")
     assert result["tried"] >= 2
     assert result["timed"] == result["tried"]

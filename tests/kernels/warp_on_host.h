@@ -1,4 +1,4 @@
-// CUDA C++ on a CPU, as much of it as linear/device/int4_gemv.cu uses: a thread a lane, one block at a time.
+// CUDA C++ on a CPU, as much of it as linear/device/int4_gemv.cu uses: one thread per lane, one block at a time.
 // The matrix instruction is written from the fragment tables of the PTX ISA (mma.m16n8k16, bf16).
 #include <pthread.h>
 

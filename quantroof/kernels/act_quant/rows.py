@@ -1,4 +1,4 @@
-"""The program that quantises activations a row at a time. Torch-free until it is asked for."""
+"""The program that quantizes activations a row at a time. Torch-free until it is asked for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _POINTERS = {"int8": "*i8", "fp8_e4m3": "*fp8e4nv"}
 
 
 def quantize_rows_program(element: Element, rows: int, k: int) -> Program:
-    """Quantise bf16 [rows, k] to an element: launch with (x, codes, scales, k)."""
+    """Quantize bf16 [rows, k] to an element: launch with (x, codes, scales, k)."""
     from quantroof.kernels.act_quant.device.per_token import quantize_rows
 
     block = 1 << (k - 1).bit_length()
@@ -23,7 +23,7 @@ def quantize_rows_program(element: Element, rows: int, k: int) -> Program:
         grid=(rows, 1, 1),
         arguments=("*bf16", _POINTERS[element.name], "*fp32", "i32:16"),
         constants={"LIMIT": element.max_value, "BLOCK": block},
-        # 16 values a thread and 32 for the widest rows: enough loads in flight, no spills.
+        # 16 values per thread, 32 for the widest rows: enough loads in flight, no spills.
         num_warps=min(16, max(1, block // 512)),
         num_stages=1,
     )

@@ -1,4 +1,4 @@
-"""Per-token activation quantisation in plain torch operations, on every device: the baseline to beat."""
+"""Per-token activation quantization in plain torch operations, on every device: the baseline to beat."""
 
 from __future__ import annotations
 

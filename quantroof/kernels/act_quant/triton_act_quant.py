@@ -1,4 +1,4 @@
-"""Per-token activation quantisation in Triton: what a W8A8 product costs before it starts."""
+"""Per-token activation quantization in Triton: what a W8A8 product costs before it starts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _check(case: Case, device: Device) -> Skip | None:
     fp8 = case.output.element.name == "fp8_e4m3"
     return needs_capability(
         device, (8, 9) if fp8 else (8, 0), "conversions to e4m3" if fp8 else "bf16 kernels"
-    ) or needs_multiple(case.k, 16, "K", "triton's quantising kernel")
+    ) or needs_multiple(case.k, 16, "K", "triton's quantizing kernel")
 
 
 def program(case: Case, _: Target) -> Program:
@@ -57,7 +57,7 @@ KERNELS = (
         _check,
         operations=("act_quant",),
         targets=("gpu",),
-        summary="one program a row, one pass over memory",
+        summary="one program per row, one pass over memory",
         machine_code=MachineCode(
             (
                 "act_quant/none-bf16-int8.token/m4096-n4096-k4096",

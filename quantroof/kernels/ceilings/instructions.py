@@ -89,12 +89,12 @@ def _tcgen05(element: str, accumulator: str, kind: str, native: str) -> Instruct
     return Instruction(element, accumulator, "tcgen05", (native,), tuple(defines))
 
 
-_AND = ".and.popc"  # bits are and-ed and counted; wgmma knows no other operation
+_AND = ".and.popc"  # bits are and-ed and counted; wgmma has no other operation
 _MX = ".kind::mxf8f6f4.block_scale.scale_vec::1X"
 _MXFP4 = ".kind::mxf4nvf4.block_scale.scale_vec::2X"
 _NVFP4 = ".kind::mxf4nvf4.block_scale.scale_vec::4X"
 
-# The opcode's operand types tell a native product from one after conversion: HMMA.16816.F32 with BF16 or
+# The opcode's operand types show whether a product is native or converted first: HMMA.16816.F32 with BF16 or
 # without, IMMA with .S4 or after unpacking to .S8, QMMA (8 and 6 bits), OMMA (4 bits).
 INSTRUCTIONS: tuple[Instruction, ...] = (
     _mma("fp16", "fp32", "f16", 16, "HMMA.16816.F32"),

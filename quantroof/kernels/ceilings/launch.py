@@ -1,6 +1,6 @@
 """CUDA C++ kernels on torch's tensors and streams: compiled by NVRTC, loaded and launched by cupy.
 
-What runs is the very machine code that can be disassembled without a GPU: the same library, options and
+What runs is exactly the machine code that can be disassembled without a GPU: the same library, options and
 architecture. cupy and torch share the device's primary context, so pointers and streams pass between them.
 """
 

@@ -73,7 +73,7 @@ def library_gemms() -> tuple[LibraryGemm, ...]:
 
 
 def _normal(dtype: Any, spread: float = 1.0) -> Callable[[tuple[int, int], Any], Any]:
-    """Normal values cut at five deviations, `spread` each: what quantised weights look like."""
+    """Normal values cut at five deviations, `spread` each: what quantized weights look like."""
 
     def make(shape: tuple[int, int], generator: Any) -> Any:
         import torch
@@ -103,7 +103,7 @@ def _scaled_mm(x: Any, w: Any) -> Any:
 
 @lru_cache(maxsize=8)
 def _one(device: Any) -> Any:
-    """A scale of 1 on a device, made once, in the warm-up: filling it is no part of a product."""
+    """A scale of 1 on a device, made once, in the warm-up: filling it is not part of a product."""
     import torch
 
     return torch.ones(1, 1, device=device)

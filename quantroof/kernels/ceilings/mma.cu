@@ -1,4 +1,4 @@
-// Rate of one mma.sync instruction: CHAINS independent accumulators a warp hide its latency.
+// Rate of one mma.sync instruction: CHAINS independent accumulators per warp hide its latency.
 //
 // The host defines MMA, the instruction without operands (such as
 // "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"), and one of ACC_F32 (4 floats), ACC_S32 (4 integers)

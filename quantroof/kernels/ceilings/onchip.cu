@@ -23,7 +23,7 @@ extern "C" __global__ void l2_read(const uint4 *__restrict__ a, Count count, int
   if (folded == 0x9e3779b9u) *sink = folded;
 }
 
-// 16 bytes a thread and load without bank conflicts; the loads are volatile, so none is left out.
+// 16 bytes per thread and load without bank conflicts; the loads are volatile, so that none is optimized away.
 #define SHARED_WORDS 1024
 #define SHARED_UNROLL 16
 extern "C" __global__ void shared_read(int passes, unsigned *__restrict__ sink) {
@@ -47,7 +47,7 @@ extern "C" __global__ void shared_read(int passes, unsigned *__restrict__ sink) 
   if (folded == 0x9e3779b9u) *sink = folded;
 }
 
-// Eight independent chains a thread hide the latency of an FMA.
+// Eight independent chains per thread hide the latency of an FMA.
 #define FMA_CHAINS 8
 #define FMA_UNROLL 16
 extern "C" __global__ void fma_rate(int passes, float factor, float *__restrict__ out) {

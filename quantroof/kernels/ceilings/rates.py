@@ -1,6 +1,6 @@
 """What the CUDA C++ ceilings measure: DRAM streams by size, caches, and the rates of single instructions.
 
-Counting convention as everywhere: STREAM's for bytes, 2 operations a multiply-add. Only DRAM streams are
+Counting convention as everywhere: STREAM's for bytes, 2 operations per multiply-add. Only DRAM streams are
 roofs; on-chip bandwidths and instruction rates are evidence (mma.sync is not the path of sm_90 and sm_100).
 """
 
@@ -21,7 +21,7 @@ _WARP = 32
 MIB = 1 << 20
 SIZES = (1 * MIB, 4 * MIB, 16 * MIB, 64 * MIB, 256 * MIB, 1024 * MIB, 4096 * MIB)
 LARGE, QUICK = 4096 * MIB, 1024 * MIB
-# (blocks an SM, threads a block); which is best differs by part and operation, so the first sizes try all.
+# (blocks per SM, threads per block); which is best differs by part and operation, so the first sizes try all.
 SHAPES = ((2, 512), (2, 1024), (4, 256), (8, 256), (32, 256))
 SMALL, SMALL_SHAPE = 64 * MIB, (32, 256)  # up to this size also many short blocks
 # Arrays of each operation, all read or written once: read, write, copy (a = b), triad (a = b + s c).
@@ -30,7 +30,7 @@ STREAMS = {"read": 1, "write": 1, "copy": 2, "triad": 3}
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Something to time: `amount` bytes or operations a call. `cold` rates rotate past the L2."""
+    """Something to time: `amount` bytes or operations per call. `cold` rates rotate past the L2."""
 
     quantity: Literal["bandwidth", "cache", "instruction"]
     name: str
@@ -89,7 +89,7 @@ def on_chip(device: Device) -> Iterator[Rate]:
 
 
 def matrix_instructions(device: Device, iterations: int = 4096) -> Iterator[tuple[Instruction, Rate]]:
-    """Every mma.sync instruction as a rate: 8 warps a block, 2 blocks an SM, 8 chains a warp."""
+    """Every mma.sync instruction as a rate: 8 warps per block, 2 blocks per SM, 8 chains per warp."""
     warps, blocks, chains = 8, 2 * _sms(device), 8
     for instruction in INSTRUCTIONS:
         if instruction.flops is None:

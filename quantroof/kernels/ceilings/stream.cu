@@ -1,4 +1,4 @@
-// DRAM bandwidth: read, write, copy and triad in accesses of 16 bytes, UNROLL of them in flight a thread.
+// DRAM bandwidth: read, write, copy and triad in accesses of 16 bytes, UNROLL of them in flight per thread.
 //
 // `count` counts 16-byte words. Blocks stride over the whole array, so that every SM has work to the end.
 #ifndef UNROLL

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _packed(problem: Problem) -> tuple[torch.Tensor, ...]:
-    """(codes, scales) and the zero points of a format that has them; two 4-bit codes a byte."""
+    """(codes, scales) and the zero points of a format that has them; two 4-bit codes per byte."""
     from quantroof.kernels.packing import pack_nibbles
 
     weight = problem.weight
@@ -27,7 +27,7 @@ def _packed(problem: Problem) -> tuple[torch.Tensor, ...]:
     return (codes, scales) if weight.zeros is None else (codes, scales, weight.zeros)
 
 
-def _dequantiser(problem: Problem) -> Callable[..., torch.Tensor]:
+def _dequantizer(problem: Problem) -> Callable[..., torch.Tensor]:
     """A function from packed tensors to bf16 [rows, K]."""
     import torch
 
@@ -39,7 +39,7 @@ def _dequantiser(problem: Problem) -> Callable[..., torch.Tensor]:
     order = problem.weight.order
     inverse = None if order is None else torch.argsort(order)
 
-    def dequantise(
+    def dequantize(
         codes: torch.Tensor, scales: torch.Tensor, zeros: torch.Tensor | None = None
     ) -> torch.Tensor:
         q = unpack_nibbles(codes) if fmt.element.bits == 4 else codes
@@ -54,22 +54,22 @@ def _dequantiser(problem: Problem) -> Callable[..., torch.Tensor]:
         out = (grouped * scales[:, :, None]).bfloat16().view(-1, k)
         return out if inverse is None else out[:, inverse]
 
-    return dequantise
+    return dequantize
 
 
 def _build(problem: Problem) -> Prepared:
-    return Prepared(_packed(problem), _dequantiser(problem), hot=("output",))
+    return Prepared(_packed(problem), _dequantizer(problem), hot=("output",))
 
 
 def _build_linear(problem: Problem) -> Prepared:
     import torch
 
-    dequantise, x = _dequantiser(problem), problem.arriving
+    dequantize, x = _dequantizer(problem), problem.arriving
 
     def call(*packed: Any) -> torch.Tensor:
-        return torch.nn.functional.linear(x, dequantise(*packed))
+        return torch.nn.functional.linear(x, dequantize(*packed))
 
-    return Prepared(_packed(problem), call, hot=("activations", "output", "dequantised weights"))
+    return Prepared(_packed(problem), call, hot=("activations", "output", "dequantized weights"))
 
 
 KERNELS = (

@@ -65,15 +65,15 @@ def _build(problem: Problem) -> Prepared:
 def _build_linear(problem: Problem) -> Prepared:
     import torch
 
-    code, dequantised = _bound(problem)
+    code, dequantized = _bound(problem)
     x = problem.arriving
 
     def call(*packed: Any) -> torch.Tensor:
-        code.launch(*packed, dequantised, *dequantised.shape)
-        return torch.nn.functional.linear(x, dequantised)
+        code.launch(*packed, dequantized, *dequantized.shape)
+        return torch.nn.functional.linear(x, dequantized)
 
     weights = packed_weight(problem, wide=bool(code.constants["WIDE"]))
-    return Prepared(weights, call, code.config(), ("activations", "output", "dequantised weights"))
+    return Prepared(weights, call, code.config(), ("activations", "output", "dequantized weights"))
 
 
 _DEQUANTISED = ("int8-dequant", "int4-dequant", "nf4-dequant")
@@ -93,7 +93,7 @@ _ALONE = Kernel(
     check_weight,
     operations=("dequantize",),
     targets=("gpu",),
-    summary="one tile a program, the products' own unpacking",
+    summary="one tile per program, the products' own unpacking",
     machine_code=_CODE,
 )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-# Set when the module is imported under TRITON_INTERPRET=1. The interpreter knows no inline assembly, and its
+# Set when the module is imported under TRITON_INTERPRET=1. The interpreter has no inline assembly, and its
 # tl.dot multiplies the bit patterns of bf16 as integers (triton issue 11584), so both have plain twins.
 INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)
 

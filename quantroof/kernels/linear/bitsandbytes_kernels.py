@@ -1,4 +1,4 @@
-"""bitsandbytes: NF4 products, and LLM.int8() with its mixed decomposition. There where the package is."""
+"""bitsandbytes: NF4 products, and LLM.int8() with its mixed decomposition. Present where installed."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ KERNELS = (
         ("nf4-w4a16",),
         _build_nf4,
         _check_nf4,
-        summary="matmul_4bit: its own choice of a fused kernel or dequantisation and F.linear",
+        summary="matmul_4bit: its own choice of a fused kernel or dequantization and F.linear",
     ),
     Kernel(
         "bitsandbytes.llm_int8",

@@ -1,7 +1,7 @@
-"""int4 weight-only for few rows in CUDA C++, launched by cupy: what Triton cannot say.
+"""int4 weight-only for few rows in CUDA C++, launched by cupy: what Triton cannot express.
 
-Triton pads M to 16 and takes operands through shared memory, a barrier a step; `device/int4_gemv.cu` uses the
-instruction with 8 columns on fragments that come straight from DRAM.
+Triton pads M to 16 and takes operands through shared memory, one barrier per step; `device/int4_gemv.cu` uses
+the instruction with 8 columns on fragments that come straight from DRAM.
 """
 
 from __future__ import annotations

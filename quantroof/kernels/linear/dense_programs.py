@@ -35,12 +35,12 @@ def formula(case: Case, target: Target) -> Tiling:
     """Skinny cases fill the machine by splitting K; wide ones take the largest tile that keeps it busy."""
     step = _step(case, 256 if case.m <= _SKINNY_ROWS else 128)
     if case.m <= _SKINNY_ROWS:
-        # 64 rows of 256 bytes are 16 KB a stage: three or four stages, two programs a multiprocessor.
+        # 64 rows of 256 bytes are 16 KB per stage: three or four stages, two programs per multiprocessor.
         bm = padded_rows(case.m, _SKINNY_ROWS)
         split = balanced_split(-(-case.n // 64), case.k // step, target)
         return Tiling(bn=64, bm=bm, bk=step, split=split, num_warps=4, num_stages=4 if bm <= 32 else 3)
     if not target.has_wide_matrix_instructions:
-        # A stage is 32 KB; 8.6, 8.9 and 12.0 have 99 KB of shared memory a program, 8.0 has 163.
+        # A stage is 32 KB; 8.6, 8.9 and 12.0 have 99 KB of shared memory per program, 8.0 has 163.
         stages = 4 if target.capability == (8, 0) else 3
         return Tiling(bn=128, bm=128, bk=step, num_warps=8, num_stages=stages)
     wide = -(-case.m // 128) * -(-case.n // 256) >= target.sm_count

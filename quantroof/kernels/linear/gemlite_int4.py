@@ -1,4 +1,4 @@
-"""gemlite: int4 weight-only in Triton, tuned on first use. There where the package is."""
+"""gemlite: int4 weight-only in Triton, tuned on first use. Available where the package is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Humming: int4 weight-only, CUDA C++ compiled on first use. There where the package is."""
+"""Humming: int4 weight-only, CUDA C++ compiled on first use. Available where the package is installed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""fp8 W8A8 in torch: `_scaled_mm` with one scale a tensor, or a scale a row with quantising included.
+"""fp8 W8A8 in torch: `_scaled_mm` with one scale per tensor, or one per row with quantizing included.
 
 On Hopper cuBLASLt adds fp8 products in the tensor core's own narrow accumulator (`use_fast_accum`) or moves
-them to fp32 every few steps, which is slower. Both are here: Triton's kernels take the fast one.
+them to fp32 every few steps, which is slower. Both are here: Triton's kernels use the fast one.
 """
 
 from __future__ import annotations
@@ -89,6 +89,6 @@ def _pair(
 KERNELS = (
     *_pair("torch.scaled_mm", "fp8-w8a8-static", _build_tensor, "_scaled_mm, tensor scales"),
     *_pair(
-        "torch.quant+scaled_mm", "fp8-w8a8", _build_row, "per-token quantising, _scaled_mm with row scales"
+        "torch.quant+scaled_mm", "fp8-w8a8", _build_row, "per-token quantizing, _scaled_mm with row scales"
     ),
 )

@@ -81,12 +81,12 @@ def quantized_by_groups(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return codes, scales_of_activation(scales)
 
 
-def _build(problem: Problem, *, quantising: bool) -> Prepared | Skip:
+def _build(problem: Problem, *, quantizing: bool) -> Prepared | Skip:
     multiply = multiplier()
     if isinstance(multiply, Skip):
         return multiply
     weights = (problem.weight.codes, scales_of_weight(problem.weight.scale))
-    if quantising:
+    if quantizing:
         arriving = problem.arriving
 
         def call(w: torch.Tensor, ws: torch.Tensor) -> torch.Tensor:
@@ -110,7 +110,7 @@ KERNELS = (
         "torch.scaled_mm_blocks",
         "torch",
         ("fp8-block-w8a8-static",),
-        partial(_build, quantising=False),
+        partial(_build, quantizing=False),
         _check,
         targets=("gpu",),
         summary="scaled_mm, scales of 1 x 128 and 128 x 128",
@@ -119,9 +119,9 @@ KERNELS = (
         "torch.quant+scaled_mm_blocks",
         "torch",
         ("fp8-block-w8a8",),
-        partial(_build, quantising=True),
+        partial(_build, quantizing=True),
         _check,
         targets=("gpu",),
-        summary="quantising in groups of 128, scaled_mm with block scales",
+        summary="quantizing in groups of 128, scaled_mm with block scales",
     ),
 )

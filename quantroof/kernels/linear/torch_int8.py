@@ -1,4 +1,4 @@
-"""int8 in torch: weight-only (`_weight_int8pack_mm`) and W8A8 (`_int_mm`, alone and with quantising)."""
+"""int8 in torch: weight-only (`_weight_int8pack_mm`) and W8A8 (`_int_mm`, alone and with quantizing)."""
 
 from __future__ import annotations
 
@@ -89,6 +89,6 @@ KERNELS = (
         ("int8-w8a8",),
         _build_dynamic,
         _check_int_mm,
-        summary="per-token quantising, _int_mm, then scaled to bf16",
+        summary="per-token quantizing, _int_mm, then scaled to bf16",
     ),
 )

@@ -154,7 +154,7 @@ KERNELS = (
     _kernel(
         "triton.quant+fp8",
         ("fp8-w8a8",),
-        "per-token quantising, fp8 products, row scales",
+        "per-token quantizing, fp8 products, row scales",
         _machine_code("fp8_e4m3.channel", "fp8_e4m3.token.from_bf16", "bf16", "QMMA", "QGMMA", "UTCQMMA"),
         _build_dynamic,
     ),
@@ -167,7 +167,7 @@ KERNELS = (
     _kernel(
         "triton.quant+int8",
         ("int8-w8a8",),
-        "per-token quantising, int8 products, row scales",
+        "per-token quantizing, int8 products, row scales",
         _machine_code("int8.channel", "int8.token.from_bf16", "bf16", "IMMA", "IGMMA", _INT8_ON_SM_100A),
         _build_dynamic,
     ),

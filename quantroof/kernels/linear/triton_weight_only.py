@@ -26,7 +26,7 @@ _MAX_PACKED_BYTES = 2**31  # offsets into the packed weight are 32-bit
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How one weight format is unpacked: the device code's KIND, bits a weight, columns a step."""
+    """How one weight format is unpacked: the device code's KIND, bits per weight, columns per step."""
 
     kind: str
     bits: int
@@ -218,7 +218,7 @@ KERNELS = (
     _kernel(
         "triton.int4",
         "int4-w4a16",
-        "fragment-order weights, lop3 dequantisation, split-K in one launch",
+        "fragment-order weights, lop3 dequantization, split-K in one launch",
         _machine_code(
             "int4.g128",
             3.0,

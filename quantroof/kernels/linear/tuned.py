@@ -28,7 +28,7 @@ _formula_only: ContextVar[bool] = ContextVar("formula_only", default=False)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """The best tiling of a kernel for a case on a device, and what it took, cold, in ns."""
+    """The best tiling of a kernel for a case on a device, and its cold median time in ns."""
 
     device: str
     source: str
@@ -61,7 +61,7 @@ def trying(tiling: Tiling) -> Iterator[None]:
 
 @contextmanager
 def by_formula() -> Iterator[None]:
-    """Leave timed tilings aside in whatever is built inside: the formula is what they are compared with."""
+    """Ignore timed tilings in whatever is built inside: they are compared with the formula."""
     token = _formula_only.set(True)
     try:
         yield

@@ -59,7 +59,7 @@ def _compile_triton(program: Program, arch: str) -> tuple[bytes, int]:
 def _attributes(
     program: Program, names: list[str], types: dict[str, str]
 ) -> dict[tuple[int], list[list[Any]]]:
-    """What a launch would know of its arguments, in their order, so that it finds this very compilation.
+    """What a launch finds out about its arguments, in their order, so that it reuses this compilation.
 
     Constants have an entry too, an empty one: all of them since Triton 3.7, and only text before.
     """

@@ -26,7 +26,7 @@ _TIMEOUT_S = 120
 
 
 class CodeReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What the machine code of one function says.
+    """What was read in the machine code of one function.
 
     `stack_bytes` is a thread's local memory; `spill_instructions` counts loads and stores of it (LDL, STL).
     `static_shared_bytes` excludes what is requested at launch. `loop_opcodes` counts the opcodes of the
@@ -77,7 +77,7 @@ def read_cubin(cubin: bytes | Path) -> tuple[CodeReport, ...]:
 
 
 def listing(cubin: bytes) -> str:
-    """The disassembly of a cubin as text. DisassemblyError, say for an architecture younger than the tool."""
+    """The disassembly of a cubin as text. DisassemblyError where the tool is older than the architecture."""
     with _on_disk(cubin) as path:
         return _run("-sass", path)
 

@@ -1,6 +1,6 @@
 """Reads the text that cuobjdump prints for machine code (SASS): functions and instructions.
 
-Knows nothing of who compiled the code, so Triton kernels and CUDA C++ cubins are read alike.
+Independent of what compiled the code, so Triton kernels and CUDA C++ cubins are read alike.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def natural_loops(instructions: Sequence[Instruction]) -> tuple[Loop, ...]:
 def innermost(loops: Sequence[Loop], *, ignore_below: int = 8) -> tuple[Instruction, ...] | None:
     """The longest loop that holds no other working loop, or None.
 
-    A spin on a barrier is a loop of a few instructions: those below `ignore_below` are neither answers nor
+    A spin on a barrier is a loop of a few instructions: those below `ignore_below` are neither returned nor
     reasons to call the loop around them an outer one.
     """
     working = [loop for loop in loops if len(loop.instructions) >= ignore_below]

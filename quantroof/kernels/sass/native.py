@@ -1,7 +1,7 @@
 """Is a format native on an architecture? Judged from machine code: what assembles, and into which opcode.
 
-`int4` through mma.sync assembles for Hopper, too: into two int8 products after unpacking. That compiles and
-runs proves nothing, so a path is native only if its opcode multiplies the format itself, emulated if
+`int4` through mma.sync assembles for Hopper, too: into two int8 products after unpacking. Compiling and
+running prove nothing, so a path is native only if its opcode multiplies the format itself, emulated if
 something else does, refused if nothing assembles.
 """
 

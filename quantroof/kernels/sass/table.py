@@ -26,8 +26,8 @@ _SM_COUNT = {"sm_80": 108, "sm_86": 82, "sm_89": 128, "sm_90a": 132, "sm_100a": 
 class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One kernel and case on one architecture: what the machine code is, or why there is none.
 
-    `instructions_per_weight` counts all instructions of the innermost loop, a thread, over the weights it
-    consumes. `verdict` is None where everything promised holds, else what does not.
+    `instructions_per_weight` is the number of instructions in the innermost loop over the weights that a
+    thread consumes in it. `verdict` is None where every promise is kept, else the broken one.
     """
 
     kernel: str
@@ -137,7 +137,7 @@ def _verdict(row: Row) -> str | None:
     if row.spill_instructions:
         return f"{row.spill_instructions} spill instructions"
     if row.budget is not None and (row.instructions_per_weight or 0) > row.budget:
-        return f"{row.instructions_per_weight} instructions a weight, {row.budget} allowed"
+        return f"{row.instructions_per_weight} instructions per weight, {row.budget} allowed"
     return None
 
 

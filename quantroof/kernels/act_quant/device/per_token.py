@@ -1,4 +1,4 @@
-"""Per-token quantisation of activations: one program a row, one pass over memory."""
+"""Per-token quantization of activations: one program per row, one pass over memory."""
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def _block(*lines: str) -> tl.constexpr:
 
 
 def _scaled(first_scale: int) -> list[str]:
-    """Multiply the rows h = 0, 1, 0, 1 in $0..$3 by the scales in two registers, one a row half."""
+    """Multiply the rows h = 0, 1, 0, 1 in $0..$3 by the scales in two registers, one per row half."""
     return [
         _NEGATIVE_ZERO,
         *(f"fma.rn.bf16x2 ${i}, ${i}, ${first_scale + i % 2}, negzero;" for i in range(4)),
@@ -89,7 +89,7 @@ def _nf4(*, scales: bool) -> tl.constexpr:
 
 
 def _nf4_tables() -> tuple[list[int], list[int]]:
-    """Low and high bytes of the 16 levels, rounded to bf16, four bytes a register."""
+    """Low and high bytes of the 16 levels, rounded to bf16, four bytes per register."""
     codes = [_bf16_bits(level) for level in nf4_levels()]
     tables = ([code & 0xFF for code in codes], [code >> 8 for code in codes])
     low, high = ([int.from_bytes(bytes(t[i : i + 4]), "little") for i in range(0, 16, 4)] for t in tables)

@@ -2,7 +2,7 @@
 
 Three shapes of the same product: a persistent one fed by TMA (compute capability 9.0 and 10.x), one fed by
 cp.async for the rest, and a skinny one, transposed and split along K, for few rows. Scales of 8-bit operands
-are applied once at the end: SCALING is "none", "tensor" (one each) or "row" (one a row of x and of w).
+are applied once at the end: SCALING is "none", "tensor" (one each) or "row" (one per row of x and of w).
 """
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 

@@ -5,15 +5,15 @@ of 64 belong to warp w, row half h and row g of 8, in the order `w h g`. Which c
 t) holds depends on the instruction:
 
     wgmma, tcgen05   2 t, 2 t + 1, 2 t + 8, 2 t + 9 of every 16 columns          order of columns: .. s j t e
-    mma.sync         2 or 4 times as many neighbours, WIDE: Triton permutes K of both operands so that a
+    mma.sync         2 or 4 times as many neighbors, WIDE: Triton permutes K of both operands so that a
     thread
                      loads whole 16-byte words                                   order of columns: .. t j e
 
     4 bits: [N/64, K/64, 2048] bytes, axes b c w g t r s then the four bytes of a word of 8 weights (h, j, e)
     8 bits: [N/64, K/32, 2048] bytes, axes b c w g t s j then the four bytes of a word of 4 weights (h, e)
 
-Read from the linear layouts that Triton 3.7.1 prints; `quantroof compile` shows at once when it changes its
-mind, because a layout conversion doubles the instructions a weight. The results are right for any order.
+Read from the linear layouts that Triton 3.7.1 prints; `quantroof compile` shows at once when they change,
+because a layout conversion doubles the instructions per weight. The results are right for any order.
 """
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
@@ -38,8 +38,8 @@ _ORDERS_8BIT = {
 def pack_4bit(codes: torch.Tensor, *, wide: bool, pairs: bool = False) -> torch.Tensor:
     """Pack codes [N, K] of 0..15 (N and K multiples of 64) into uint8 [N/64, K/64, 2048].
 
-    Weight (h, j, e) of a word is nibble 4 e + 2 j + h, so that the halves of a register are neighbours in K
-    after one mask. With `pairs` it is nibble 4 j + 2 h + e: neighbours in K are neighbours in the word.
+    Weight (h, j, e) of a word is nibble 4 e + 2 j + h, so that the halves of a register are neighbors in K
+    after one mask. With `pairs` it is nibble 4 j + 2 h + e: neighbors in K are neighbors in the word.
     """
     columns, axes = _ORDERS_4BIT[wide]
     inside = "jhe" if pairs else "ejh"

@@ -1,9 +1,9 @@
 // y[M, N] = x[M, K] w[N, K]^T for up to 8 rows of bf16 activations and int4 weights in groups of 128.
 //
-// What Triton cannot say: a matrix instruction with 8 columns instead of 16, whose operand of weights comes
+// What Triton cannot express: a matrix instruction with 8 columns instead of 16, whose operand of weights comes
 // straight from global memory into registers. No shared memory and no barrier until the end, so every warp
 // streams on its own. Fragments are those of mma.m16n8k16 (PTX ISA): lane = 4 row + quad. K may be permuted
-// as long as both operands agree, so a lane takes 16 neighbouring columns of every 64.
+// as long as both operands agree, so a lane takes 16 neighboring columns of every 64.
 //
 //   packed  [N/32][K/128][tile 2][half 2][lane 32] uint4: word s holds step s of 16 columns, nibble 4 e + 2 p + h
 //           is row 16 tile + 8 h + lane / 4, column 64 half + 16 (lane % 4) + 4 s + 2 p + e
@@ -14,7 +14,7 @@
 // Grid: N / 32 blocks of WARPS warps; each warp takes its part of K, and the parts are added in order.
 
 #define WARPS 8
-#define DEPTH 3  // groups in flight: 192 bytes a thread, 48 KB a block
+#define DEPTH 3  // groups in flight: 192 bytes per thread, 48 KB per block
 #define GROUP 128
 
 #ifndef ON_HOST

@@ -17,11 +17,11 @@ _ALL_AT_ONCE = tl.constexpr(16 * 1024)
 
 @triton.jit
 def reduce_parts(acc, partials, counters, tile, part, live, SPLIT: tl.constexpr):
-    """Give `acc` [rows, cols] of one part to the workspace; return (the tile's sum, whether I am last).
+    """Give `acc` [rows, cols] of one part to the workspace; return (the tile's sum, whether it was the last).
 
-    `partials` holds SPLIT * rows * cols of acc's type a tile, `counters` one int32 a tile, zero between
-    launches. Only the first `live` columns count and travel, each in one piece: at M = 1 the other 15 would
-    add a quarter to the weights' own traffic.
+    `partials` holds SPLIT * rows * cols of acc's type per tile, `counters` one int32 per tile, zero between
+    launches. Only the first `live` columns are written and read, each in one piece: at M = 1 the other 15
+    would add a quarter to the weights' own traffic.
     """
     rows: tl.constexpr = acc.shape[0]
     cols: tl.constexpr = acc.shape[1]

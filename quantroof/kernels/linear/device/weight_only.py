@@ -2,9 +2,9 @@
 
 The product is taken transposed, acc[BN, BM] = w x^T, because operand A of a matrix instruction may come from
 registers, where the weights have just been unpacked; M is padded to BM. Scales are applied where they cost
-least: once at the end (a scale a channel), on the accumulator after each group (few rows: BM / group
-multiplications a weight, in fp32), or on the weights (many rows, or groups shorter than the step: half an
-instruction a weight, rounded to bf16 as library kernels do).
+least: once at the end (one scale per channel), on the accumulator after each group (few rows: BM / group
+multiplications per weight, in fp32), or on the weights (many rows, or groups shorter than the step: half
+an instruction per weight, rounded to bf16 as library kernels do).
 """
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
@@ -24,9 +24,9 @@ def scales_of(
 ):
     """Scales fp32 [BN, BK / GROUP] of a step, out of [K / GROUP, N] in fp32 for NF4, else pairs of bf16.
 
-    cp.async, and so Triton's pipelining, needs 4 bytes a thread, and a load that is not pipelined costs a
-    trip to DRAM in every step. With one group a step the pairs are neighbours in N; with more they are
-    neighbours along K, [K / GROUP / 2, N, 2], because a transposition would change the layout of the tile of
+    cp.async, and so Triton's pipelining, needs 4 bytes per thread, and a load that is not pipelined costs
+    a trip to DRAM in every step. With one group per step the pairs are neighbors in N; with more they are
+    neighbors along K, [K / GROUP / 2, N, 2], because a transposition would change the layout of the tile of
     weights.
     """
     GROUPS: tl.constexpr = BK // GROUP
@@ -49,7 +49,7 @@ def scales_of(
 def zeros_of(
     zeros, step, tile_n, N, BN: tl.constexpr, BK: tl.constexpr, GROUP: tl.constexpr, KIND: tl.constexpr
 ):
-    """Zero points int16 [BN, BK / GROUP] of a step, eight nibbles a load, out of [K / GROUP, N / 8]; else 0.
+    """Zero points int16 [BN, BK / GROUP] of a step, eight nibbles per load of [K / GROUP, N / 8]; else 0.
 
     Spreading each load over eight rows also keeps Triton from giving the zeros' layout to the tile of
     weights.
@@ -78,7 +78,7 @@ def weight_only_linear(
     int4_zeros. order: int32 [K], the column of x that meets column k of the packed weight, read where
     ORDERED. partials and counters as in reduce_parts, a tile for each (n, m).
     """
-    BYTES: tl.constexpr = 64 if KIND == "int8" or KIND == "fp8" else 32  # of 64 rows, a column
+    BYTES: tl.constexpr = 64 if KIND == "int8" or KIND == "fp8" else 32  # of 64 rows, per column
     tile_n, part, tile_m = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     n = tile_n * BN + tl.arange(0, BN)
     m = tile_m * BM + tl.arange(0, BM)
