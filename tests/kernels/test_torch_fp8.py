@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from packaging.version import Version
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from quantroof.hwprofiles.types import Device
@@ -32,6 +33,13 @@ def _gpu(capability: str) -> Device:
     return Device(kind="sim", index=0, name=capability, compute_capability=capability)
 
 
+_rules_in_python = pytest.mark.skipif(
+    Version(torch.__version__) >= Version("2.14"),
+    reason="from torch 2.14 on its rules for scales run on a GPU only",
+)
+
+
+@_rules_in_python
 @pytest.mark.parametrize(("m", "n", "k"), [(1, 128, 128), (1, 256, 640), (7, 384, 512), (300, 128, 1152)])
 def test_block_scales_satisfy_torchs_rules(m: int, n: int, k: int) -> None:
     """Shapes and strides of both scales are those that the recipe's check for CUDA asks for."""
@@ -41,6 +49,7 @@ def test_block_scales_satisfy_torchs_rules(m: int, n: int, k: int) -> None:
     assert y.dtype == torch.bfloat16
 
 
+@_rules_in_python
 def test_the_rules_refuse_scales_that_lie_the_other_way() -> None:
     """The rules do refuse: row-major scales of activations are refused."""
     with pytest.raises(RuntimeError, match="stride"):
