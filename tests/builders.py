@@ -13,7 +13,7 @@ from quantroof.kernels.schemes import SCHEMES
 from quantroof.records.directory import Run, RunWriter, read_run
 from quantroof.records.lines import (
     Accuracy,
-    AnyLine,
+    AnyRecord,
     Ceiling,
     Config,
     DeviceState,
@@ -250,7 +250,7 @@ def info(
     )
 
 
-def run(header: RunInfo, lines: Iterable[AnyLine], path: Path = Path("run.jsonl")) -> Run:
+def run(header: RunInfo, lines: Iterable[AnyRecord], path: Path = Path("run.jsonl")) -> Run:
     """A Run in memory, complete."""
     built = Run(path=path, info=header)
     for line in lines:
@@ -265,7 +265,7 @@ def run(header: RunInfo, lines: Iterable[AnyLine], path: Path = Path("run.jsonl"
 def write(built: Run, directory: Path) -> Path:
     """Write a run to a directory, as `quantroof run` would; returns the directory."""
     with RunWriter.create(directory, built.info) as writer:
-        lines: list[AnyLine] = [*built.ceilings, *built.measurements, *built.ends]
+        lines: list[AnyRecord] = [*built.ceilings, *built.measurements, *built.ends]
         for line in lines:
             writer.write(line)
     return directory

@@ -11,7 +11,7 @@ from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.records.directory import Run
-from quantroof.records.lines import AnyLine, Ceiling, Flag, Measurement
+from quantroof.records.lines import AnyRecord, Ceiling, Flag, Measurement
 from quantroof.records.run import RunEnd
 from tests.builders import (
     BATCHES,
@@ -54,7 +54,7 @@ def cpu_run(name: str = "AMD EPYC 9B14", batches: Sequence[int] = (1, 16, 128)) 
     """A CPU run: fp32, bf16, int8 and int4, three layers, one skip."""
     device = cpu_device(name)
     bandwidth, rates = 2.6e10, {"fp32": 1.2e11, "bf16": 4.1e11, "int8": 6.8e11, "fp16": 5.1e10}
-    lines: list[AnyLine] = [*ceilings(device, bandwidth, rates)]
+    lines: list[AnyRecord] = [*ceilings(device, bandwidth, rates)]
     for scheme in ("fp32", "bf16", "int8-w8a8", "int8-w8a16", "int4-w4a16"):
         for layer in LAYERS:
             for m in batches:
@@ -88,10 +88,12 @@ def gpu_lines(
     seed: int = 0,
     count: int = 20,
     clock_mhz: float = 1755.0,
-) -> list[AnyLine]:
+) -> list[AnyRecord]:
     """Ceilings and points of one GPU; `speed` scales every rate."""
     bandwidth, rates = GPU_BANDWIDTH * speed, {name: rate * speed for name, rate in GPU_RATES.items()}
-    lines: list[AnyLine] = [*ceilings(device, bandwidth, rates, simulated=simulated, state=state(clock_mhz))]
+    lines: list[AnyRecord] = [
+        *ceilings(device, bandwidth, rates, simulated=simulated, state=state(clock_mhz))
+    ]
     for scheme in schemes:
         for layer in layers:
             for m in batches:
@@ -119,7 +121,7 @@ def gpu_run(name: str = "NVIDIA H100 80GB HBM3", run_id: str = "gpu-run", *, sim
 def node_run(slow: int | None = 5) -> Run:
     """A simulated node of 8 GPUs, one of them 8 % slow."""
     devices = [gpu_device(index) for index in range(8)]
-    lines: list[AnyLine] = []
+    lines: list[AnyRecord] = []
     for device in devices:
         speed = 0.92 if device.index == slow else 1.0
         lines += gpu_lines(
@@ -133,7 +135,7 @@ def failures_run() -> Run:
     """A run with every kind of failure, a flagged point and a point above its roof."""
     device = gpu_device()
     layer = LAYERS[0]
-    lines: list[AnyLine] = [*ceilings(device, GPU_BANDWIDTH, GPU_RATES, state=state())]
+    lines: list[AnyRecord] = [*ceilings(device, GPU_BANDWIDTH, GPU_RATES, state=state())]
     lines += [
         measurement(device, "bf16", 1, layer, 12_500),
         measurement(device, "bf16", 64, layer, 5_000, provider="triton"),

@@ -10,7 +10,7 @@ from itertools import pairwise
 from statistics import median
 
 from quantroof.analysis.case_time import case_time, grouped
-from quantroof.records.lines import TIMED, Measurement, parsed_case
+from quantroof.records.lines import TIMED, Measurement
 
 Shape = tuple[int, int]
 # A layer of another shape stands in for one that is at most this many times larger or smaller.
@@ -88,8 +88,8 @@ def table_of(measurements: Iterable[Measurement], device: str) -> TimingTable:
     """
     lines = (line for line in measurements if line.device == device and _is_cold(line))
     fastest: dict[str, dict[Shape, dict[int, KernelTime]]] = defaultdict(lambda: defaultdict(dict))
-    for (_, case_id, kernel), own in grouped(lines).items():
-        case, timed = parsed_case(case_id), _timed(kernel, own)
+    for (_, _, kernel), own in grouped(lines).items():
+        case, timed = own[0].parsed_case, _timed(kernel, own)
         by_m = fastest[case.scheme][case.n, case.k]
         if case.m not in by_m or timed.seconds < by_m[case.m].seconds:
             by_m[case.m] = timed
@@ -110,7 +110,7 @@ def _timed(kernel: str, lines: list[Measurement]) -> KernelTime:
     seconds, low, high = (ns / 1e9 for ns in (time.interval.median, time.interval.low, time.interval.high))
     powers = [line.state.power_w for line in lines if line.state and line.state.power_w is not None]
     power = median(powers) if powers else None
-    return KernelTime(parsed_case(lines[0].case).m, seconds, low, high, kernel, power)
+    return KernelTime(lines[0].parsed_case.m, seconds, low, high, kernel, power)
 
 
 def _from_nearest(

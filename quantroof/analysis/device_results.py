@@ -13,7 +13,7 @@ from quantroof.analysis.roofs import Roofs, ceiling_rate, datasheet_roofs, measu
 from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device, HardwareProfile
 from quantroof.records.directory import Run
-from quantroof.records.lines import Ceiling, parsed_case
+from quantroof.records.lines import Ceiling
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def _device_results(run: Run, device: Device, label: str) -> DeviceResults:
         if line.case not in by_case:
             sized = bandwidth_at(curve, line.bytes_moved)
             by_case[line.case] = case_roofs(
-                parsed_case(line.case), measured, datasheet, sized, device.compute_capability
+                line.parsed_case, measured, datasheet, sized, device.compute_capability
             )
         points.append(point(lines, by_case[line.case], guard_flags(line, measured, device, profile)))
     held = held_roofs(profile, ceilings, measured) if profile else None

@@ -11,7 +11,7 @@ from quantroof.analysis.roofs import Roofs
 from quantroof.hwprofiles import roofline
 from quantroof.hwprofiles.types import Device, HardwareProfile
 from quantroof.kernels.cases import Case
-from quantroof.records.lines import Flag, Measurement, parsed_case
+from quantroof.records.lines import Flag, Measurement
 
 ROOF_NOISE = 0.05
 """A case this far above a measured roof is at the roof: two processes on one machine differ by that much."""
@@ -55,7 +55,7 @@ def physical_rate(case: Case, clock_mhz: float | None, profile: HardwareProfile 
 def _impossible(measurement: Measurement, device: Device, profile: HardwareProfile | None) -> Flag | None:
     """Shorter than the memory bus or the instruction allows: something is miscounted or misreported."""
     assert measurement.timing is not None
-    case = parsed_case(measurement.case)
+    case = measurement.parsed_case
     seconds = median_ns(measurement.timing) / 1e9
     clock = measurement.state.sm_clock_mhz if measurement.state else None
     bandwidth = physical_bandwidth(device, profile) if measurement.timing.cache == "cold" else None
@@ -81,7 +81,7 @@ def _memory_cause(measurement: Measurement, device: Device) -> str:
 
 def _above_measured(measurement: Measurement, measured: Roofs, device: Device) -> Flag | None:
     assert measurement.timing is not None
-    case = parsed_case(measurement.case)
+    case = measurement.parsed_case
     fraction = measured.share(case, median_ns(measurement.timing))
     bound: roofline.Bound | None = measured.bound(case)
     hot = measurement.timing.cache == "hot"
@@ -99,7 +99,7 @@ def _above_measured(measurement: Measurement, measured: Roofs, device: Device) -
 
 
 def _raised(measurement: Measurement, measured: Roofs) -> Flag | None:
-    case = parsed_case(measurement.case)
+    case = measurement.parsed_case
     if measured.raised.get(case.compute.name) != f"{measurement.case} {measurement.kernel}":
         return None
     text = f"faster than the best library GEMM of {case.compute.name}: it is that ceiling now"

@@ -12,7 +12,7 @@ from quantroof.analysis.statistics import Interval
 from quantroof.hwprofiles import roofline
 from quantroof.hwprofiles.native import overall
 from quantroof.kernels.cases import Case
-from quantroof.records.lines import Flag, Measurement, Status, parsed_case
+from quantroof.records.lines import Flag, Measurement, Status
 
 Arithmetic = Literal["native", "emulated", "unpack"]
 
@@ -147,7 +147,7 @@ def point(lines: Sequence[Measurement], roofs: CaseRoofs, guard: tuple[Flag, ...
     time = case_time(lines)
     return Point(
         measurement=measurement,
-        case=parsed_case(measurement.case),
+        case=measurement.parsed_case,
         time=None if time is None else time.interval,
         basis=None if time is None else time.basis,
         roofs=roofs,

@@ -78,7 +78,7 @@ def measured_roofs(
     for line in measurements:
         if line.device != device or line.timing is None:
             continue
-        element = parsed_case(line.case).compute.name
+        element = line.parsed_case.compute.name
         reached = line.flops / (median_ns(line.timing) / 1e9)
         if element in matrix and reached > matrix[element]:
             matrix[element], raised[element] = reached, f"{line.case} {line.kernel}"

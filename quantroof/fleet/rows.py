@@ -13,7 +13,7 @@ import msgspec
 from quantroof.analysis.case_time import median_ns
 from quantroof.hwprofiles.clock_events import faults
 from quantroof.records.directory import Run
-from quantroof.records.lines import Ceiling, DeviceState, Measurement, Status, parsed_case
+from quantroof.records.lines import Ceiling, DeviceState, Measurement, Status
 
 SCHEMA = "quantroof-part/1"
 _QUANTITIES = ("bandwidth", "matrix", "instruction")
@@ -73,7 +73,7 @@ def rows(run: Run) -> Iterator[Row]:
 
 
 def _measurement(line: Measurement) -> dict[str, object]:
-    element = parsed_case(line.case).compute.name
+    element = line.parsed_case.compute.name
     work = f"{line.case} {line.kernel}"
     return _common(line) | {
         "work": work, "element": element, "flops": line.flops, "bytes_moved": line.bytes_moved,

@@ -11,12 +11,12 @@ import msgspec
 from quantroof.errors import UsageError
 from quantroof.files import read_bytes
 from quantroof.records.jsonl import JsonlWriter, create_file, decode_line, reopen_file, split_lines
-from quantroof.records.lines import Anchor, AnyLine, Ceiling, Measurement, Unknown
+from quantroof.records.lines import Anchor, AnyRecord, Ceiling, Measurement, Unknown
 from quantroof.records.run import SCHEMA, RunEnd, RunInfo
 
 FILE_NAME = "run.jsonl"
 _KNOWN = ("run", "ceiling", "anchor", "measurement", "end")  # the tags in records.lines
-_RECORD: msgspec.json.Decoder[AnyLine] = msgspec.json.Decoder(AnyLine)
+_RECORD: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(AnyRecord)
 _ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 _FAMILY, _, _VERSION = SCHEMA.partition("/")
 

@@ -6,7 +6,7 @@ None means "not reported"; no zero stands for "unknown".
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -142,7 +142,7 @@ class Anchor(Record, frozen=True, kw_only=True, tag="anchor"):
         _require_timing_iff_timed(self.status, self.timing, self.reason)
 
 
-class Measurement(Record, frozen=True, kw_only=True, tag="measurement"):
+class Measurement(Record, frozen=True, kw_only=True, dict=True, tag="measurement"):
     """Case x Kernel x Device. `case` is the case's id; `config` the kernel's own configuration.
 
     `process` counts the fresh processes a line was repeated in; `concurrent` is how many devices of the host
@@ -170,9 +170,14 @@ class Measurement(Record, frozen=True, kw_only=True, tag="measurement"):
     def __post_init__(self) -> None:
         _require_timing_iff_timed(self.status, self.timing, self.reason)
         try:
-            parsed_case(self.case)
+            self.parsed_case  # noqa: B018 - a case that is none is refused here, and every other is kept
         except UsageError as error:
             raise ValueError(str(error)) from None  # msgspec turns it into a ValidationError with the path
+
+    @cached_property
+    def parsed_case(self) -> Case:
+        """The Case behind the id; parsed once, when the measurement is made or read."""
+        return parsed_case(self.case)
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -192,7 +197,7 @@ class Unknown(msgspec.Struct, frozen=True):
     data: dict[str, Any]
 
 
-AnyLine = RunInfo | Ceiling | Anchor | Measurement | RunEnd
+AnyRecord = RunInfo | Ceiling | Anchor | Measurement | RunEnd
 
 
 @lru_cache(maxsize=65536)

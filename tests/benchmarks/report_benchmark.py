@@ -19,7 +19,7 @@ import msgspec
 from quantroof.analysis.answers import answers
 from quantroof.analysis.device_results import device_results
 from quantroof.records.directory import Run
-from quantroof.records.lines import AnyLine, Measurement
+from quantroof.records.lines import AnyRecord, Measurement
 from quantroof.reports.html.page import html
 from tests.builders import gpu_device, info, run
 from tests.reports.conftest import ARGUMENTS, CHROMIUM
@@ -66,7 +66,7 @@ def big_run(points: int) -> Run:
     return run(info(found, simulated=True), [_varied(line, source) for line in lines])
 
 
-def _varied(line: AnyLine, source: random.Random) -> AnyLine:
+def _varied(line: AnyRecord, source: random.Random) -> AnyRecord:
     """Errors and states that differ from case to case, as real ones do: equal ones compress too well."""
     if not isinstance(line, Measurement) or line.accuracy is None or line.state is None:
         return line

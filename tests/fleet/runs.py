@@ -10,7 +10,7 @@ import msgspec
 
 from quantroof.hwprofiles.types import Device
 from quantroof.records.directory import Run, RunWriter
-from quantroof.records.lines import AnyLine, DeviceState, Measurement, parsed_case
+from quantroof.records.lines import AnyRecord, DeviceState, Measurement
 from quantroof.records.run import Host
 from tests.builders import ceilings, gpu_device, info, measurement, run, state
 from tests.runs import GPU_BANDWIDTH, GPU_RATES, model_ns
@@ -46,7 +46,7 @@ def node_run(
     devices = [
         change(msgspec.structs.replace(gpu_device(i), uuid=f"GPU-{number:08d}-{i}")) for i in range(gpus)
     ]
-    lines: list[AnyLine] = []
+    lines: list[AnyRecord] = []
     for device in devices:
         lines += gpu_lines(device, *speed(device, node), seed=seed, simulated=simulated, seen=seen)
     header = info(devices, run_id=run_id or f"{node}-{started}-{seed}", simulated=simulated)
@@ -56,14 +56,14 @@ def node_run(
 
 def gpu_lines(
     device: Device, memory: float, compute: float, *, seed: int, simulated: bool, seen: DeviceState | None
-) -> list[AnyLine]:
+) -> list[AnyRecord]:
     """Ceilings and 24 cases of one GPU, with 1 % natural spread of the GPU and 0.3 % of the case."""
     source = random.Random(f"{device.uuid}")
     noise = random.Random(f"{device.uuid} {seed}")
     memory, compute = memory * source.gauss(1, 0.005), compute * source.gauss(1, 0.01)
     bandwidth = GPU_BANDWIDTH * memory
     rates = {name: rate * compute for name, rate in GPU_RATES.items()}
-    found: list[AnyLine] = [*ceilings(device, bandwidth, rates, simulated=simulated, state=seen or state())]
+    found: list[AnyRecord] = [*ceilings(device, bandwidth, rates, simulated=simulated, state=seen or state())]
     for scheme in SCHEMES:
         for m in BATCHES:
             for layer in LAYERS:
@@ -74,7 +74,7 @@ def gpu_lines(
 
 def _timed(line: Measurement, bandwidth: float, rates: dict[str, float], noise: random.Random) -> Measurement:
     assert line.timing is not None
-    ns = model_ns(parsed_case(line.case), bandwidth, rates) * noise.gauss(1, 0.003)
+    ns = model_ns(line.parsed_case, bandwidth, rates) * noise.gauss(1, 0.003)
     timing = msgspec.structs.replace(line.timing, samples_ns=(ns, ns * 1.001, ns * 1.002))
     return msgspec.structs.replace(line, timing=timing)
 
@@ -85,7 +85,7 @@ def stored(folder: Path, runs: list[Run]) -> list[str]:
     for built in runs:
         directory = folder / f"run-{built.info.run_id}".replace(":", "")
         with RunWriter.create(directory, built.info) as writer:
-            lines: list[AnyLine] = [*built.ceilings, *built.measurements, *built.ends]
+            lines: list[AnyRecord] = [*built.ceilings, *built.measurements, *built.ends]
             for line in lines:
                 writer.write(line)
         names.append(str(directory))

@@ -14,6 +14,7 @@ from quantroof.bench.suite import parse
 from quantroof.errors import EnvironmentMissing, UsageError
 from quantroof.hwprofiles.detect import Detection
 from quantroof.hwprofiles.select import select
+from quantroof.kernels.cases import Case
 from quantroof.records.directory import FILE_NAME, RunWriter, read_run
 from quantroof.records.run import Host, RunEnd, RunOptions
 from tests.builders import info, write
@@ -36,6 +37,14 @@ def test_round_trip(tmp_path: Path) -> None:
     assert again.info == run.info
     assert again.ceilings == run.ceilings
     assert again.measurements == run.measurements
+
+
+def test_a_measurement_knows_its_case(tmp_path: Path) -> None:
+    """The case is parsed when a measurement is read, and its text alone is stored."""
+    file = _file(tmp_path)
+
+    assert all(m.parsed_case == Case.parse(m.case) for m in read_run(file).measurements)
+    assert "parsed_case" not in file.read_text()
 
 
 def test_unknown_kinds_are_kept(tmp_path: Path) -> None:

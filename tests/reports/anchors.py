@@ -15,7 +15,7 @@ from quantroof.hwprofiles.types import Device, Figure, HardwareProfile
 from quantroof.kernels.cases import Case
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.records.directory import Run
-from quantroof.records.lines import AnyLine, Ceiling, DeviceState, Measurement, Timing
+from quantroof.records.lines import AnyRecord, Ceiling, DeviceState, Measurement, Timing
 from quantroof.records.run import SCHEMA, Host, RunEnd, RunInfo, RunOptions
 
 SOURCE = Path(__file__).parent.parent / "data" / "h200_ceilings_and_timers.jsonl"
@@ -40,7 +40,7 @@ def h200_run() -> Run:
     """The H200's GEMMs and streams; what its rows do not say stays absent."""
     given = rows()
     device = _device(given)
-    lines: list[AnyLine] = []
+    lines: list[AnyRecord] = []
     for row in given:
         if row["kind"] == "dram" and row["op"] in _STREAMS:
             lines.append(_stream(device, row))
@@ -114,7 +114,7 @@ def _stream(device: Device, row: dict[str, Any]) -> Ceiling:
     )  # fmt: skip
 
 
-def _gemm(device: Device, row: dict[str, Any]) -> list[AnyLine]:
+def _gemm(device: Device, row: dict[str, Any]) -> list[AnyRecord]:
     """A measurement, and the ceiling it is for its element."""
     case = Case.linear(SCHEMES[_SCHEMES[row["prec"]]], row["M"], row["N"], row["K"])
     timing = _timing((row["us_min"], row["us"], row["us_max"]), case.weight_bytes)

@@ -13,7 +13,7 @@ import pytest
 from quantroof.analysis.answers import answers
 from quantroof.cli.main import main
 from quantroof.records.directory import Run
-from quantroof.records.lines import AnyLine, DeviceState, Flag
+from quantroof.records.lines import AnyRecord, DeviceState, Flag
 from quantroof.records.run import Host, RunOptions
 from quantroof.reports.text.markdown import markdown
 from quantroof.reports.text.md import text
@@ -36,7 +36,7 @@ EVIL = "</script><script>window.owned=1</script><img src=x onerror='window.owned
 def hostile_run() -> Run:
     """Every free text of a run is an attack."""
     device = msgspec.structs.replace(gpu_device(name=EVIL), driver=EVIL, uuid=EVIL, mig=EVIL)
-    lines: list[AnyLine] = [
+    lines: list[AnyRecord] = [
         *ceilings(device, GPU_BANDWIDTH, GPU_RATES),
         measurement(
             device, "bf16", 1, LAYERS[0], 12_000, provider=EVIL, config={EVIL: EVIL},

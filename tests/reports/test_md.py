@@ -18,7 +18,7 @@ from quantroof.errors import ExitCode
 from quantroof.gate.check import Report
 from quantroof.gate.verdicts import CaseVerdict
 from quantroof.records.directory import Run
-from quantroof.records.lines import AnyLine
+from quantroof.records.lines import AnyRecord
 from quantroof.reports.text import md
 from quantroof.reports.text.gate_markdown import markdown as gate_markdown
 from quantroof.reports.text.markdown import markdown as report_markdown
@@ -32,7 +32,7 @@ EVIL = "<img src=x onerror=alert(1)> [x](javascript:alert(2)) ![y](http://z) **b
 def hostile_run() -> Run:
     """A run on a device with a hostile name."""
     device = msgspec.structs.replace(gpu_device(), name=EVIL)
-    lines: list[AnyLine] = [
+    lines: list[AnyRecord] = [
         *ceilings(device, GPU_BANDWIDTH, GPU_RATES),
         measurement(device, "bf16", 1, LAYERS[0], 12_000),
         measurement(device, "int4-w4a16", 1, LAYERS[0], 8_000),

@@ -9,7 +9,7 @@ from typing import Any
 from quantroof.analysis.statistics import median_interval
 from quantroof.bench.plan import DevicePlan
 from quantroof.bench.run import Job
-from quantroof.records.lines import Ceiling, Measurement, Status, parsed_case
+from quantroof.records.lines import Ceiling, Measurement, Status
 
 
 def headline(plan: DevicePlan) -> str:
@@ -57,7 +57,7 @@ def result_line(record: Ceiling | Measurement) -> str:
     if isinstance(record, Ceiling):
         what = f"ceiling {record.name} {record.kernel}"
     else:
-        case = parsed_case(record.case)
+        case = record.parsed_case
         what = f"{case.scheme} {case.m}x{case.n}x{case.k} {record.kernel}"
     if record.timing is None:
         return f"{record.device} {what}: {record.status}, {record.reason}"
