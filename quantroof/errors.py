@@ -8,7 +8,7 @@ _NEAR = 6  # names that a hint shows at most
 
 
 class ExitCode(IntEnum):
-    """Exit codes of every command. A defect is never 1: a crash of the gate is no regression."""
+    """Exit codes of every command. A defect is never 1: a crash of the gate is not a regression."""
 
     OK = 0
     FINDING = 1
@@ -21,14 +21,14 @@ class ExitCode(IntEnum):
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says first, its type where it says nothing; the rest is for a log."""
+    """The first line of an error's text, or its type if the text is empty."""
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def described(error: BaseException) -> str:
-    """The type of an error that may be anything, and what it says first."""
-    said = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    """The type of an error and the first line of its text."""
+    text = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 class QuantroofError(Exception):
@@ -59,9 +59,9 @@ def unknown_name(kind: str, name: str, allowed: list[str], where: str | None = N
     from difflib import get_close_matches
 
     asked = name.casefold()
-    near = [known for known in allowed if asked and asked in known.casefold()]
+    near = [other for other in allowed if asked and asked in other.casefold()]
     if not near:
-        folded = {known.casefold(): known for known in allowed}
+        folded = {other.casefold(): other for other in allowed}
         near = [folded[close] for close in get_close_matches(asked, list(folded), n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(near[:_NEAR])}?" if near else f"one of: {', '.join(sorted(allowed))}"
     return UsageError(f"unknown {kind} '{name}'", where=where, hint=hint)

@@ -196,16 +196,16 @@ def ceilings(
     simulated: bool = False,
     state: DeviceState | None = None,
 ) -> list[Ceiling]:
-    """Read, write and copy at four sizes (small ones slower by a fixed latency) and one matrix rate a type.
+    """Read, write and copy at four sizes (small ones slower by a fixed latency); a matrix rate per element.
 
     `bandwidth` is the read rate at the largest size in bytes/s, `rates` are operations/s by element type.
     """
     status: Status = "simulated" if simulated else "ok"
-    found = []
+    lines = []
     for name, share in (("read", 1.0), ("write", 0.97), ("copy", 0.95)):
         for size in (1 << 22, 1 << 26, 1 << 28, 1 << 32):
             time_ns = size / (bandwidth * share) * 1e9 + 1500
-            found.append(
+            lines.append(
                 Ceiling(
                     device=device.id, quantity="bandwidth", name=name, kernel=f"stream.{name}", status=status,
                     bytes_moved=size, timing=timing(time_ns, simulated=simulated, spread=0.002), state=state,
@@ -213,14 +213,14 @@ def ceilings(
             )  # fmt: skip
     for element, reached in rates.items():
         flops = 2 * 8192**3
-        found.append(
+        lines.append(
             Ceiling(
                 device=device.id, quantity="matrix", name=element, kernel=f"torch.{element}", status=status,
                 flops=flops, shape=(8192, 8192, 8192),
                 timing=timing(flops / reached * 1e9, simulated=simulated, spread=0.002), state=state,
             )
         )  # fmt: skip
-    return found
+    return lines
 
 
 def info(

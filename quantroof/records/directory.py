@@ -23,7 +23,7 @@ _FAMILY, _, _VERSION = SCHEMA.partition("/")
 
 @dataclass(slots=True)
 class Run:
-    """Everything a run file says. `truncated` is True where the last line was cut off (a killed writer)."""
+    """The contents of a run file. `truncated` is True if the last line was cut off (a killed writer)."""
 
     path: Path
     info: RunInfo
@@ -56,7 +56,7 @@ def run_file(path: Path) -> Path:
 def read_run(path: Path) -> Run:
     """Read a run directory or file, keeping lines of unknown kinds.
 
-    Raises UsageError for a file that is no run, a schema this version cannot read, or a line that is broken
+    Raises UsageError for a file that is not a run, a schema this version cannot read, or a broken line
     anywhere but at the very end, each with the line number.
     """
     file = run_file(path)
@@ -72,7 +72,7 @@ def _header(line: bytes, file: Path) -> RunInfo:
     try:
         head = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise UsageError("not a quantroof run: the first line is no JSON", where=str(file)) from None
+        raise UsageError("not a quantroof run: the first line is not JSON", where=str(file)) from None
     schema = head.get("schema") if isinstance(head, dict) else None
     if not isinstance(schema, str) or not schema.startswith(f"{_FAMILY}/"):
         what = f"not a quantroof run: the first line has no schema '{_FAMILY}/...'"

@@ -1,7 +1,7 @@
 """The records of a run file. Each is one line of JSON with a `kind`; `records.run` has the first and last.
 
 Times are nanoseconds, sizes bytes, clocks MHz, power watts. Rates are derived by the reader, never stored.
-None means "not reported"; no zero stands for "unknown".
+None means "not reported"; unknown is never a zero.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """Raw samples and how they were taken.
 
     `samples_ns` holds one time per call for every block of `calls_per_sample` calls, in order, none removed.
-    `copies` weight sets were rotated through, `rotated_bytes` in all, so that a cold call reads DRAM;
-    `hot` says what stays in cache between calls all the same.
+    `copies` is the number of weight sets used in turn, `rotated_bytes` in all, so that a cold call reads
+    DRAM; `hot` names what stays in the cache between calls even so.
     """
 
     samples_ns: tuple[float, ...]
@@ -47,8 +47,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
     """Errors of a kernel's output, relative to the largest or total magnitude of the reference.
 
-    `frobenius` and `max_abs` compare with an fp64 reference of the very values the kernel was given;
-    `format_frobenius` compares with the product of the unquantised values: what the format itself costs.
+    `frobenius` and `max_abs` compare with an fp64 reference on the same input values that the kernel reads;
+    `format_frobenius` compares with the product of the unquantized values: the error of the format itself.
     """
 
     frobenius: float

@@ -1,6 +1,6 @@
 """Records of the quality room: what a model lost by being quantized, window by window.
 
-A file is JSON lines like a run: a header first, then one line per model measured. Losses are kept for every
+A file is JSON Lines like a run: a header, then one line per measured model. Losses are kept for every
 window; means, differences and intervals are derived by the reader.
 """
 
@@ -49,7 +49,7 @@ class QualityHeader(Record, frozen=True, kw_only=True, tag="quality-header"):
 
 
 class QualityResult(Record, frozen=True, kw_only=True, tag="quality-result"):
-    """One model measured. Losses are mean negative log-likelihoods in nats a token, one a window.
+    """One model measured. Losses are mean negative log-likelihoods in nats per token, one per window.
 
     `variant` is the model before quantizing: `base`, or `outliers` after function-preserving induction.
     `part` is the layer that was quantized where it was one, else None. `scheme` is the scheme of
@@ -82,7 +82,7 @@ class QualityResult(Record, frozen=True, kw_only=True, tag="quality-result"):
 
     @property
     def loss(self) -> float | None:
-        """Mean loss in nats a token."""
+        """Mean loss in nats per token."""
         return fmean(self.window_losses) if self.window_losses else None
 
 

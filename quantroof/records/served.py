@@ -1,6 +1,6 @@
 """Records of a served model under load: what an endpoint did at each concurrency, request by request.
 
-A file is JSON lines like a run: a header, then one line a load. Times are nanoseconds since the request was
+A file is JSON Lines like a run: a header, then one line per load. Times are nanoseconds since the request was
 sent. Percentiles and rates are derived by the reader; only a result that came without its requests keeps the
 percentiles it came with.
 """
@@ -137,14 +137,14 @@ class Served:
 
 
 def spread(values: Iterable[float | None]) -> Spread | None:
-    """Percentiles by linear interpolation of the values that are known; None where none is."""
+    """Percentiles by linear interpolation of the values that are not None; None if there is none."""
     import numpy as np
 
-    known = [value for value in values if value is not None]
-    if not known:
+    present = [value for value in values if value is not None]
+    if not present:
         return None
-    median, p90, p99 = (float(p) for p in np.percentile(known, (50, 90, 99)))
-    return kept(len(known), median, p90, p99)
+    median, p90, p99 = (float(p) for p in np.percentile(present, (50, 90, 99)))
+    return kept(len(present), median, p90, p99)
 
 
 def kept(count: int, median_ns: float, p90_ns: float | None, p99_ns: float | None) -> Spread:

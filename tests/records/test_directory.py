@@ -75,8 +75,8 @@ def test_half_a_last_line_is_forgiven_and_dropped_on_resume(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "no JSON"),
-        (b"\x89PNG\r\n\x1a\n", "no JSON"),
+        (b"", "not JSON"),
+        (b"\x89PNG\r\n\x1a\n", "not JSON"),
         (b'{"hello": 1}\n', "no schema"),
         (b"[1, 2]\n", "no schema"),
         (b'{"kind": "run", "schema": "quantroof-run/99"}\n', "upgrade quantroof"),
@@ -126,7 +126,7 @@ def test_a_broken_line_is_named_by_its_number(tmp_path: Path, change: dict[str, 
 
 
 def test_negative_and_nan_samples_are_refused(tmp_path: Path) -> None:
-    """A time that is not a positive number is no measurement."""
+    """A time that is not a positive number is not a measurement."""
     file = _file(tmp_path)
     line = _timed_measurement(file)
     line["timing"]["samples_ns"] = [1.0, -2.0]
@@ -137,7 +137,7 @@ def test_negative_and_nan_samples_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_directory_holds_one_run(tmp_path: Path) -> None:
-    """A second run into the same directory is refused and told what to do."""
+    """A second run into the same directory is refused with a hint what to do."""
     _file(tmp_path)
 
     with pytest.raises(UsageError, match="--resume"):
@@ -153,7 +153,7 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_a_file_in_the_way_is_named_as_such(tmp_path: Path) -> None:
-    """--out that is a file is no run that could be resumed."""
+    """If --out is a file, the message does not suggest --resume."""
     target = tmp_path / "notes.txt"
     target.write_text("mine")
 

@@ -64,7 +64,7 @@ def test_percentiles_need_requests_beyond_them() -> None:
 
 
 def test_throughput_counts_all_requests_together() -> None:
-    """Two requests of 5 tokens in 2 s are 5 tokens a second; none completed is unknown, not zero."""
+    """Two requests of 5 tokens in 2 s are 5 tokens per second; none completed is unknown, not zero."""
     assert load(request(20, 60), request(20, 60)).output_tokens_per_s == pytest.approx(5.0)
     assert load().output_tokens_per_s is None
     assert load().first_token is None
