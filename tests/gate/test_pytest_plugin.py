@@ -59,8 +59,7 @@ def _pytest(folder: Path, *arguments: str | Path, scale: float = 1.0) -> subproc
         "pytest",
         "-q",
         *_PLUGIN,
-        "-p",
-        "no:cacheprovider",
+        *("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:xdist"),  # a second each to start
     ]
     environment = {
         **os.environ, "PYTHONPATH": str(ROOT), "SCALE": str(scale), "CUDA_VISIBLE_DEVICES": "",

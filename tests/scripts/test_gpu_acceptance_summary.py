@@ -13,6 +13,7 @@ from tests.runs import gpu_run
 
 TABLES = ("cases", "counters", "repeatability", "ceilings")
 ROOT = Path(__file__).parent.parent.parent
+_ONE = "--co tests/kernels/test_triton_gpu.py"  # the step is under test, not the collection of all tests
 CASES = [
     {
         "kernels": 1,
@@ -90,7 +91,11 @@ def test_an_empty_directory_still_gets_its_page(tmp_path: Path) -> None:
 def test_without_a_gpu_every_step_is_noted_and_the_page_is_written(tmp_path: Path) -> None:
     """The real script, where its device is missing: no step ends it, and it ends with the summary."""
     command = ["bash", str(ROOT / "scripts" / "gpu_acceptance.sh"), str(tmp_path / "out"), "--python"]
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "HOME": "/nonexistent", "PYTEST_ADDOPTS": "--co"}
+    environment = os.environ | {
+        "CUDA_VISIBLE_DEVICES": "",
+        "HOME": "/nonexistent",
+        "PYTEST_ADDOPTS": _ONE,
+    }
     done = subprocess.run(
         [*command, sys.executable], capture_output=True, text=True, timeout=200, check=False, env=environment
     )

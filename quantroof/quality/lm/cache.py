@@ -37,6 +37,8 @@ def small_model(recipe: Recipe, say: Progress, folder: Path | None = None) -> Sm
     It appears whole or not at all: training writes beside and renames, so that two processes that train at
     once do not harm each other.
     """
+    for library in ("tokenizers", "transformers"):
+        load(library)  # what is missing is reported before the texts are read, which takes seconds
     texts = python_texts()
     digest = recipe.digest(texts.digest)
     home = (folder or cache_folder()) / digest
