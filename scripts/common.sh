@@ -15,7 +15,7 @@ choose_python() {
     command -v "$wanted"
     return
   fi
-  for name in python3 python3.13 python3.12 python3.11 python; do
+  for name in python3 python3.14 python3.13 python3.12 python3.11 python; do
     if command -v "$name" >/dev/null && new_enough "$name"; then command -v "$name"; return; fi
   done
   fail 3 "no Python 3.11 or newer found (name one with --python PATH)"

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from quantroof import __version__
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "quantroof"
+_PYTHON = "Programming Language :: Python :: 3."
 FOLDERS = ("bench", "hwprofiles", "kernels", "reports")
 ROOMS = sorted(p.name for p in PACKAGE.iterdir() if p.is_dir() and p.name != "__pycache__")
 
@@ -76,6 +82,18 @@ def _is_cache(path: Path) -> bool:
     return any(part == "__pycache__" or part.startswith(".") for part in path.relative_to(ROOT).parts)
 
 
+def test_the_metadata_name_every_python_that_ci_runs() -> None:
+    """One classifier per Python of the workflow's matrix, and the version of the package."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    (matrix,) = re.findall(r"python: (\[.*\])", workflow)
+    named = ["3." + c.removeprefix(_PYTHON) for c in project["classifiers"] if c.startswith(_PYTHON)]
+
+    assert named == json.loads(matrix)
+    assert project["requires-python"] == f">={named[0]}"
+    assert project["dynamic"] == ["version"]
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built for real from a copy of the tree (so that no build folder is left here)."""
@@ -104,6 +122,16 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     }
 
     assert packed == here
+
+
+def test_wheel_has_the_version_of_the_package(wheel: Path) -> None:
+    """The version is written in quantroof/__init__.py and nowhere else."""
+    with zipfile.ZipFile(wheel) as packed:
+        (name,) = (n for n in packed.namelist() if n.endswith(".dist-info/METADATA"))
+        metadata = packed.read(name).decode()
+
+    assert f"\nVersion: {__version__}\n" in metadata
+    assert "\nProject-URL: Homepage, https://github.com/quantroof/quantroof\n" in metadata
 
 
 def test_wheel_runs_away_from_the_checkout(wheel: Path, tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ __all__ = [
     "launch",
     "live",
     "node",
-    "optional",
     "parts",
     "past",
     "policy",

@@ -64,7 +64,9 @@ def _pytest(folder: Path, *arguments: str | Path, scale: float = 1.0) -> subproc
     environment = {
         **os.environ, "PYTHONPATH": str(ROOT), "SCALE": str(scale), "CUDA_VISIBLE_DEVICES": "",
     }  # fmt: skip
-    environment.pop("PYTEST_DISABLE_PLUGIN_AUTOLOAD", None)  # the entry point is under test
+    # The entry point is under test, and pytest-benchmark does not measure in a worker of pytest-xdist.
+    for name in ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_TESTRUNUID"):
+        environment.pop(name, None)
     return subprocess.run(
         [*command, *map(str, arguments)],
         cwd=folder,

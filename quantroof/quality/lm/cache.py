@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantroof.files import writing
+from quantroof.quality.environment import load
 from quantroof.quality.lm.text import Texts, python_texts
 from quantroof.quality.lm.train import Progress, Recipe, make_tokenizer, train
 
