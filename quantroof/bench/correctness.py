@@ -1,9 +1,10 @@
-"""Correct first: a kernel's output against the fp64 reference, before it is timed."""
+"""Compare a kernel's output with the fp64 reference before it is timed."""
 
 from __future__ import annotations
 
 import torch
 
+from quantroof.bench.host_heap import new_blocks_filled
 from quantroof.kernels.kernel import Prepared
 from quantroof.kernels.problem import Problem, tolerance
 from quantroof.records.lines import Accuracy
@@ -16,8 +17,10 @@ class WrongOutput(Exception):
 def check(prepared: Prepared, problem: Problem) -> Accuracy:
     """Run the kernel once on its own weights and compare; WrongOutput where no error can be computed."""
     case = problem.case
-    _poison(case.m, case.n, problem.torch_device)
-    output = prepared.values(prepared.call(*prepared.weights))
+    if problem.torch_device.type == "cuda":
+        _fill_free_blocks(case.m, case.n, problem.torch_device)
+    with new_blocks_filled():
+        output = prepared.values(prepared.call(*prepared.weights))
     if tuple(output.shape) != (case.m, case.n):
         raise WrongOutput(f"output has shape {tuple(output.shape)}, not {(case.m, case.n)}")
     values = output.double()
@@ -35,10 +38,10 @@ def _frobenius(values: torch.Tensor, reference: torch.Tensor) -> float:
     return float((values - reference).norm() / reference.norm())
 
 
-def _poison(m: int, n: int, device: torch.device) -> None:
-    """Leave NaN where the allocator will place the output, so that an element nobody writes shows.
+def _fill_free_blocks(m: int, n: int, device: torch.device) -> None:
+    """Leave NaN where torch's CUDA allocator will place the output, so that an unwritten element shows.
 
-    Freed blocks of a size are handed out again first, by torch's CUDA allocator always and by malloc mostly.
+    It hands freed blocks of a size out again first; malloc does not, so a CPU has `new_blocks_filled`.
     """
     for dtype in (torch.bfloat16, torch.float32):
         torch.full((m, n), float("nan"), dtype=dtype, device=device)

@@ -1,4 +1,4 @@
-"""The host's heap while a CPU is measured: what a kernel frees stays, as in the caching allocator of a GPU.
+"""The host's heap while a CPU is measured: it keeps what a kernel frees, as a GPU's caching allocator does.
 
 By default glibc takes large blocks from the kernel and returns them when they are freed, or does not: that
 depends on what the process did before. A call with temporaries then pays for fresh pages in one run (15 ms
@@ -8,10 +8,26 @@ for a product with 24 MB of dequantised weights) and not in the next (2.7 ms).
 from __future__ import annotations
 
 import ctypes
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # glibc, malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_PERTURB = -1, -4, -6  # glibc, malloc.h
 _NEVER = -1  # as size_t: no free top of the heap is large enough to be returned
+
+
+@contextmanager
+def new_blocks_filled() -> Iterator[None]:
+    """Fill every new block with 0x7f bytes meanwhile: NaN as fp16 and fp8, 3.4e38 as bf16 and fp32.
+
+    A kernel that leaves a part of its output unwritten then shows a huge error, not what an earlier one left.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_PERTURB, 0x80)  # glibc writes the complement
+    try:
+        yield
+    finally:
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).mallopt(_M_PERTURB, 0)
 
 
 def keep_freed_memory() -> None:

@@ -65,6 +65,12 @@ def _raise(_: Any) -> Any:
     raise RuntimeError("kernel says no\nwith a second line")
 
 
+def _spoil(problem: Problem) -> Prepared:
+    _ = problem.reference  # of the weights as they were drawn
+    problem.weight.codes.zero_()
+    raise RuntimeError("gave up after writing into its operands")
+
+
 def _refuse(_: Problem) -> Skip:
     return Skip("only the library knows why")
 
@@ -78,4 +84,5 @@ NAN = _kernel("nan", lambda y: y * float("nan"))
 PRINT = _kernel("print", _print)
 FORK = _kernel("fork", _fork)
 RAISE = _kernel("raise", _raise)
+SPOIL = Kernel("faulty.spoil", "faulty", ("fp32",), _spoil)
 REFUSE = Kernel("faulty.refuse", "faulty", ("fp32",), _refuse)

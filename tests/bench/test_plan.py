@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from msgspec.structs import replace
 
+from quantroof.bench.memory import need_bytes, shortage
 from quantroof.bench.plan import NO_KERNEL, make_plan
-from quantroof.bench.run import new_job
+from quantroof.bench.run import new_job, resumed_job
 from quantroof.bench.suite import parse
+from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device
+from quantroof.kernels.cases import Case
+from quantroof.kernels.schemes import SCHEMES
+from quantroof.records.directory import Run
 from quantroof.records.run import RunOptions
 from tests.bench.conftest import SUITE
 from tests.builders import cpu_device, gpu_device
@@ -66,6 +74,26 @@ def test_what_does_not_fit_is_skipped_with_its_need(cpu: Device) -> None:
 
     assert plan.timed == 0
     assert all(r is not None and "bytes of memory" in r for r in reasons)
+
+
+@pytest.mark.parametrize(("share", "fits"), [(0.79, True), (0.81, False)])
+def test_a_case_may_take_four_fifths_of_the_memory(share: float, fits: bool) -> None:
+    """The rest is left to the libraries' own workspaces."""
+    case, device = Case.linear(SCHEMES["bf16"], 16, 4096, 4096), gpu_device()
+    memory = round(need_bytes(case, device) / share)
+
+    assert (shortage(case, replace(device, memory_bytes=memory)) is None) is fits
+
+
+def test_a_resumed_run_wants_the_very_device(tmp_path: Path) -> None:
+    """The same index with another UUID or name is another GPU, and the run does not continue on it."""
+    job = new_job(RunOptions(suite="quick"), (GPUS[0],), ("quantroof",))
+    run = Run(path=tmp_path, info=job.info)
+
+    assert resumed_job(run, GPUS).plans
+    for other in (replace(GPUS[0], uuid="GPU-another"), replace(GPUS[0], name="NVIDIA A30")):
+        with pytest.raises(UsageError, match="which is not here"):
+            resumed_job(run, (other,))
 
 
 def test_a_resumed_plan_holds_only_what_is_left(cpu: Device) -> None:

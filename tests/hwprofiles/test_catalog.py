@@ -126,6 +126,20 @@ def test_two_cards_of_one_name_are_told_apart(sms: int | None, gib: int | None, 
     assert (found.id if found else None) == expected
 
 
+@pytest.mark.parametrize(
+    ("profile_id", "element", "unit"),
+    [("a100-sxm4-80gb", "fp64", "matrix"), ("a100-sxm4-80gb", "fp32", "vector")],
+)
+def test_the_matrix_units_are_the_peak_where_they_have_the_format(
+    profile_id: str, element: str, unit: str
+) -> None:
+    """The A100 multiplies fp64 on both units; fp32 exists on its vector units only."""
+    peak = catalog.profile(profile_id).peak(element)
+
+    assert peak is not None
+    assert peak.unit == unit
+
+
 def test_a_mig_slice_is_scaled() -> None:
     """Peaks follow the slice's SMs, bandwidth its eighths of the memory, and the profile says so."""
     whole = catalog.profile("h100-sxm5-80gb")
