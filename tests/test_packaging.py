@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -95,21 +96,42 @@ def test_the_metadata_name_every_python_that_ci_runs() -> None:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built for real from a copy of the tree (so that no build folder is left here)."""
-    source = tmp_path_factory.mktemp("source")
-    ignored = shutil.ignore_patterns("__pycache__", ".*")
-    shutil.copytree(PACKAGE, source / "quantroof", ignore=ignored)
-    for name in FOLDERS:
-        shutil.copytree(ROOT / name, source / name, ignore=ignored)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    out = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(source)]
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tree without what git ignores, so that no build folder is left here."""
+    copy = tmp_path_factory.mktemp("checkout") / "quantroof"
+    ignored = [line.strip("/").rpartition("/")[2] for line in (ROOT / ".gitignore").read_text().splitlines()]
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", *ignored))
+    return copy
+
+
+@pytest.fixture(scope="module")
+def dist(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the source distribution and the wheel that is built from it, both built for real."""
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(checkout)]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-2000:]
-    (path,) = out.glob("*.whl")
+    return out
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> Path:
+    """The wheel that was built from the source distribution."""
+    (path,) = dist.glob("*.whl")
     return path
+
+
+def test_the_source_distribution_is_whole(dist: Path, checkout: Path) -> None:
+    """Every file that git tracks is in it: tests, docs, scripts and hidden files."""
+    (path,) = dist.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        packed = {name.partition("/")[2] for name in archive.getnames()}
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    tracked = {name for name in listed.stdout.splitlines() if (checkout / name).exists()}
+
+    assert tracked - packed == set()
 
 
 def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
