@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from quantroof.errors import UsageError, unknown_name
+from quantroof.files import read_text
 from quantroof.hwprofiles.profile_file import read_profiles
 from quantroof.hwprofiles.slices import mig_slice
 from quantroof.hwprofiles.types import Device, HardwareProfile
@@ -34,13 +35,7 @@ def profiles() -> dict[str, HardwareProfile]:
 
 def add(file: Path) -> None:
     """Add a data file of the user's to the catalog of this process; UsageError says what is wrong with it."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"cannot be read: {getattr(error, 'strerror', None) or error}", where=str(file)
-        ) from None
-    _OWN.append((str(file), text))
+    _OWN.append((str(file), read_text(file)))
     profiles.cache_clear()
     profiles()
 
