@@ -187,7 +187,7 @@ def test_other_shapes_than_the_config_says_are_one_line(
 @pytest.mark.parametrize(
     ("out", "method", "code", "expected"),
     [
-        ("file", "fp8", 2, "is no directory"),
+        ("file", "fp8", 2, "is not a directory"),
         ("full", "fp8", 2, "is not empty"),
         ("file/below", "fp8", 3, "cannot be written"),
         ("new", "none", 2, "quantizes nothing"),
