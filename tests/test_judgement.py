@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from quantroof.analysis.conclusions import Tone
+from quantroof.analysis.verdicts import Tone
 
 PACKAGE = Path(__file__).parent.parent / "quantroof"
 FILES = sorted(path for room in ("reports", "cli") for path in (PACKAGE / room).rglob("*.py"))

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.points import Point
 from quantroof.analysis.ratio import judge_ratio, ratio_interval
 from quantroof.analysis.statistics import Interval
+from quantroof.analysis.verdicts import CHANGES, Change
 from quantroof.errors import ExitCode, QuantroofError
 from quantroof.records.directory import Run
 
-Change = Literal["slower", "undecided", "missing", "new", "faster", "pass"]
-CHANGES: tuple[Change, ...] = ("slower", "undecided", "missing", "new", "faster", "pass")
 FLOOR = 0.05
 """The relative change below which two times count as the same."""
 _CLOCK_MOVED = 0.02  # the contract's limit for a burst clock

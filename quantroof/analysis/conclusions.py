@@ -11,15 +11,15 @@ from typing import Literal
 from quantroof.analysis.answers import Answers
 from quantroof.analysis.choice import BASELINE, LayerChoice, can_win, overall
 from quantroof.analysis.comparison import CaseChange, RunComparison
-from quantroof.analysis.health import HealthReport, HealthVerdict
+from quantroof.analysis.health import NO_CEILING, NO_REFERENCE, HealthReport
 from quantroof.analysis.roofs import READ
+from quantroof.analysis.trust import Trust
+from quantroof.analysis.verdicts import Tone
 
-Tone = Literal["good", "bad", "unsure", "none"]
-"""How an answer is to be read; `none` where there is no answer."""
 Lacking = Literal["ceilings", "reference"]
 ChangeState = Literal["no baseline", "not comparable", "slower", "open", "nothing"]
 
-_HEALTH_TONES: dict[HealthVerdict, Tone] = {"healthy": "good", "unhealthy": "bad", "not judged": "none"}
+_LACKING: dict[str | None, Lacking] = {NO_CEILING: "ceilings", NO_REFERENCE: "reference"}
 _CHANGE_TONES: dict[ChangeState, Tone] = {
     "no baseline": "none",
     "not comparable": "unsure",
@@ -62,11 +62,15 @@ class Lead:
 
 @dataclass(frozen=True, slots=True)
 class FormatAnswer:
-    """Which format? The leads by rising M; `device` names one of several, the one that was judged."""
+    """Which format? The leads by rising M; `device` names one of several, the one that was judged.
+
+    `reason` is why nothing leads although formats were timed.
+    """
 
     tone: Tone
     leads: tuple[Lead, ...]
     device: str | None
+    reason: str | None = None
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -97,24 +101,28 @@ class Conclusions:
 
 def conclude(answers: Answers) -> Conclusions:
     """The answers of a report; the format answer is about the first device with timed layers."""
-    layers, label = next(((own, results.label) for results, own in answers.timed if own), ([], None))
+    timed = [(results, own) for results, own in answers.timed if own]
+    usable = next((pair for pair in timed if pair[0].trust.usable), timed[0] if timed else None)
+    label = usable[0].label if usable and len(answers.devices) > 1 else None
+    formats = format_answer(usable[1], label, usable[0].trust) if usable else format_answer([])
     return Conclusions(
         health_answer(answers.health),
-        format_answer(layers, label if len(answers.devices) > 1 else None),
+        formats,
         change_answer(answers.comparison),
     )
 
 
 def health_answer(report: HealthReport) -> HealthAnswer:
     """The health of all devices together."""
-    lacking: Lacking | None = None
-    if report.verdict == "not judged":
-        lacking = "reference" if report.rows else "ceilings"
-    return HealthAnswer(report, _HEALTH_TONES[report.verdict], _reads(report), lacking)
+    return HealthAnswer(report, report.verdict.tone, _reads(report), _LACKING.get(report.verdict.reason))
 
 
-def format_answer(choices: list[LayerChoice], device: str | None = None) -> FormatAnswer:
+def format_answer(
+    choices: list[LayerChoice], device: str | None = None, trust: Trust | None = None
+) -> FormatAnswer:
     """The format by the summed time of all layers, which every token passes through."""
+    if choices and trust is not None and not trust.usable:
+        return FormatAnswer("unsure", (), device, trust.words)
     leads = tuple(lead for m, times in overall(choices) if (lead := _lead(m, times)) is not None)
     return FormatAnswer("good" if leads else "none", leads, device)
 

@@ -10,6 +10,7 @@ from quantroof.analysis.case_time import grouped
 from quantroof.analysis.guard import guard_flags
 from quantroof.analysis.points import CaseRoofs, Point, case_roofs, point, representative
 from quantroof.analysis.roofs import Roofs, ceiling_rate, datasheet_roofs, measured_roofs
+from quantroof.analysis.trust import Trust, trust_of
 from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device, HardwareProfile
 from quantroof.records.directory import Run
@@ -29,6 +30,7 @@ class DeviceResults:
     held: Roofs | None
     ceilings: tuple[Ceiling, ...]
     points: tuple[Point, ...]
+    trust: Trust
 
     @property
     def timed(self) -> tuple[Point, ...]:
@@ -79,7 +81,10 @@ def _device_results(run: Run, device: Device, label: str) -> DeviceResults:
             )
         points.append(point(lines, by_case[line.case], guard_flags(line, measured, device, profile)))
     held = held_roofs(profile, ceilings, measured) if profile else None
-    return DeviceResults(label, run, device, profile, measured, datasheet, held, ceilings, tuple(points))
+    return DeviceResults(
+        label, run, device, profile, measured, datasheet, held, ceilings, tuple(points),
+        trust_of(mine, ceilings),
+    )  # fmt: skip
 
 
 def bandwidth_curve(ceilings: tuple[Ceiling, ...], name: str) -> list[tuple[int, float]]:

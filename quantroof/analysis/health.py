@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from statistics import median
-from typing import Literal
 
 from quantroof import units
 from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.roofs import READ
+from quantroof.analysis.verdicts import BY_ITSELF, STATES, Verdict
 from quantroof.hwprofiles.checks import cross_check
 from quantroof.hwprofiles.clock_events import faults, words
 
@@ -17,8 +17,8 @@ SIBLING_FLOOR = 0.05
 """A ceiling this far below its siblings' median is an outlier. A fleet has statistics instead."""
 BANDWIDTH_FLOOR = 0.85
 """Least share of the datasheet's bandwidth that a healthy read reaches; an H200 was seen at 0.94."""
-
-HealthVerdict = Literal["healthy", "unhealthy", "not judged"]
+NO_REFERENCE = "no ceiling can be judged: there is neither a datasheet nor a second device of this model"
+NO_CEILING = "no ceiling was measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,11 @@ class CeilingRow:
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """The verdict, the findings against it (worst first), and the ceilings it rests on (outliers first)."""
+    """The verdict on all devices and on each by its label, the findings against them (worst first), and the
+    ceilings it rests on (outliers first)."""
 
-    verdict: HealthVerdict
+    verdict: Verdict
+    devices: dict[str, Verdict]
     findings: tuple[str, ...]
     remarks: tuple[str, ...]
     rows: tuple[CeilingRow, ...]
@@ -65,13 +67,60 @@ class HealthReport:
 def judge_health(devices: list[DeviceResults]) -> HealthReport:
     """Judge all devices of a report together, so that siblings can be compared."""
     rows = sorted(ceiling_rows(devices), key=lambda row: (not row.low, row.against_siblings or 0.0))
-    findings = [text for text in (_slow(label, rows) for label in _labels(rows)) if text]
+    slow = {label: text for label in _labels(rows) if (text := _slow(label, rows))}
     faulty, mild = _events(devices)
-    findings += faulty
+    broken = {results.label: text for results in devices if (text := _broken(results))}
+    verdicts = {
+        results.label: _verdict(results, rows, broken, {**_first(faulty), **slow}) for results in devices
+    }
+    findings = [*broken.values(), *(text for label, text in slow.items() if _counts(verdicts[label]))]
+    findings += [text for texts in faulty.values() for text in texts]
     mild += _contradictions(devices)
-    judged = any(row.siblings is not None or (row.datasheet is not None and row.name == READ) for row in rows)
-    verdict: HealthVerdict = "unhealthy" if findings else "healthy" if judged else "not judged"
-    return HealthReport(verdict, tuple(findings), tuple(mild), tuple(rows))
+    return HealthReport(_worst(verdicts), verdicts, tuple(findings), tuple(mild), tuple(rows))
+
+
+def _verdict(
+    results: DeviceResults, rows: list[CeilingRow], broken: dict[str, str], slow: dict[str, str]
+) -> Verdict:
+    """One device: what it reports of itself first, then whether its figures may be used, then its speed."""
+    label, trust = results.label, results.trust
+    if label in broken:
+        return Verdict("failed", broken[label])
+    if trust.timed and not trust.usable:
+        return Verdict("unknown", trust.words)
+    if label in slow:
+        return Verdict("degraded", slow[label])
+    own = [row for row in rows if row.device == label]
+    if any(row.siblings is not None for row in own):
+        return Verdict("ok")
+    if any(row.name == READ and row.datasheet is not None for row in own):
+        return Verdict("ok", BY_ITSELF)
+    return Verdict("unknown", NO_REFERENCE if own else NO_CEILING)
+
+
+def _counts(verdict: Verdict) -> bool:
+    """A low ceiling speaks against a device unless its figures may not be used."""
+    return verdict.state != "unknown"
+
+
+def _worst(verdicts: dict[str, Verdict]) -> Verdict:
+    """The gravest verdict of all devices; its reason names the device where there are several."""
+    worst = min(verdicts.values(), key=lambda verdict: STATES.index(verdict.state), default=None)
+    return worst or Verdict("unknown", "the run has no device")
+
+
+def _broken(results: DeviceResults) -> str | None:
+    """Memory errors and critical driver errors that came while the device was measured."""
+    states = [p.measurement.state for p in results.points if p.measurement.state is not None]
+    errors = sum(state.ecc_errors or 0 for state in states)
+    codes = sorted({code for state in states for code in state.xid})
+    if errors:
+        return f"{results.label}: {errors:.0f} uncorrected memory errors came while it was measured"
+    return f"{results.label}: the driver reported XID {', '.join(map(str, codes))}" if codes else None
+
+
+def _first(faulty: dict[str, list[str]]) -> dict[str, str]:
+    return {label: texts[0] for label, texts in faulty.items() if texts}
 
 
 def ceiling_rows(devices: list[DeviceResults]) -> list[CeilingRow]:
@@ -141,14 +190,15 @@ def _contradictions(devices: list[DeviceResults]) -> list[str]:
     return list(dict.fromkeys(texts))
 
 
-def _events(devices: list[DeviceResults]) -> tuple[list[str], list[str]]:
+def _events(devices: list[DeviceResults]) -> tuple[dict[str, list[str]], list[str]]:
     """Sentences on clock-event reasons: faults by device, and the ordinary ones over all devices."""
-    faulty, mild, seen, cases = [], Counter[str](), set(), 0
+    faulty: dict[str, list[str]] = {}
+    mild, seen, cases = Counter[str](), set(), 0
     for results in devices:
         masks = [p.measurement.state.reasons for p in results.timed if p.measurement.state is not None]
         cases += len(masks)
         bad = Counter(reason for mask in masks for reason in faults(mask))
-        faulty += [
+        faulty[results.label] = [
             f"{results.label}: {reason} in {n} of {len(masks)} cases" for reason, n in bad.most_common()
         ]
         usual = [reason for mask in masks for reason in words(mask) if reason not in bad and reason != "idle"]

@@ -7,14 +7,14 @@ from typing import Literal
 
 from quantroof.analysis.statistics import Interval
 
-Decided = Literal["slower", "faster", "pass", "undecided"]
+Decided = Literal["slower", "faster", "same", "undecided"]
 """The verdicts that two times alone can give."""
 
 
 def judge_ratio(ratio: Interval, floor: float) -> Decided:
     """The verdict on a ratio of times: an equivalence test with a relative floor.
 
-    `slower` where the whole 95 % interval lies above 1 + floor, `faster` where below 1 / (1 + floor), `pass`
+    `slower` where the whole 95 % interval lies above 1 + floor, `faster` where below 1 / (1 + floor), `same`
     where within, else `undecided`.
     """
     if ratio.low > 1 + floor:
@@ -22,7 +22,7 @@ def judge_ratio(ratio: Interval, floor: float) -> Decided:
     if ratio.high < 1 / (1 + floor):
         return "faster"
     inside = ratio.low >= 1 / (1 + floor) and ratio.high <= 1 + floor
-    return "pass" if inside else "undecided"
+    return "same" if inside else "undecided"
 
 
 def ratio_interval(base: Interval, now: Interval) -> Interval:

@@ -74,8 +74,7 @@ def burn_in(flags: BurnInFlags, *, as_json: bool) -> int:
         echo_json("burn-in", burn_in_document(outcome))
     else:
         echo_lines(burn_in_lines(outcome))
-    codes = {"healthy": ExitCode.OK, "not judged": ExitCode.UNDECIDED}
-    return codes.get(outcome.node.state, ExitCode.FINDING)
+    return outcome.node.verdict.exit_code
 
 
 def _order(flags: BurnInFlags) -> BurnInOptions:

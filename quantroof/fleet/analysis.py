@@ -1,18 +1,19 @@
-"""The judgment of a fleet: every GPU with its grade and findings, nodes ranked, groups compared."""
+"""The judgment of a fleet: every GPU with its state and findings, nodes ranked, groups compared."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from quantroof.analysis.roofs import READ
+from quantroof.analysis.verdicts import STATES, State, gravest, state_of
 from quantroof.finding import Finding
 from quantroof.fleet.collection import Collection, Population, Times, Unit
 from quantroof.fleet.comparisons import datasheet_shares, reference_fleet
 from quantroof.fleet.evidence import Evidence, gpu_times, past_times, retest_times, weigh
 from quantroof.fleet.findings import by_class, gpu_findings
-from quantroof.fleet.grades import GRADES, grade
+from quantroof.fleet.grades import JUDGED_ALONE, vouched
 from quantroof.fleet.groups import GroupRow, Labels, compare_groups
 from quantroof.fleet.past import latest_and_past
 from quantroof.fleet.policy import Policy
@@ -36,14 +37,14 @@ class GpuResult:
     findings: tuple[Finding, ...]
 
     @property
-    def grade(self) -> str:
-        """The gravest finding's grade, else healthy; notes do not count."""
-        return next((grade(f) for f in self.findings if grade(f) != "note"), "healthy")
+    def state(self) -> State:
+        """The state that the gravest finding puts it in; notes leave it ok."""
+        return gravest([state_of(finding.level) for finding in self.findings] or ["ok"])
 
     @property
     def bad(self) -> bool:
         """Whether a site should not schedule jobs on it."""
-        return self.grade in ("failed", "defective", "below policy")
+        return self.state in ("failed", "degraded")
 
     @property
     def worst(self) -> float:
@@ -118,7 +119,8 @@ def analyze(
         findings, remarks = preflight(evidence.times.units, policy)
         gpus += _results(population, evidence, findings, policy)
         summaries.append(_summary(population, evidence, remarks, policy))
-    gpus.sort(key=lambda g: (GRADES.index(grade(g.findings[0])) if g.findings else len(GRADES), -g.worst))
+    gpus = _vouched(gpus)
+    gpus.sort(key=lambda gpu: (STATES.index(gpu.state), -gpu.worst))
     groups = compare_groups([(g.unit, g.population, g.level) for g in gpus], labels)
     return Analysis(gpus, summaries, groups, problems, policy)
 
@@ -184,6 +186,14 @@ def _summary(
         expected_below=dict(zip(CLASSES, map(float, expected_below(siblings, policy)), strict=True)),
         remarks=tuple(remarks),
     )
+
+
+def _vouched(gpus: list[GpuResult]) -> list[GpuResult]:
+    """A GPU that one kind of run judges by itself is not unknown because another kind has no datasheet."""
+    judged = {gpu.unit.identity for gpu in gpus if any(f.code == JUDGED_ALONE for f in gpu.findings)}
+    return [
+        replace(gpu, findings=vouched(gpu.findings)) if gpu.unit.identity in judged else gpu for gpu in gpus
+    ]
 
 
 def _mixed(by_population: dict[Population, list[int]]) -> list[str]:

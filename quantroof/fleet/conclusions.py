@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from quantroof.analysis.conclusions import Tone
+from quantroof.analysis.verdicts import State, Tone, gravest, tone
 from quantroof.fleet.analysis import Analysis, GpuResult
 from quantroof.fleet.groups import GroupRow
 from quantroof.fleet.policy import Policy
 
-GpuState = Literal["bad", "none", "not judged"]
-
 
 @dataclass(frozen=True, slots=True)
 class GpuAnswer:
-    """Which GPUs are bad? `not_judged` counts those without a judgment; `reason` is why, where it is all."""
+    """Which GPUs are bad? `unknown` counts the unknown ones; `reason` is why, where it is all."""
 
-    state: GpuState
+    state: State
     tone: Tone
     bad: list[GpuResult]
-    not_judged: int
+    unknown: int
     reason: str | None = None
 
 
@@ -43,14 +40,15 @@ class GroupAnswer:
 
 
 def gpu_answer(analysis: Analysis) -> GpuAnswer:
-    """A fleet is good where no GPU is bad and at least one was judged."""
-    not_judged = sum(gpu.grade == "not judged" for gpu in analysis.gpus)
+    """A fleet is as bad as its worst GPU, and ok where none is bad and at least one was judged."""
+    unknown = sum(gpu.state == "unknown" for gpu in analysis.gpus)
+    state = gravest(gpu.state for gpu in analysis.gpus)
     if analysis.bad:
-        return GpuAnswer("bad", "bad", analysis.bad, not_judged)
-    if not_judged == len(analysis.gpus):
-        reasons = [finding.text for gpu in analysis.gpus for finding in gpu.findings]
-        return GpuAnswer("not judged", "none", [], not_judged, reasons[0] if reasons else None)
-    return GpuAnswer("none", "good", [], not_judged)
+        return GpuAnswer(state, tone(state), analysis.bad, unknown)
+    state = "unknown" if unknown == len(analysis.gpus) else "ok"
+    texts = [finding.text for gpu in analysis.gpus for finding in gpu.findings if gpu.state == state]
+    reason = next(iter(texts), None) if state == "unknown" or len(analysis.gpus) == 1 else None
+    return GpuAnswer(state, tone(state), [], unknown, reason)
 
 
 def node_answer(analysis: Analysis, silent: Sequence[str]) -> NodeAnswer:

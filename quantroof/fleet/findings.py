@@ -7,10 +7,11 @@ import math
 import numpy as np
 
 from quantroof.analysis.distributions import Array
+from quantroof.analysis.verdicts import BY_DATASHEET, BY_ITSELF
 from quantroof.finding import Finding
 from quantroof.fleet.comparisons import below_datasheet, below_reference
 from quantroof.fleet.evidence import Evidence
-from quantroof.fleet.grades import gravest_first
+from quantroof.fleet.grades import ALONE, JUDGED_ALONE, gravest_first
 from quantroof.fleet.policy import MIN_SIBLINGS, Policy
 from quantroof.fleet.scores import CLASSES, TESTS
 
@@ -21,19 +22,27 @@ def gpu_findings(
     """All findings of one GPU. `preflight` is what needs no timing, `read_share` its read's share of the
     datasheet.
 
-    A GPU in use by others is not judged, unless it failed.
+    A GPU in use by others is unknown, unless it failed.
     """
     findings = [*preflight, *below_datasheet(read_share, policy)]
     if evidence.reference is not None:
         findings += below_reference(evidence.reference_level[row], evidence.reference, policy)
     findings += _slow_findings(evidence, row, policy)
     if all(f.level == "note" for f in findings) and _nothing_to_compare(evidence, row):
-        text = f"fewer than {MIN_SIBLINGS} similar GPUs, no past and no reference"
-        findings.append(Finding("unknown", "alone", text))
-    not_judged = [f for f in findings if f.level == "unknown"]
-    if not_judged and not any(f.level == "failed" for f in findings):
-        findings = not_judged
+        findings.append(_alone(len(evidence.times.units), read_share))
+    unknown = [f for f in findings if f.level == "unknown"]
+    if unknown and not any(f.level == "failed" for f in findings):
+        findings = unknown
     return gravest_first(findings)
+
+
+def _alone(gpus: int, read_share: float | None) -> Finding:
+    """A datasheet that the GPU reaches stands in for siblings; without one nothing can be judged."""
+    if read_share is not None:
+        few = f"{BY_DATASHEET}; fewer than {MIN_SIBLINGS} siblings"
+        return Finding("note", JUDGED_ALONE, BY_ITSELF if gpus == 1 else few)
+    text = f"fewer than {MIN_SIBLINGS} similar GPUs, no past, no reference and no datasheet"
+    return Finding("unknown", ALONE, text)
 
 
 def _nothing_to_compare(evidence: Evidence, row: int) -> bool:

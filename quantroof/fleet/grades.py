@@ -1,32 +1,30 @@
-"""Grades of a GPU: the words of the fleet for the levels of its findings."""
+"""The order of a GPU's findings, and what stands in for the siblings that a lone GPU does not have."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
+from quantroof.analysis.verdicts import STATES, state_of
 from quantroof.finding import Finding
 from quantroof.fleet.scores import CLASSES
 
-Grade = Literal["failed", "defective", "below policy", "not judged", "note"]
-GRADES: tuple[Grade, ...] = ("failed", "defective", "below policy", "not judged", "note")
-"""The gravest first. A `note` is information only and never changes a verdict."""
-
-_BELOW_POLICY = {"datasheet", *(f"{name}_{limit}" for name in CLASSES for limit in ("floor", "reference"))}
-"""Codes of findings by a limit that the site sets; other degraded GPUs are defective."""
-
-
-def grade(finding: Finding) -> Grade:
-    """The grade that a finding gives a GPU."""
-    if finding.level == "failed":
-        return "failed"
-    if finding.level == "unknown":
-        return "not judged"
-    if finding.level == "degraded":
-        return "below policy" if finding.code in _BELOW_POLICY else "defective"
-    return "note"
+ALONE = "alone"
+"""Code of the finding that nothing can be compared with a GPU."""
+JUDGED_ALONE = "judged_alone"
+"""Code of the note that its datasheet and its own counters speak for a GPU without siblings."""
+_BY_POLICY = {"datasheet", *(f"{name}_{limit}" for name in CLASSES for limit in ("floor", "reference"))}
+"""Codes of findings by a limit that the site sets; the others speak of a defect."""
 
 
 def gravest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Findings in the order of GRADES."""
-    return tuple(sorted(findings, key=lambda finding: GRADES.index(grade(finding))))
+    """Findings in the order of their states, defects before limits of the site."""
+    return tuple(sorted(findings, key=_gravity))
+
+
+def vouched(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings without the one that nothing can be compared."""
+    return tuple(finding for finding in findings if finding.code != ALONE)
+
+
+def _gravity(finding: Finding) -> tuple[int, bool]:
+    return STATES.index(state_of(finding.level)), finding.code in _BY_POLICY

@@ -1,26 +1,15 @@
-"""The state of one node from fleet analyses: healthy, degraded or failed, with the gravest reason."""
+"""The state of one node from fleet analyses: ok, degraded, failed or unknown, with the gravest reason."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Literal
 
-from quantroof.finding import Finding, Level
+from quantroof.analysis.verdicts import STATES, State, Verdict, gravest, state_of
+from quantroof.finding import Finding
 from quantroof.fleet.analysis import Analysis, GpuResult
-from quantroof.fleet.grades import gravest_first
+from quantroof.fleet.grades import JUDGED_ALONE, gravest_first, vouched
 from quantroof.hwprofiles.types import Device
-
-NodeState = Literal["failed", "degraded", "not judged", "healthy"]
-NODE_STATES: tuple[NodeState, ...] = ("failed", "degraded", "not judged", "healthy")
-"""The gravest first."""
-_BY_LEVEL: dict[Level, NodeState] = {
-    "failed": "failed",
-    "degraded": "degraded",
-    "unknown": "not judged",
-    "warning": "healthy",
-    "note": "healthy",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +17,17 @@ class GpuReport:
     """One GPU. `reasons` are the gravest first; `judged` holds the results by mode, burst and sustained."""
 
     device: Device
-    state: NodeState
+    state: State
     reasons: tuple[Finding, ...]
     judged: dict[str, GpuResult]
 
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """The node with its GPUs, the worst first. `reason` is the gravest of all, None for a healthy node."""
+    """The node with its GPUs, the worst first. The reason of the verdict is the gravest of all."""
 
     name: str
-    state: NodeState
-    reason: str | None
+    verdict: Verdict
     gpus: tuple[GpuReport, ...]
     remarks: tuple[str, ...]
     problems: tuple[str, ...]
@@ -72,23 +60,24 @@ def node_report(
         if judged.unit.run_id in evidence.run_ids:
             ours[judged.unit.device.id][judged.population.mode] = judged
     gpus = [_gpu(device, ours[device.id], evidence) for device in devices]
-    gpus.sort(key=lambda gpu: NODE_STATES.index(gpu.state))
+    gpus.sort(key=lambda gpu: STATES.index(gpu.state))
     missing = expected is not None and len(devices) < expected
     lost = f"{len(devices)} GPUs are present, {expected} are expected" if missing else None
-    state: NodeState = "failed" if lost else min((g.state for g in gpus), key=NODE_STATES.index)
+    state: State = "failed" if lost else gravest(gpu.state for gpu in gpus)
     remarks = dict.fromkeys(text for a in analyses for kind in a.populations for text in kind.remarks)
     problems = dict.fromkeys(text for analysis in analyses for text in analysis.problems)
     return NodeReport(
-        node, state, lost or _reason(gpus), tuple(gpus), tuple(remarks),
+        node, Verdict(state, lost or _reason(gpus)), tuple(gpus), tuple(remarks),
         tuple(problems), any(d.kind == "sim" for d in devices),
     )  # fmt: skip
 
 
 def _reason(gpus: list[GpuReport]) -> str | None:
-    """The first reason of the worst GPU, and how many others are as bad."""
+    """The first reason of the worst GPU, and how many others are as bad; what speaks for GPUs alone."""
     worst = gpus[0]
-    if worst.state == "healthy":
-        return None
+    if worst.state == "ok":
+        alone = (f.text for gpu in gpus for f in gpu.reasons if f.code == JUDGED_ALONE)
+        return next(alone, None)
     more = sum(gpu.state == worst.state for gpu in gpus) - 1
     also = f"; {more} more {worst.state}" if more else ""
     return f"{worst.device.id}: {worst.reasons[0].text}{also}"
@@ -106,9 +95,17 @@ def _gpu(device: Device, judged: dict[str, GpuResult], evidence: NodeEvidence) -
     ]
     if not judged and not reasons:
         reasons.append(Finding("unknown", "unmeasured", "nothing was measured on it"))
-    reasons = list(gravest_first(reasons))
-    state = _BY_LEVEL[reasons[0].level] if reasons else "healthy"
-    return GpuReport(device, state, tuple(reasons), judged)
+    if any(reason.code == JUDGED_ALONE for reason in reasons):
+        reasons = [_without_mode(reason) for reason in vouched(reasons)]
+    state = gravest([state_of(reason.level) for reason in reasons] or ["ok"])
+    return GpuReport(device, state, gravest_first(reasons), judged)
+
+
+def _without_mode(finding: Finding) -> Finding:
+    """One mode judges a lone GPU for all of them."""
+    if finding.code != JUDGED_ALONE:
+        return finding
+    return Finding(finding.level, finding.code, finding.text.partition(": ")[2] or finding.text)
 
 
 def _in_context(finding: Finding, modes: list[str], failure: str | None) -> Finding:

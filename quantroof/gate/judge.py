@@ -102,13 +102,13 @@ def screen_run(criteria: Criteria, times: RunTimes) -> Screening:
         if (reason := _incomparable(key, times)) is None:
             comparable.append(key)
         else:
-            verdicts[key] = _case_verdict(key, "incomparable", reason, band=bands[key])
+            verdicts[key] = _case_verdict(key, "not comparable", reason, band=bands[key])
     slow: dict[Key, bool] = {}
     for runs, keys in criteria.by_runs(comparable).items():
         changes = screen(criteria.statistics(times, keys), criteria.arrays(keys, runs))
         slower, faster = suspects(changes, criteria.absolute(keys))
         for i, key in enumerate(keys):
-            verdict: GateVerdict = "pass"
+            verdict: GateVerdict = "same"
             reason = "within the band of unchanged code"
             if slower[i] or faster[i]:
                 slow[key] = bool(slower[i])
@@ -229,7 +229,7 @@ def _second_verdicts(
         if slower[i] or faster[i]:
             verdict, reason = "slower" if slower[i] else "faster", f"confirmed: {how}"
         elif -limit <= changes.low[i] and changes.high[i] <= limit:
-            verdict, reason = "pass", f"suspected, not confirmed: {how}"
+            verdict, reason = "same", f"suspected, not confirmed: {how}"
         verdicts[key] = _measured(key, (verdict, reason, name), criteria, changes, i)
     return verdicts
 

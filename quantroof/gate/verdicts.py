@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
 
+from quantroof.analysis.verdicts import Change
 from quantroof.errors import ExitCode
 
-GateVerdict = Literal["slower", "missing", "undecided", "incomparable", "waived", "faster", "new", "pass"]
-VERDICTS: tuple[GateVerdict, ...] = get_args(GateVerdict)
+GateVerdict = Change | Literal["waived"]
+"""The scale of changes, and `waived`: a policy lets a case be slower."""
+VERDICTS: tuple[GateVerdict, ...] = (
+    "slower", "missing", "undecided", "not comparable", "waived", "faster", "new", "same",
+)  # fmt: skip
 """Worst first, which is the order of every list."""
 FAILING: tuple[GateVerdict, ...] = ("slower", "missing")
-OPEN: tuple[GateVerdict, ...] = ("undecided", "incomparable")
+OPEN: tuple[GateVerdict, ...] = ("undecided", "not comparable")
 
 Stage = Literal["screen", "A/B", "re-measured", "none"]
 

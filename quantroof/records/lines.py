@@ -113,6 +113,8 @@ class Ceiling(Record, frozen=True, kw_only=True, tag="ceiling"):
     shape: tuple[int, ...] | None = None
     timing: Timing | None = None
     state: DeviceState | None = None
+    moment: Moment = "start"
+    """Bandwidths are measured again at the end of a run: a machine that changed its state shows."""
 
     def __post_init__(self) -> None:
         _require_timing_iff_timed(self.status, self.timing, self.reason)

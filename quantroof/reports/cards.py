@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from quantroof import units
 from quantroof.analysis.answers import Answers
 from quantroof.analysis.choice import BASELINE, crossover
-from quantroof.analysis.comparison import CHANGES, CaseChange, RunComparison
-from quantroof.analysis.conclusions import ChangeAnswer, FormatAnswer, HealthAnswer, Reads, Tone, conclude
+from quantroof.analysis.comparison import CaseChange, RunComparison
+from quantroof.analysis.conclusions import ChangeAnswer, FormatAnswer, HealthAnswer, Reads, conclude
 from quantroof.analysis.health import BANDWIDTH_FLOOR, SIBLING_FLOOR
+from quantroof.analysis.verdicts import CHANGES, Tone
 
 _FACTS = 3
 SYMBOLS: dict[Tone, str] = {"good": "✓", "bad": "✗", "unsure": "?", "none": "○"}
 _LACKING = {
-    "reference": (
-        "no ceiling can be judged: there is neither a datasheet nor a second device of this model. "
-        "Add a run of a sibling: quantroof report RUN RUN"
-    ),
-    "ceilings": "no ceiling was measured: quantroof run",
+    "reference": "add a run of a sibling: quantroof report RUN RUN",
+    "ceilings": "measure the ceilings: quantroof run",
 }
 
 
@@ -49,13 +47,15 @@ def cards(answers: Answers) -> tuple[Card, ...]:
 
 def _health(answer: HealthAnswer) -> Card:
     report = answer.report
-    facts = (*report.findings, *_reads(answer.reads), *report.remarks)
+    verdict = report.verdict
+    first = [verdict.reason] if verdict.state == "unknown" and verdict.reason else []
+    facts = (*first, *report.findings, *_reads(answer.reads), *report.remarks)
     floor = (
         f"a ceiling more than {units.percent(SIBLING_FLOOR)} below its siblings' median, a read below "
-        f"{units.percent(BANDWIDTH_FLOOR)} of the datasheet, or a hardware or thermal slowdown is unhealthy"
+        f"{units.percent(BANDWIDTH_FLOOR)} of the datasheet, or a hardware or thermal slowdown is degraded"
     )
     advice = None if answer.lacking is None else _LACKING[answer.lacking]
-    return Card("health", "Is it healthy?", report.verdict, answer.tone, facts[:_FACTS], floor, advice)
+    return Card("health", "Is it healthy?", verdict.words, answer.tone, facts[:_FACTS], floor, advice)
 
 
 def _reads(reads: Reads | None) -> list[str]:
@@ -73,6 +73,8 @@ def _formats(answer: FormatAnswer) -> Card:
     floor = "quickest sum of medians over all layers; W8A8 includes quantizing the activations"
     if answer.device:
         floor = f"{floor}; on {answer.device}"
+    if answer.reason is not None:
+        return Card("formats", question, "unknown", answer.tone, (answer.reason,), floor)
     if not answer.leads:
         advice = "no format was timed on all layers: quantroof run --suite default"
         return Card("formats", question, "no data", answer.tone, (), floor, advice)

@@ -19,7 +19,7 @@ def test_slow_gpu_of_a_node_is_named_first() -> None:
     """One GPU of eight at 92 % of its siblings makes the node unhealthy, with its figures first."""
     health = answers([node_run(slow=5)]).health
 
-    assert health.verdict == "unhealthy"
+    assert health.verdict.state == "degraded"
     assert health.findings[0].startswith("cuda:5: ")
     assert "9 of 9 ceilings below its siblings' median (read -7.9 %, fp8_e4m3 -8.1 %)" in health.findings[0]
     assert len(health.findings) == 1
@@ -49,12 +49,12 @@ def test_equal_gpus_are_healthy() -> None:
     """Without an outlier and with reads at 93 % of the datasheet there are no findings."""
     health = answers([node_run(slow=None)]).health
 
-    assert (health.verdict, health.findings) == ("healthy", ())
+    assert (health.verdict.state, health.findings) == ("ok", ())
 
 
 def test_hardware_slowdown_is_unhealthy_and_a_power_cap_is_a_remark() -> None:
     """Bits 0x48 are faults; 0x4 is what a GPU at its limit does."""
-    assert answers([failures_run()]).health.verdict == "unhealthy"
+    assert answers([failures_run()]).health.verdict.state == "degraded"
     assert answers([gpu_run()]).health.remarks == ("power cap (software) in 120 of 300 cases",)
     assert faults(0x48) == ("hardware slowdown", "thermal slowdown (hardware)")
     assert words(0x4 | 0x1000) == ("power cap (software)", "unknown reason 0x1000")
@@ -64,7 +64,7 @@ def test_cpu_alone_is_not_judged_and_says_what_would_judge_it() -> None:
     """Without a datasheet and a sibling there is no verdict, rather than a good one."""
     card = cards(answers([cpu_run()]))[0]
 
-    assert (card.verdict, card.tone) == ("not judged", "none")
+    assert (card.verdict, card.tone) == ("unknown", "unsure")
     assert card.advice is not None
     assert "quantroof report RUN RUN" in card.advice
 

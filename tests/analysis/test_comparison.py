@@ -29,7 +29,7 @@ def _compare(base: Run, now: Run) -> RunComparison:
     [
         (1.06, 1.09, "slower"),
         (1.04, 1.09, "undecided"),
-        (0.97, 1.03, "pass"),
+        (0.97, 1.03, "same"),
         (0.90, 1.10, "undecided"),
         (0.90, 0.94, "faster"),
         (0.94, 0.99, "undecided"),
@@ -60,7 +60,7 @@ def test_planted_slowdown_is_found_with_its_cause_and_nothing_else() -> None:
     base = gpu_run()
     changes = _compare(base, slower(base, 1.12, scheme="int4-w4a16", provider="triton"))
 
-    assert (changes.count("slower"), changes.count("pass"), changes.count("undecided")) == (15, 285, 0)
+    assert (changes.count("slower"), changes.count("same"), changes.count("undecided")) == (15, 285, 0)
     assert {e.kernel for e in changes.entries[:15]} == {"triton.int4-w4a16"}
     assert changes.entries[0].causes == ("registers 168 -> 204", "spill_bytes 0 -> 1132")
     assert [e.lost_ns for e in changes.entries[:15]] == sorted(

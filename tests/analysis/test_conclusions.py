@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from quantroof.analysis.answers import answers
-from quantroof.analysis.comparison import CaseChange, Change, RunComparison
+from quantroof.analysis.comparison import CaseChange, RunComparison
 from quantroof.analysis.conclusions import change_answer, conclude, format_answer, health_answer
+from quantroof.analysis.verdicts import Change
 from quantroof.records.directory import Run
 from tests.analysis.lines import exact
 from tests.builders import gpu_device, info, run
@@ -21,8 +22,8 @@ GPU = gpu_device()
         (node_run(slow=None), "good", None),
         (node_run(slow=5), "bad", None),
         (failures_run(), "bad", None),
-        (cpu_run(), "none", "reference"),
-        (empty_run(), "none", "ceilings"),
+        (cpu_run(), "unsure", "reference"),
+        (empty_run(), "unsure", "ceilings"),
     ],
 )
 def test_health_has_a_tone_and_says_what_it_lacks(built: Run, tone: str, lacking: str | None) -> None:
@@ -86,10 +87,10 @@ def _comparison(*words: Change, blocked: str | None = None) -> RunComparison:
     [
         (None, "no baseline", "none"),
         (_comparison("slower", blocked="another model"), "not comparable", "unsure"),
-        (_comparison("slower", "undecided", "pass"), "slower", "bad"),
-        (_comparison("undecided", "pass"), "open", "unsure"),
-        (_comparison("missing", "pass"), "open", "unsure"),
-        (_comparison("new", "faster", "pass"), "nothing", "good"),
+        (_comparison("slower", "undecided", "same"), "slower", "bad"),
+        (_comparison("undecided", "same"), "open", "unsure"),
+        (_comparison("missing", "same"), "open", "unsure"),
+        (_comparison("new", "faster", "same"), "nothing", "good"),
     ],
 )
 def test_one_slower_case_is_bad_and_an_open_one_is_unsure(

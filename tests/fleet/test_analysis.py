@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from quantroof.analysis.verdicts import BY_ITSELF
 from quantroof.cli.main import main
 from quantroof.errors import UsageError
 from quantroof.fleet.analysis import Analysis, analyze
@@ -76,11 +77,11 @@ def test_parts_give_the_same_answer_as_runs(fleet: Path, tmp_path: Path) -> None
     copy.write_bytes(parts[0].read_bytes())
     count = merge_parts([*parts, parts[1], copy], merged)
     from_runs = judged(str(fleet))
-    expected = [(g.unit.label, g.grade, g.level) for g in from_runs.gpus]
+    expected = [(g.unit.label, g.state, g.level) for g in from_runs.gpus]
 
     assert count == sum(len(list(rows(read_run(d)))) for d in fleet.iterdir())
     for found in (judged(*map(str, parts)), judged(str(merged), str(copy))):
-        assert [(g.unit.label, g.grade) for g in found.gpus] == [(a, b) for a, b, _ in expected]
+        assert [(g.unit.label, g.state) for g in found.gpus] == [(a, b) for a, b, _ in expected]
         assert found.gpus[0].level == pytest.approx(expected[0][2])
 
 
@@ -97,7 +98,7 @@ def test_a_second_measurement_clears_a_passing_slowness(tmp_path: Path) -> None:
     found = judged(*first, retest=tuple(again))
 
     assert codes(found) == {"node-1 cuda:2": {"memory", "memory_floor"}, "node-3 cuda:5": {"cleared"}}
-    assert [gpu.grade for gpu in found.gpus].count("healthy") == NODES * 8 - 1
+    assert [gpu.state for gpu in found.gpus].count("ok") == NODES * 8 - 1
     assert "measured again" in found.gpus[0].findings[0].text
 
 
@@ -167,7 +168,7 @@ def test_vbios_versions_are_groups_and_notes(tmp_path: Path) -> None:
 
     assert differing == {("vbios", "96.00.A5"), ("vbios", "96.00.B1")}
     assert notes == {"VBIOS is 96.00.B1, on most siblings 96.00.A5"}
-    assert {gpu.grade for gpu in found.gpus} == {"healthy"}
+    assert {gpu.state for gpu in found.gpus} == {"ok"}
 
 
 def test_parts_of_before_vbios_still_read(fleet: Path, tmp_path: Path) -> None:
@@ -278,8 +279,8 @@ def test_the_command_prints_and_exits_by_its_findings(
     assert document["nodes"][0]["gpus"][0]["against_siblings"]["compute"] == pytest.approx(-0.10, abs=0.03)
 
 
-def test_a_lone_gpu_is_not_called_healthy(tmp_path: Path) -> None:
-    """Without siblings and without a past there is nothing to say of its speed; a run of nothing says so."""
+def test_a_lone_gpu_is_ok_by_its_datasheet(tmp_path: Path) -> None:
+    """Its read reaches the datasheet and nothing it reports speaks against it; a run of nothing says so."""
     names = stored(tmp_path, [node_run("node-0", gpus=1)])
     empty = node_run("node-1", gpus=1, run_id="empty")
     empty.ceilings.clear()
@@ -288,6 +289,7 @@ def test_a_lone_gpu_is_not_called_healthy(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["fleet", *names])
 
-    assert ended.value.code == 4
-    assert [(gpu.grade, gpu.level["memory"]) for gpu in found.gpus] == [("not judged", None)]
+    assert ended.value.code == 0
+    assert [(gpu.state, gpu.level["memory"]) for gpu in found.gpus] == [("ok", None)]
+    assert found.gpus[0].findings[0].text == BY_ITSELF
     assert any("neither measurements nor ceilings" in problem for problem in found.problems)

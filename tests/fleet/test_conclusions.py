@@ -25,12 +25,12 @@ def _fleet(*gpus: GpuResult, groups: list[GroupRow] | None = None) -> Analysis:
     return Analysis(list(gpus), [], groups or [], [], Policy())
 
 
-def test_a_fleet_with_a_bad_gpu_is_bad_whatever_was_not_judged() -> None:
+def test_a_fleet_with_a_bad_gpu_is_bad_whatever_was_unknown() -> None:
     """One defective GPU beside one that could not be judged: bad, and its node is named first."""
     fleet = _fleet(_gpu("n1", "degraded"), _gpu("n2", "unknown"), _gpu("n3", None))
 
-    assert (gpu_answer(fleet).state, gpu_answer(fleet).tone) == ("bad", "bad")
-    assert gpu_answer(fleet).not_judged == 1
+    assert (gpu_answer(fleet).state, gpu_answer(fleet).tone) == ("degraded", "bad")
+    assert gpu_answer(fleet).unknown == 1
     assert node_answer(fleet, ["n9"]).tone == "bad"
     assert [name for name, _ in node_answer(fleet, []).bad] == ["n1"]
 
@@ -39,7 +39,7 @@ def test_a_fleet_that_nobody_judged_is_not_good() -> None:
     """All unjudged gives no answer with the reason; one judged healthy gives a good one."""
     unjudged = gpu_answer(_fleet(_gpu("n1", "unknown")))
 
-    assert (unjudged.state, unjudged.tone, unjudged.reason) == ("not judged", "none", "why n1")
+    assert (unjudged.state, unjudged.tone, unjudged.reason) == ("unknown", "unsure", "why n1")
     assert gpu_answer(_fleet(_gpu("n1", "unknown"), _gpu("n2", None))).tone == "good"
 
 

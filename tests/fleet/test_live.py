@@ -16,7 +16,7 @@ __all__ = ["environment_of", "fake_nvml"]  # fixtures
 
 _WATCH = """
 import json, time
-from quantroof.fleet.grades import grade
+from quantroof.analysis.verdicts import state_of
 from quantroof.fleet.live import HealthMonitor
 from quantroof.hwprofiles.detect import detect
 watch = HealthMonitor(detect().gpus)
@@ -24,7 +24,7 @@ watch.look()
 with watch:
     time.sleep(0.2)
 watch.look(loaded=True)
-found = [[grade(f), f.code, f.text] for f in watch.findings["cuda:0"]]
+found = [[state_of(f.level), f.code, f.text] for f in watch.findings["cuda:0"]]
 print(json.dumps([found, [d.id for d in watch.busy()]]))
 """
 
@@ -44,21 +44,21 @@ def watched(environment_of: Callable[..., dict[str, str]]) -> Callable[..., list
 
 
 @pytest.mark.parametrize(
-    ("variables", "grade", "code", "words"),
+    ("variables", "state", "code", "words"),
     [
         ({"FAKE_ECC_ERRORS": 3}, "failed", "ecc_errors", "3 uncorrected memory errors"),
-        ({"FAKE_ROWS_PENDING": 1}, "defective", "row_remapping", "waits for a reset"),
-        ({"FAKE_REASONS": 0x40}, "defective", "slowdown", "thermal slowdown"),
-        ({"FAKE_GENERATION": 3}, "defective", "pcie_generation", "generation 3 under load, the link can 5"),
+        ({"FAKE_ROWS_PENDING": 1}, "degraded", "row_remapping", "pending until a reset"),
+        ({"FAKE_REASONS": 0x40}, "degraded", "slowdown", "thermal slowdown"),
+        ({"FAKE_GENERATION": 3}, "degraded", "pcie_generation", "generation 3 under load, the link can 5"),
     ],
 )
 def test_a_sick_gpu_is_told(
-    watched: Callable[..., list[Any]], variables: dict[str, int], grade: str, code: str, words: str
+    watched: Callable[..., list[Any]], variables: dict[str, int], state: str, code: str, words: str
 ) -> None:
-    """Each state is one finding of its grade, told once though it is read before and after."""
+    """Each state is one finding of its state, told once though it is read before and after."""
     found, busy = watched(**variables)
 
-    assert [(g, c) for g, c, _ in found] == [(grade, code)]
+    assert [(g, c) for g, c, _ in found] == [(state, code)]
     assert words in found[0][2]
     assert busy == []
 
@@ -68,5 +68,5 @@ def test_a_gpu_in_use_is_left_alone(watched: Callable[..., list[Any]]) -> None:
     assert watched() == [[], []]
     for variables in ({"FAKE_PROCESSES": 2}, {"FAKE_USED": 5 << 30}):
         found, busy = watched(**variables)
-        assert [(g, c) for g, c, _ in found] == [("not judged", "busy")]
+        assert [(g, c) for g, c, _ in found] == [("unknown", "busy")]
         assert busy == ["cuda:0"]

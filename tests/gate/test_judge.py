@@ -67,7 +67,7 @@ def test_unchanged_code_passes_and_says_what_it_could_have_seen(baseline: Baseli
     """Every case passes, with its change inside its interval and the smallest slowdown it would show."""
     verdicts = _screened(baseline, now).verdicts
 
-    assert counts(verdicts.values()) == {"pass": 18}
+    assert counts(verdicts.values()) == {"same": 18}
     for result in verdicts.values():
         assert result.low is not None
         assert result.change is not None
@@ -89,7 +89,7 @@ def test_a_slow_case_is_only_suspected_by_the_screen(baseline: Baseline, now: Ru
 
 @pytest.mark.parametrize(
     ("change", "spread", "verdict"),
-    [(0.05, 0.004, "slower"), (0.0, 0.004, "pass"), (0.02, 0.05, "undecided"), (0.006, 0.004, "pass")],
+    [(0.05, 0.004, "slower"), (0.0, 0.004, "same"), (0.02, 0.05, "undecided"), (0.006, 0.004, "same")],
 )
 def test_the_pairs_decide(baseline: Baseline, now: Run, change: float, spread: float, verdict: str) -> None:
     """Clear pairs confirm, pairs about zero clear the case, wide ones decide nothing; 0.6 % is under the
@@ -121,7 +121,7 @@ def test_a_second_run_of_the_same_code_confirms_without_a_base(baseline: Baselin
     as_before = verdicts_after_remeasuring(criteria, screening, [_KEY], made.times(now))
 
     assert as_slow[_KEY].verdict == "slower"
-    assert as_before[_KEY].verdict == "pass"
+    assert as_before[_KEY].verdict == "same"
 
 
 def test_a_kernel_that_is_the_bases_own_never_fails(baseline: Baseline, now: Run) -> None:
@@ -144,7 +144,7 @@ def test_a_missing_case_fails_and_a_new_one_does_not(baseline: Baseline, now: Ru
     renamed = made.changed(now, lambda x: msgspec.structs.replace(x, kernel="torch.linear2") if _is(x) else x)
     verdicts = _screened(baseline, renamed).verdicts
 
-    assert counts(verdicts.values()) == {"missing": 1, "new": 1, "pass": 17}
+    assert counts(verdicts.values()) == {"missing": 1, "new": 1, "same": 17}
     assert f"renamed to {_KEY[0]} torch.linear2?" in verdicts[_KEY].reason
     assert exit_code(verdicts.values(), allow_undecided=True) is ExitCode.FINDING
 
@@ -171,7 +171,7 @@ def test_too_few_processes_or_a_moving_clock_are_not_comparable(baseline: Baseli
 
     for run, words in ((few, "2 processes"), (moved, "clock moved")):
         result = _screened(baseline, run).verdicts[_KEY]
-        assert result.verdict == "incomparable"
+        assert result.verdict == "not comparable"
         assert words in result.reason
 
 
@@ -182,7 +182,7 @@ def test_floors_and_thresholds_keep_small_things_small(baseline: Baseline, now: 
     relative = Policy(threshold=(Threshold(case="* torch.linear", relative=0.10),))
 
     assert _screened(baseline, slow, absolute).suspects == []
-    assert _after_ab(baseline, slow, _pairs(0.03), relative)[_KEY].verdict == "pass"
+    assert _after_ab(baseline, slow, _pairs(0.03), relative)[_KEY].verdict == "same"
 
 
 def test_a_waiver_excuses_up_to_what_it_allows(baseline: Baseline, now: Run) -> None:
@@ -218,7 +218,7 @@ def test_a_floor_under_the_roof_holds_whatever_the_baseline_says(baseline: Basel
     above = apply_floors(verdicts, made.times(now), {"bf16": 0.70})
     failed = apply_floors(verdicts, made.times(now), {"bf16": 0.99})
 
-    assert counts(above.values()) == {"pass": 18}
+    assert counts(above.values()) == {"same": 18}
     below = [result for result in failed.values() if result.verdict == "slower"]
     assert len(below) == 3
     assert all("the floor is 99.0%" in result.reason for result in below)

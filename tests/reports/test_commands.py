@@ -131,7 +131,7 @@ def test_show_prints_answers_and_gaps(failures: Path, capsys: pytest.CaptureFixt
     """The summary names verdicts and every reason; --failed lists the cases."""
     assert _call("show", failures) == 0
     told = capsys.readouterr().out
-    assert "\nIs it healthy? ✗ unhealthy\n" in told
+    assert "\nIs it healthy? ✗ degraded\n" in told
     assert "the worker was killed by signal 9" in told
 
     assert _call("show", failures, "--failed") == 0
@@ -150,7 +150,7 @@ def test_show_json_is_one_document(failures: Path, capsys: pytest.CaptureFixture
     assert len(document["measurements"]) == 7
     assert len(document["not_measured"]) == 5
     assert [a["verdict"] for a in document["answers"]] == [
-        "unhealthy",
+        "degraded",
         "int4-w4a16, then bf16",
         "no baseline",
     ]

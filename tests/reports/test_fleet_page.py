@@ -38,7 +38,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def large(gpus: int) -> Analysis:
-    """A fleet as its analysis, every twentieth GPU below policy."""
+    """A fleet as its analysis, every twentieth GPU degraded."""
     source = random.Random(7)
     judged = []
     for number in range(gpus):
@@ -74,7 +74,7 @@ def test_the_command_writes_a_page_that_opens(
     for words in ("SIMULATED", "1 of 48", "node-3 cuda:5", "node-77", "floor of 95 %", "Policy"):
         assert words in text
     assert seen.page.locator("svg .bar").count() > 10
-    assert seen.page.locator(".cell.defective").count() == 1
+    assert seen.page.locator(".cell.degraded").count() == 1
     assert seen.page.locator("svg .mark").count() == 2
     assert (seen.requests, seen.complaints, seen.overflow()) == ([], [], 0)
     assert "<script" not in file.read_text(encoding="utf-8")
@@ -114,8 +114,8 @@ def test_ten_thousand_gpus_still_open(tmp_path: Path, open_page: Open) -> None:
 
 
 def test_a_lone_gpu_gets_a_page_too(tmp_path: Path) -> None:
-    """Not judged, and nothing to draw."""
+    """Ok by itself, and nothing to draw."""
     page = fleet_html(analyze(gather(stored(tmp_path, [node_run("node-0", gpus=1)])), Policy()), [])
 
-    assert "not judged" in page
+    assert "no siblings" in page
     assert "Nothing to draw" in page

@@ -20,7 +20,7 @@ _HOSTILE = "evil|<b>`x`</b>\n::error::"
 
 
 def _verdict(
-    m: int, verdict: GateVerdict = "pass", kernel: str = "torch.linear", reason: str = "why"
+    m: int, verdict: GateVerdict = "same", kernel: str = "torch.linear", reason: str = "why"
 ) -> CaseVerdict:
     return CaseVerdict(
         case=case_id(m), kernel=kernel, verdict=verdict, reason=reason, change=0.031, low=0.02, high=0.04,
@@ -84,7 +84,7 @@ def test_markdown_keeps_its_limit_and_puts_failures_first() -> None:
 
     assert len(text.encode()) <= 200_000
     assert text.index("| slower") < text.index("<details>")
-    assert text.index("<details>") < text.index("| pass")
+    assert text.index("<details>") < text.index("| same")
     assert "cases are left out here" in text
     assert text.rstrip().endswith("</details>")
 

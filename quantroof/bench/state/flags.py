@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from statistics import median
 
+from quantroof.analysis.trust import FOREIGN_CORES
 from quantroof.records.lines import DeviceState, Flag
 from quantroof.records.run import Mode
 
 CLOCK_MOVED = 0.02
 _TREND_SAMPLES = 6
-# Cores' worth of foreign work that a CPU measurement tolerates; an idle host shows 0.01 to 0.05.
-_FOREIGN_CORES = 0.15
 
 
 def state_flags(state: DeviceState, mode: Mode) -> tuple[Flag, ...]:
@@ -78,7 +77,7 @@ def _foreign_processes(state: DeviceState) -> Flag | None:
 
 def _foreign_load(state: DeviceState) -> Flag | None:
     cores = state.other_load_cores
-    if cores is None or cores <= _FOREIGN_CORES:
+    if cores is None or cores <= FOREIGN_CORES:
         return None
     text = f"other processes kept {cores:.1f} cores busy meanwhile: measure again on an idle host"
     return Flag(code="foreign_load", text=text)

@@ -37,7 +37,7 @@ def command(*, base: Path, now: Path, floor: float, everything: bool, as_json: b
     from quantroof.reports.text.comparison_lines import comparison_document, comparison_lines
 
     comparison = compare(device_results([read_run(base)]), device_results([read_run(now)]), floor)
-    entries = [entry for entry in comparison.entries if everything or entry.verdict != "pass"]
+    entries = [entry for entry in comparison.entries if everything or entry.verdict != "same"]
     if as_json:
         echo_json("comparison", comparison_document(comparison, entries))
         return

@@ -27,8 +27,8 @@ def command(flags: BurnInFlags, *, burning: bool, as_json: bool) -> int:
     Exit code 1 means that something would spoil a measurement or contradicts the hardware catalog. A machine
     without a GPU is fine: its CPU is measured.
 
-    With --burn-in every GPU is measured under load and called healthy, degraded or failed, by the datasheet,
-    its siblings and its own past: exit code 0, 1 (degraded or failed), 3 (no GPU), 4 (nothing to judge by).
+    With --burn-in every GPU is measured under load and called ok, degraded, failed or unknown, by the
+    datasheet, its siblings and its own past: exit code 0, 1 (degraded or failed), 3 (no GPU), 4 (unknown).
     """
     if burning:
         return burn_in(flags, as_json=as_json)

@@ -74,7 +74,7 @@ def command() -> None:
 @click.option("--labels", type=FILE, help="CSV: node and any attributes to compare.")
 @click.option(
     "--floor", type=OPEN_SHARE, default=0.95, show_default=True,
-    help="Below this share of the siblings' median speed a GPU is below policy.",
+    help="Below this share of the siblings' median speed a GPU is degraded.",
 )  # fmt: skip
 @click.option(
     "--min-effect", type=Finite(0, 1, max_open=True), default=0.03, show_default=True,
@@ -88,10 +88,12 @@ def command() -> None:
 def analyze(options: AnalyzeOptions, *, top: int, html: Path | None, as_json: bool) -> int:
     """Judge RUNS: run directories, globs, Parquet parts, or URLs of either (through fsspec).
 
-    Exit code 1 means that a GPU failed, is defective or below policy, or that an expected node is missing; 4
+    Exit code 1 means that a GPU failed or is degraded, or that an expected node is missing; 4
     that nothing could be judged. Input that cannot be read costs one line on stderr each; the rest is
     analyzed.
     """
+    from quantroof.analysis.verdicts import exit_code
+    from quantroof.fleet.conclusions import gpu_answer
     from quantroof.reports.text.fleet_lines import fleet_document, fleet_lines
 
     analysis, silent = _analysis(options)
@@ -101,9 +103,7 @@ def analyze(options: AnalyzeOptions, *, top: int, html: Path | None, as_json: bo
         echo_json("fleet", fleet_document(analysis, silent))
     else:
         echo_lines(fleet_lines(analysis, silent, top))
-    if analysis.bad or silent:
-        return ExitCode.FINDING
-    return ExitCode.OK if any(gpu.grade == "healthy" for gpu in analysis.gpus) else ExitCode.UNDECIDED
+    return ExitCode.FINDING if silent else exit_code(gpu_answer(analysis).state)
 
 
 def _analysis(options: AnalyzeOptions) -> tuple[Analysis, list[str]]:

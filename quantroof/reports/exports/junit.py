@@ -12,7 +12,7 @@ from quantroof.records.lines import parsed_case
 from quantroof.reports.text.gate_words import change_text, headline
 
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_SKIPPED = ("undecided", "incomparable", "waived")
+_SKIPPED = ("undecided", "not comparable", "waived")
 
 
 def junit(report: Report) -> str:

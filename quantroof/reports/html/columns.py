@@ -6,9 +6,10 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from quantroof.analysis.choice import LayerChoice, can_win
-from quantroof.analysis.comparison import CHANGES, CaseChange, RunComparison
+from quantroof.analysis.comparison import CaseChange, RunComparison
 from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.points import Point
+from quantroof.analysis.verdicts import CHANGES
 from quantroof.hwprofiles.clock_events import words
 from quantroof.kernels.schemes import SCHEMES, catalog_order
 from quantroof.reports.html import palette

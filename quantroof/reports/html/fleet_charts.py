@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
+from quantroof.analysis.verdicts import State
 from quantroof.fleet.analysis import Analysis, GpuResult, PopulationSummary
 from quantroof.fleet.conclusions import below_floor
 from quantroof.fleet.policy import Policy
@@ -48,7 +49,7 @@ class Mark:
     """One bad GPU below the axis."""
 
     x: float
-    grade: str
+    state: State
     words: str
 
 
@@ -98,7 +99,7 @@ def _histogram(
     bars = [_bar(scale, count, low + number * step, step) for number, count in sorted(counts.items())]
     bad = [(gpu, change) for (gpu, _), change in zip(judged, changes, strict=True) if gpu.bad]
     marks = [
-        Mark(scale.x(c), g.grade, f"{g.unit.label}: {g.grade}, {change(1 + c)}") for g, c in bad[:_MARKS]
+        Mark(scale.x(c), g.state, f"{g.unit.label}: {g.state}, {change(1 + c)}") for g, c in bad[:_MARKS]
     ]
     expected, spread = percent(summary.expected_below[name], 2), percent(summary.spread[name], 1)
     caption = (

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quantroof import units
+from quantroof.analysis.verdicts import State
 from quantroof.fleet.analysis import Analysis, GpuResult
 from quantroof.fleet.conclusions import gpu_answer, group_answer, node_answer
 from quantroof.fleet.groups import GroupRow
@@ -17,27 +18,22 @@ from quantroof.reports.facts import Facts
 from quantroof.reports.html.bundle import asset
 from quantroof.reports.html.fleet_charts import CHART_SIZE, Charts, ChartSize, histograms
 from quantroof.reports.html.page import template
-from quantroof.reports.text.fleet_words import grades, reasons, slowest, speed
+from quantroof.reports.text.fleet_words import reasons, slowest, speed, states
 
 NODES, GPUS, GROUPS, POPULATIONS, CELLS, PROBLEMS, SILENT = 60, 200, 40, 6, 32, 20, 40
 """How many of each are shown; the page names the number left out."""
 _CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-_LETTERS = {"failed": "F", "defective": "D", "below policy": "B", "not judged": "?", "healthy": "·"}
+_LETTERS: dict[State, str] = {"failed": "F", "degraded": "D", "unknown": "?", "ok": "·"}
 _FACTS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One GPU of a node: its grade, a letter that stands for it, and the words behind it."""
+    """One GPU of a node: its state, a letter that stands for it, and the words behind it."""
 
-    grade: str
+    state: State
     letter: str
     words: str
-
-    @property
-    def css(self) -> str:
-        """Class of the page: `below-policy`."""
-        return self.grade.replace(" ", "-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,7 @@ class NodeRow:
     """One node with its GPUs in the order of their numbers; `more` are not shown."""
 
     name: str
-    grade: str
+    state: State
     cells: list[Cell]
     more: int
     reason: str
@@ -56,7 +52,7 @@ class GpuRow:
     """One GPU that a site would not give to a job; changes of speed as text."""
 
     label: str
-    grade: str
+    state: State
     memory: str
     compute: str
     past: str
@@ -82,7 +78,7 @@ class FleetPage:
     policy: str
     style: str
     title: str
-    grades: str
+    states: str
     simulated: bool
     problems: Sequence[str]
     silent: str
@@ -104,14 +100,14 @@ def fleet_html(analysis: Analysis, silent: list[str]) -> str:
         policy=_CONTENT_POLICY,
         style=asset("style.css", "fleet.css"),
         title=f"{len(analysis.gpus)} GPUs on {len(nodes)} nodes",
-        grades=grades(analysis.gpus),
+        states=states(analysis.gpus),
         simulated=any(summary.population.simulated for summary in analysis.populations),
         problems=analysis.problems[:PROBLEMS],
         silent=_listed(silent),
         cards=[_gpu_card(analysis), _node_card(analysis, silent), _group_card(analysis)],
         gpus=[_gpu(gpu) for gpu in analysis.bad[:GPUS]],
         nodes=[_node(name, gpus) for name, gpus in nodes[:NODES]],
-        letters=", ".join(f"{letter} {grade}" for grade, letter in _LETTERS.items()),
+        letters=", ".join(f"{letter} {state}" for state, letter in _LETTERS.items()),
         charts=[histograms(s, analysis) for s in analysis.populations[:POPULATIONS] if s.compared],
         chart_size=CHART_SIZE,
         groups=[_group(row) for row in analysis.groups[:GROUPS]],
@@ -184,28 +180,28 @@ def _node(name: str, gpus: list[GpuResult]) -> NodeRow:
     worst = gpus[0]
     ordered = sorted(gpus, key=lambda gpu: gpu.unit.device.index)
     cells = [
-        Cell(g.grade, _LETTERS[g.grade], f"{g.unit.device.id}: {g.grade}. {reasons(g.findings)}")
+        Cell(g.state, _LETTERS[g.state], f"{g.unit.device.id}: {g.state}. {reasons(g.findings)}")
         for g in ordered[:CELLS]
     ]
-    reason = f"{worst.unit.device.id}: {worst.findings[0].text}" if worst.grade != "healthy" else ""
-    return NodeRow(name, worst.grade, cells, max(0, len(ordered) - CELLS), reason)
+    reason = f"{worst.unit.device.id}: {worst.findings[0].text}" if worst.state != "ok" else ""
+    return NodeRow(name, worst.state, cells, max(0, len(ordered) - CELLS), reason)
 
 
 def _gpu(gpu: GpuResult) -> GpuRow:
     past = slowest(gpu.past.values())
     memory, compute = (speed(gpu.level[name]) for name in ("memory", "compute"))
-    return GpuRow(gpu.unit.label, gpu.grade, memory, compute, speed(past), reasons(gpu.findings))
+    return GpuRow(gpu.unit.label, gpu.state, memory, compute, speed(past), reasons(gpu.findings))
 
 
 def _gpu_card(analysis: Analysis) -> Card:
     answer, policy = gpu_answer(analysis), analysis.policy
     floor = (
-        f"failed by what it reports about itself, defective by at least {units.percent(policy.min_effect)} "
-        f"beyond chance, below policy under {units.percent(policy.floor)} of the siblings' median"
+        f"failed by what it reports about itself, degraded by at least {units.percent(policy.min_effect)} "
+        f"beyond chance or under {units.percent(policy.floor)} of the siblings' median"
     )
     facts = [f"{gpu.unit.label}: {gpu.findings[0].text}" for gpu in answer.bad[:_FACTS]]
-    if answer.state == "none" and answer.not_judged:
-        facts = [f"{answer.not_judged} could not be judged"]
+    if answer.state == "ok" and answer.unknown:
+        facts = [f"{answer.unknown} are unknown"]
     if answer.reason is not None:
         facts = [answer.reason]
     verdict = f"{len(answer.bad)} of {len(analysis.gpus)}" if answer.bad else answer.state

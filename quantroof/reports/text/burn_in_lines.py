@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from quantroof.reports.text.fleet_words import finding_document, plural, reasons, relative, slowest, speed
+from quantroof.reports.text.fleet_words import (
+    finding_document,
+    plural,
+    reasons,
+    relative,
+    slowest,
+    speed,
+    verdict_words,
+)
 from quantroof.reports.text.table import plain
 from quantroof.units import NONE, percent
 
@@ -31,7 +39,7 @@ def burn_in_lines(outcome: BurnInResult) -> Iterator[str]:
     node = outcome.node
     if node.simulated:
         yield "SIMULATED: no figure below was measured on any device"
-    yield f"node {node.name}: {node.state}" + (f": {node.reason}" if node.reason else "")
+    yield f"node {node.name}: {verdict_words(node.verdict)}"
     yield from plain(_HEADINGS, map(_cells, node.gpus), right=_HEADINGS[2:6])
     yield from (f"  {remark}" for remark in node.remarks)
     yield from (str(directory) for directory in outcome.directories)
@@ -42,8 +50,8 @@ def burn_in_document(outcome: BurnInResult) -> dict[str, Any]:
     node = outcome.node
     return {
         "node": node.name,
-        "verdict": node.state,
-        "reason": node.reason,
+        "verdict": node.verdict.state,
+        "reason": node.verdict.reason,
         "simulated": node.simulated,
         "gpus": [_gpu(gpu) for gpu in node.gpus],
         "remarks": list(node.remarks),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from quantroof.analysis.comparison import CHANGES
+from quantroof.analysis.verdicts import CHANGES
 from quantroof.units import NONE, change
 
 if TYPE_CHECKING:

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from quantroof.analysis.verdicts import Verdict
+from quantroof.fleet.conclusions import gpu_answer
 from quantroof.reports.text.fleet_words import (
     finding_document,
-    grades,
     plural,
     reasons,
     relative,
     slowest,
     speed,
+    states,
+    verdict_words,
 )
 from quantroof.reports.text.table import plain
 from quantroof.units import percent
@@ -23,13 +26,15 @@ if TYPE_CHECKING:
     from quantroof.fleet.analysis import Analysis, GpuResult, PopulationSummary
 
 _GROUPS = 12
-_HEADINGS = ("GPU", "memory", "compute", "past", "grade", "why")
+_HEADINGS = ("GPU", "memory", "compute", "past", "verdict", "why")
 
 
 def fleet_lines(analysis: Analysis, silent: list[str], top: int) -> Iterator[str]:
     """The headline, what was compared, the worst GPUs, groups that differ, and nodes without a run."""
     devices = f"{plural(len(analysis.gpus), 'GPU')} on {plural(len(analysis.nodes()), 'node')}"
-    yield f"{devices}: {grades(analysis.gpus)}"
+    yield f"{devices}: {states(analysis.gpus)}"
+    answer = gpu_answer(analysis)
+    yield verdict_words(Verdict(answer.state, answer.reason))
     for summary in analysis.populations:
         yield from _population_lines(summary, analysis.policy.floor)
     shown = analysis.bad[:top]
@@ -48,7 +53,10 @@ def fleet_lines(analysis: Analysis, silent: list[str], top: int) -> Iterator[str
 
 def fleet_document(analysis: Analysis, silent: list[str]) -> dict[str, Any]:
     """Everything, for programs: changes are relative changes of speed, 0.05 faster, -0.05 slower."""
+    answer = gpu_answer(analysis)
     return {
+        "verdict": answer.state,
+        "reason": answer.reason,
         "policy": msgspec.to_builtins(analysis.policy),
         "problems": analysis.problems,
         "populations": [
@@ -61,7 +69,7 @@ def fleet_document(analysis: Analysis, silent: list[str]) -> dict[str, Any]:
             for summary in analysis.populations
         ],
         "nodes": [
-            {"node": node, "grade": gpus[0].grade, "gpus": [_gpu(gpu) for gpu in gpus]}
+            {"node": node, "verdict": gpus[0].state, "gpus": [_gpu(gpu) for gpu in gpus]}
             for node, gpus in analysis.nodes()
         ],
         "groups": [
@@ -94,7 +102,7 @@ def _comparison(summary: PopulationSummary, head: str, floor: float) -> Iterator
 
 def _cells(gpu: GpuResult) -> tuple[str, ...]:
     levels = (gpu.level["memory"], gpu.level["compute"], slowest(gpu.past.values()))
-    return (gpu.unit.label, *map(speed, levels), gpu.grade, reasons(gpu.findings))
+    return (gpu.unit.label, *map(speed, levels), gpu.state, reasons(gpu.findings))
 
 
 def _gpu(gpu: GpuResult) -> dict[str, Any]:
@@ -103,7 +111,7 @@ def _gpu(gpu: GpuResult) -> dict[str, Any]:
         "uuid": gpu.unit.device.uuid,
         "run_id": gpu.unit.run_id,
         **_kind(gpu.population),
-        "grade": gpu.grade,
+        "verdict": gpu.state,
         "against_siblings": {name: relative(level) for name, level in gpu.level.items()},
         "against_past": {name: relative(level) for name, level in gpu.past.items()},
         "slow_cases": gpu.slow_cases,

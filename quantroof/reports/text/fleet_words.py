@@ -1,4 +1,4 @@
-"""The words that every surface uses for a fleet: speeds, grades and reasons."""
+"""The words that every surface uses for a fleet: speeds, states and reasons."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from quantroof.units import NONE, change
 
 if TYPE_CHECKING:
+    from quantroof.analysis.verdicts import Verdict
     from quantroof.finding import Finding
     from quantroof.fleet.analysis import GpuResult
 
@@ -30,21 +31,26 @@ def slowest(levels: Iterable[float | None]) -> float | None:
 
 
 def reasons(findings: Iterable[Finding]) -> str:
-    """Why a GPU has its grade."""
+    """Why a GPU has its state."""
     return "; ".join(finding.text for finding in findings)
 
 
-def grades(gpus: Iterable[GpuResult]) -> str:
-    """How many GPUs have each grade, the most frequent first: `30 healthy, 2 defective`."""
-    counts = Counter(gpu.grade for gpu in gpus)
-    return ", ".join(f"{number} {grade}" for grade, number in counts.most_common())
+def states(gpus: Iterable[GpuResult]) -> str:
+    """How many GPUs are in each state, the most frequent first: `30 ok, 2 degraded`."""
+    counts = Counter(gpu.state for gpu in gpus)
+    return ", ".join(f"{number} {state}" for state, number in counts.most_common())
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """`degraded: why`, and `ok (why)` where a device is judged by itself."""
+    if verdict.state == "ok" or verdict.reason is None:
+        return verdict.words
+    return f"{verdict.state}: {verdict.reason}"
 
 
 def finding_document(finding: Finding) -> dict[str, str]:
-    """A finding for programs, with the grade that it gives a GPU."""
-    from quantroof.fleet.grades import grade
-
-    return {"grade": grade(finding), "code": finding.code, "text": finding.text}
+    """A finding for programs."""
+    return {"level": finding.level, "code": finding.code, "text": finding.text}
 
 
 def plural(number: int, noun: str) -> str:

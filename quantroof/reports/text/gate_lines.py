@@ -26,7 +26,7 @@ def report_lines(report: Report) -> Iterator[str]:
     notable = [
         result
         for result in report.cases
-        if result.verdict != "pass" or result.stage in ("A/B", "re-measured")
+        if result.verdict != "same" or result.stage in ("A/B", "re-measured")
     ]
     yield from (_case_line(result) for result in notable[:_SHOWN])
     if len(notable) > _SHOWN:

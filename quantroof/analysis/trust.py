@@ -1,0 +1,138 @@
+"""Whether the figures of a run may be used, derived when the run is read as the roof guard is.
+
+A run that other processes disturbed has medians and intervals like any other, and they are wrong. Below the
+limits here, every conclusion from it is `unknown`, and the reason comes first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from quantroof import units
+from quantroof.analysis.case_time import case_time, grouped, median_ns
+from quantroof.records.lines import TIMED, Ceiling, Measurement
+
+FOREIGN_CORES = 0.15
+"""Cores' worth of foreign work that a CPU measurement tolerates; an idle host shows 0.01 to 0.05."""
+DISTURBED_SHARE = 0.10
+"""Largest share of disturbed measurements in a run that may be used."""
+MEDIAN_WIDTH = 0.10
+"""Largest half-width of the 95 % interval, in the median over all cases, of a run that may be used."""
+CEILING_MOVED = 0.10
+"""A bandwidth that differs by more between the begin and the end of a run: the machine changed its state."""
+_IDLE_CORES = 0.05
+_LOAD_FLAGS = ("foreign_load", "foreign_process")
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What was disturbed while a device was measured. Without `reasons` its figures may be used.
+
+    `load_cores` is the median foreign load of the disturbed measurements; widths are half-widths of 95 %
+    intervals relative to the median; clocks are in MHz.
+    """
+
+    timed: int
+    disturbed: int
+    load_cores: float | None
+    median_width: float | None
+    worst_width: float | None
+    clock_mhz: tuple[float, float] | None
+    reasons: tuple[str, ...]
+
+    @property
+    def usable(self) -> bool:
+        """Whether conclusions may be drawn."""
+        return not self.reasons
+
+    @property
+    def words(self) -> str:
+        """`144 timed, 144 disturbed: other processes kept 1.5 cores busy; do not use`."""
+        counts = f"{self.timed} timed, {self.disturbed} disturbed"
+        return counts if self.usable else f"{counts}: {'; '.join(self.reasons)}; do not use"
+
+
+def trust_of(lines: Sequence[Measurement], ceilings: Iterable[Ceiling] = ()) -> Trust:
+    """The trust in the measurements of one device, or of a whole run."""
+    timed = [line for line in lines if line.timing is not None]
+    disturbed = [line for line in timed if is_disturbed(line)]
+    loads = [line.state.other_load_cores for line in disturbed if line.state]
+    load = median([cores for cores in loads if cores is not None] or [0.0])
+    widths = _widths(timed)
+    clocks = [clock for line in timed if line.state and (clock := line.state.sm_clock_mhz)]
+    finite = [width for width in widths if math.isfinite(width)]
+    reasons = [
+        _disturbance(len(timed), len(disturbed), load),
+        _contradictions(disturbed),
+        _wide(finite, len(widths)),
+        *_moved(ceilings),
+    ]
+    return Trust(
+        timed=len(timed),
+        disturbed=len(disturbed),
+        load_cores=load or None,
+        median_width=median(finite) if finite else None,
+        worst_width=max(finite, default=None),
+        clock_mhz=(min(clocks), max(clocks)) if clocks else None,
+        reasons=tuple(reason for reason in reasons if reason),
+    )
+
+
+def is_disturbed(line: Measurement) -> bool:
+    """Whether other processes used the device meanwhile, by the line's flags or by its recorded state."""
+    load = line.state.other_load_cores if line.state else None
+    processes = line.state.foreign_processes if line.state else None
+    flagged = any(flag.code in _LOAD_FLAGS for flag in line.flags)
+    return flagged or bool(processes) or (load is not None and load > FOREIGN_CORES)
+
+
+def _disturbance(timed: int, disturbed: int, load: float) -> str | None:
+    if not timed:
+        return "nothing was timed"
+    if disturbed <= DISTURBED_SHARE * timed:
+        return None
+    return f"other processes kept {load:.1f} cores busy" if load else "other processes used the device"
+
+
+def _contradictions(disturbed: list[Measurement]) -> str | None:
+    """Lines that are flagged as disturbed while their own state shows an idle machine."""
+    count = sum(
+        state.other_load_cores is not None
+        and state.other_load_cores < _IDLE_CORES
+        and any(flag.code == "foreign_load" for flag in line.flags)
+        for line in disturbed
+        if (state := line.state) is not None
+    )
+    return f"{count} measurements are flagged as disturbed and recorded as idle" if count else None
+
+
+def _widths(timed: list[Measurement]) -> list[float]:
+    times = (case_time(lines) for lines in grouped(timed).values())
+    return [time.interval.relative_half_width for time in times if time is not None]
+
+
+def _wide(finite: list[float], cases: int) -> str | None:
+    if len(finite) < cases:
+        return f"{cases - len(finite)} of {cases} cases have no finite interval"
+    if not finite or median(finite) <= MEDIAN_WIDTH:
+        return None
+    return f"the intervals are +-{units.percent(median(finite))} in the median"
+
+
+def _moved(ceilings: Iterable[Ceiling]) -> list[str]:
+    """Bandwidths that were measured at the begin and at the end of the run and differ."""
+    start: dict[tuple[str, str, str, int | None], float] = {}
+    end: dict[tuple[str, str, str, int | None], float] = {}
+    for ceiling in ceilings:
+        if ceiling.status in TIMED and ceiling.timing is not None and ceiling.quantity == "bandwidth":
+            key = (ceiling.device, ceiling.name, ceiling.kernel, ceiling.bytes_moved)
+            (end if ceiling.moment == "end" else start)[key] = median_ns(ceiling.timing)
+    reasons = []
+    for key, before in start.items():
+        if key in end and abs(ratio := before / end[key] - 1) > CEILING_MOVED:
+            verb = "fell" if ratio < 0 else "rose"
+            reasons.append(f"the {key[1]} ceiling {verb} {units.percent(abs(ratio))} during the run")
+    return reasons[:1]
