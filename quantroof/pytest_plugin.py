@@ -191,7 +191,7 @@ def _measured(test: PlannedTest, workers: dict[str, Worker]) -> Measurement:
         workers.pop(test.device.id).kill()
         pytest.fail(str(error))
     answer = answers[0]
-    assert isinstance(answer, protocol.Result)
+    assert isinstance(answer, protocol.MeasurementReply)
     return answer.measurement
 
 

@@ -2,7 +2,7 @@
 
 By default glibc takes large blocks from the kernel and returns them when they are freed, or does not: that
 depends on what the process did before. A call with temporaries then pays for fresh pages in one run (15 ms
-for a product with 24 MB of dequantised weights) and not in the next (2.7 ms).
+for a product with 24 MB of dequantized weights) and not in the next (2.7 ms).
 """
 
 from __future__ import annotations

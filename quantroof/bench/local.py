@@ -1,4 +1,4 @@
-"""A Bench in this very process: what a worker measures with, and a test that wants our sampler."""
+"""A Bench in this process, for a worker or for a test that uses the sampler."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _MOST_RESERVED = 0.5
 
 
 def tidy(bench: Bench, *, after_shortage: bool = False) -> None:
-    """Give memory back to the driver before a case, where much is kept or the last one ran short.
+    """Return memory to the driver before a case, where much is reserved or the last case ran out of it.
 
-    torch's allocator keeps what it was given, the pools of ended graphs too; it would free that for itself,
-    but not for Triton, cuBLAS or a graph's own memory. On a CPU the heap is given back.
+    torch's allocator keeps freed memory, and the pools of destroyed graphs. It would release them for its own
+    requests, but not for Triton, cuBLAS or a graph. On a CPU the free heap is returned to the kernel.
     """
     if bench.device.processor == "cpu":
         give_back()
@@ -34,7 +34,7 @@ def tidy(bench: Bench, *, after_shortage: bool = False) -> None:
 
 
 def lost_context(bench: Bench) -> str | None:
-    """Why this process can use its GPU no more, or None: after most errors CUDA answers nothing again."""
+    """Why this process can no longer use its GPU, or None: most CUDA errors destroy the context."""
     if bench.device.processor == "cpu":
         return None
     try:
@@ -48,7 +48,7 @@ def lost_context(bench: Bench) -> str | None:
 
 
 def local_bench(device: Device, settings: Settings) -> Bench:
-    """Make the device current, and set up its memory for rotated copies and the watch over its state."""
+    """Make the device current, and set up its memory for rotated copies and its monitor."""
     if device.processor == "cpu":
         keep_freed_memory()
         torch.set_num_threads(device.cpu.usable_cores if device.cpu else os.cpu_count() or 1)

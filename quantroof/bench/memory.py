@@ -1,4 +1,4 @@
-"""How much memory a case needs, and how much there is: a case that cannot fit is skipped with its need."""
+"""How much memory a case needs and how much is available; a case that does not fit is skipped."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _FP32, _FP64 = 4, 8
 
 
 def need_bytes(case: Case, device: Device) -> int:
-    """Peak bytes of a case: fp32 sources, fp64 reference with its dequantised weights, rotated copies."""
+    """Peak bytes of a case: fp32 sources, fp64 reference with its dequantized weights, rotated copies."""
     weights, activations, outputs = case.weight_rows * case.k, case.m * case.k, case.m * case.n
     sources = _FP32 * (weights + activations)
-    # Dequantising holds the fp64 codes and their product with the scales at once.
+    # Dequantizing holds the fp64 codes and their product with the scales at once.
     reference = _FP64 * (2 * weights + 2 * activations + 3 * outputs)
     rotated = max(2 * case.weight_bytes, CACHE_MULTIPLE * (device.llc_bytes or 0))
     return sources + reference + rotated

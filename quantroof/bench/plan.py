@@ -1,4 +1,4 @@
-"""The plan of a run: which kernels measure which cases, what is skipped and why, and how long it takes."""
+"""The plan of a run: which kernels measure which cases, what is skipped and why, and the expected time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from quantroof.records.run import RunOptions
 
 NO_KERNEL = "none"
 
-# What a kernel costs beside its sampling, for the estimate only: making and checking data grows with the
+# What a kernel costs besides its sampling, for the estimate only: making and checking data grows with the
 # weights (seen on a 2-core host: 2e-8 s per element; a GPU does the same work in a hundredth of that).
 _FIXED_S = 0.15
 _PER_WEIGHT_S = {"cpu": 2.0e-8, "gpu": 2.0e-10}
@@ -31,7 +31,7 @@ _ANCHORS_S = 4.0  # a process: two of them, twice
 
 @dataclass(frozen=True, slots=True)
 class PlannedCase:
-    """A case with the kernels to time, and the lines already decided: refusals with their reasons."""
+    """A case with the kernels to time, and the records of those that will not be timed, with reasons."""
 
     case: Case
     kernels: tuple[Kernel, ...]
@@ -89,7 +89,7 @@ class DevicePlan:
         )
 
     def repeated(self, processes: int) -> list[DevicePlan]:
-        """One plan a fresh process: ceilings in the first, refusals once, every kernel in each."""
+        """One plan per process: ceilings and refusals in the first, every kernel in each."""
         again = tuple(replace(planned, skipped=()) for planned in self.cases if planned.kernels)
         rest = [replace(self, cases=again, ceilings=False, process=p) for p in range(1, processes)]
         return [self, *rest]
@@ -134,7 +134,7 @@ def _wanted(suite: Suite, workload: Workload, formats: tuple[str, ...] | None) -
 
 
 def skipped_line(case: Case, device: Device, kernel: str, provider: str, reason: str) -> Measurement:
-    """The line of a kernel that will not be timed."""
+    """The record of a kernel that will not be timed."""
     return Measurement(
         device=device.id,
         case=case.id,
@@ -164,7 +164,7 @@ def _plan_case(case: Case, device: Device, kernels: list[Kernel]) -> PlannedCase
 
 
 def _nobody(case: Case, device: Device, kernels: list[Kernel]) -> Measurement:
-    """The line of a case that no kernel is made for, so that it is not silently absent."""
+    """The record of a case that no kernel is made for, so that it is not silently absent."""
     providers = ", ".join(sorted({k.provider for k in kernels}))
     reason = f"no kernel of {providers} makes {case.scheme} on a {device.processor.upper()}"
     return skipped_line(case, device, NO_KERNEL, NO_KERNEL, reason)

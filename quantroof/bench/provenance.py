@@ -1,4 +1,4 @@
-"""Where a run comes from: versions, host, source revision, and an id that sorts by time."""
+"""Provenance of a run: versions, host, source revision, and an id that sorts by time."""
 
 from __future__ import annotations
 

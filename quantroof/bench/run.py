@@ -1,4 +1,4 @@
-"""A run from start to end: plans in, a run directory out, whatever happens in between."""
+"""A run from start to end: plans become a run directory, even if the run fails or is interrupted."""
 
 from __future__ import annotations
 
@@ -101,10 +101,10 @@ def resumed_job(run: Run, detected: tuple[Device, ...]) -> Job:
 
 
 def execute(job: Job, writer: RunWriter, observer: Observer) -> None:
-    """Run every plan, devices side by side, and write each line as it comes.
+    """Run every plan, devices at the same time, and write each record at once.
 
-    KeyboardInterrupt stops the workers and ends the file as interrupted before it goes on; an error ends it
-    as failed. Nothing that was measured is lost either way.
+    KeyboardInterrupt stops the workers, ends the file as interrupted and is raised again; an error ends it
+    as failed. What was measured is kept in both cases.
     """
     scheduler = Scheduler(writer, observer)
     try:
@@ -129,10 +129,10 @@ def open_again(directory: Path, detected: tuple[Device, ...]) -> tuple[Job, RunW
 
 
 def _profile(device: Device) -> HardwareProfile | None:
-    """The catalog's profile, else one derived by formula for a GPU; None where neither can be."""
-    found = catalog.match(device)
-    if found is not None or device.kind != "cuda":
-        return found
+    """The catalog's profile, else for a GPU one derived by formula; None where neither exists."""
+    profile = catalog.match(device)
+    if profile is not None or device.kind != "cuda":
+        return profile
     try:
         return derive.profile(device)
     except UsageError:

@@ -1,4 +1,4 @@
-"""Tuning: time the tilings worth timing, cold and by the contract of every measurement, and keep the best."""
+"""Tuning: time candidate tilings cold, as every measurement is, and keep the best."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TuningResult:
 
 
 def tune(bench: Bench, kernel: Kernel, case: Case, on_trial: Trial = lambda *_: None) -> TuningResult:
-    """Time every tiling of a kernel for a case. A tiling that fails or is wrong is told and left out."""
+    """Time every tiling of a kernel for a case; `on_trial` receives each, also one that fails or is wrong."""
     code = kernel.machine_code
     if code is None or code.tuning is None:
         raise ValueError(f"{kernel.name} has no tilings to choose from")

@@ -16,7 +16,7 @@ _FP8 = ("fp8_e4m3", "fp8_e5m2")
 # NVIDIA's compute capabilities that the table has no rates for (CUDA Programming Guide, appendix; PTX ISA).
 _WITHOUT_RATES = ("5.0", "5.2", "5.3", "6.0", "6.1", "6.2", "7.2", "8.8", "10.1", "10.7", "11.0")
 _AMD = {(9, 4): "gfx942", (9, 5): "gfx950"}
-Rates = dict[str, dict[str, int]]  # element -> accumulator -> dense operations a clock and SM
+Rates = dict[str, dict[str, int]]  # element -> accumulator -> dense operations per clock and SM
 
 
 class ComputeCapability(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

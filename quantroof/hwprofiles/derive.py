@@ -1,7 +1,7 @@
 """Peaks and bandwidth by formula, for a GPU that the catalog does not list. Always marked *derived*.
 
-peak = SMs x operations a clock and SM x rated clock, halved where the board's rate class halves it;
-bandwidth = data rate a pin x bus width / 8.
+peak = SMs x operations per clock and SM x rated clock, halved where the board's rate class halves it;
+bandwidth = data rate per pin x bus width / 8.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from quantroof.hwprofiles.types import Device, Figure, HardwareProfile, Peak, Ra
 # What a GeForce board halves: accumulation in fp32 of plain formats. Block-scaled fp4 and mxfp8 run at full
 # rate there (RTX 5090: mxfp8 731 and fp8 with fp32 accumulation 480 TFLOP/s measured).
 _GEFORCE_HALVES = ("tf32", "fp16", "bf16", "fp8_e4m3", "fp8_e5m2")
-# HBM, GDDR and LPDDR move two words a clock of the rate that NVML reports.
+# HBM, GDDR and LPDDR move two words per clock of the rate that NVML reports.
 _WORDS_PER_CLOCK = 2
 _ONE_CLOCK = "matrix and vector units are rated at one clock"
 
@@ -64,7 +64,7 @@ def profile(device: Device, rate_class: RateClass | None = None) -> HardwareProf
     found = peaks(device.compute_capability, sms, clock, clock, chosen)
     rates = capabilities()[device.compute_capability]
     per_pin = memory_clock * _WORDS_PER_CLOCK / 1e3
-    memory = f"memory moves {_WORDS_PER_CLOCK} words a clock: {per_pin:g} Gbit/s a pin x {bus} bit"
+    memory = f"memory moves {_WORDS_PER_CLOCK} words a clock: {per_pin:g} Gbit/s per pin x {bus} bit"
     return HardwareProfile(
         id=f"derived-{device.name.lower().replace(' ', '-')}",
         device_names=(device.name,),
@@ -96,7 +96,7 @@ def class_of(name: str) -> tuple[RateClass, str]:
         return "geforce", "GeForce boards halve fp32 accumulation"
     if words & {"A10G", "L40"}:
         return "half", "this board halves every matrix format"
-    return "full", "data-centre and workstation boards have the full rate"
+    return "full", "data-center and workstation boards have the full rate"
 
 
 def _missing(device: Device, clock: int | None) -> str:

@@ -19,7 +19,7 @@ from quantroof.hwprofiles.visible import usable, visible
 
 
 class Detection(msgspec.Struct, frozen=True, kw_only=True):
-    """The devices, GPUs first and the CPU last, and what is worth saying about how they were found."""
+    """The devices, GPUs first and the CPU last, and remarks on how they were detected."""
 
     devices: tuple[Device, ...]
     remarks: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ def detect(environment: Mapping[str, str] | None = None) -> Detection:
     """
     found, remarks = _nvidia(os.environ if environment is None else environment)
     if Path("/dev/kfd").exists():
-        remarks.append("an AMD GPU is here (/dev/kfd); only NVIDIA GPUs and the CPU are measured")
+        remarks.append("there is an AMD GPU (/dev/kfd); only NVIDIA GPUs and the CPU are measured")
     return Detection(devices=(*found, cpu_device()), remarks=tuple(remarks))
 
 
@@ -64,14 +64,14 @@ def join(devices: Sequence[Device], cuda: Mapping[str, CudaDevice]) -> tuple[Dev
         if found is None:
             joined.append(device)
             continue
-        told = replace(
+        numbered = replace(
             device,
             index=found.index if complete else device.index,
             sm_count=found.sm_count or device.sm_count,
             llc_bytes=found.l2_bytes or device.llc_bytes,
             rated_sm_clock_mhz=found.rated_clock_mhz,
         )
-        joined.append(told)
+        joined.append(numbered)
     return tuple(sorted(joined, key=lambda device: device.index))
 
 

@@ -118,10 +118,10 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Peak(msgspec.Struct, frozen=True, kw_only=True):
-    """A dense peak: 2 operations a multiply-add, no structured sparsity.
+    """A dense peak: a multiply-add is 2 operations, no structured sparsity.
 
-    `tflops` counts 10^12 operations a second (TOP/s for integers) at `clock_mhz`; the accumulator is part of
-    the key because GeForce parts halve the fp32-accumulating rate. `unit` tells the matrix units (tensor
+    `tflops` is in 10^12 operations per second (TOP/s for integers) at `clock_mhz`; the accumulator is part
+    of the key because GeForce parts halve the fp32-accumulating rate. `unit` tells the matrix units (tensor
     cores) from the vector pipes. `sparse_tflops` is the 2:4-sparse figure where the vendor prints one; it is
     never a roof here.
     """
@@ -143,7 +143,7 @@ class Peak(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def flops_per_s(self) -> float:
-        """The peak in operations a second."""
+        """The peak in operations per second."""
         return self.tflops * 1e12
 
 
@@ -182,7 +182,7 @@ class HardwareProfile(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bandwidth_bytes_per_s(self) -> float:
-        """Datasheet DRAM bandwidth in bytes a second."""
+        """Datasheet DRAM bandwidth in bytes per second."""
         return self.bandwidth_gbps.value * 1e9
 
     def has_memory(self, memory_bytes: int) -> bool:

@@ -14,7 +14,7 @@ from quantroof.analysis.roofs import ceiling_rate, measured_roofs
 from quantroof.bench import run as bench_run
 from quantroof.bench.links import run
 from quantroof.bench.links.all_reduce import bus_bytes
-from quantroof.bench.links.peer import neighbours
+from quantroof.bench.links.peer import neighbors
 from quantroof.hwprofiles.types import Device
 from quantroof.records.directory import RunWriter, read_run
 from quantroof.records.lines import Ceiling, Measurement, Timing
@@ -42,8 +42,8 @@ def test_bus_bandwidth_is_two_of_n_minus_one_over_n() -> None:
 
 def test_a_ring_has_each_gpu_send_and_receive_once() -> None:
     """Two GPUs: both directions; four: not all twelve pairs."""
-    assert neighbours(2) == [(0, 1), (1, 0)]
-    assert neighbours(4) == [(0, 1), (1, 2), (2, 3), (3, 0)]
+    assert neighbors(2) == [(0, 1), (1, 0)]
+    assert neighbors(4) == [(0, 1), (1, 2), (2, 3), (3, 0)]
 
 
 def test_two_processes_reduce_and_one_tells() -> None:
@@ -55,7 +55,7 @@ def test_two_processes_reduce_and_one_tells() -> None:
     assert (ceiling_rate(line) or 0) > 1e7
 
 
-def test_copies_between_neighbours_are_checked_and_timed() -> None:
+def test_copies_between_neighbors_are_checked_and_timed() -> None:
     """Both directions, each named by where it goes."""
     lines = list(run.peer_copies(["cpu:0", "cpu:1"], LOCAL))
 
@@ -74,7 +74,7 @@ def test_one_gpu_has_no_link_and_says_so() -> None:
         ("peer_copy", "skipped"),
         ("all_reduce", "skipped"),
     ]
-    assert "two ends" in (lines[0].reason or "")
+    assert "needs two GPUs" in (lines[0].reason or "")
     assert list(run.link_ceilings([])) == []
 
 

@@ -40,30 +40,32 @@ def test_a_refusal_of_a_library_does_not_cost_the_worker(answers: list[str | Non
     """cuBLAS says 'CUDA error' as well, and the context is as sound as before."""
     line = failed("RuntimeError: CUDA error: CUBLAS_STATUS_NOT_SUPPORTED when calling cublasLtMatmul")
 
-    assert server._poison(GPU, line) is None
+    assert server._unusable(GPU, line) is None
 
 
 def test_a_lost_context_costs_the_worker_whatever_the_words(answers: list[str | None]) -> None:
     """cupy, Triton and torch word the same fault differently."""
     answers[0] = "CUDA error: an illegal memory access was encountered"
 
-    assert server._poison(GPU, failed("CUDADriverError: CUDA_ERROR_ILLEGAL_ADDRESS")) == answers[0]
+    assert server._unusable(GPU, failed("CUDADriverError: CUDA_ERROR_ILLEGAL_ADDRESS")) == answers[0]
 
 
 def test_a_broken_capture_costs_the_worker(answers: list[str | None]) -> None:
     """The GPU answers, but torch's allocator is still inside the capture."""
-    assert server._poison(GPU, failed("CaptureError: cannot be captured in a CUDA graph (...)")) is not None
+    assert server._unusable(GPU, failed("CaptureError: cannot be captured in a CUDA graph (...)")) is not None
 
 
 def test_memory_that_ran_short_is_given_back(
     answers: list[str | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next case begins with what the driver has, not with what the last one left over."""
-    given: list[bool] = []
-    monkeypatch.setattr(server, "tidy", lambda _bench, *, after_shortage: given.append(after_shortage))
+    after_shortages: list[bool] = []
+    monkeypatch.setattr(
+        server, "tidy", lambda _bench, *, after_shortage: after_shortages.append(after_shortage)
+    )
 
-    assert server._poison(GPU, failed("out of memory: CUDA out of memory. Tried to allocate")) is None
-    assert given == [True]
+    assert server._unusable(GPU, failed("out of memory: CUDA out of memory. Tried to allocate")) is None
+    assert after_shortages == [True]
 
 
 def test_asking_a_gpu_that_is_gone_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:

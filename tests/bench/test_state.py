@@ -9,7 +9,7 @@ import pynvml
 import pytest
 
 from quantroof.bench.state.flags import state_flags
-from quantroof.bench.state.gpu import summarise
+from quantroof.bench.state.gpu import summarize
 from quantroof.bench.state.monitor import CpuMonitor
 from quantroof.bench.timing.sampling import settle
 from quantroof.hwprofiles.nvml import Board, Counters, Reading
@@ -22,7 +22,7 @@ def _reading(sm_mhz: float | None = 1980.0, reasons: int | None = 0) -> Reading:
 
 def test_the_devices_own_clock_is_preferred_to_nvml() -> None:
     """NVML lags: it says 1980 MHz while the device held 1425."""
-    state = summarise([1420.0, 1425.0, 1430.0], [_reading()], None, None, 0.2)
+    state = summarize([1420.0, 1425.0, 1430.0], [_reading()], None, None, 0.2)
 
     assert (state.sm_clock_mhz, state.sm_clock_source) == (1425.0, "device")
     assert state.held_mhz == (1420.0, 1425.0, 1430.0)
@@ -30,14 +30,14 @@ def test_the_devices_own_clock_is_preferred_to_nvml() -> None:
 
 def test_nvml_serves_where_the_device_could_not_be_stamped() -> None:
     """The source says so."""
-    state = summarise([], [_reading(1965.0), _reading(1980.0), _reading(1980.0)], None, None, 0.2)
+    state = summarize([], [_reading(1965.0), _reading(1980.0), _reading(1980.0)], None, None, 0.2)
 
     assert (state.sm_clock_mhz, state.sm_clock_source) == (1980.0, "nvml")
 
 
 def test_nothing_reported_is_none_everywhere() -> None:
     """A machine without NVML and without Triton has an empty state, and no flag."""
-    state = summarise([], [], None, None, 5.0)
+    state = summarize([], [], None, None, 5.0)
 
     assert state == DeviceState()
     assert state_flags(state, "burst") == ()
@@ -45,7 +45,7 @@ def test_nothing_reported_is_none_everywhere() -> None:
 
 def test_reasons_are_bits_ored_over_the_case() -> None:
     """Power cap in one reading and thermal slowdown in another are both kept."""
-    state = summarise(
+    state = summarize(
         [], [_reading(reasons=0x4), _reading(reasons=None), _reading(reasons=0x20)], None, None, 1.0
     )
 
@@ -57,7 +57,7 @@ def test_power_comes_from_a_second_of_energy_or_not_at_all(elapsed_s: float, pow
     """Half a second of a counter that steps every 100 ms is noise."""
     before = Counters(energy_mj=1_000_000, ecc_errors=2, processes=1)
     after = Counters(energy_mj=2_300_000, ecc_errors=2, processes=1)
-    state = summarise([], [], before, after, elapsed_s)
+    state = summarize([], [], before, after, elapsed_s)
 
     assert state.power_w == power_w
     assert state.energy_j == (None if power_w is None else 1300.0)
@@ -67,7 +67,7 @@ def test_memory_errors_and_foreign_processes_are_flagged() -> None:
     """What came during the case counts, and one of the processes is ours."""
     before = Counters(energy_mj=None, ecc_errors=2, processes=1)
     after = Counters(energy_mj=None, ecc_errors=5, processes=3)
-    state = summarise([], [], before, after, 1.0)
+    state = summarize([], [], before, after, 1.0)
 
     assert (state.ecc_errors, state.foreign_processes) == (3, 2)
     assert {flag.code for flag in state_flags(state, "burst")} == {"ecc_errors", "foreign_process"}
@@ -92,7 +92,7 @@ def test_burst_wants_one_clock_and_sustained_no_trend(
 
 
 def test_foreign_load_is_flagged_with_its_cores() -> None:
-    """A busy neighbour turns a CPU figure into noise."""
+    """A busy neighbor turns a CPU figure into noise."""
     (flag,) = state_flags(DeviceState(other_load_cores=0.9), "burst")
 
     assert flag.code == "foreign_load"
@@ -107,7 +107,7 @@ def test_cpu_monitor_does_not_count_our_own_work() -> None:
     ours = monitor.stop().other_load_cores
 
     assert ours is not None
-    assert ours < 1.9  # on two cores a neighbour may really be busy; our own core must not be added to it
+    assert ours < 1.9  # on two cores a neighbor may really be busy; our own core must not be added to it
 
 
 class FakeLibrary:

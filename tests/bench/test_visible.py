@@ -1,4 +1,4 @@
-"""A worker sees its own device alone: MIG slices demand it, and neighbours stay free of contexts."""
+"""A worker sees its own device alone: MIG slices demand it, and neighbors stay free of contexts."""
 
 from __future__ import annotations
 

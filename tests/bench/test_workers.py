@@ -45,14 +45,14 @@ def _run(device: Device, *faulty: str, timeout_s: float = 30.0) -> list[Measurem
     ],
 )
 def test_a_fault_costs_its_own_cases_only(cpu: Device, fault: str, status: str, words: str) -> None:
-    """All other cases are measured, and the guilty kernel's lines say what happened."""
+    """All other cases are measured, and the faulty kernel's records have the reason."""
     lines = _run(cpu, fault)
-    guilty = [line for line in lines if line.provider == "faulty"]
+    faulty = [line for line in lines if line.provider == "faulty"]
     others = [line for line in lines if line.provider != "faulty"]
 
     assert Counter(line.status for line in others) == {"ok": _others(cpu)}
-    assert Counter(line.status for line in guilty) == {status: 2}
-    for line in guilty:
+    assert Counter(line.status for line in faulty) == {status: 2}
+    for line in faulty:
         assert words in (line.reason or "")
         assert "\n" not in (line.reason or "")
 
@@ -96,7 +96,7 @@ def test_a_device_that_cannot_be_used_ends_in_one_line(capfd: pytest.CaptureFixt
 def test_a_broken_library_is_one_line(
     cpu: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A torch that cannot be imported, as where its CUDA libraries are missing, is told by its own words."""
+    """A torch that cannot be imported, as without its CUDA libraries, is reported in its own words."""
     (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so.13: cannot open shared object file')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     with pytest.raises(EnvironmentMissing, match="ImportError: libcudart") as refusal:

@@ -103,7 +103,7 @@ def test_names_match_exactly(name: str, profile_id: str) -> None:
 
 @pytest.mark.parametrize("name", ["NVIDIA H1000", "H200 SXM1", "NVIDIA A100", "Xeon", "", "NVIDIA L40S X"])
 def test_an_unknown_name_matches_nothing(name: str) -> None:
-    """A device that nobody listed has no profile, rather than a neighbour's."""
+    """A device that nobody listed has no profile, rather than a neighbor's."""
     assert catalog.match(gpu(name=name)) is None
 
 

@@ -69,7 +69,7 @@ def test_hiding_every_gpu_leaves_the_cpu(detect_in_process: Detect) -> None:
 
 
 def test_a_gpu_that_fell_off_the_bus_does_not_hide_the_others(detect_in_process: Detect) -> None:
-    """A lost GPU has no handle; its neighbours are found."""
+    """A lost GPU has no handle; its neighbors are found."""
     found = gpus(detect_in_process(FAKE_COUNT=3, FAKE_LOST=1))
     assert [d["nvml_index"] for d in found] == [0, 2]
 

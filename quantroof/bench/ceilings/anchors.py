@@ -1,7 +1,7 @@
 """Anchors: a library GEMM and a large copy, timed at the start and the end of every process of a gated run.
 
-No kernel of this project is in them, so what they do is the machine's doing: a gate divides a case's time by
-the anchor of its own bottleneck, and a run whose anchors moved is no ground for a verdict.
+They contain no kernel of this project, so a change in them is a change of the machine. A gate divides the
+time of a case by the anchor of its bottleneck, and gives no verdict on a run whose anchors moved.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _GEMM = {
 
 
 def measure_anchors(bench: Bench, moment: Moment) -> Iterator[Anchor]:
-    """Time both anchors now; one that cannot be timed says why."""
+    """Time both anchors now; the record of one that cannot be timed has the reason."""
     settings = msgspec.structs.replace(
         bench.settings, precision=_PRECISION, seconds_per_case=_SECONDS, mode="burst", cache="cold"
     )

@@ -1,4 +1,4 @@
-"""Ceilings of a GPU by CUDA C++ kernels, with the contract's own timer."""
+"""Ceilings of a GPU by CUDA C++ kernels, with the same timer as every case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ceilings: what this very device was measured to do, with the same timer as every case."""
+"""Measure a device's ceilings with the same timer as every case."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ BURST_S = 0.3
 _CPU_SCHEMES = {"fp32": "fp32", "fp16": "fp16", "bf16": "bf16", "int8": "int8-w8a8-static"}
 _CPU_SHAPES = ((512, 2048, 2048), (1024, 4096, 4096), (256, 4096, 4096))
 _QUICK_SHAPES = {"cpu": 1, "gpu": 2}
-# A burst is what a GPU does before its power cap answers, and needs a rest before it: the cap looks back.
+# Burst ceilings are measured before the power limiter reacts. Its averaging window includes the preceding
+# load, so the GPU idles before each.
 _REST_S = 0.25
 
 

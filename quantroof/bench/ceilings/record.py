@@ -1,4 +1,4 @@
-"""One ceiling: something timed by the contract, or the reason why it was not."""
+"""The record of one ceiling: its timing, or the reason why it was not timed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def timed(
     kernel: str,
     **amount: Any,
 ) -> Ceiling:
-    """Build and time; `amount` is what a call moves or computes. What is raised costs this ceiling only."""
+    """Build and time; `amount` is what a call moves or computes. An exception costs only this ceiling."""
     try:
         prepared = build()
         if isinstance(prepared, Skip):

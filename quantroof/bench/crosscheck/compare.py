@@ -1,4 +1,4 @@
-"""A case by our timer beside the same case by hardware counters and by a timeline."""
+"""Compare cases by our timer with the same cases by hardware counters and by a timeline."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ TIME_LIMIT_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Our median beside the witness's. A case of one kernel is held against the counters, one of several
-    against the timeline, since counters serialise what overlaps. Times in ns, traffic in bytes a call."""
+    """Our median and the witness's. A case of one kernel is compared with the counters, one of several with
+    the timeline, because counters serialize kernels that overlap. Times in ns, traffic in bytes per call."""
 
     case: str
     kernel: str
@@ -44,8 +44,8 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a witness says of one case: time in ns, DRAM traffic where it counts that, kernels a call."""
+class WitnessResult:
+    """One case by a witness: time in ns, DRAM traffic where it was counted, kernels per call."""
 
     witness: str
     time_ns: float
@@ -62,31 +62,31 @@ def cross_check(
     reason stands on standard error. EnvironmentMissing where the witness itself is not here or refuses.
     """
     timed = [line for line in lines if line.timing is not None]
-    seen: list[Seen | None] = [None] * len(timed)
+    results: list[WitnessResult | None] = [None] * len(timed)
     if not timeline:
-        seen = _counters(timed, device_index, limit_s)
-    again = [i for i, found in enumerate(seen) if timeline or (found is not None and found.kernels > 1)]
+        results = _counters(timed, device_index, limit_s)
+    again = [i for i, one in enumerate(results) if timeline or (one is not None and one.kernels > 1)]
     if again:
         spans = _timeline([timed[i] for i in again], device_index, limit_s)
-        for i, found in zip(again, spans, strict=True):
-            counted = seen[i]
-            if found is not None:
-                seen[i] = replace(found, dram_bytes=counted.dram_bytes if counted else None)
-    pairs = zip(timed, seen, strict=True)
-    return [_agreement(line, found) for line, found in pairs if found is not None]
+        for i, span in zip(again, spans, strict=True):
+            counted = results[i]
+            if span is not None:
+                results[i] = replace(span, dram_bytes=counted.dram_bytes if counted else None)
+    pairs = zip(timed, results, strict=True)
+    return [_agreement(line, result) for line, result in pairs if result is not None]
 
 
-def _agreement(line: Measurement, seen: Seen) -> Agreement:
+def _agreement(line: Measurement, result: WitnessResult) -> Agreement:
     assert line.timing is not None, "only timed lines are checked"
     return Agreement(
         case=line.case,
         kernel=line.kernel,
         ours_ns=median_ns(line.timing),
-        witness_ns=seen.time_ns,
-        witness=seen.witness,
-        kernels=seen.kernels,
+        witness_ns=result.time_ns,
+        witness=result.witness,
+        kernels=result.kernels,
         counted_bytes=line.bytes_moved,
-        dram_bytes=seen.dram_bytes,
+        dram_bytes=result.dram_bytes,
     )
 
 
@@ -94,20 +94,20 @@ def _named(lines: Sequence[Measurement]) -> list[tuple[str, str]]:
     return [(line.case, line.kernel) for line in lines]
 
 
-def _counters(lines: Sequence[Measurement], device_index: int, limit_s: float) -> list[Seen | None]:
+def _counters(lines: Sequence[Measurement], device_index: int, limit_s: float) -> list[WitnessResult | None]:
     command = ncu.command(_named(lines), device_index)
     if shutil.which(command[0]) is None:
-        raise EnvironmentMissing("ncu is not on the PATH", hint="the timeline needs none: --timeline")
+        raise EnvironmentMissing("ncu is not on the PATH", hint="--timeline works without it")
     try:
-        found = ncu.by_case(ncu.launches(_run(command, "Nsight Compute", limit_s)))
-    except UsageError as error:  # it printed no table: no permission, or a version that knows no such GPU
+        launches = ncu.by_case(ncu.launches(_run(command, "Nsight Compute", limit_s)))
+    except UsageError as error:  # no table: no permission, or a version too old for this GPU
         raise EnvironmentMissing(error.what, hint=error.hint) from None
-    if len(found) != len(lines):
-        raise EnvironmentMissing(f"Nsight Compute saw {len(found)} of {len(lines)} cases")
-    return [_counted(line, launches) for line, launches in zip(lines, found, strict=True)]
+    if len(launches) != len(lines):
+        raise EnvironmentMissing(f"Nsight Compute saw {len(launches)} of {len(lines)} cases")
+    return [_counted(line, one) for line, one in zip(lines, launches, strict=True)]
 
 
-def _counted(line: Measurement, launches: list[ncu.Launch]) -> Seen | None:
+def _counted(line: Measurement, launches: list[ncu.Launch]) -> WitnessResult | None:
     if not launches:
         return None
     try:
@@ -115,16 +115,16 @@ def _counted(line: Measurement, launches: list[ncu.Launch]) -> Seen | None:
     except UsageError as error:
         print(f"{line.case} {line.kernel}: {error}", file=sys.stderr)
         return None
-    return Seen("counters", counted.time_ns, counted.kernels, counted.dram_bytes)
+    return WitnessResult("counters", counted.time_ns, counted.kernels, counted.dram_bytes)
 
 
-def _timeline(lines: Sequence[Measurement], device_index: int, limit_s: float) -> list[Seen | None]:
+def _timeline(lines: Sequence[Measurement], device_index: int, limit_s: float) -> list[WitnessResult | None]:
     text = _run(ncu.single(_named(lines), device_index, "--timeline"), "the timeline", limit_s)
     answer = next((row for row in reversed(text.splitlines()) if row.startswith('{"cases"')), None)
     if answer is None:
         raise EnvironmentMissing("the timeline failed", hint="; ".join(text.strip().splitlines()[-1:]))
     return [
-        None if case is None else Seen("timeline", median(case["spans_ns"]), case["kernels"])
+        None if case is None else WitnessResult("timeline", median(case["spans_ns"]), case["kernels"])
         for case in json.loads(answer)["cases"]
     ]
 

@@ -1,4 +1,4 @@
-"""Nsight Compute as a witness: the command line for one case, and what its CSV says per call."""
+"""Nsight Compute as a witness: its command line, and per-call figures from its CSV."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Launch:
 class Counted:
     """One call by the counters: medians over the calls of a case. `kernels` are launched per call.
 
-    Counters serialise kernels: with several of them the sum of their times is longer than the call, whose
+    Counters serialize kernels: with several of them the sum of their times is longer than the call, whose
     kernels overlap; only a timeline shows first start to last end.
     """
 
@@ -135,7 +135,7 @@ def _median_bytes(groups: Iterable[list[Launch]]) -> float | None:
 
 def _number(value: str, unit: str) -> float:
     if unit not in _SCALE:
-        raise UsageError(f"Nsight Compute printed '{value} {unit}', a unit that is not known here")
+        raise UsageError(f"Nsight Compute printed '{value} {unit}', a unit that quantroof does not know")
     return float(value.replace(",", "")) * _SCALE[unit]
 
 

@@ -25,7 +25,7 @@ def bus_bytes(payload: int, ranks: int) -> int:
 
 
 def main() -> None:
-    """Join the other ranks, reduce, and let rank 0 tell."""
+    """Join the other ranks and reduce; rank 0 prints the ceiling."""
     rank, store, ids = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
     gpu = ids[0].startswith("cuda")
     device = torch.device("cuda", rank) if gpu else torch.device("cpu")

@@ -1,7 +1,7 @@
-"""Copies between neighbouring GPUs, one process that sees them all.
+"""Copies between neighboring GPUs, one process that sees them all.
 
 Run as `python -m quantroof.bench.links.peer DEVICE DEVICE ...` with the ids of the run (`cuda:0 cuda:1`), in
-the order in which CUDA_VISIBLE_DEVICES shows them; prints one ceiling a line. `cpu` ids copy in host memory.
+the order of CUDA_VISIBLE_DEVICES; prints one ceiling per line. `cpu` ids copy in host memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from quantroof.bench.links.sampling import link_ceiling, payload_bytes, samples_
 from quantroof.records.lines import Ceiling
 
 
-def neighbours(count: int) -> list[tuple[int, int]]:
+def neighbors(count: int) -> list[tuple[int, int]]:
     """(from, to) round the ring, so that each GPU sends once and receives once."""
     return [(place, (place + 1) % count) for place in range(count)]
 
@@ -41,9 +41,9 @@ def _where(device: str, place: int) -> torch.device:
 
 
 def main() -> None:
-    """Measure every neighbour."""
+    """Measure every neighbor."""
     ids = sys.argv[1:]
-    for source, target in neighbours(len(ids)):
+    for source, target in neighbors(len(ids)):
         print(msgspec.json.encode(peer_copy(ids, source, target)).decode(), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The links between the GPUs of a node, in processes of their own: a failure costs one ceiling only."""
+"""The links between the GPUs of a node, in separate processes, so that a failure costs only one ceiling."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _ROOM = "quantroof.bench.links"
 
 
 def link_ceilings(devices: Sequence[Device]) -> Iterator[Ceiling]:
-    """Copies between neighbours, and an all-reduce over the first two; a reason where there are none."""
+    """Copies between neighbors, and an all-reduce over the first two; a reason where there are none."""
     gpus = [device for device in devices if device.kind == "cuda"]
     if not gpus:
         return
     if len(gpus) == 1 or any(gpu.mig for gpu in gpus):
-        why = "MIG slices have no links" if gpus[0].mig else "one GPU is measured: a link has two ends"
+        why = "MIG slices have no links" if gpus[0].mig else "a link needs two GPUs, and one is measured"
         yield _untimed(gpus[0].id, "peer_copy", "torch.copy_", "skipped", why)
         yield _untimed(gpus[0].id, "all_reduce", "torch.distributed/nccl", "skipped", why)
         return
@@ -39,7 +39,7 @@ def link_ceilings(devices: Sequence[Device]) -> Iterator[Ceiling]:
 def peer_copies(
     ids: Sequence[str], environment: Mapping[str, str], limit_s: float = _TIME_LIMIT_S
 ) -> Iterator[Ceiling]:
-    """A ceiling a neighbour; what the process could not say is one failed line."""
+    """One ceiling per pair of neighbors; a failure of the process is one failed record."""
     lines, why = _together([[f"{_ROOM}.peer", *ids]], environment, limit_s)
     yield from lines
     if why is not None:
@@ -49,7 +49,7 @@ def peer_copies(
 def all_reduce(
     ids: Sequence[str], environment: Mapping[str, str], limit_s: float = _TIME_LIMIT_S
 ) -> Iterator[Ceiling]:
-    """One process a rank; they meet through a file."""
+    """One process per rank; they meet through a file."""
     with tempfile.TemporaryDirectory(prefix="quantroof-link-") as folder:
         store = str(Path(folder) / "store")
         ranks = [[f"{_ROOM}.all_reduce", str(rank), store, *ids] for rank in range(len(ids))]

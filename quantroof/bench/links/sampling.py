@@ -1,4 +1,4 @@
-"""What both link measurements share: a ceiling out of samples, and the clock of the device they run on."""
+"""Shared by both link measurements: sampling with the clock of the device, and the ceiling record."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WARM_CALLS, SAMPLES, CALLS = 5, 20, 4
 
 
 def payload_bytes(device: torch.device) -> int:
-    """What one call carries."""
+    """Bytes that one call carries."""
     return _GPU_BYTES if device.type == "cuda" else _HOST_BYTES
 
 
@@ -50,7 +50,7 @@ def _on_host(call: Callable[[], None], _device: torch.device) -> float:
 
 
 def link_ceiling(device: str, name: str, kernel: str, moved: int, samples: tuple[float, ...]) -> Ceiling:
-    """A timed link; `moved` bytes a call are what the rate counts. Nothing rotates: no cache lies between."""
+    """A timed link; the rate counts `moved` bytes per call. Nothing rotates, because no cache is involved."""
     method: Method = "cuda-events" if device.startswith("cuda") else "cpu-blocks"
     timing = Timing(
         samples_ns=samples,

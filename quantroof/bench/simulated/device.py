@@ -1,4 +1,4 @@
-"""A simulated device: the roofline of its profile with noise, clock and throttle behaviour, seeded.
+"""A simulated device: the roofline of its profile with noise, clock and throttle behavior, seeded.
 
 Everything it makes has the status `simulated`. It serves tests of gate, report, advisor and fleet code, and
 demonstrations; it is never a result. This file owns the noise model that simulations share.
@@ -33,22 +33,22 @@ _WARM_C, _HOT_C = 45.0, 68.0
 
 @dataclass(frozen=True, slots=True)
 class NoiseModel:
-    """Relative noise: of samples within a process, of processes, and the correlation of neighbours."""
+    """Relative noise: of samples within a process, of processes, and the correlation of neighbors."""
 
     sample_sd: float = 0.004
     process_sd: float = 0.004
     autocorrelation: float = 0.3
 
     def samples_ns(self, true_ns: float, count: int, rng: np.random.Generator) -> tuple[float, ...]:
-        """`count` log-normal AR(1) samples around a process's own centre."""
-        centre = true_ns * math.exp(rng.normal(0.0, self.process_sd))
+        """`count` log-normal AR(1) samples around a process's own center."""
+        center = true_ns * math.exp(rng.normal(0.0, self.process_sd))
         shocks = rng.normal(0.0, self.sample_sd, count)
         keep, new = self.autocorrelation, math.sqrt(1 - self.autocorrelation**2)
         walk = np.empty(count)
         walk[0] = shocks[0]
         for i in range(1, count):
             walk[i] = keep * walk[i - 1] + new * shocks[i]
-        return tuple(float(v) for v in centre * np.exp(walk))
+        return tuple(float(v) for v in center * np.exp(walk))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,12 @@ class Efficiency:
 
     memory: float = 0.90
     compute: float = 0.78
-    dequantising: float = 0.62
+    dequantizing: float = 0.62
     """Of the compute roof, for weight-only kernels: they spend issue slots on unpacking."""
 
 
 class SimulatedRun:
-    """Works through a plan without a device; the same lines, all of them marked simulated."""
+    """Runs a plan without a device; the records have the same fields and the status `simulated`."""
 
     def __init__(
         self,
@@ -191,7 +191,7 @@ class SimulatedRun:
         if peak is None:
             return None
         share = self._efficiency
-        compute = share.compute if case.weight.element is case.compute else share.dequantising
+        compute = share.compute if case.weight.element is case.compute else share.dequantizing
         rate = peak.flops_per_s * compute * self._fault.compute
         bandwidth = self._profile.bandwidth_bytes_per_s * share.memory * self._fault.memory
         seconds = attainable_seconds(case.flops, case.bytes_moved, rate, bandwidth)

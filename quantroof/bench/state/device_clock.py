@@ -30,9 +30,9 @@ def stamp_kernel(stamps, slot, sms):  # type: ignore[no-untyped-def]
         "mov.u64 $0, %clock64;", "=l", [], dtype=tl.int64, is_pure=False, pack=1
     )
     where = stamps + (slot * sms + sm) * 2
-    known = sm < sms  # PTX does not promise that the numbers are contiguous (%smid, %nsmid)
-    tl.store(where, globaltimer(), mask=known)
-    tl.store(where + 1, clock, mask=known)
+    in_range = sm < sms  # PTX does not promise that the numbers are contiguous (%smid, %nsmid)
+    tl.store(where, globaltimer(), mask=in_range)
+    tl.store(where + 1, clock, mask=in_range)
 
 
 class DeviceClock:

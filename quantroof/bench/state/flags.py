@@ -1,4 +1,4 @@
-"""What a device's state says about a measurement: flags with the number and the remedy; pure."""
+"""Flags that a device's state gives a measurement, with the number and the remedy; pure."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _TREND_SAMPLES = 6
 
 
 def state_flags(state: DeviceState, mode: Mode) -> tuple[Flag, ...]:
-    """Every flag a state deserves under a mode."""
-    found = (
+    """Every flag of a state under a mode."""
+    flags = (
         _clock(state.held_mhz, mode),
         _ecc(state),
         _xid(state),
         _foreign_processes(state),
         _foreign_load(state),
     )
-    return tuple(flag for flag in found if flag is not None)
+    return tuple(flag for flag in flags if flag is not None)
 
 
 def _clock(held_mhz: tuple[float, ...], mode: Mode) -> Flag | None:
-    """Burst wants one clock; sustained tolerates dither under the power cap but no trend."""
+    """Burst needs a constant clock; sustained tolerates dither under the power cap, but not a trend."""
     if mode == "burst":
         return _moved(held_mhz)
     return _trend(held_mhz)
@@ -56,7 +56,7 @@ def _trend(held_mhz: tuple[float, ...]) -> Flag | None:
 def _ecc(state: DeviceState) -> Flag | None:
     if not state.ecc_errors:
         return None
-    text = f"{state.ecc_errors:.0f} uncorrected memory errors came meanwhile: take the GPU out of service"
+    text = f"{state.ecc_errors:.0f} uncorrectable ECC errors occurred during the measurement: drain this GPU"
     return Flag(code="ecc_errors", text=text)
 
 
@@ -64,7 +64,7 @@ def _xid(state: DeviceState) -> Flag | None:
     if not state.xid:
         return None
     codes = ", ".join(map(str, state.xid))
-    text = f"the driver reported XID {codes} meanwhile: look it up before trusting this GPU"
+    text = f"the driver reported XID {codes} during the measurement: look it up before using this GPU"
     return Flag(code="xid", text=text)
 
 
@@ -79,5 +79,5 @@ def _foreign_load(state: DeviceState) -> Flag | None:
     cores = state.other_load_cores
     if cores is None or cores <= FOREIGN_CORES:
         return None
-    text = f"other processes kept {cores:.1f} cores busy meanwhile: measure again on an idle host"
+    text = f"other processes kept {cores:.1f} cores busy: measure again on an idle host"
     return Flag(code="foreign_load", text=text)

@@ -22,7 +22,7 @@ _ENERGY_MIN_S = 1.0  # the total-energy counter steps every 20 to 100 ms: a shor
 
 
 class GpuMonitor:
-    """NVML in a thread and the device's own clock around every batch; either may be missing."""
+    """NVML in a thread, and the device's own clock around every batch; either may be missing."""
 
     def __init__(self, device: Device) -> None:
         self._board = Board.open(device.uuid, None if device.uuid else device.nvml_index)
@@ -33,11 +33,11 @@ class GpuMonitor:
         self._started_s = 0.0
 
     def start(self) -> None:
-        """Forget the last case and watch from now."""
+        """Forget the last case and start monitoring."""
         if self._clock is not None:
             self._clock.start()
         if self._board is not None and self._watch is not None:
-            self._board.xids()  # what came before this case is not its own
+            self._board.xids()  # drop those from before this case
             self._watch.start()
             self._before = self._board.counters()
         self._started_s = time.perf_counter()
@@ -59,23 +59,23 @@ class GpuMonitor:
 
     def stop(self) -> DeviceState:
         """The state over the case."""
-        # Counters first: what the host does after them is no part of the energy.
+        # Counters first: what the host does after them is not part of the energy.
         after = None if self._board is None else self._board.counters(processes=True)
         elapsed_s = time.perf_counter() - self._started_s
         readings = [] if self._watch is None else self._watch.stop()
         held = [] if self._clock is None else self._clock.held_mhz()
-        state = summarise(held, readings, self._before, after, elapsed_s)
+        state = summarize(held, readings, self._before, after, elapsed_s)
         return state if self._board is None else replace(state, xid=self._board.xids())
 
 
-def summarise(
+def summarize(
     held_mhz: list[float],
     readings: list[Reading],
     before: Counters | None,
     after: Counters | None,
     elapsed_s: float,
 ) -> DeviceState:
-    """One DeviceState from what was seen over `elapsed_s` seconds of one case; pure.
+    """One DeviceState from the observations over `elapsed_s` seconds of one case; pure.
 
     The held clock is the device's own where it could be stamped, else NVML's. Energy and power come from the
     total-energy counter over at least a second, else they are unreported: NVML's power reading is a lagging
@@ -132,7 +132,7 @@ def _device_clock(device: Device) -> DeviceClock | None:
         from quantroof.bench.state.device_clock import DeviceClock
 
         return DeviceClock(device.sm_count)
-    except Exception as error:  # noqa: BLE001 - any failure only means that NVML's clock must do
+    except Exception as error:  # noqa: BLE001 - after any failure NVML's clock is used
         why = (str(error).strip() or type(error).__name__).splitlines()[-1]
-        print(f"the device's own clock cannot be read, NVML's must do: {why}", file=sys.stderr)
+        print(f"the device's own clock cannot be read, NVML's clock is used: {why}", file=sys.stderr)
         return None

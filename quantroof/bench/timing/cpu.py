@@ -21,7 +21,7 @@ class CpuBlocks:
         self._call = call
         self._sets = cycle(copies.sets)
         self.calls_per_sample = 1
-        self._block()  # the first call builds library plans and is no sample
+        self._block()  # the first call builds library plans and is not a sample
         while (elapsed := self._block()) < block_ns:
             self.calls_per_sample *= 1 + max(1, min(9, int(block_ns / max(elapsed, 1))))
 

@@ -39,7 +39,7 @@ def spin() -> None:
 
 
 def nanoseconds(events: list[torch.cuda.Event], calls: int) -> list[float]:
-    """Nanoseconds per call between neighbouring events; waits for the last of them."""
+    """Nanoseconds per call between neighboring events; waits for the last of them."""
     events[-1].synchronize()
     return [float(begin.elapsed_time(end)) * 1e6 / calls for begin, end in pairwise(events)]
 

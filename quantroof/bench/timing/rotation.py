@@ -11,7 +11,7 @@ import torch
 from quantroof.bench.memory import CACHE_MULTIPLE
 from quantroof.errors import QuantroofError
 
-_ALIGN_BYTES = 512  # cudaMalloc aligns to 256; kernels that load 16 bytes a lane must find no worse here
+_ALIGN_BYTES = 512  # cudaMalloc aligns to 256; kernels that load 16 bytes per thread need no less here
 _MIN_COPIES = 2
 
 

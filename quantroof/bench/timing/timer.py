@@ -1,4 +1,4 @@
-"""What every timer promises, and the hooks through which the device's state is read around a batch."""
+"""The interface of every timer, and the hooks that read the device's state around a batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Call = Callable[..., Any]
 
 
 class Probe(Protocol):
-    """Is told where a timed batch stands. `begin` and `end` may enqueue work on the current stream."""
+    """Hooks around a timed batch. `begin` and `end` may enqueue work on the current stream."""
 
     def begin(self) -> None:
         """The batch is about to be queued."""
@@ -38,7 +38,7 @@ class Timer(Protocol):
 
 
 class NoProbe:
-    """For a device whose state is read otherwise."""
+    """Hooks that do nothing, for a device whose state is read in another way."""
 
     def begin(self) -> None:
         """Nothing to do."""

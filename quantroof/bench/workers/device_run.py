@@ -1,4 +1,4 @@
-"""Works through one device's plan in a worker process, which is replaced when a case brings it down."""
+"""Runs one device's plan in a worker process, and replaces the process when a case kills it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Stopped(Exception):
 
 
 class DeviceRun:
-    """Runs a plan; every line goes to `emit` as soon as it is known."""
+    """Runs a plan and hands every record to `emit` at once."""
 
     def __init__(self, plan: DevicePlan, emit: Emit) -> None:
         self._plan, self._emit = plan, emit
@@ -34,9 +34,9 @@ class DeviceRun:
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        """Ceilings, then every case between the anchors. Raises Stopped when another thread calls `stop`.
+        """Measure the ceilings, then every case between the anchors; other processes compile kernels ahead.
 
-        Kernels are compiled ahead meanwhile, by processes of their own.
+        Raises Stopped when another thread calls `stop`.
         """
         compilers = CompilerPool(self._plan)
         try:
@@ -50,7 +50,7 @@ class DeviceRun:
             self._anchors("end")
         finally:
             compilers.stop()
-            self._bury()
+            self._drop_worker()
 
     def stop(self) -> None:
         """End the run from another thread; what is being measured is lost."""
@@ -62,12 +62,12 @@ class DeviceRun:
         request = protocol.MeasureCeilings(quick=self._plan.settings.quick_ceilings)
         try:
             for reply in self._ready().ask(request, _CEILING_TIMEOUT_S):
-                assert isinstance(reply, protocol.Found)
+                assert isinstance(reply, protocol.CeilingReply)
                 self._emit(replace(reply.ceiling, device=self._plan.device.id))
         except ContextLost:
-            self._bury()  # the guilty one's own line came before
+            self._drop_worker()  # the ceiling that failed has its own record already
         except WorkerLost as error:
-            self._bury()
+            self._drop_worker()
             self._emit(
                 Ceiling(
                     device=self._plan.device.id,
@@ -80,31 +80,31 @@ class DeviceRun:
             )
 
     def _anchors(self, moment: Moment) -> None:
-        """Time the anchors where the plan wants them; without their lines a gate gives no verdict."""
+        """Time the anchors where the plan has them; a gate needs their records for a verdict."""
         if not self._plan.anchors:
             return
         try:
             for reply in self._ready().ask(protocol.MeasureAnchors(moment=moment), _ANCHOR_TIMEOUT_S):
-                assert isinstance(reply, protocol.Anchored)
+                assert isinstance(reply, protocol.AnchorReply)
                 self._emit(replace(reply.anchor, device=self._plan.device.id, process=self._plan.process))
         except WorkerLost:
-            self._bury()
+            self._drop_worker()
 
     def _case(self, planned: PlannedCase) -> None:
-        """Measure a case's kernels; one that brings the worker down costs itself only."""
+        """Measure a case's kernels; one that kills the worker loses only its own measurement."""
         waiting = list(planned.kernels)
         while waiting:
             names = tuple(kernel.name for kernel in waiting)
             request = protocol.MeasureCase(case=planned.case.id, kernels=names)
             try:
                 for reply in self._ready().ask(request, self._plan.settings.case_timeout_s):
-                    assert isinstance(reply, protocol.Result)
+                    assert isinstance(reply, protocol.MeasurementReply)
                     waiting.pop(0)
                     self._emit(self._placed(reply.measurement))
             except ContextLost:
-                self._bury()  # the guilty kernel's own line came before
+                self._drop_worker()  # the kernel that failed has its own record already
             except WorkerLost as error:
-                self._bury()
+                self._drop_worker()
                 if waiting:
                     self._emit(self._failed(planned.case, waiting.pop(0), str(error)))
 
@@ -113,12 +113,12 @@ class DeviceRun:
         return self._placed(replace(line, status="failed"))
 
     def _placed(self, line: Measurement) -> Measurement:
-        """The line with its place in the run, which the worker does not know."""
+        """The record with its device and process in the run, which the worker does not know."""
         plan = self._plan
         return replace(line, device=plan.device.id, process=plan.process, concurrent=plan.concurrent)
 
-    def _bury(self) -> None:
-        """Drop the worker, and end the run if that is why it died."""
+    def _drop_worker(self) -> None:
+        """Kill the worker; raise Stopped if the run was stopped."""
         if self._worker is not None:
             self._worker.kill()
             self._worker = None

@@ -1,4 +1,4 @@
-"""A worker process seen from outside: started, asked, timed out, buried, replaced."""
+"""A worker process from the parent's side: start, requests, time limits, end."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ _EXIT_GRACE_S = 2.0
 
 
 class WorkerLost(Exception):
-    """The worker died or hung; the text says how, for the record of the case that was running."""
+    """The worker died or hung; the text goes into the record of the case that was running."""
 
 
 class ContextLost(WorkerLost):
-    """The worker reported its case, and that its CUDA context is gone: only the process must be replaced."""
+    """The worker recorded its case and then lost its CUDA context: only the process must be replaced."""
 
 
 def visible_only(device: Device) -> dict[str, str]:
     """Environment in which a CUDA program sees this device alone, as its first.
 
-    A process can use one MIG slice only, and a context on a neighbour would take memory there. Empty where
+    A process can use one MIG slice only, and a context on a neighbor would take memory there. Empty where
     CUDA gives the GPU another UUID than NVML does, as some virtual machines have it: the ordinal must do.
     """
     if device.kind != "cuda" or device.uuid is None:
         return {}
-    known = devices_by_uuid()
-    if known and device.mig is None and digits(device.uuid) not in known:
+    by_uuid = devices_by_uuid()
+    if by_uuid and device.mig is None and digits(device.uuid) not in by_uuid:
         return {}
     return {"CUDA_VISIBLE_DEVICES": device.uuid}
 
@@ -51,38 +51,38 @@ class Worker:
     """One worker process of a device. Use as a context manager; it is killed at the end."""
 
     def __init__(self, device: Device, settings: Settings) -> None:
-        chosen = visible_only(device)
+        environment = visible_only(device)
         ours, theirs = socket.socketpair()
         os.set_inheritable(theirs.fileno(), True)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "quantroof.bench.workers.worker", str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
-            env=os.environ | chosen,
+            env=os.environ | environment,
             start_new_session=True,  # a Ctrl-C at the terminal reaches the run only
         )
         theirs.close()
         self._connection = Connection(ours.detach())
-        alone = replace(device, index=0) if chosen else device
+        alone = replace(device, index=0) if environment else device
         self._connection.send_bytes(protocol.encode(protocol.Setup(device=alone, settings=settings)))
         self._await_hello(device.id)
 
     def ask(self, request: protocol.Request, timeout_s: float) -> Iterator[protocol.Answer]:
         """Send a request and yield its replies; `timeout_s` bounds the wait for each of them.
 
-        Raises WorkerLost when the process dies, hangs past the time limit, speaks garbage, or says that its
-        CUDA context is gone; it is dead then, and a new Worker is needed.
+        Raises WorkerLost when the process dies, exceeds the time limit, sends something unreadable, or loses
+        its CUDA context. The process is dead then, and a new Worker is needed.
         """
         try:
             self._connection.send_bytes(protocol.encode(request))
         except OSError:
-            raise WorkerLost(self._obituary()) from None
+            raise WorkerLost(self._ending()) from None
         while True:
             reply = self._receive(timeout_s)
             if isinstance(reply, protocol.Done):
-                if reply.poisoned:
+                if reply.unusable:
                     self.kill()
-                    raise ContextLost(reply.poisoned)
+                    raise ContextLost(reply.unusable)
                 return
             if isinstance(reply, protocol.Hello):
                 continue
@@ -107,14 +107,14 @@ class Worker:
         except WorkerLost as error:
             self.kill()
             raise EnvironmentMissing(
-                f"the worker process did not start: {error}", hint="its own message stands above"
+                f"the worker process did not start: {error}", hint="its own message is above"
             ) from None
         if isinstance(hello, protocol.Hello) and hello.trouble:
             self.kill()
             raise EnvironmentMissing(
                 f"the device cannot be used, {hello.trouble}",
                 where=device,
-                hint="quantroof doctor looks further",
+                hint="quantroof doctor examines it",
             )
 
     def _receive(self, timeout_s: float) -> protocol.Reply:
@@ -124,13 +124,13 @@ class Worker:
                 raise WorkerLost(f"no answer within {timeout_s:.0f} s: killed")
             return protocol.decode_reply(self._connection.recv_bytes())
         except (EOFError, OSError):
-            raise WorkerLost(self._obituary()) from None
+            raise WorkerLost(self._ending()) from None
         except msgspec.DecodeError as error:
             self.kill()
-            raise WorkerLost(f"the worker said something unreadable: {error}") from None
+            raise WorkerLost(f"the worker sent something unreadable: {error}") from None
 
-    def _obituary(self) -> str:
-        """How the process ended."""
+    def _ending(self) -> str:
+        """How the process ended, as a sentence for the record."""
         deadline = time.monotonic() + _EXIT_GRACE_S
         while self._process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)

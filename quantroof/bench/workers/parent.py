@@ -1,4 +1,4 @@
-"""The bond of a child process to the process that started it."""
+"""End a child process together with the process that started it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run and its worker processes say to each other: tagged JSON messages over a socket pair."""
+"""The messages between a run and its worker processes: tagged JSON over a socket pair."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="message"):
 
 
 class Hello(Message, frozen=True, kw_only=True, tag="hello"):
-    """The worker is up, with its libraries loaded and its device ready, unless `trouble` says why not."""
+    """The worker has loaded its libraries and opened its device; otherwise `trouble` is the reason."""
 
     trouble: str | None = None
 
 
 class MeasureCase(Message, frozen=True, kw_only=True, tag="measure"):
-    """Measure these kernels on this case, one Result each, then Done."""
+    """Measure these kernels on this case, one MeasurementReply each, then Done."""
 
     case: str
     kernels: tuple[str, ...]
 
 
 class MeasureCeilings(Message, frozen=True, kw_only=True, tag="ceilings"):
-    """Measure the device's ceilings, one Found each, then Done."""
+    """Measure the device's ceilings, one CeilingReply each, then Done."""
 
     quick: bool
 
 
 class MeasureAnchors(Message, frozen=True, kw_only=True, tag="anchors"):
-    """Time the anchors now, one Anchored each, then Done."""
+    """Time the anchors now, one AnchorReply each, then Done."""
 
     moment: Moment
 
@@ -45,32 +45,32 @@ class Setup(Message, frozen=True, kw_only=True, tag="setup"):
     settings: Settings
 
 
-class Result(Message, frozen=True, kw_only=True, tag="result"):
+class MeasurementReply(Message, frozen=True, kw_only=True, tag="measurement"):
     """One measurement."""
 
     measurement: Measurement
 
 
-class Found(Message, frozen=True, kw_only=True, tag="found"):
+class CeilingReply(Message, frozen=True, kw_only=True, tag="ceiling"):
     """One ceiling."""
 
     ceiling: Ceiling
 
 
-class Anchored(Message, frozen=True, kw_only=True, tag="anchored"):
+class AnchorReply(Message, frozen=True, kw_only=True, tag="anchor"):
     """One anchor."""
 
     anchor: Anchor
 
 
 class Done(Message, frozen=True, kw_only=True, tag="done"):
-    """The request is answered. `poisoned` says why this process must not be used again, if so."""
+    """The request is answered. `unusable` is a reason why this process must not be used again."""
 
-    poisoned: str | None = None
+    unusable: str | None = None
 
 
 Request = Setup | MeasureCase | MeasureCeilings | MeasureAnchors
-Answer = Result | Found | Anchored
+Answer = MeasurementReply | CeilingReply | AnchorReply
 Reply = Hello | Answer | Done
 
 _ENCODER = msgspec.json.Encoder()
@@ -84,10 +84,10 @@ def encode(message: Message) -> bytes:
 
 
 def decode_request(data: bytes) -> Request:
-    """Read what the run said."""
+    """Read a request of the run."""
     return _REQUESTS.decode(data)
 
 
 def decode_reply(data: bytes) -> Reply:
-    """Read what a worker said; msgspec.DecodeError for garbage."""
+    """Read a reply of a worker; msgspec.DecodeError where it is unreadable."""
     return _REPLIES.decode(data)

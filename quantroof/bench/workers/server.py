@@ -1,4 +1,4 @@
-"""What a worker does for each request: measure, and say whether its process can go on."""
+"""The worker's side of each request: measure, and report whether the process can continue."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _OUT_OF_MEMORY = "out of memory"
 
 
 class Server:
-    """Answers requests with one device, which the constructor takes into use: whatever a library raises."""
+    """Answers requests with one device. The constructor opens it and may raise whatever a library raises."""
 
     def __init__(self, setup: protocol.Setup) -> None:
         self._bench = local_bench(setup.device, setup.settings)
 
     def answer(self, connection: Connection, request: protocol.Request) -> None:
-        """Send what was asked for, one message a line, then Done."""
-        poisoned: str | None = None
+        """Send one message per record, then Done."""
+        unusable: str | None = None
         for answer, line in _lines(self._bench, request):
             connection.send_bytes(protocol.encode(answer))
-            if poisoned := _poison(self._bench, line):
+            if unusable := _unusable(self._bench, line):
                 break
-        connection.send_bytes(protocol.encode(protocol.Done(poisoned=poisoned)))
+        connection.send_bytes(protocol.encode(protocol.Done(unusable=unusable)))
 
 
 def _lines(bench: Bench, request: protocol.Request) -> Iterator[tuple[protocol.Answer, _Line]]:
-    """What a request asks for, measured one by one: the message and the line in it."""
+    """Measure what a request asks for, one by one: the message and the record in it."""
     match request:
         case protocol.MeasureCase():
             tidy(bench)
@@ -47,22 +47,23 @@ def _lines(bench: Bench, request: protocol.Request) -> Iterator[tuple[protocol.A
                 if line.status in ("failed", "incorrect"):
                     forget_weights()
                     problem = Problem(problem.case, bench.device, bench.settings.seed)
-                yield protocol.Result(measurement=line), line
+                yield protocol.MeasurementReply(measurement=line), line
         case protocol.MeasureCeilings():
             for ceiling in measure_ceilings(bench, quick=request.quick):
-                yield protocol.Found(ceiling=ceiling), ceiling
+                yield protocol.CeilingReply(ceiling=ceiling), ceiling
             bench.arena.release()  # the largest arrays of a run were in it
         case protocol.MeasureAnchors():
             for anchor in measure_anchors(bench, request.moment):
-                yield protocol.Anchored(anchor=anchor), anchor
+                yield protocol.AnchorReply(anchor=anchor), anchor
         case protocol.Setup():
             raise ValueError("a worker is set up once")
 
 
-def _poison(bench: Bench, line: _Line) -> str | None:
-    """Why this process must not be used again after a failure, or None: the GPU itself is asked.
+def _unusable(bench: Bench, line: _Line) -> str | None:
+    """Why this process must not be used again after a failure, or None.
 
-    Many errors of a library leave the context sound, and each new process costs ten seconds.
+    A small operation on the GPU decides: after many library errors the context still works, and each new
+    process costs ten seconds.
     """
     if line.status != "failed":
         return None

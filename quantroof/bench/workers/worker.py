@@ -1,4 +1,4 @@
-"""The worker process: one device, one request after another. It may crash; the run that started it does not.
+"""The worker process: one device, one request after another. If it crashes, the run continues.
 
 Run as `python -m quantroof.bench.workers.worker FD`, where FD is one end of a socket pair.
 """
@@ -20,8 +20,8 @@ from quantroof.errors import described
 def main() -> None:
     """Serve requests until the other end closes."""
     connection = Connection(int(sys.argv[1]))
-    _become_expendable()
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a kernel prints must not look like a result
+    _prepare_process()
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a kernel prints goes to standard error
     setup = protocol.decode_request(connection.recv_bytes())
     assert isinstance(setup, protocol.Setup)
     try:
@@ -37,8 +37,8 @@ def main() -> None:
             server.answer(connection, protocol.decode_request(connection.recv_bytes()))
 
 
-def _become_expendable() -> None:
-    """Ctrl-C is the parent's business; die with it; and go first when the host runs out of memory."""
+def _prepare_process() -> None:
+    """Ignore SIGINT, die with the parent (PR_SET_PDEATHSIG), and be the OOM killer's first choice."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
     with suppress(OSError):
