@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,31 @@ def test_judging_and_showing_work_where_torch_cannot_be_imported() -> None:
     )
 
     assert ran.returncode == 0, ran.stderr
+
+
+def _internal_imports(path: Path, modules: Mapping[str, Path]) -> Iterator[str]:
+    """Modules of the package that a file imports, at its top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if name in modules else str(node.module) for name in names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    """Imports of files have an order: none of them lies on a circle, function-level imports included."""
+    modules = {_name(path): path for path in PACKAGE.rglob("*.py")}
+    graph = {
+        name: {other for other in _internal_imports(path, modules) if other in modules} - {name, "quantroof"}
+        for name, path in modules.items()
+    }
+
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"a circle: {' -> '.join(error.args[1])}")
+    assert len(order) >= len(modules) - 1
 
 
 def test_help_imports_nothing_heavy() -> None:
