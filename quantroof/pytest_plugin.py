@@ -150,7 +150,7 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test a case and kernel of the suite on every device."""
+    """One test per case and kernel of the suite on every device."""
     if _SUITE_FIXTURE not in metafunc.fixturenames:
         return
     try:

@@ -130,7 +130,7 @@ def _from_nearest(
 
 
 def _interpolate(points: list[KernelTime], m: int) -> tuple[float, float | None] | None:
-    """Log-log between the neighbours in M; beyond the largest M as repeats of it; None below the smallest."""
+    """Log-log between the neighbors in M; beyond the largest M as repeats of it; None below the smallest."""
     last = points[-1]
     if m >= last.m:
         return last.seconds * m / last.m, last.power_w

@@ -1,4 +1,4 @@
-"""Centre and interval of raw samples. The median is the statistic; its interval respects autocorrelation."""
+"""Center and interval of raw samples. The median is the statistic; its interval respects autocorrelation."""
 
 from __future__ import annotations
 

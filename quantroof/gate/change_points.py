@@ -51,7 +51,7 @@ def change_points(
 
 
 def step_noise(values: Array) -> float:
-    """Standard deviation of a series about its levels, from the median step between neighbours.
+    """Standard deviation of a series about its levels, from the median step between neighbors.
 
     A change of level is one large step among many: it does not affect the median, as it would a pooled
     variance.

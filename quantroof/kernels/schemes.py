@@ -84,11 +84,11 @@ _TABLE = (
 )
 
 # The same for the other operations: what they read, and what they write.
-_QUANTISING = (
+_QUANTIZING = (
     ("int8-quant", "bf16", "int8.token", "activations to int8, one scale per token"),
     ("fp8-quant", "bf16", "fp8_e4m3.token", "activations to fp8, one scale per token"),
 )
-_DEQUANTISING = (
+_DEQUANTIZING = (
     ("int8-dequant", "int8.channel", "bf16", "int8 weights written out in bf16"),
     ("int4-dequant", "int4.g128", "bf16", "int4 weights written out in bf16"),
     ("nf4-dequant", "nf4.g64", "bf16", "NF4 weights written out in bf16"),
@@ -102,11 +102,11 @@ SCHEMES: dict[str, Scheme] = {
 OTHER_OPERATIONS: dict[str, Scheme] = {
     **{
         name: Scheme(name, _NONE, Format.parse(given), Format.parse(made), summary, "act_quant")
-        for name, given, made, summary in _QUANTISING
+        for name, given, made, summary in _QUANTIZING
     },
     **{
         name: Scheme(name, Format.parse(given), _NONE, Format.parse(made), summary, "dequantize")
-        for name, given, made, summary in _DEQUANTISING
+        for name, given, made, summary in _DEQUANTIZING
     },
 }
 

@@ -127,7 +127,7 @@ def test_band_is_what_leaving_a_point_out_gets_wrong() -> None:
     kinked = _table({1: 1e-5, 2: 1e-5, 4: 1e-5, 8: 4e-5, 16: 8e-5})
 
     assert straight.band("bf16") == pytest.approx(0, abs=1e-9)
-    # M=4 left out lies at sqrt(10 x 40) = 20 us between its neighbours, twice what it took.
+    # M=4 left out lies at sqrt(10 x 40) = 20 us between its neighbors, twice what it took.
     assert kinked.band("bf16") == pytest.approx(1.0)
     assert _table({1: 1e-5, 2: 2e-5}).band("bf16") == UNTESTED_BAND
 

@@ -14,7 +14,7 @@ from quantroof.analysis.processes import low_process
 from tests.gate.world import Session, Sizes, World
 
 SESSION_DRIFT = (0.004, 0.001)
-"""What a session adds to a GPU (compute, memory): the room's temperature, the neighbours' power."""
+"""What a session adds to a GPU (compute, memory): the room's temperature, the neighbors' power."""
 PLANTED = {"compute": 4, "memory": 4, "cases": 4, "throttling": 4, "pcie": 4, "ecc": 1}
 PREFLIGHT = ("pcie", "ecc")
 THROTTLED_PROCESSES, THROTTLED_BY, SEEN = 0.6, 0.12, 0.5

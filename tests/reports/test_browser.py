@@ -157,13 +157,13 @@ def test_hover_names_the_point_and_a_click_opens_its_record(width: int, gpu: Pat
     mark.scroll_into_view_if_needed()
     box = mark.bounding_box()
     assert box is not None
-    centre = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    seen.page.mouse.move(centre[0] - 1, centre[1])
-    seen.page.mouse.move(*centre)
+    center = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    seen.page.mouse.move(center[0] - 1, center[1])
+    seen.page.mouse.move(*center)
     seen.page.wait_for_selector("#chart .hovertext")
     assert "of the measured roof" in seen.page.locator("#chart .hovertext").first.inner_html()
 
-    seen.page.mouse.click(*centre)
+    seen.page.mouse.click(*center)
     seen.page.wait_for_selector("#record[open]")
     facts = seen.page.locator("#record").inner_text()
 

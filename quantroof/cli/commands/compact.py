@@ -15,7 +15,7 @@ from quantroof.errors import UsageError
 def command(runs: tuple[str, ...], out: Path) -> None:
     """Compact RUNS (run directories, globs, Parquet parts, URLs) into one file for `quantroof fleet`.
 
-    On a node it turns a run into its part; at the centre it turns many parts into one file. A row that
+    On a node it turns a run into its part; at the center it turns many parts into one file. A row that
     several inputs hold is written once. Input that cannot be read costs a line on stderr. Prints the path.
 
     \b

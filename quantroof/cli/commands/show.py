@@ -10,7 +10,7 @@ from quantroof.cli.output import echo_json, json_option
 from quantroof.reports.text.console import stdout
 
 
-@click.command(short_help="Summarise a run in the terminal.")
+@click.command(short_help="Summarize a run in the terminal.")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--baseline", type=click.Path(path_type=Path), help="An older run to compare the first one with."

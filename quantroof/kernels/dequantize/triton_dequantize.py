@@ -76,7 +76,7 @@ def _build_linear(problem: Problem) -> Prepared:
     return Prepared(weights, call, code.config(), ("activations", "output", "dequantized weights"))
 
 
-_DEQUANTISED = ("int8-dequant", "int4-dequant", "nf4-dequant")
+_DEQUANTIZED = ("int8-dequant", "int4-dequant", "nf4-dequant")
 _LINEAR = ("int8-w8a16", "fp8-w8a16", "int4-w4a16", "int4-zp-w4a16", "int4-actorder-w4a16", "nf4-w4a16")
 _SIMT = dict.fromkeys(("sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120a"), "simt")
 _CODE = MachineCode(
@@ -88,7 +88,7 @@ _CODE = MachineCode(
 _ALONE = Kernel(
     "triton.dequantize",
     "triton",
-    _DEQUANTISED,
+    _DEQUANTIZED,
     _build,
     check_weight,
     operations=("dequantize",),

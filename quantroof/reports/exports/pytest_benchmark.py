@@ -56,7 +56,7 @@ def _benchmark(results: DeviceResults, point: Point) -> dict[str, Any]:
 def _stats(seconds: list[float], calls: int) -> dict[str, Any]:
     ordered = sorted(seconds)
     low, _, high = statistics.quantiles(ordered, method="inclusive") if len(ordered) > 1 else ordered * 3
-    centre, mean = statistics.median(ordered), statistics.fmean(ordered)
+    center, mean = statistics.median(ordered), statistics.fmean(ordered)
     spread = statistics.stdev(ordered) if len(ordered) > 1 else 0.0
     fence = 1.5 * (high - low)
     within = [value for value in ordered if low - fence <= value <= high + fence]
@@ -67,7 +67,7 @@ def _stats(seconds: list[float], calls: int) -> dict[str, Any]:
         "mean": mean,
         "stddev": spread,
         "rounds": len(ordered),
-        "median": centre,
+        "median": center,
         "iqr": high - low,
         "q1": low,
         "q3": high,

@@ -16,7 +16,7 @@ _DOES_NOT_DIVIDE = "a group does not divide a layer"
 
 
 def both_units(size: float) -> str:
-    """Bytes in GB (10^9) and GiB (2^30), both labelled: they differ by 7 %. Small ones in MB and MiB."""
+    """Bytes in GB (10^9) and GiB (2^30), both labeled: they differ by 7 %. Small ones in MB and MiB."""
     if size < 1e8:
         return f"{size / 1e6:.3f} MB = {size / 2**20:.3f} MiB"
     return f"{size / 1e9:.3f} GB = {size / 2**30:.3f} GiB"
