@@ -99,6 +99,7 @@ def test_foreign_load_is_flagged_with_its_cores() -> None:
     assert "0.9 cores" in flag.text
 
 
+@pytest.mark.alone
 def test_cpu_monitor_does_not_count_our_own_work() -> None:
     """Half a second of our own burning is not foreign load."""
     monitor = CpuMonitor()
