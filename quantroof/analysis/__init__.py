@@ -25,5 +25,7 @@ __all__ = [
     "statistics",
     "studies",
     "tradeoff",
+    "trust",
     "unmeasured",
+    "verdicts",
 ]
