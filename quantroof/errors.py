@@ -21,14 +21,24 @@ class ExitCode(IntEnum):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, or its type if the text is empty."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    """The one line of an error's text that names the fault, or its type if the text is empty.
+
+    That is the first line, except for Triton's compiler errors: they begin with a position and end with the
+    fault. After the errors of ptxas comes the command that reproduces them.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if "PTXASError" in kinds:
+        return [line for line in lines if "error" in line.lower() and "Repro command" not in line][-1]
+    return lines[-1] if "CompilationError" in kinds else lines[0]
 
 
 def described(error: BaseException) -> str:
-    """The type of an error and the first line of its text."""
-    text = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    """The type of an error and the line of its text that names the fault."""
+    name, text = type(error).__name__, first_line(error)
+    return name if text == name else f"{name}: {text}"
 
 
 class QuantroofError(Exception):

@@ -14,6 +14,11 @@ class WrongOutput(Exception):
     """An output that cannot be compared: the wrong shape, or not finite."""
 
 
+def correct(accuracy: Accuracy) -> bool:
+    """Whether the error is within the tolerance; an error of NaN is not."""
+    return accuracy.frobenius <= accuracy.tolerance
+
+
 def check(prepared: Prepared, problem: Problem) -> Accuracy:
     """Run the kernel once on its own weights and compare; WrongOutput where no error can be computed."""
     case = problem.case

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from msgspec.structs import replace
 
-from quantroof.bench.correctness import WrongOutput, check
+from quantroof.bench.correctness import WrongOutput, check, correct
+from quantroof.bench.failures import reason
 from quantroof.bench.settings import Settings
 from quantroof.bench.state.flags import state_flags
 from quantroof.bench.state.monitor import Monitor
@@ -19,7 +20,6 @@ from quantroof.bench.timing.cpu import CpuBlocks
 from quantroof.bench.timing.rotation import Arena, Copies
 from quantroof.bench.timing.sampling import SETTLE_S, sample, settle
 from quantroof.bench.timing.timer import Call, Probe, Timer
-from quantroof.errors import described, first_line
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.problem import Problem
@@ -50,9 +50,9 @@ def measure(bench: Bench, problem: Problem, kernel: Kernel) -> Measurement:
     except WrongOutput as error:
         line = record.line("incorrect", str(error))
     except torch.OutOfMemoryError as error:
-        line = record.line("failed", f"out of memory: {first_line(error)}")
+        line = record.line("failed", f"out of memory: {reason(error, record.name)}")
     except Exception as error:  # noqa: BLE001 - a kernel may raise anything, and costs its case only
-        line = record.line("failed", described(error))
+        line = record.line("failed", reason(error, record.name))
     return replace(line, elapsed_s=time.perf_counter() - start)
 
 
@@ -63,8 +63,13 @@ def time_prepared(bench: Bench, prepared: Prepared) -> tuple[Timing, DeviceState
     timer = make_timer(bench, prepared, copies)
     settle(timer, SETTLE_S[bench.device.processor][settings.mode])
     bench.monitor.start()
-    samples, stopped_by = sample(timer, settings.rule())
-    timer.finish()  # the monitor reads stamps that the device may not have written yet
+    try:
+        samples, stopped_by = sample(timer, settings.rule())
+        timer.finish()  # the monitor reads stamps that the device may not have written yet
+    except BaseException:
+        with suppress(Exception):  # the device may be gone; what ended the sampling is the reason to report
+            bench.monitor.stop()
+        raise
     state = bench.monitor.stop()
     timing = Timing(
         samples_ns=samples,
@@ -72,12 +77,16 @@ def time_prepared(bench: Bench, prepared: Prepared) -> tuple[Timing, DeviceState
         cache=settings.cache,
         method=timer.method,
         stopped_by=stopped_by,
-        copies=len(copies.sets),
-        rotated_bytes=copies.bytes_total,
+        copies=len(timer.copies.sets),
+        rotated_bytes=timer.copies.bytes_total,
         hot=prepared.hot if settings.cache == "cold" else (*prepared.hot, "weights"),
         mode=settings.mode,
     )
-    return timing, state, (*_rotation_flags(copies), *state_flags(state, settings.mode))
+    return (
+        timing,
+        state,
+        (*_rotation_flags(copies, timer.copies), *timer.flags(), *state_flags(state, settings.mode)),
+    )
 
 
 def make_timer(bench: Bench, prepared: Prepared, copies: Copies) -> Timer:
@@ -112,6 +121,7 @@ class _Record:
 
     def __init__(self, bench: Bench, problem: Problem, kernel: Kernel) -> None:
         self._bench, self._case, self._kernel = bench, problem.case, kernel
+        self.name = f"{problem.case.id} {kernel.name}"
 
     def line(self, status: Status, reason: str | None = None, **parts: Any) -> Measurement:
         return Measurement(
@@ -129,7 +139,7 @@ class _Record:
 
 def _measured(bench: Bench, problem: Problem, prepared: Prepared, record: _Record) -> Measurement:
     accuracy = check(prepared, problem)
-    if accuracy.frobenius > accuracy.tolerance:
+    if not correct(accuracy):
         return record.line("incorrect", _error_text(accuracy), accuracy=accuracy, config=prepared.config)
     timing, state, flags = time_prepared(bench, prepared)
     return record.line(
@@ -141,8 +151,11 @@ def _error_text(accuracy: Accuracy) -> str:
     return f"relative error {accuracy.frobenius:.2e} is above the format's tolerance {accuracy.tolerance:.0e}"
 
 
-def _rotation_flags(copies: Copies) -> tuple[Flag, ...]:
-    if not copies.short:
+def _rotation_flags(laid: Copies, used: Copies) -> tuple[Flag, ...]:
+    if used is not laid:
+        text = f"weights rotate through {used.bytes_total} bytes only: the call takes too long for all copies"
+    elif laid.short:
+        text = f"weights rotate through {laid.bytes_total} bytes only: memory did not allow 3x the cache"
+    else:
         return ()
-    text = f"weights rotate through {copies.bytes_total} bytes only: memory did not allow 3x the cache"
     return (Flag(code="rotation_short", text=text),)

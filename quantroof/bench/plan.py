@@ -14,7 +14,7 @@ from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel
 from quantroof.kernels.registry import load
 from quantroof.kernels.schemes import scheme
-from quantroof.records.lines import Measurement
+from quantroof.records.lines import GroupKey, Measurement
 from quantroof.records.run import RunOptions
 
 NO_KERNEL = "none"
@@ -51,6 +51,7 @@ class DevicePlan:
     settings: Settings
     cases: tuple[PlannedCase, ...]
     ceilings: bool
+    ceilings_done: tuple[GroupKey, ...] = ()
     anchors: bool = False
     process: int = 0
     concurrent: int = 1
@@ -76,16 +77,31 @@ class DevicePlan:
 
     def _extra_s(self, processor: Processor) -> float:
         ceilings = _QUICK_CEILINGS_S if self.settings.quick_ceilings else _CEILINGS_S
-        return (ceilings[processor] if self.ceilings else 0.0) + (_ANCHORS_S if self.anchors else 0.0)
+        again = self.ceilings and not self.ceilings_done
+        return (ceilings[processor] if again else 0.0) + (_ANCHORS_S if self.anchors else 0.0)
 
-    def without(self, done: set[tuple[str, str, str, int]], *, ceilings_done: bool) -> DevicePlan:
-        """What is left of the plan once some lines are written."""
+    def without(
+        self,
+        done: set[tuple[str, str, str, int]],
+        ceilings_done: tuple[GroupKey, ...],
+        *,
+        past_ceilings: bool,
+    ) -> DevicePlan:
+        """What is left of the plan once some lines are written.
+
+        Ceilings that are missing are measured where a worker is needed anyway, or where the run was
+        interrupted before it was past them.
+        """
         here = {key[:3] for key in done if key[3] == self.process}
         left = (_without(planned, self.device.id, here) for planned in self.cases)
         cases = tuple(planned for planned in left if planned.kernels or planned.skipped)
         todo = any(planned.kernels for planned in cases)
         return replace(
-            self, cases=cases, ceilings=self.ceilings and not ceilings_done, anchors=self.anchors and todo
+            self,
+            cases=cases,
+            ceilings=self.ceilings and (todo or not past_ceilings),
+            ceilings_done=ceilings_done,
+            anchors=self.anchors and todo,
         )
 
     def repeated(self, processes: int) -> list[DevicePlan]:
@@ -112,7 +128,7 @@ def make_plan(suite: Suite, device: Device, options: RunOptions) -> DevicePlan:
     settings = Settings.resolve(workload.limits, options)
     kernels = load(options.kernels).for_providers(options.providers or workload.providers)
     planned = tuple(_plan_case(case, device, kernels) for case in _wanted(suite, workload, options.formats))
-    return DevicePlan(device, settings, planned, options.ceilings, options.anchors)
+    return DevicePlan(device, settings, planned, options.ceilings, anchors=options.anchors)
 
 
 def kernels_of(plans: Iterable[DevicePlan]) -> list[Kernel]:

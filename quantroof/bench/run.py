@@ -15,6 +15,7 @@ from quantroof.hwprofiles import catalog, derive
 from quantroof.hwprofiles.types import Device, HardwareProfile
 from quantroof.kernels.sources import kernel_sources
 from quantroof.records.directory import Run, RunWriter, read_run
+from quantroof.records.lines import GroupKey
 from quantroof.records.run import SCHEMA, RunInfo, RunOptions
 
 
@@ -91,13 +92,23 @@ def resumed_job(run: Run, detected: tuple[Device, ...]) -> Job:
             what = f"it was measured on {device.id} '{device.name}', which is not here"
             raise UsageError(what, where=str(run.path), hint="resume it on the machine it was started on")
     suite = parse(info.suite_source, info.suite)
-    with_ceilings = {c.device for c in run.ceilings}
+    past = {m.device for m in run.measurements}
     plans = tuple(
-        plan.without(run.done(), ceilings_done=plan.device.id in with_ceilings)
+        plan.without(
+            run.done(),
+            _groups_done(run, plan.device, past_ceilings=plan.device.id in past),
+            past_ceilings=plan.device.id in past,
+        )
         for plan in make_plans(suite, info.devices, options)
     )
     links = options.ceilings and not any(c.quantity == "link" for c in run.ceilings)
     return Job(info, plans, options.serial, links)
+
+
+def _groups_done(run: Run, device: Device, *, past_ceilings: bool) -> tuple[GroupKey, ...]:
+    """The groups of ceilings that need not be tried again; the last may have been interrupted."""
+    groups = list(dict.fromkeys(c.group for c in run.ceilings if c.device == device.id))
+    return tuple(groups if past_ceilings else groups[:-1])
 
 
 def execute(job: Job, writer: RunWriter, observer: Observer) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 from quantroof.bench import provenance
 from quantroof.bench.plan import DevicePlan
 from quantroof.bench.simulated.device import SimulatedRun
-from quantroof.bench.workers.device_run import DeviceRun, Stopped
+from quantroof.bench.workers.device_run import Deaths, DeviceRun, Stopped
 from quantroof.records.directory import RunWriter
 from quantroof.records.lines import Anchor, Ceiling, Measurement
 from quantroof.records.run import RunEnd, RunOutcome
@@ -36,6 +36,7 @@ class Scheduler:
         self._lock = threading.Lock()
         self._closed = False
         self._errors: list[BaseException] = []
+        self._deaths: dict[str, Deaths] = {}
         self._running: list[DeviceRun | SimulatedRun] = []
 
     def run(self, stage: list[DeviceQueue]) -> None:
@@ -63,8 +64,11 @@ class Scheduler:
             self._writer.write(RunEnd(finished_at=provenance.now(), outcome=outcome, reason=reason))
 
     def _run_of(self, plan: DevicePlan) -> DeviceRun | SimulatedRun:
-        kind = SimulatedRun if plan.device.kind == "sim" else DeviceRun
-        return kind(plan, self.emit)
+        device = plan.device
+        if device.kind == "sim":
+            return SimulatedRun(plan, self.emit)
+        log = self._writer.path.with_name(f"worker-{device.id.replace(':', '-')}.log")
+        return DeviceRun(plan, self.emit, log, self._deaths.setdefault(device.id, {}))
 
     def _guarded(self, queue: list[DeviceRun | SimulatedRun]) -> None:
         try:

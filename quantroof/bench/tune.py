@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 
 from quantroof.analysis.case_time import median_ns
-from quantroof.bench.correctness import WrongOutput, check
+from quantroof.bench.correctness import WrongOutput, check, correct
+from quantroof.bench.failures import reason
 from quantroof.bench.measure import Bench, time_prepared
-from quantroof.errors import described
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel, Prepared
@@ -99,11 +99,11 @@ def _trial(bench: Bench, kernel: Kernel, problem: Problem, tiling: Tiling | None
         if not isinstance(prepared, Prepared):
             return None, prepared.reason
         accuracy = check(prepared, problem)
-        if accuracy.frobenius > accuracy.tolerance:
+        if not correct(accuracy):
             return None, f"wrong: relative error {accuracy.frobenius:.2e}"
         timing, _, _ = time_prepared(bench, prepared)
     except WrongOutput as error:
         return None, f"wrong: {error}"
     except Exception as error:  # noqa: BLE001 - too many resources, or anything else: it costs this tiling only
-        return None, described(error)
+        return None, reason(error, f"{problem.case.id} {kernel.name} {tiling}")
     return median_ns(timing), ""

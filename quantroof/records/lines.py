@@ -91,6 +91,8 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
 
 Quantity = Literal["bandwidth", "matrix", "cache", "instruction", "link"]
 _HAVE_BYTES: tuple[Quantity, ...] = ("bandwidth", "cache", "link")
+GroupKey = tuple[Quantity, str, str]
+"""Quantity, name and kernel family of ceilings that are measured together."""
 
 
 class Ceiling(Record, frozen=True, kw_only=True, tag="ceiling"):
@@ -118,6 +120,11 @@ class Ceiling(Record, frozen=True, kw_only=True, tag="ceiling"):
 
     def __post_init__(self) -> None:
         _require_timing_iff_timed(self.status, self.timing, self.reason)
+
+    @property
+    def group(self) -> GroupKey:
+        """The ceilings that this one was measured with: other sizes and launch shapes of the same thing."""
+        return self.quantity, self.name, self.kernel.partition("/")[0]
 
     @property
     def amount(self) -> int | None:

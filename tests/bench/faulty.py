@@ -10,6 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import triton
+import triton.language as tl
+
 from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.problem import Problem
 
@@ -73,6 +76,12 @@ def _spoil(problem: Problem) -> Prepared:
 
 def _refuse(_: Problem) -> Skip:
     return Skip("only the library knows why")
+
+
+@triton.jit
+def undefined_name(x):  # type: ignore[no-untyped-def]
+    """Names something that exists nowhere: Triton refuses to compile it."""
+    tl.store(x, nowhere_defined)  # type: ignore[name-defined]  # noqa: F821
 
 
 SEGFAULT = _kernel("segfault", _segfault)

@@ -52,7 +52,8 @@ def one(amount: int, rate_per_s: float, **fields: Any) -> Ceiling:
 def test_without_cupy_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """The torch streams before it stand; the reason is recorded."""
     monkeypatch.setattr(ceilings_cuda, "unavailable", lambda: Skip("cupy is not installed"))
-    (line,) = ceilings_cuda.cuda_ceilings(bench(), quick=False)
+    (group,) = ceilings_cuda.cuda_groups(bench(), quick=False)
+    (line,) = group.measure(bench())
     assert (line.status, line.reason) == ("skipped", "cupy is not installed")
 
 
@@ -68,7 +69,8 @@ def plan(monkeypatch: pytest.MonkeyPatch, *, quick: bool) -> list[tuple[Rate, st
 
     monkeypatch.setattr(ceilings_cuda, "unavailable", lambda: None)
     monkeypatch.setattr(ceilings_cuda, "timed_rate", fake)
-    list(ceilings_cuda.cuda_ceilings(bench(), quick=quick))
+    for group in ceilings_cuda.cuda_groups(bench(), quick=quick):
+        list(group.measure(bench()))
     return timed
 
 
@@ -165,7 +167,8 @@ def test_the_ceilings_of_a_gpu_end_in_time_even_if_none_is_precise(
     monkeypatch.setattr(
         ceilings_cuda, "matrix_instructions", lambda d: ((i, light(rate)) for i, rate in matrix(d))
     )
-    lines = list(ceilings.measure_ceilings(bench(), quick=quick))
+    groups = ceilings.ceiling_groups(bench(), quick=quick)
+    lines = [line for group in groups for line in group.measure(bench())]
 
     assert {line.status for line in lines} == {"ok"}
     assert {line.name for line in lines if line.quantity == "matrix"} == {

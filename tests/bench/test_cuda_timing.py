@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from quantroof.bench.timing import cuda_graph
+from quantroof.bench.timing import cuda_graph, cuda_stream
 from quantroof.bench.timing.cuda_graph import GraphReplays, SustainedReplays, replay_calls
 from quantroof.bench.timing.cuda_stream import make_room
 from quantroof.bench.timing.rotation import Copies
@@ -22,6 +22,8 @@ class FakeDevice:
 
     def __init__(self) -> None:
         self.now_ns = 0.0
+        self.late = False
+        self.call_ns = CALL_NS
         self.log: list[str] = []
 
     def begin(self) -> None:
@@ -51,6 +53,10 @@ class FakeEvent:
         """The host waits."""
         self._device.log.append("wait")
 
+    def query(self) -> bool:
+        """Whether the device has come here: the fake spin outlasts the queueing, unless a test says not."""
+        return self._device.late
+
     def elapsed_time(self, later: FakeEvent) -> float:
         """Milliseconds, as CUDA gives them."""
         return (later._at_ns - self._at_ns) / 1e6
@@ -67,7 +73,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
 
         def replay(self) -> None:
             fake.log.append("replay")
-            fake.now_ns += self.calls * CALL_NS
+            fake.now_ns += self.calls * fake.call_ns
 
     def capture(_call: Any, _copies: Any, calls: int, _stream: Any) -> Graph:
         return Graph(calls)
@@ -109,6 +115,75 @@ def test_a_replay_lasts_a_millisecond_even_if_launches_fooled_the_estimate(
     timer = GraphReplays(lambda *_: None, COPIES, device)
 
     assert timer.calls_per_sample == 100
+
+
+@pytest.mark.parametrize(
+    ("call_ns", "sets", "calls", "replays", "copies"),
+    [
+        (500e6, 12, 2, 1, 2),  # a call of half a second: two weight sets, one replay
+        (20.1e6, 12, 2, 1, 2),
+        (20e6, 12, 12, 1, 12),  # one replay of all sets lasts longer than a batch may
+        (1e6, 12, 12, 4, 12),
+        (10_000.0, 4, 100, 8, 4),
+    ],
+)
+def test_a_batch_is_bounded_by_time(
+    device: FakeDevice,
+    monkeypatch: pytest.MonkeyPatch,
+    call_ns: float,
+    sets: int,
+    calls: int,
+    replays: int,
+    copies: int,
+) -> None:
+    """Slow library kernels must not cost a visit: 20 ms a call is the bound, 50 ms that of a batch."""
+    monkeypatch.setattr(cuda_graph, "warm_up", lambda *_: call_ns)
+    device.call_ns = call_ns
+    timer = GraphReplays(lambda *_: None, Copies([(i,) for i in range(sets)], 1 << 30, short=False), device)
+    device.log.clear()
+    timer.samples()
+
+    assert (timer.calls_per_sample, len(timer.copies.sets)) == (calls, copies)
+    assert device.log.count("replay") == replays
+    assert timer.batch_s == pytest.approx(calls * replays * call_ns / 1e9)
+
+
+def test_a_call_of_half_a_second_is_made_a_handful_of_times(
+    device: FakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twice in the warm-up, not ten times."""
+    runs: list[int] = []
+
+    def call(weights: int) -> None:
+        runs.append(weights)
+        device.now_ns += 500e6
+
+    class Stream:
+        def wait_stream(self, _: object) -> None:
+            """Nothing is queued."""
+
+        def synchronize(self) -> None:
+            """Nothing is queued."""
+
+    monkeypatch.setattr(cuda_stream, "new_event", lambda: FakeEvent(device))
+    monkeypatch.setattr(cuda_stream, "spin", lambda: None)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: None)
+    stream: Any = Stream()
+    estimate_ns = cuda_stream.warm_up(call, Copies([(i,) for i in range(12)], 1, short=False), stream)
+
+    assert estimate_ns == pytest.approx(500e6)
+    assert runs == [0, 1]
+
+
+@pytest.mark.parametrize(("late", "flagged"), [(0, False), (1, False), (2, True), (4, True)])
+def test_a_host_that_queues_too_slowly_is_flagged(device: FakeDevice, late: int, flagged: bool) -> None:
+    """From half of the batches on: fewer do not move a median."""
+    timer = GraphReplays(lambda *_: None, COPIES, device)
+    for number in range(4):
+        device.late = number < late
+        timer.samples()
+
+    assert [flag.code for flag in timer.flags()] == (["host_bound"] if flagged else [])
 
 
 def test_burst_queues_a_batch_behind_a_spin_and_reads_clocks_while_it_runs(device: FakeDevice) -> None:

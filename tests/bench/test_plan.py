@@ -101,5 +101,5 @@ def test_a_resumed_plan_holds_only_what_is_left(cpu: Device) -> None:
     plan = make_plan(parse(SUITE, "t"), cpu, RunOptions())
     first = (*plan.keys[0], 0)
 
-    assert plan.without({first}, ceilings_done=True).timed == plan.timed - 1
-    assert plan.without({(*plan.keys[0], 1)}, ceilings_done=True).timed == plan.timed
+    assert plan.without({first}, (), past_ceilings=True).timed == plan.timed - 1
+    assert plan.without({(*plan.keys[0], 1)}, (), past_ceilings=True).timed == plan.timed

@@ -20,7 +20,7 @@ from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 from quantroof.kernels.problem import Problem, forget_weights
 from quantroof.kernels.schemes import SCHEMES
-from quantroof.records.lines import Method
+from quantroof.records.lines import Flag, Method
 from quantroof.records.run import RunOptions
 
 RULE = StoppingRule(precision=0.01, min_samples=10, max_samples=50, seconds=1.0)
@@ -31,6 +31,8 @@ class FakeTimer:
 
     method: Method = "cpu-blocks"
     calls_per_sample = 1
+    copies = Copies([()], 0, short=False)
+    batch_s = 0.0
 
     def __init__(self, values: Iterator[float]) -> None:
         self._values = values
@@ -41,6 +43,10 @@ class FakeTimer:
 
     def finish(self) -> None:
         """Nothing is queued."""
+
+    def flags(self) -> tuple[Flag, ...]:
+        """Nothing was noticed."""
+        return ()
 
 
 def _ticking(step_s: float) -> Iterator[float]:

@@ -184,6 +184,7 @@ def test_settling_runs_the_case_until_the_time_is_up() -> None:
     class Timer:
         method = "cpu-blocks"
         calls_per_sample = 1
+        batch_s = 0.5
 
         def samples(self) -> list[float]:
             """Counted."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
+from quantroof.bench.failures import reason
 from quantroof.bench.measure import Bench, time_prepared
-from quantroof.errors import QuantroofError, first_line
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Prepared
 from quantroof.kernels.problem import Problem
@@ -46,9 +46,9 @@ def _anchor(bench: Bench, name: AnchorName, moment: Moment, build: Any) -> Ancho
     try:
         amount, prepared = build(bench)
         timing, state, flags = time_prepared(bench, prepared)
-    except (RuntimeError, QuantroofError) as error:
-        reason = first_line(error)
-        return Anchor(device=bench.device.id, name=name, moment=moment, status="failed", reason=reason)
+    except Exception as error:  # noqa: BLE001 - a library may raise anything; a gate sees the failed anchor
+        why = reason(error, f"anchor {name}")
+        return Anchor(device=bench.device.id, name=name, moment=moment, status="failed", reason=why)
     return Anchor(
         device=bench.device.id,
         name=name,

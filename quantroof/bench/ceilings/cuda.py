@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 
 from quantroof.analysis.roofs import ceiling_rate
-from quantroof.bench.ceilings.record import timed, untimed
+from quantroof.bench.ceilings.record import Group, timed, untimed
 from quantroof.bench.measure import Bench
 from quantroof.kernels.ceilings.launch import unavailable
 from quantroof.kernels.ceilings.rates import (
@@ -31,19 +32,23 @@ _SUSTAINED = ("read", "copy")
 _ARRAYS_IN_MEMORY = 3  # the values and two copies that rotate; they may take half of the memory
 
 
-def cuda_ceilings(bench: Bench, *, quick: bool) -> Iterator[Ceiling]:
+def cuda_groups(bench: Bench, *, quick: bool) -> Iterator[Group]:
     """DRAM streams over sizes, then caches and instructions as evidence; if quick, streams of one size."""
     if (skip := unavailable()) is not None:
-        yield untimed(bench, "bandwidth", "read", "cuda.stream_read", "skipped", skip.reason)
+        line = untimed(bench, "bandwidth", "read", "cuda.stream_read", "skipped", skip.reason)
+        yield Group(line.group, lambda: iter((line,)))
         return
     for operation in STREAMS:
-        yield from _streams(bench, operation, quick=quick)
+        streams = partial(_streams, bench, operation, quick=quick)
+        yield Group(("bandwidth", operation, f"cuda.stream_{operation}"), streams)
     if quick:
         return
-    for rate in on_chip(bench.device):
-        yield timed_rate(bench, rate)
-    for _, rate in matrix_instructions(bench.device):
-        yield timed_rate(bench, rate)
+    for rate in (*on_chip(bench.device), *(rate for _, rate in matrix_instructions(bench.device))):
+        yield Group((rate.quantity, rate.name, rate.kernel.partition("/")[0]), partial(_one, bench, rate))
+
+
+def _one(bench: Bench, rate: Rate) -> Iterator[Ceiling]:
+    yield timed_rate(bench, rate)
 
 
 def _streams(bench: Bench, operation: str, *, quick: bool) -> Iterator[Ceiling]:

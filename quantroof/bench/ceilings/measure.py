@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from quantroof.analysis.roofs import ceiling_rate
-from quantroof.bench.ceilings.record import timed, untimed
+from quantroof.bench.ceilings.record import Group, timed, untimed
 from quantroof.bench.measure import Bench
+from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
+from quantroof.kernels.kernel import Kernel
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.registry import load
 from quantroof.kernels.schemes import SCHEMES
@@ -35,7 +37,7 @@ _QUICK_SHAPES = {"cpu": 1, "gpu": 2}
 _REST_S = 0.25
 
 
-def measure_ceilings(bench: Bench, *, quick: bool) -> Iterator[Ceiling]:
+def ceiling_groups(bench: Bench, *, quick: bool) -> Iterator[Group]:
     """DRAM bandwidths past the last-level cache, then the library's matrix rate per element.
 
     On a GPU also what CUDA C++ kernels reach, and read, copy and the matrix rates sustained (not if quick).
@@ -43,13 +45,13 @@ def measure_ceilings(bench: Bench, *, quick: bool) -> Iterator[Ceiling]:
     gpu = bench.device.processor == "gpu"
     bench = _brief(bench) if gpu else bench
     for kernel in stream_kernels(bench.device):
-        yield _bandwidth(bench, kernel)
+        yield Group(("bandwidth", kernel.name, kernel.kernel), partial(_bandwidth, bench, kernel))
     if not gpu:
         yield from _cpu_matrices(bench, quick=quick)
         return
-    from quantroof.bench.ceilings.cuda import cuda_ceilings
+    from quantroof.bench.ceilings.cuda import cuda_groups
 
-    yield from cuda_ceilings(bench, quick=quick)
+    yield from cuda_groups(bench, quick=quick)
     yield from _gpu_matrices(bench, quick=quick)
 
 
@@ -59,22 +61,29 @@ def _brief(bench: Bench) -> Bench:
     return replace(bench, settings=msgspec.structs.replace(bench.settings, seconds_per_case=seconds))
 
 
-def _gpu_matrices(bench: Bench, *, quick: bool) -> Iterator[Ceiling]:
+def _gpu_matrices(bench: Bench, *, quick: bool) -> Iterator[Group]:
     """Every library GEMM at every shape after a rest each, then sustained at its best shape."""
-    from quantroof.kernels.ceilings.library import SHAPES, library_gemms
+    from quantroof.kernels.ceilings.library import library_gemms
 
     for gemm in library_gemms():
-        if (skip := gemm.check(bench.device)) is not None:
-            yield untimed(bench, "matrix", gemm.element, gemm.kernel, "skipped", skip.reason)
-            continue
-        best = (0.0, SHAPES[0])
-        for shape in SHAPES[: _QUICK_SHAPES["gpu"] if quick else None]:
-            time.sleep(_REST_S)
-            ceiling = _library(bench, gemm, shape)
-            best = max(best, (ceiling_rate(ceiling) or 0.0, shape))
-            yield ceiling
-        if not quick and best[0]:
-            yield _library(_sustained(bench), gemm, best[1])
+        run = partial(_library_shapes, bench, gemm, quick=quick)
+        yield Group(("matrix", gemm.element, gemm.kernel.partition("/")[0]), run)
+
+
+def _library_shapes(bench: Bench, gemm: LibraryGemm, *, quick: bool) -> Iterator[Ceiling]:
+    from quantroof.kernels.ceilings.library import SHAPES
+
+    if (skip := gemm.check(bench.device)) is not None:
+        yield untimed(bench, "matrix", gemm.element, gemm.kernel, "skipped", skip.reason)
+        return
+    best = (0.0, SHAPES[0])
+    for shape in SHAPES[: _QUICK_SHAPES["gpu"] if quick else None]:
+        time.sleep(_REST_S)
+        ceiling = _library(bench, gemm, shape)
+        best = max(best, (ceiling_rate(ceiling) or 0.0, shape))
+        yield ceiling
+    if not quick and best[0]:
+        yield _library(_sustained(bench), gemm, best[1])
 
 
 def _library(bench: Bench, gemm: LibraryGemm, shape: tuple[int, int, int]) -> Ceiling:
@@ -83,27 +92,33 @@ def _library(bench: Bench, gemm: LibraryGemm, shape: tuple[int, int, int]) -> Ce
     return timed(bench, build, "matrix", gemm.element, gemm.kernel, flops=2 * m * n * k, shape=shape)
 
 
-def _cpu_matrices(bench: Bench, *, quick: bool) -> Iterator[Ceiling]:
+def _cpu_matrices(bench: Bench, *, quick: bool) -> Iterator[Group]:
+    """torch's kernels for each scheme at every shape; no group where none of them can run."""
+    shapes = _CPU_SHAPES[: _QUICK_SHAPES["cpu"] if quick else None]
     for element, scheme in _CPU_SCHEMES.items():
-        for shape in _CPU_SHAPES[: _QUICK_SHAPES["cpu"] if quick else None]:
-            yield from _matrix(bench, element, scheme, shape)
+        cases = [Case.linear(SCHEMES[scheme], *shape) for shape in shapes]
+        for kernel in load().for_providers(("torch",)):
+            able = [c for c in cases if _can_run(kernel, c, bench.device)]
+            if able:
+                run = partial(_cpu_matrix, bench, element, kernel, able)
+                yield Group(("matrix", element, kernel.name), run)
+
+
+def _can_run(kernel: Kernel, case: Case, device: Device) -> bool:
+    return kernel.made_for(case, device) and kernel.check(case, device) is None
 
 
 def _sustained(bench: Bench) -> Bench:
     return replace(bench, settings=msgspec.structs.replace(bench.settings, mode="sustained"))
 
 
-def _bandwidth(bench: Bench, stream: StreamKernel) -> Ceiling:
+def _bandwidth(bench: Bench, stream: StreamKernel) -> Iterator[Ceiling]:
     build, moved = partial(stream.build, bench.device), stream.bytes_moved(bench.device)
-    return timed(bench, build, "bandwidth", stream.name, stream.kernel, bytes_moved=moved)
+    yield timed(bench, build, "bandwidth", stream.name, stream.kernel, bytes_moved=moved)
 
 
-def _matrix(bench: Bench, element: str, scheme: str, shape: tuple[int, int, int]) -> Iterator[Ceiling]:
-    """The rate of torch's kernels for a scheme at one shape; nothing where none of them can run."""
-    case = Case.linear(SCHEMES[scheme], *shape)
-    problem = Problem(case, bench.device, bench.settings.seed)
-    for kernel in load().for_providers(("torch",)):
-        if not kernel.made_for(case, bench.device) or kernel.check(case, bench.device):
-            continue
-        build = partial(kernel.build, problem)
+def _cpu_matrix(bench: Bench, element: str, kernel: Kernel, cases: list[Case]) -> Iterator[Ceiling]:
+    for case in cases:
+        build = partial(kernel.build, Problem(case, bench.device, bench.settings.seed))
+        shape = (case.m, case.n, case.k)
         yield timed(bench, build, "matrix", element, kernel.name, flops=case.flops, shape=shape)

@@ -1,15 +1,32 @@
-"""The record of one ceiling: its timing, or the reason why it was not timed."""
+"""The record of one ceiling, its timing or the reason why it was not timed; and groups of ceilings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from quantroof.bench.failures import reason
 from quantroof.bench.measure import Bench, time_prepared
-from quantroof.errors import first_line
 from quantroof.kernels.kernel import Prepared, Skip
 from quantroof.kernels.sass.nvrtc import Refusal
-from quantroof.records.lines import Ceiling, Quantity, Status
+from quantroof.records.lines import Ceiling, GroupKey, Quantity, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Ceilings that are measured together: one that brings the process down costs these only."""
+
+    key: GroupKey
+    ceilings: Callable[[], Iterator[Ceiling]]
+
+    def measure(self, bench: Bench) -> Iterator[Ceiling]:
+        """The ceilings one by one; what is raised between them ends the group with a failed line."""
+        try:
+            yield from self.ceilings()
+        except Exception as error:  # noqa: BLE001 - a library may raise anything
+            why = reason(error, f"ceilings {' '.join(self.key)}")
+            yield untimed(bench, *self.key, "failed", why)
 
 
 def timed(
@@ -29,7 +46,7 @@ def timed(
     except Refusal as refusal:
         return untimed(bench, quantity, name, kernel, "skipped", refusal.what)
     except Exception as error:  # noqa: BLE001 - a library may raise anything
-        return untimed(bench, quantity, name, kernel, "failed", first_line(error))
+        return untimed(bench, quantity, name, kernel, "failed", reason(error, f"ceiling {name} by {kernel}"))
     return Ceiling(
         device=bench.device.id,
         quantity=quantity,

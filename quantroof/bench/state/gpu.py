@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from quantroof.bench.failures import reason
 from quantroof.bench.state.board_watch import BoardWatch
 from quantroof.bench.timing.timer import Probe
 from quantroof.hwprofiles.nvml import Board, Counters, Reading
@@ -60,9 +61,11 @@ class GpuMonitor:
     def stop(self) -> DeviceState:
         """The state over the case."""
         # Counters first: what the host does after them is not part of the energy.
-        after = None if self._board is None else self._board.counters(processes=True)
-        elapsed_s = time.perf_counter() - self._started_s
-        readings = [] if self._watch is None else self._watch.stop()
+        try:
+            after = None if self._board is None else self._board.counters(processes=True)
+            elapsed_s = time.perf_counter() - self._started_s
+        finally:
+            readings = [] if self._watch is None else self._watch.stop()
         held = [] if self._clock is None else self._clock.held_mhz()
         state = summarize(held, readings, self._before, after, elapsed_s)
         return state if self._board is None else replace(state, xid=self._board.xids())
@@ -133,6 +136,6 @@ def _device_clock(device: Device) -> DeviceClock | None:
 
         return DeviceClock(device.sm_count)
     except Exception as error:  # noqa: BLE001 - after any failure NVML's clock is used
-        why = (str(error).strip() or type(error).__name__).splitlines()[-1]
+        why = reason(error, "the device's own clock")
         print(f"the device's own clock cannot be read, NVML's clock is used: {why}", file=sys.stderr)
         return None

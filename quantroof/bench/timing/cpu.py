@@ -7,7 +7,7 @@ from itertools import cycle
 
 from quantroof.bench.timing.rotation import Copies
 from quantroof.bench.timing.timer import Call
-from quantroof.records.lines import Method
+from quantroof.records.lines import Flag, Method
 
 BLOCK_NS = 10_000_000  # long enough to hide the clock's resolution and one scheduler tick
 
@@ -18,12 +18,13 @@ class CpuBlocks:
     method: Method = "cpu-blocks"
 
     def __init__(self, call: Call, copies: Copies, block_ns: int = BLOCK_NS) -> None:
-        self._call = call
+        self._call, self.copies = call, copies
         self._sets = cycle(copies.sets)
         self.calls_per_sample = 1
         self._block()  # the first call builds library plans and is not a sample
         while (elapsed := self._block()) < block_ns:
             self.calls_per_sample *= 1 + max(1, min(9, int(block_ns / max(elapsed, 1))))
+        self.batch_s = elapsed / 1e9
 
     def samples(self) -> list[float]:
         """One block."""
@@ -31,6 +32,10 @@ class CpuBlocks:
 
     def finish(self) -> None:
         """A CPU has nothing queued."""
+
+    def flags(self) -> tuple[Flag, ...]:
+        """A CPU's blocks have no queue to run dry."""
+        return ()
 
     def _block(self) -> int:
         call, sets = self._call, self._sets

@@ -13,11 +13,21 @@ from itertools import cycle
 
 import torch
 
-from quantroof.bench.timing.cuda_stream import make_room, nanoseconds, new_event, own_stream, spin, warm_up
+from quantroof.bench.timing.cuda_stream import (
+    BATCH_NS,
+    LONG_CALL_NS,
+    QueueWatch,
+    make_room,
+    nanoseconds,
+    new_event,
+    own_stream,
+    spin,
+    warm_up,
+)
 from quantroof.bench.timing.rotation import Copies
 from quantroof.bench.timing.timer import Call, Probe
 from quantroof.errors import described
-from quantroof.records.lines import Method
+from quantroof.records.lines import Flag, Method
 
 _REPLAY_NS = 1_000_000
 _SHORT_NS = 0.8 * _REPLAY_NS
@@ -63,22 +73,20 @@ def capture(call: Call, copies: Copies, calls: int, stream: torch.cuda.Stream) -
 
 
 class GraphReplays:
-    """Batches of eight replays behind a spin kernel: the burst mode."""
+    """Batches of eight replays behind a spin kernel: the burst mode. Of long calls fewer, by time."""
 
     method: Method = "cuda-graph"
 
     def __init__(self, call: Call, copies: Copies, probe: Probe) -> None:
-        self._probe, self._stream = probe, own_stream()
-        sets = len(copies.sets)
-        self.calls_per_sample = replay_calls(warm_up(call, copies, self._stream), sets)
-        self._graph = capture(call, copies, self.calls_per_sample, self._stream)
-        replay_ns = self._replay_ns()
-        # Calls that the host queues slower than the device works were estimated too long.
-        enough = replay_calls(replay_ns / self.calls_per_sample, sets)
-        if replay_ns < _SHORT_NS and enough > self.calls_per_sample:
-            self.calls_per_sample = enough
-            self._graph = capture(call, copies, enough, self._stream)
-            self._replay_ns()
+        self._probe, self._stream, self._watch = probe, own_stream(), QueueWatch()
+        estimate_ns = warm_up(call, copies, self._stream)
+        is_long = estimate_ns > LONG_CALL_NS
+        self.copies = copies.first(2) if is_long else copies
+        self.calls_per_sample = replay_calls(estimate_ns, len(self.copies.sets))
+        self._graph = capture(call, self.copies, self.calls_per_sample, self._stream)
+        replay_ns = estimate_ns * self.calls_per_sample if is_long else self._fitted(call)
+        self._replays = max(1, min(_REPLAYS, int(BATCH_NS / max(1.0, replay_ns))))
+        self.batch_s = self._replays * replay_ns / 1e9
 
     def samples(self) -> list[float]:
         """One batch."""
@@ -88,6 +96,23 @@ class GraphReplays:
     def finish(self) -> None:
         """Wait for the device."""
         torch.cuda.synchronize()
+
+    def flags(self) -> tuple[Flag, ...]:
+        """Whether the host kept up with the device."""
+        return self._watch.flags()
+
+    def _fitted(self, call: Call) -> float:
+        """Time of a replay, captured again where it is too short.
+
+        Calls that the host queues slower than the device works were estimated too long.
+        """
+        replay_ns = self._replay_ns()
+        enough = replay_calls(replay_ns / self.calls_per_sample, len(self.copies.sets))
+        if replay_ns >= _SHORT_NS or enough <= self.calls_per_sample:
+            return replay_ns
+        self.calls_per_sample = enough
+        self._graph = capture(call, self.copies, enough, self._stream)
+        return self._replay_ns()
 
     def _replay_ns(self) -> float:
         """Time of one replay, the second: the first uploads the graph."""
@@ -100,7 +125,7 @@ class GraphReplays:
         return nanoseconds([begin, end], 1)[0]
 
     def _queue(self, *, with_spin: bool) -> list[torch.cuda.Event]:
-        events = [new_event() for _ in range(_REPLAYS + 1)]
+        events = [new_event() for _ in range(self._replays + 1)]
         with torch.cuda.stream(self._stream):
             if with_spin:
                 spin()
@@ -110,6 +135,8 @@ class GraphReplays:
                 self._graph.replay()
                 event.record()
             self._probe.end()
+        if with_spin:
+            self._watch.queued(events[0])
         self._probe.busy()
         return events
 

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import torch
 
 from quantroof.bench.timing.rotation import Copies
 from quantroof.bench.timing.timer import Call
+from quantroof.records.lines import Flag
 
 # About 1 ms at 2 GHz: longer than the host needs to queue a batch, so that the device never waits for it.
 _SPIN_CYCLES = 2_000_000
+_FASTEST_CYCLES_NS = 3.0  # no GPU runs above 3 GHz
+_SPIN_MARGIN = 1.5
+_LONGEST_SPIN_NS = 20_000_000
+
+LONG_CALL_NS = 20_000_000
+"""From here on a call is timed in few repetitions, on two weight sets: caches hide next to nothing of it."""
+BATCH_NS = 50_000_000
+"""A batch is not made longer than this by repeating calls."""
 
 
 def new_stream() -> torch.cuda.Stream:
@@ -33,9 +43,35 @@ def new_event() -> torch.cuda.Event:
     return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
 
-def spin() -> None:
-    """Keep the current stream busy for about a millisecond."""
-    torch.cuda._sleep(_SPIN_CYCLES)  # type: ignore[no-untyped-call]  # noqa: SLF001 - torch's only spin kernel
+def spin(cycles: int = _SPIN_CYCLES) -> None:
+    """Keep the current stream busy, for about a millisecond if nothing else is asked for."""
+    torch.cuda._sleep(cycles)  # type: ignore[no-untyped-call]  # noqa: SLF001 - torch's only spin kernel
+
+
+def spin_cycles(host_ns: float) -> int:
+    """Cycles of a spin that lasts longer than the host needs to queue what comes after it, 20 ms at most."""
+    wanted = min(_SPIN_MARGIN * host_ns, _LONGEST_SPIN_NS)
+    return max(_SPIN_CYCLES, int(wanted * _FASTEST_CYCLES_NS))
+
+
+class QueueWatch:
+    """Counts batches whose spin had ended before the host had queued them: their samples hold launch gaps."""
+
+    def __init__(self) -> None:
+        self._batches = self._late = 0
+
+    def queued(self, first: torch.cuda.Event) -> None:
+        """The whole batch is queued; `first` is recorded behind its spin."""
+        self._batches += 1
+        self._late += bool(first.query())  # type: ignore[no-untyped-call]
+
+    def flags(self) -> tuple[Flag, ...]:
+        """A flag where at least half of the batches were late: fewer do not move the median."""
+        if not self._batches or 2 * self._late < self._batches:
+            return ()
+        share = f"{self._late} of {self._batches} batches"
+        text = f"the host queued {share} slower than the device worked: their samples hold launch gaps"
+        return (Flag(code="host_bound", text=text),)
 
 
 def nanoseconds(events: list[torch.cuda.Event], calls: int) -> list[float]:
@@ -54,17 +90,22 @@ def make_room() -> None:
 def warm_up(call: Call, copies: Copies, stream: torch.cuda.Stream) -> float:
     """Compile and plan outside any capture; returns a first estimate of nanoseconds per call.
 
-    The calls wait behind a spin kernel: a launch from Python takes longer than many a kernel.
+    A call that takes long is made twice, any other up to ten times.
     """
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
-        for weights in copies.sets[:2]:
-            call(*weights)
+        call(*copies.sets[0])
         stream.synchronize()
-        begin, end = new_event(), new_event()
-        spin()
-        begin.record()
-        for weights in copies.sets[:8]:
-            call(*weights)
-        end.record()
-    return nanoseconds([begin, end], len(copies.sets[:8]))[0]
+        once_ns = _behind_spin(call, copies.sets[1:2] or copies.sets)
+        return once_ns if once_ns > LONG_CALL_NS else _behind_spin(call, copies.sets[:8])
+
+
+def _behind_spin(call: Call, sets: list[tuple[Any, ...]]) -> float:
+    """Nanoseconds per call, all queued before the first one runs: launches outlast short kernels."""
+    begin, end = new_event(), new_event()
+    spin()
+    begin.record()
+    for weights in sets:
+        call(*weights)
+    end.record()
+    return nanoseconds([begin, end], len(sets))[0]

@@ -23,6 +23,12 @@ class Copies:
     bytes_total: int
     short: bool
 
+    def first(self, count: int) -> Copies:
+        """The first sets alone."""
+        if count >= len(self.sets):
+            return self
+        return Copies(self.sets[:count], self.bytes_total // len(self.sets) * count, self.short)
+
 
 class Arena:
     """One block of device memory that every case lays its copies out in, so that pages are touched once."""

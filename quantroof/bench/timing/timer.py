@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from quantroof.records.lines import Method
+from quantroof.records.lines import Flag, Method
+
+if TYPE_CHECKING:
+    from quantroof.bench.timing.rotation import Copies
 
 Call = Callable[..., Any]
 
@@ -28,6 +31,10 @@ class Timer(Protocol):
 
     method: Method
     calls_per_sample: int
+    copies: Copies
+    """The weight sets in use: all that were laid out, or two where one call takes long."""
+    batch_s: float
+    """About how long `samples` takes, in seconds."""
 
     def samples(self) -> list[float]:
         """Time the next block or blocks: nanoseconds per call of each."""
@@ -35,6 +42,10 @@ class Timer(Protocol):
 
     def finish(self) -> None:
         """Wait for what is still queued, so that the next case starts on an idle device."""
+
+    def flags(self) -> tuple[Flag, ...]:
+        """What the timer itself noticed that speaks against its samples."""
+        ...
 
 
 class NoProbe:

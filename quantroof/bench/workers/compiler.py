@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from quantroof.bench.plan import DevicePlan
+from quantroof.bench.workers.parent import die_with_parent
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 from quantroof.kernels.program import Target
@@ -93,7 +94,8 @@ def _start(arch: str, device: Device, jobs: list[tuple[str, str]]) -> subprocess
 
 
 def main() -> None:
-    """Compile what standard input names."""
+    """Compile what standard input names, for as long as the run that started this lives."""
+    die_with_parent()
     jobs = [(case, name) for case, _, name in (line.strip().partition(" ") for line in sys.stdin)]
     compile_jobs(jobs, sys.argv[1], int(sys.argv[2]))
 

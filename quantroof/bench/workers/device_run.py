@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from msgspec.structs import replace
 
 from quantroof.bench.plan import DevicePlan, PlannedCase, skipped_line
 from quantroof.bench.workers import protocol
 from quantroof.bench.workers.compiler import CompilerPool
-from quantroof.bench.workers.handle import ContextLost, Worker, WorkerLost
+from quantroof.bench.workers.handle import NO_LOG, ContextLost, Worker, WorkerLost
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel
-from quantroof.records.lines import Anchor, Ceiling, Measurement, Moment
+from quantroof.records.lines import Anchor, Ceiling, GroupKey, Measurement, Moment
 
 Emit = Callable[[Ceiling | Anchor | Measurement], None]
 
+Deaths = dict[str, list[str]]
+"""Why workers were lost, by the kernel that brought them down."""
+_MOST_DEATHS = 2
 _CEILING_TIMEOUT_S = 120.0
 _ANCHOR_TIMEOUT_S = 60.0
 
@@ -26,10 +30,16 @@ class Stopped(Exception):
 
 
 class DeviceRun:
-    """Runs a plan and hands every record to `emit` at once."""
+    """Runs a plan and hands every record to `emit` at once; tracebacks go to `log`.
 
-    def __init__(self, plan: DevicePlan, emit: Emit) -> None:
-        self._plan, self._emit = plan, emit
+    `deaths` is shared by the runs of one device: a kernel that brought two workers down is not tried again.
+    """
+
+    def __init__(
+        self, plan: DevicePlan, emit: Emit, log: Path = NO_LOG, deaths: Deaths | None = None
+    ) -> None:
+        self._plan, self._emit, self._log = plan, emit, log
+        self._deaths: Deaths = {} if deaths is None else deaths
         self._worker: Worker | None = None
         self._stopping = threading.Event()
 
@@ -50,7 +60,10 @@ class DeviceRun:
             self._anchors("end")
         finally:
             compilers.stop()
-            self._drop_worker()
+            try:
+                self._drop_worker()
+            finally:
+                _drop_if_empty(self._log)
 
     def stop(self) -> None:
         """End the run from another thread; what is being measured is lost."""
@@ -59,25 +72,42 @@ class DeviceRun:
             self._worker.kill()
 
     def _ceilings(self) -> None:
-        request = protocol.MeasureCeilings(quick=self._plan.settings.quick_ceilings)
+        """Every group of ceilings that is not done; one that brings the worker down costs itself only."""
+        tried = list(self._plan.ceilings_done)
+        while not self._ceilings_but(tried):
+            pass
+
+    def _ceilings_but(self, tried: list[GroupKey]) -> bool:
+        """Measure the groups not yet tried and add them there; False where one ended the worker."""
+        device = self._plan.device.id
+        request = protocol.MeasureCeilings(quick=self._plan.settings.quick_ceilings, done=tuple(tried))
+        guilty: GroupKey | None = None
         try:
             for reply in self._ready().ask(request, _CEILING_TIMEOUT_S):
+                if isinstance(reply, protocol.GroupStarted):
+                    guilty = reply.group
+                    tried.append(guilty)
+                    continue
                 assert isinstance(reply, protocol.CeilingReply)
-                self._emit(replace(reply.ceiling, device=self._plan.device.id))
+                self._emit(replace(reply.ceiling, device=device))
         except ContextLost:
             self._drop_worker()  # the ceiling that failed has its own record already
         except WorkerLost as error:
             self._drop_worker()
+            quantity, name, kernel = guilty or ("bandwidth", "any", "any")
             self._emit(
                 Ceiling(
-                    device=self._plan.device.id,
-                    quantity="bandwidth",
-                    name="any",
-                    kernel="any",
+                    device=device,
+                    quantity=quantity,
+                    name=name,
+                    kernel=kernel,
                     status="failed",
                     reason=str(error),
                 )
             )
+        else:
+            return True
+        return guilty is None
 
     def _anchors(self, moment: Moment) -> None:
         """Time the anchors where the plan has them; a gate needs their records for a verdict."""
@@ -91,22 +121,34 @@ class DeviceRun:
             self._drop_worker()
 
     def _case(self, planned: PlannedCase) -> None:
-        """Measure a case's kernels; one that kills the worker loses only its own measurement."""
-        waiting = list(planned.kernels)
+        """Measure a case's kernels; one that brings the worker down costs itself only."""
+        waiting = [kernel for kernel in planned.kernels if not self._given_up(planned.case, kernel)]
+        guilty = ""
         while waiting:
             names = tuple(kernel.name for kernel in waiting)
             request = protocol.MeasureCase(case=planned.case.id, kernels=names)
             try:
                 for reply in self._ready().ask(request, self._plan.settings.case_timeout_s):
                     assert isinstance(reply, protocol.MeasurementReply)
-                    waiting.pop(0)
+                    guilty = waiting.pop(0).name
                     self._emit(self._placed(reply.measurement))
-            except ContextLost:
-                self._drop_worker()  # the kernel that failed has its own record already
+            except ContextLost as error:  # the kernel that failed has its own record already
+                self._drop_worker()
+                self._deaths.setdefault(guilty, []).append(str(error))
             except WorkerLost as error:
                 self._drop_worker()
                 if waiting:
+                    guilty = waiting[0].name
                     self._emit(self._failed(planned.case, waiting.pop(0), str(error)))
+                self._deaths.setdefault(guilty, []).append(str(error))
+
+    def _given_up(self, case: Case, kernel: Kernel) -> bool:
+        """Whether a kernel is not tried again, with a line that gives the reason."""
+        deaths = self._deaths.get(kernel.name, [])
+        if len(deaths) < _MOST_DEATHS:
+            return False
+        self._emit(self._failed(case, kernel, f"brought the worker down twice (first: {deaths[0]})"))
+        return True
 
     def _failed(self, case: Case, kernel: Kernel, reason: str) -> Measurement:
         line = skipped_line(case, self._plan.device, kernel.name, kernel.provider, reason)
@@ -129,5 +171,11 @@ class DeviceRun:
         if self._stopping.is_set():
             raise Stopped
         if self._worker is None:
-            self._worker = Worker(self._plan.device, self._plan.settings)
+            self._worker = Worker(self._plan.device, self._plan.settings, self._log)
         return self._worker
+
+
+def _drop_if_empty(log: Path) -> None:
+    """Leave no log behind that has nothing in it."""
+    if log.is_file() and log.stat().st_size == 0:
+        log.unlink()

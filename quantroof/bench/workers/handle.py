@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
@@ -23,6 +24,7 @@ from quantroof.hwprofiles.types import Device
 
 _START_TIMEOUT_S = 180.0  # importing torch from a cold network disk takes a minute on some clusters
 _EXIT_GRACE_S = 2.0
+NO_LOG = Path(os.devnull)
 
 
 class WorkerLost(Exception):
@@ -48,20 +50,26 @@ def visible_only(device: Device) -> dict[str, str]:
 
 
 class Worker:
-    """One worker process of a device. Use as a context manager; it is killed at the end."""
+    """One worker process of a device. Use as a context manager; it is killed at the end.
 
-    def __init__(self, device: Device, settings: Settings) -> None:
+    What it writes to standard error, whole tracebacks among it, is appended to `log`.
+    """
+
+    def __init__(self, device: Device, settings: Settings, log: Path = NO_LOG) -> None:
         environment = visible_only(device)
         ours, theirs = socket.socketpair()
         os.set_inheritable(theirs.fileno(), True)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "quantroof.bench.workers.worker", str(theirs.fileno())],
-            pass_fds=(theirs.fileno(),),
-            stdin=subprocess.DEVNULL,
-            env=os.environ | environment,
-            start_new_session=True,  # a Ctrl-C at the terminal reaches the run only
-        )
+        with log.open("ab") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "quantroof.bench.workers.worker", str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stderr=errors,
+                env=os.environ | environment,
+                start_new_session=True,  # a Ctrl-C at the terminal reaches the run only
+            )
         theirs.close()
+        self._log = log
         self._connection = Connection(ours.detach())
         alone = replace(device, index=0) if environment else device
         self._connection.send_bytes(protocol.encode(protocol.Setup(device=alone, settings=settings)))
@@ -101,13 +109,16 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
+    def _where(self) -> str | None:
+        return None if self._log == NO_LOG else f"its own message is in {self._log}"
+
     def _await_hello(self, device: str) -> None:
         try:
             hello = self._receive(_START_TIMEOUT_S)
         except WorkerLost as error:
             self.kill()
             raise EnvironmentMissing(
-                f"the worker process did not start: {error}", hint="its own message is above"
+                f"the worker process did not start: {error}", hint=self._where()
             ) from None
         if isinstance(hello, protocol.Hello) and hello.trouble:
             self.kill()

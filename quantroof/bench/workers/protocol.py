@@ -6,7 +6,7 @@ import msgspec
 
 from quantroof.bench.settings import Settings
 from quantroof.hwprofiles.types import Device
-from quantroof.records.lines import Anchor, Ceiling, Measurement, Moment
+from quantroof.records.lines import Anchor, Ceiling, GroupKey, Measurement, Moment
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="message"):
@@ -27,9 +27,10 @@ class MeasureCase(Message, frozen=True, kw_only=True, tag="measure"):
 
 
 class MeasureCeilings(Message, frozen=True, kw_only=True, tag="ceilings"):
-    """Measure the device's ceilings, one CeilingReply each, then Done."""
+    """Measure the device's ceilings but those done: a reply per group and per ceiling, then Done."""
 
     quick: bool
+    done: tuple[GroupKey, ...] = ()
 
 
 class MeasureAnchors(Message, frozen=True, kw_only=True, tag="anchors"):
@@ -57,6 +58,12 @@ class CeilingReply(Message, frozen=True, kw_only=True, tag="ceiling"):
     ceiling: Ceiling
 
 
+class GroupStarted(Message, frozen=True, kw_only=True, tag="group_started"):
+    """The worker begins a group of ceilings: the reason, if it is lost before the group is done."""
+
+    group: GroupKey
+
+
 class AnchorReply(Message, frozen=True, kw_only=True, tag="anchor"):
     """One anchor."""
 
@@ -70,7 +77,7 @@ class Done(Message, frozen=True, kw_only=True, tag="done"):
 
 
 Request = Setup | MeasureCase | MeasureCeilings | MeasureAnchors
-Answer = MeasurementReply | CeilingReply | AnchorReply
+Answer = MeasurementReply | GroupStarted | CeilingReply | AnchorReply
 Reply = Hello | Answer | Done
 
 _ENCODER = msgspec.json.Encoder()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 
 from quantroof.bench.ceilings.anchors import measure_anchors
-from quantroof.bench.ceilings.measure import measure_ceilings
+from quantroof.bench.ceilings.measure import ceiling_groups
 from quantroof.bench.local import local_bench, lost_context, tidy
 from quantroof.bench.measure import Bench, measure
 from quantroof.bench.timing.cuda_graph import CANNOT_CAPTURE
@@ -16,7 +16,7 @@ from quantroof.kernels.cases import Case
 from quantroof.kernels.problem import Problem, forget_weights
 from quantroof.records.lines import Anchor, Ceiling, Measurement
 
-_Line = Measurement | Ceiling | Anchor
+_Line = Measurement | Ceiling | Anchor | None
 _OUT_OF_MEMORY = "out of memory"
 
 
@@ -49,14 +49,22 @@ def _lines(bench: Bench, request: protocol.Request) -> Iterator[tuple[protocol.A
                     problem = Problem(problem.case, bench.device, bench.settings.seed)
                 yield protocol.MeasurementReply(measurement=line), line
         case protocol.MeasureCeilings():
-            for ceiling in measure_ceilings(bench, quick=request.quick):
-                yield protocol.CeilingReply(ceiling=ceiling), ceiling
-            bench.arena.release()  # the largest arrays of a run were in it
+            yield from _ceilings(bench, request)
         case protocol.MeasureAnchors():
             for anchor in measure_anchors(bench, request.moment):
                 yield protocol.AnchorReply(anchor=anchor), anchor
         case protocol.Setup():
             raise ValueError("a worker is set up once")
+
+
+def _ceilings(bench: Bench, request: protocol.MeasureCeilings) -> Iterator[tuple[protocol.Answer, _Line]]:
+    for group in ceiling_groups(bench, quick=request.quick):
+        if group.key in request.done:
+            continue
+        yield protocol.GroupStarted(group=group.key), None
+        for ceiling in group.measure(bench):
+            yield protocol.CeilingReply(ceiling=ceiling), ceiling
+    bench.arena.release()  # the largest arrays of a run were in it
 
 
 def _unusable(bench: Bench, line: _Line) -> str | None:
@@ -65,7 +73,7 @@ def _unusable(bench: Bench, line: _Line) -> str | None:
     A small operation on the GPU decides: after many library errors the context still works, and each new
     process costs ten seconds.
     """
-    if line.status != "failed":
+    if line is None or line.status != "failed":
         return None
     text = line.reason or ""
     if bench.device.processor == "gpu" and CANNOT_CAPTURE in text:

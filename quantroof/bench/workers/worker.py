@@ -5,6 +5,8 @@ Run as `python -m quantroof.bench.workers.worker FD`, where FD is one end of a s
 
 from __future__ import annotations
 
+import faulthandler
+import logging
 import os
 import signal
 import sys
@@ -12,16 +14,18 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from quantroof.bench import failures
 from quantroof.bench.workers import protocol
 from quantroof.bench.workers.parent import die_with_parent
-from quantroof.errors import described
 
 
 def main() -> None:
     """Serve requests until the other end closes."""
     connection = Connection(int(sys.argv[1]))
     _prepare_process()
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a kernel prints goes to standard error
+    failures.LOG.addHandler(logging.StreamHandler())
+    faulthandler.enable()  # where in Python a kernel brought the process down
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a kernel prints must not look like a result
     setup = protocol.decode_request(connection.recv_bytes())
     assert isinstance(setup, protocol.Setup)
     try:
@@ -29,7 +33,7 @@ def main() -> None:
 
         server = Server(setup)
     except Exception as error:  # noqa: BLE001 - a broken library or an unusable device may raise anything
-        connection.send_bytes(protocol.encode(protocol.Hello(trouble=described(error))))
+        connection.send_bytes(protocol.encode(protocol.Hello(trouble=failures.reason(error, "start"))))
         return
     connection.send_bytes(protocol.encode(protocol.Hello()))
     with suppress(EOFError, ConnectionResetError):

@@ -62,7 +62,7 @@ def _build_row(problem: Problem, *, fast: bool) -> Prepared | Skip:
     weights = (problem.weight.codes, problem.weight.scale.T.contiguous())
     try:
         call(*weights)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:  # TORCH_CHECK_VALUE raises the second
         return Skip(f"torch._scaled_mm refuses row scales here: {first_line(error)}")
     return Prepared(weights, call, {"fast_accum": fast})
 

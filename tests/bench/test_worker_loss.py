@@ -1,0 +1,174 @@
+"""What a lost worker costs: a kernel two workers at most, a ceiling itself only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from quantroof.bench.plan import DevicePlan, make_plan
+from quantroof.bench.run import resumed_job
+from quantroof.bench.suite import parse
+from quantroof.bench.workers import device_run, protocol
+from quantroof.bench.workers.device_run import DeviceRun
+from quantroof.bench.workers.handle import ContextLost, WorkerLost
+from quantroof.hwprofiles.types import Device
+from quantroof.records.directory import Run
+from quantroof.records.lines import Ceiling, GroupKey, Measurement, Status
+from quantroof.records.run import RunOptions
+from tests.runs import cpu_run
+
+SUITE = """
+schema = "quantroof-suite/1"
+name = "many"
+[[sweep]]
+shapes = [{n = 64, k = 256}, {n = 128, k = 256}]
+m = [1, 2, 4, 8]
+formats = ["fp32"]
+"""
+GROUPS: tuple[GroupKey, ...] = tuple(
+    ("bandwidth", name, "torch.x") for name in ("read", "write", "copy", "triad")
+)
+
+
+class FakeWorker:
+    """Measures everything at once, but for one kernel and one ceiling that bring it down."""
+
+    starts = 0
+    kernel, ceiling = "", ""
+    loss: type[WorkerLost] = WorkerLost
+
+    def __init__(self, *_: object) -> None:
+        type(self).starts += 1
+
+    def ask(self, request: protocol.Request, _timeout_s: float) -> Iterator[protocol.Answer]:
+        """Answer as the server does."""
+        if isinstance(request, protocol.MeasureCeilings):
+            yield from self._ceilings(request)
+        elif isinstance(request, protocol.MeasureCase):
+            for name in request.kernels:
+                if name == self.kernel and self.loss is WorkerLost:
+                    raise WorkerLost("killed by SIGSEGV")
+                yield protocol.MeasurementReply(
+                    measurement=_line(request.case, name, failed=name == self.kernel)
+                )
+                if name == self.kernel:
+                    raise ContextLost("illegal address")
+
+    def _ceilings(self, request: protocol.MeasureCeilings) -> Iterator[protocol.Answer]:
+        for key in GROUPS:
+            if key in request.done:
+                continue
+            yield protocol.GroupStarted(group=key)
+            lost = key[1] == self.ceiling
+            if lost and self.loss is WorkerLost:
+                raise WorkerLost("killed by SIGSEGV")
+            yield protocol.CeilingReply(ceiling=_ceiling(key))
+            if lost:
+                raise ContextLost("illegal address")
+
+    def kill(self) -> None:
+        """It is gone."""
+
+
+def _line(case: str, kernel: str, *, failed: bool) -> Measurement:
+    status: Status = "failed" if failed else "skipped"
+    return Measurement(
+        device="cpu:0",
+        case=case,
+        kernel=kernel,
+        provider="torch",
+        status=status,
+        reason="illegal address",
+        flops=1,
+        bytes_moved=1,
+    )
+
+
+def _ceiling(key: GroupKey) -> Ceiling:
+    quantity, name, kernel = key
+    return Ceiling(
+        device="cpu:0", quantity=quantity, name=name, kernel=f"{kernel}/4x256", status="failed", reason="no"
+    )
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> type[FakeWorker]:
+    """A fresh stand-in for the worker process."""
+
+    class Fresh(FakeWorker):
+        pass
+
+    monkeypatch.setattr(device_run, "Worker", Fresh)
+    return Fresh
+
+
+def _plan(device: Device, **fields: Any) -> DevicePlan:
+    return make_plan(parse(SUITE, "many"), device, RunOptions(ceilings=False, **fields))
+
+
+@pytest.mark.parametrize("loss", [WorkerLost, ContextLost])
+def test_a_kernel_that_always_kills_costs_two_workers(
+    cpu: Device, worker: type[FakeWorker], loss: type[WorkerLost]
+) -> None:
+    """Its other cases give the first reason, and no third worker is started for them."""
+    plan, lines = _plan(cpu), list[Any]()
+    worker.kernel, worker.loss = plan.cases[0].kernels[0].name, loss
+    DeviceRun(plan, lines.append).run()
+    guilty = [line for line in lines if line.kernel == worker.kernel]
+
+    assert worker.starts == 2
+    assert len(lines) == plan.timed
+    assert len(guilty) == 8
+    assert sum("brought the worker down twice (first: " in line.reason for line in guilty) == 6
+    assert all(line.status == "failed" for line in guilty)
+
+
+def test_deaths_count_over_all_processes_of_a_device(cpu: Device, worker: type[FakeWorker]) -> None:
+    """The second process of a run does not try it again."""
+    plan, deaths = _plan(cpu), dict[str, list[str]]()
+    worker.kernel = plan.cases[0].kernels[0].name
+    for _ in range(2):
+        DeviceRun(plan, lambda _: None, deaths=deaths).run()
+
+    assert len(deaths[worker.kernel]) == 2
+
+
+@pytest.mark.parametrize("loss", [WorkerLost, ContextLost])
+def test_a_ceiling_that_is_lost_costs_itself_only(
+    cpu: Device, worker: type[FakeWorker], loss: type[WorkerLost]
+) -> None:
+    """The third of four: the fourth is measured by a new worker, and the third has its line."""
+    worker.ceiling, worker.loss = "copy", loss
+    lines = list[Any]()
+    plan = make_plan(parse(SUITE, "many"), cpu, RunOptions(ceilings=True))
+    DeviceRun(plan, lines.append).run()
+    ceilings = [line for line in lines if isinstance(line, Ceiling)]
+
+    assert [line.name for line in ceilings] == ["read", "write", "copy", "triad"]
+    assert worker.starts == 2
+
+
+@pytest.mark.parametrize(
+    ("measured", "done"),
+    [(False, GROUPS[:2]), (True, GROUPS[:3])],
+    ids=["interrupted among the ceilings", "past the ceilings"],
+)
+def test_resume_knows_which_ceilings_are_missing(measured: bool, done: tuple[GroupKey, ...]) -> None:
+    """The group that was being measured is measured again; a finished group is not."""
+    whole = cpu_run()
+    run = Run(path=whole.path, info=whole.info)
+    device = run.info.devices[0].id
+    run.ceilings = [_on(device, _ceiling(key)) for key in GROUPS[:3]]
+    run.measurements = whole.measurements[:1] if measured else []
+    (plan, *_) = resumed_job(run, run.info.devices).plans
+
+    assert plan.ceilings
+    assert plan.ceilings_done == done
+
+
+def _on(device: str, ceiling: Ceiling) -> Ceiling:
+    from msgspec.structs import replace
+
+    return replace(ceiling, device=device)
