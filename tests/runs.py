@@ -162,6 +162,21 @@ def empty_run() -> Run:
     return built
 
 
+def repeated(built: Run, processes: int = 3) -> Run:
+    """The same run in several fresh processes, which differ by 0.1 % each."""
+
+    def again(m: Measurement, process: int) -> Measurement:
+        if m.timing is None:
+            return m
+        factor = 1 + 0.001 * process
+        timing = msgspec.structs.replace(m.timing, samples_ns=tuple(s * factor for s in m.timing.samples_ns))
+        return msgspec.structs.replace(m, timing=timing, process=process)
+
+    header = msgspec.structs.replace(built.info, processes=processes)
+    lines = [again(m, p) for p in range(processes) for m in built.measurements if not p or m.timing]
+    return run(header, [*built.ceilings, *lines], built.path)
+
+
 def slower(built: Run, factor: float, *, scheme: str, provider: str, run_id: str = "gpu-run-2") -> Run:
     """The same run with one scheme of one provider slower and with more registers, as a later run."""
 

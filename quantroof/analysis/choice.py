@@ -7,28 +7,19 @@ from dataclasses import dataclass
 
 from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.points import Point
+from quantroof.analysis.winner import Winner, may_win, winner
 
 BASELINE = "bf16"
 LAYER_OPERATIONS = ("gemv", "gemm")
-_STATIC = "-static"  # activations arrive quantized: that cost lies outside the call, so it cannot win
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One M of one layer: the fastest point of every scheme, the winner and the schemes that tie with it.
-
-    A scheme ties where its 95 % interval overlaps the winner's.
-    """
+    """One M of one layer: the fastest point of every scheme, and which of them win."""
 
     m: int
     best: dict[str, Point]
-    winner: str | None
-    ties: frozenset[str]
-
-    @property
-    def leaders(self) -> tuple[str, ...]:
-        """The winner and those that tie with it; empty where no scheme can win."""
-        return () if self.winner is None else (self.winner, *sorted(self.ties))
+    winner: Winner
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +30,14 @@ class LayerChoice:
     k: int
     schemes: tuple[str, ...]
     batches: tuple[Batch, ...]
+    unusable: str | None = None
+    """Why no winner is named although times are there."""
 
     def sentence(self) -> str:
         """Who wins from which M: `int4-w4a16 to M = 48, fp8-w8a8 from 64`."""
-        return crossover([(batch.m, batch.leaders) for batch in self.batches])
+        if self.unusable is not None:
+            return f"unknown: {self.unusable}"
+        return crossover([(batch.m, batch.winner.leaders) for batch in self.batches])
 
 
 def layer_choices(results: DeviceResults, order: Iterable[str]) -> list[LayerChoice]:
@@ -53,29 +48,18 @@ def layer_choices(results: DeviceResults, order: Iterable[str]) -> list[LayerCho
     for point in products:
         best = cells.setdefault(point.layer, {}).setdefault(point.case.m, {})
         rival = best.get(point.scheme)
-        if rival is None or _median(point) < _median(rival):
+        if rival is None or _rank(point) < _rank(rival):
             best[point.scheme] = point
     choices = []
     for (n, k), batches in sorted(cells.items(), key=lambda item: (-item[0][0] * item[0][1], item[0])):
         seen = sorted(
             {name for best in batches.values() for name in best}, key=lambda s: (ranks.get(s, 99), s)
         )
-        judged = tuple(_batch(m, best) for m, best in sorted(batches.items()))
-        choices.append(LayerChoice(n, k, tuple(seen), judged))
+        usable = results.trust.usable
+        judged = tuple(_batch(m, best, usable=usable) for m, best in sorted(batches.items()))
+        unusable = None if usable else results.trust.words
+        choices.append(LayerChoice(n, k, tuple(seen), judged, unusable))
     return choices
-
-
-def can_win(scheme: str) -> bool:
-    """False for a scheme whose activations arrive quantized: the cost of that is not in its time."""
-    return _STATIC not in scheme
-
-
-def overall(choices: list[LayerChoice]) -> list[tuple[int, dict[str, float]]]:
-    """Per M, the sum over all layers of the best time (ns) of every scheme that has them all."""
-    return [
-        (m, {name: sum(_median(point) for point in points) for name, points in best.items()})
-        for m, best in whole_batches(choices)
-    ]
 
 
 def whole_batches(choices: list[LayerChoice]) -> list[tuple[int, dict[str, list[Point]]]]:
@@ -121,13 +105,13 @@ def _lead(leaders: list[tuple[int, tuple[str, ...]]], name: str) -> int:
     return next((i for i, (_, names) in enumerate(leaders) if name not in names), len(leaders))
 
 
-def _batch(m: int, best: dict[str, Point]) -> Batch:
-    rivals = {name: point.time for name, point in best.items() if can_win(name) and point.time is not None}
-    if not rivals:
-        return Batch(m, best, None, frozenset())
-    winner = min(rivals, key=lambda name: rivals[name].median)
-    ties = (name for name, time in rivals.items() if name != winner and time.low <= rivals[winner].high)
-    return Batch(m, best, winner, frozenset(ties))
+def _batch(m: int, best: dict[str, Point], *, usable: bool) -> Batch:
+    return Batch(m, best, winner({name: [point] for name, point in best.items()}) if usable else Winner(None))
+
+
+def _rank(point: Point) -> tuple[bool, float]:
+    """Kernels whose time counts first, then the fastest."""
+    return not may_win(point), _median(point)
 
 
 def _median(point: Point) -> float:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from quantroof.analysis.case_time import MIN_PROCESSES
 from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.points import Point
 from quantroof.analysis.ratio import judge_ratio, ratio_interval
 from quantroof.analysis.statistics import Interval
 from quantroof.analysis.verdicts import CHANGES, Change
+from quantroof.analysis.winner import may_win
 from quantroof.errors import ExitCode, QuantroofError
 from quantroof.records.directory import Run
 
@@ -54,6 +56,14 @@ class RunComparison:
     differences: tuple[str, ...]
     blocked: str | None
 
+    @property
+    def verdict(self) -> Change:
+        """The worst change of all cases; `new` ones decide nothing."""
+        if self.blocked is not None:
+            return "not comparable"
+        words = {entry.verdict for entry in self.entries} - {"new"}
+        return min(words, key=CHANGES.index, default="not comparable")
+
     def count(self, verdict: Change) -> int:
         """How many entries have a verdict."""
         return sum(entry.verdict == verdict for entry in self.entries)
@@ -75,7 +85,10 @@ def compare(base: list[DeviceResults], now: list[DeviceResults], floor: float = 
     # What neither run timed (a skip in both) has nothing to compare.
     keys = dict.fromkeys(k for points in (before, after) for k, p in points.items() if p.time is not None)
     general = differences(base_run, now_run)
-    entries = [_entry(key, before.get(key), after.get(key), floor, general) for key in keys]
+    disturbed = {one.device.id: one.trust.words for one in (*base, *now) if not one.trust.usable}
+    entries = [
+        _entry(key, before.get(key), after.get(key), floor, general, disturbed.get(key[0])) for key in keys
+    ]
     entries.sort(key=lambda e: (CHANGES.index(e.verdict), -e.lost_ns))
     return RunComparison(
         base_id=base_run.info.run_id,
@@ -83,7 +96,7 @@ def compare(base: list[DeviceResults], now: list[DeviceResults], floor: float = 
         floor=floor,
         entries=tuple(entries),
         differences=general,
-        blocked=_blocked(base_run, now_run),
+        blocked=_blocked(base_run, now_run) or _disturbed(base, now),
     )
 
 
@@ -103,18 +116,39 @@ def differences(base: Run, now: Run) -> tuple[str, ...]:
 
 
 def _entry(
-    key: tuple[str, str, str], base: Point | None, now: Point | None, floor: float, general: tuple[str, ...]
+    key: tuple[str, str, str],
+    base: Point | None,
+    now: Point | None,
+    floor: float,
+    general: tuple[str, ...],
+    disturbed: str | None = None,
 ) -> CaseChange:
     ratio: Interval | None = None
     # A case that lost its time is missing, one that got its first is new.
     verdict: Change = "missing" if base is not None and base.time is not None else "new"
     if base and now and base.time and now.time:
         ratio = ratio_interval(base.time, now.time)
-        verdict = judge_ratio(ratio, floor)
-    causes: tuple[str, ...] = ()
+        verdict = "not comparable" if disturbed else _decided(base, now, judge_ratio(ratio, floor))
+    causes: tuple[str, ...] = (disturbed,) if disturbed else ()
     if base is not None and now is not None and verdict in ("slower", "faster", "undecided", "missing"):
-        causes = (*_causes(base, now), *general)
+        causes = (*causes, *_undecided(base, now, ratio, floor), *_causes(base, now), *general)
     return CaseChange(*key, verdict=verdict, base=base, now=now, ratio=ratio, causes=causes)
+
+
+def _decided(base: Point, now: Point, change: Change) -> Change:
+    """What two points may be called: an impossible time is never faster, and few processes decide nothing."""
+    if not (may_win(base) and may_win(now)):
+        return "not comparable"
+    processes = base.basis == now.basis == "processes"
+    return change if processes or change == "same" else "undecided"
+
+
+def _undecided(base: Point, now: Point, ratio: Interval | None, floor: float) -> tuple[str, ...]:
+    """Why a ratio beyond the floor is undecided: within one process its interval covers too little."""
+    if ratio is None or base.basis == now.basis == "processes":
+        return ()
+    differs = judge_ratio(ratio, floor) in ("slower", "faster")
+    return (f"differs, but fewer than {MIN_PROCESSES} processes measured it",) if differs else ()
 
 
 def _causes(base: Point, now: Point) -> tuple[str, ...]:
@@ -137,6 +171,15 @@ def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> list[
         for name in names
         if before.get(name) != after.get(name)
     ]
+
+
+def _disturbed(base: list[DeviceResults], now: list[DeviceResults]) -> str | None:
+    """Why neither run's change means anything: one of them may not be used on any of its devices."""
+    for name, results in (("base", base), ("now", now)):
+        timed = [one for one in results if one.timed]
+        if timed and not any(one.trust.usable for one in timed):
+            return f"{name} run is disturbed: {timed[0].trust.words}"
+    return None
 
 
 def _blocked(base: Run, now: Run) -> str | None:

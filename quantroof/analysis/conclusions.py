@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from quantroof.analysis.answers import Answers
-from quantroof.analysis.choice import BASELINE, LayerChoice, can_win, overall
+from quantroof.analysis.choice import BASELINE, LayerChoice, whole_batches
 from quantroof.analysis.comparison import CaseChange, RunComparison
 from quantroof.analysis.health import NO_CEILING, NO_REFERENCE, HealthReport
+from quantroof.analysis.points import Point
 from quantroof.analysis.roofs import READ
 from quantroof.analysis.trust import Trust
 from quantroof.analysis.verdicts import Tone
+from quantroof.analysis.winner import summed, winner
 
 Lacking = Literal["ceilings", "reference"]
 ChangeState = Literal["no baseline", "not comparable", "slower", "open", "nothing"]
@@ -58,6 +60,18 @@ class Lead:
     m: int
     scheme: str
     speed_up: float | None
+    ties: tuple[str, ...] = ()
+    """Schemes whose time cannot be told apart from it."""
+
+    @property
+    def leaders(self) -> tuple[str, ...]:
+        """The scheme and those that tie with it."""
+        return self.scheme, *self.ties
+
+    @property
+    def words(self) -> str:
+        """`int4-w4a16`, or `fp8-w8a8 = int8-w8a8` for a tie."""
+        return " = ".join(self.leaders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +137,9 @@ def format_answer(
     """The format by the summed time of all layers, which every token passes through."""
     if choices and trust is not None and not trust.usable:
         return FormatAnswer("unsure", (), device, trust.words)
-    leads = tuple(lead for m, times in overall(choices) if (lead := _lead(m, times)) is not None)
-    return FormatAnswer("good" if leads else "none", leads, device)
+    leads = tuple(lead for m, best in whole_batches(choices) if (lead := _lead(m, best)) is not None)
+    decided = bool(leads) and not (leads[0].ties or leads[-1].ties)
+    return FormatAnswer("good" if decided else "unsure" if leads else "none", leads, device)
 
 
 def change_answer(comparison: RunComparison | None) -> ChangeAnswer:
@@ -134,18 +149,19 @@ def change_answer(comparison: RunComparison | None) -> ChangeAnswer:
     if comparison.blocked:
         return ChangeAnswer("not comparable", _CHANGE_TONES["not comparable"], comparison)
     slower = comparison.count("slower")
-    unresolved = comparison.count("undecided") + comparison.count("missing")
+    unresolved = sum(comparison.count(word) for word in ("undecided", "missing", "not comparable"))
     state: ChangeState = "slower" if slower else "open" if unresolved else "nothing"
     worst = comparison.entries[0] if slower else None
     return ChangeAnswer(state, _CHANGE_TONES[state], comparison, slower, unresolved, worst)
 
 
-def _lead(m: int, times: dict[str, float]) -> Lead | None:
-    scheme = min((name for name in times if can_win(name)), key=lambda name: times[name], default=None)
-    if scheme is None:
+def _lead(m: int, best: dict[str, list[Point]]) -> Lead | None:
+    first, *ties = winner(best).leaders or (None,)
+    if first is None:
         return None
-    base = None if scheme == BASELINE else times.get(BASELINE)
-    return Lead(m, scheme, None if base is None else base / times[scheme])
+    base = None if first == BASELINE or BASELINE not in best else summed(best[BASELINE]).median
+    speed_up = None if base is None else base / summed(best[first]).median
+    return Lead(m, first, speed_up, tuple(name for name in ties if name is not None))
 
 
 def _reads(report: HealthReport) -> Reads | None:

@@ -67,7 +67,7 @@ def _device_results(run: Run, device: Device, label: str) -> DeviceResults:
     profile = run.info.profiles.get(device.id)
     ceilings = tuple(c for c in run.ceilings if c.device == device.id)
     mine = [m for m in run.measurements if m.device == device.id]
-    measured = measured_roofs(device.id, ceilings, mine)
+    measured = measured_roofs(device.id, ceilings, mine, profile)
     datasheet = datasheet_roofs(profile) if profile else None
     curve = bandwidth_curve(ceilings, "read")
     by_case: dict[str, CaseRoofs] = {}

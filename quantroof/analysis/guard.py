@@ -7,7 +7,7 @@ changes its flags. Only cold measurements have a memory roof: a hot one reads it
 from __future__ import annotations
 
 from quantroof.analysis.case_time import median_ns
-from quantroof.analysis.roofs import Roofs
+from quantroof.analysis.roofs import RAISABLE, Roofs, datasheet_roofs
 from quantroof.hwprofiles import roofline
 from quantroof.hwprofiles.types import Device, HardwareProfile
 from quantroof.kernels.cases import Case
@@ -15,7 +15,10 @@ from quantroof.records.lines import Flag, Measurement
 
 ROOF_NOISE = 0.05
 """A case this far above a measured roof is at the roof: two processes on one machine differ by that much."""
-_PHYSICS_SLACK = 0.02  # clocks are reported in whole MHz, and a bus figure is rounded
+PHYSICS_SLACK = 0.02  # clocks are reported in whole MHz, and a bus figure is rounded
+BEYOND = RAISABLE
+"""A case this far above every bound of its device did not do its work; nothing may follow from its time."""
+IMPOSSIBLE, ABOVE_ROOF = "impossible", "above_roof"
 _CACHE_MULTIPLE = 3  # a rotation over this many caches leaves nothing of a weight set in the cache
 
 
@@ -26,7 +29,7 @@ def guard_flags(
     if measurement.timing is None:
         return ()
     flags = (
-        _impossible(measurement, device, profile),
+        _impossible(measurement, device, profile) or _beyond(measurement, measured, profile),
         _above_measured(measurement, measured, device),
         _raised(measurement, measured),
     )
@@ -60,15 +63,29 @@ def _impossible(measurement: Measurement, device: Device, profile: HardwareProfi
     clock = measurement.state.sm_clock_mhz if measurement.state else None
     bandwidth = physical_bandwidth(device, profile) if measurement.timing.cache == "cold" else None
     rate = physical_rate(case, clock or device.max_sm_clock_mhz, profile)
-    if bandwidth is not None and measurement.bytes_moved / seconds > bandwidth * (1 + _PHYSICS_SLACK):
+    if bandwidth is not None and measurement.bytes_moved / seconds > bandwidth * (1 + PHYSICS_SLACK):
         share = measurement.bytes_moved / seconds / bandwidth
         text = f"{share:.0%} of what the memory bus can carry: {_memory_cause(measurement, device)}"
-        return Flag(code="impossible", text=text)
-    if rate is not None and measurement.flops / seconds > rate * (1 + _PHYSICS_SLACK):
+        return Flag(code=IMPOSSIBLE, text=text)
+    if rate is not None and measurement.flops / seconds > rate * (1 + PHYSICS_SLACK):
         share = measurement.flops / seconds / rate
         text = f"{share:.0%} of the instruction peak at the held clock: wrong peak, clock or operation count"
-        return Flag(code="impossible", text=text)
+        return Flag(code=IMPOSSIBLE, text=text)
     return None
+
+
+def _beyond(measurement: Measurement, measured: Roofs, profile: HardwareProfile | None) -> Flag | None:
+    """Far above the most generous of all bounds, where the ceilings of the run are all that is known."""
+    assert measurement.timing is not None
+    case, ns = measurement.parsed_case, median_ns(measurement.timing)
+    hot = measurement.timing.cache == "hot"
+    sheet = datasheet_roofs(profile) if profile else None
+    shares = [roofs.share(case, ns, hot=hot) for roofs in (measured.library(), sheet) if roofs]
+    share = min((share for share in shares if share is not None), default=None)
+    if share is None or share <= BEYOND:
+        return None
+    text = f"{share:.4g} times every bound of this device: the work was not done, or the bounds are wrong"
+    return Flag(code=IMPOSSIBLE, text=text)
 
 
 def _memory_cause(measurement: Measurement, device: Device) -> str:
@@ -95,7 +112,7 @@ def _above_measured(measurement: Measurement, measured: Roofs, device: Device) -
         cause = (
             f"{_memory_cause(measurement, device)}, or the device was slower when the ceiling was measured"
         )
-    return Flag(code="above_roof", text=f"{fraction:.0%} of the measured {bound} roof: {cause}")
+    return Flag(code=ABOVE_ROOF, text=f"{fraction:.0%} of the measured {bound} roof: {cause}")
 
 
 def _raised(measurement: Measurement, measured: Roofs) -> Flag | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from quantroof.analysis.case_time import case_time, grouped, median_ns
@@ -15,6 +15,8 @@ from quantroof.records.lines import TIMED, Ceiling, Measurement, parsed_case
 
 RoofBasis = Literal["measured", "datasheet"]
 
+RAISABLE = 1.2
+"""How far a case may raise a matrix ceiling; beyond this and the datasheet it did not do its work."""
 READ = "read"
 """The bandwidth ceiling that a linear layer is judged by: it reads nearly all of its bytes."""
 
@@ -28,6 +30,12 @@ class Roofs:
     matrix: dict[str, float] = field(default_factory=dict)
     raised: dict[str, str] = field(default_factory=dict)
     """Elements whose matrix ceiling a case of the suite beat: that case and kernel became the ceiling."""
+    beaten: dict[str, float] = field(default_factory=dict)
+    """The ceilings that these elements had before."""
+
+    def library(self) -> Roofs:
+        """The roofs without what cases of the suite raised."""
+        return replace(self, matrix={**self.matrix, **self.beaten}, raised={}, beaten={})
 
     def read_bandwidth(self) -> float | None:
         """The bandwidth a linear layer is judged by: it reads nearly all of its bytes."""
@@ -47,8 +55,14 @@ class Roofs:
             return None
         return roofline.bound(case.flops, case.bytes_moved, rate, bandwidth)
 
-    def share(self, case: Case, ns: float) -> float | None:
-        """Share of its roof that a case reaches in this time; None where a roof is unknown."""
+    def share(self, case: Case, ns: float, *, hot: bool = False) -> float | None:
+        """Share of its roof that a case reaches in this time; None where a roof is unknown.
+
+        A hot case reads its weights from the cache and has no memory roof.
+        """
+        rate = self.rate(case)
+        if hot:
+            return case.flops / rate * 1e9 / ns if rate else None
         attainable = self.seconds(case)
         return None if attainable is None else attainable * 1e9 / ns
 
@@ -60,12 +74,16 @@ class Roofs:
 
 
 def measured_roofs(
-    device: str, ceilings: Iterable[Ceiling], measurements: Iterable[Measurement] = ()
+    device: str,
+    ceilings: Iterable[Ceiling],
+    measurements: Iterable[Measurement] = (),
+    profile: HardwareProfile | None = None,
 ) -> Roofs:
     """Best measured rate of every ceiling of a device.
 
     A correct measurement above the best library GEMM is a finding: it becomes the matrix ceiling, with its
-    case and kernel as the source. A bandwidth is never raised so: a GEMV above the read ceiling is an error.
+    case and kernel as the source, up to RAISABLE or to the datasheet. A bandwidth is never raised so: a GEMV
+    above the read ceiling is an error.
     """
     bandwidth: dict[str, float] = {}
     matrix: dict[str, float] = {}
@@ -75,14 +93,19 @@ def measured_roofs(
         if reached is not None and table is not None:
             table[ceiling.name] = max(table.get(ceiling.name, 0.0), reached)
     raised: dict[str, str] = {}
+    library = dict(matrix)
+    sheet = datasheet_roofs(profile).matrix if profile else {}
     for line in measurements:
         if line.device != device or line.timing is None:
             continue
         element = line.parsed_case.compute.name
         reached = line.flops / (median_ns(line.timing) / 1e9)
-        if element in matrix and reached > matrix[element]:
+        if element not in matrix or reached > max(RAISABLE * library[element], sheet.get(element, 0.0)):
+            continue
+        if reached > matrix[element]:
             matrix[element], raised[element] = reached, f"{line.case} {line.kernel}"
-    return Roofs("measured", bandwidth, matrix, raised)
+    beaten = {element: library[element] for element in raised}
+    return Roofs("measured", bandwidth, matrix, raised, beaten)
 
 
 def ceiling_rate(ceiling: Ceiling) -> float | None:

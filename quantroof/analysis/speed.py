@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 from quantroof.analysis.choice import LayerChoice, whole_batches
-from quantroof.analysis.points import Point
 from quantroof.analysis.ratio import ratio_interval
 from quantroof.analysis.statistics import Interval
+from quantroof.analysis.winner import summed
 
 SIXTEEN_BIT = ("bf16", "fp16")
 
@@ -30,12 +28,3 @@ def speed_ups(choices: list[LayerChoice]) -> list[tuple[int, dict[str, Interval]
         ratios[base] = Interval(1.0, 1.0, 1.0, times[base].samples)  # over itself, exactly
         batches.append((m, ratios))
     return batches
-
-
-def summed(points: list[Point]) -> Interval:
-    """Sum of times; the distances of independent sums to their limits add in squares (Zou & Donner 2008)."""
-    times = [point.time for point in points if point.time is not None]
-    center = sum(time.median for time in times)
-    down = math.hypot(*(time.median - time.low for time in times))
-    up = math.hypot(*(time.high - time.median for time in times))
-    return Interval(center, center - down, center + up, min(time.samples for time in times))

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from quantroof.analysis.choice import LayerChoice, can_win
+from quantroof.analysis.choice import LayerChoice
 from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.speed import baseline, speed_ups
 from quantroof.analysis.statistics import Interval
 from quantroof.analysis.studies import Loss, by_scheme, figure, losses, name_of, variants
+from quantroof.analysis.winner import can_win
 from quantroof.records.quality import BASELINE, QualityStudy
 
 FORMAT_ERROR = "format error"

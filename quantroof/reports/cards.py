@@ -45,6 +45,15 @@ def cards(answers: Answers) -> tuple[Card, ...]:
     return _health(conclusions.health), _formats(conclusions.formats), _changes(conclusions.changes)
 
 
+def untrusted(answers: Answers) -> list[str]:
+    """One sentence per device whose figures may not be used."""
+    return [
+        f"{results.label}: {results.trust.words}"
+        for results in answers.devices
+        if results.timed and not results.trust.usable
+    ]
+
+
 def _health(answer: HealthAnswer) -> Card:
     report = answer.report
     verdict = report.verdict
@@ -78,13 +87,13 @@ def _formats(answer: FormatAnswer) -> Card:
     if not answer.leads:
         advice = "no format was timed on all layers: quantroof run --suite default"
         return Card("formats", question, "no data", answer.tone, (), floor, advice)
-    facts = [crossover([(lead.m, (lead.scheme,)) for lead in answer.leads])]
+    facts = [crossover([(lead.m, lead.leaders) for lead in answer.leads])]
     facts += [
         f"{lead.scheme} is {lead.speed_up:.2f}x {BASELINE} at M = {lead.m}"
         for lead in dict.fromkeys((answer.leads[0], answer.leads[-1]))
         if lead.speed_up is not None
     ]
-    first, *others = answer.schemes
+    first, *others = dict.fromkeys(lead.words for lead in answer.leads)
     verdict = f"{first}, then {others[-1]}" if others else first
     return Card("formats", question, verdict, answer.tone, tuple(facts[:_FACTS]), floor)
 

@@ -5,14 +5,24 @@ from __future__ import annotations
 import msgspec
 
 from quantroof.analysis.answers import answers
-from quantroof.analysis.choice import crossover, layer_choices, overall
+from quantroof.analysis.choice import crossover, layer_choices, whole_batches
 from quantroof.analysis.device_results import device_results
 from quantroof.hwprofiles.clock_events import faults, words
 from quantroof.kernels.schemes import catalog_order
 from quantroof.records.run import Host
 from quantroof.reports.cards import cards
 from tests.builders import ceilings, gpu_device, info, measurement, run
-from tests.runs import GPU_BANDWIDTH, GPU_RATES, cpu_run, empty_run, failures_run, gpu_run, node_run, slower
+from tests.runs import (
+    GPU_BANDWIDTH,
+    GPU_RATES,
+    cpu_run,
+    empty_run,
+    failures_run,
+    gpu_run,
+    node_run,
+    repeated,
+    slower,
+)
 
 
 def test_slow_gpu_of_a_node_is_named_first() -> None:
@@ -107,7 +117,7 @@ def test_winner_is_the_quickest_kernel_and_ties_overlap_it() -> None:
     batch = layer_choices(results, catalog_order({p.scheme for p in results.points}))[0].batches[0]
 
     assert batch.best["bf16"].measurement.kernel == "torch.bf16"
-    assert {batch.winner, *batch.ties} == {"int8-w8a16", "fp8-w8a8"}
+    assert set(batch.winner.leaders) == {"int8-w8a16", "fp8-w8a8"}
 
 
 def test_static_formats_are_shown_but_cannot_win() -> None:
@@ -115,7 +125,7 @@ def test_static_formats_are_shown_but_cannot_win() -> None:
     choice = answers([gpu_run()]).choices[0][0]
 
     assert "fp8-w8a8-static" in choice.batches[0].best
-    assert not any(batch.winner and "static" in batch.winner for batch in choice.batches)
+    assert not any("static" in name for batch in choice.batches for name in batch.winner.leaders)
 
 
 def test_overall_counts_only_formats_that_have_every_layer() -> None:
@@ -124,14 +134,14 @@ def test_overall_counts_only_formats_that_have_every_layer() -> None:
     lines = [measurement(device, "bf16", 1, layer, 10_000) for layer in ((4096, 4096), (8192, 4096))]
     lines.append(measurement(device, "int4-w4a16", 1, (4096, 4096), 4_000))
     results = device_results([run(info([device]), lines)])[0]
-    totals = overall(layer_choices(results, ["bf16", "int4-w4a16"]))
+    totals = whole_batches(layer_choices(results, ["bf16", "int4-w4a16"]))
 
     assert [(m, sorted(times)) for m, times in totals] == [(1, ["bf16"])]
 
 
 def test_change_card_counts_slower_first() -> None:
     """The worst case leads, with its change."""
-    base = gpu_run()
+    base = repeated(gpu_run())
     card = cards(answers([slower(base, 1.12, scheme="bf16", provider="torch")], base))[2]
 
     assert (card.verdict, card.tone) == ("15 slower", "bad")

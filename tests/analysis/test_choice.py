@@ -25,8 +25,8 @@ def test_a_format_ties_where_its_interval_meets_the_winners(slower_ns: float, ti
         [exact(GPU, "fp8-w8a8", 8_000, spread=0.03), exact(GPU, "int8-w8a16", slower_ns, spread=0.03)]
     )
 
-    assert choice.batches[0].winner == "fp8-w8a8"
-    assert choice.batches[0].ties == ties
+    assert choice.batches[0].winner.fastest == "fp8-w8a8"
+    assert choice.batches[0].winner.ties == ties
 
 
 def test_speed_ups_are_over_bf16_or_over_fp16_where_it_is_alone() -> None:

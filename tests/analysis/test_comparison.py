@@ -15,7 +15,7 @@ from quantroof.errors import ExitCode
 from quantroof.records.directory import Run
 from quantroof.records.run import Host
 from tests.builders import info, run, samples
-from tests.runs import gpu_run, slower
+from tests.runs import gpu_run, repeated, slower
 
 _MOVED = ("SM clock 1755 -> 1580 MHz", "SM clock 1695 -> 1580 MHz")
 
@@ -56,8 +56,8 @@ def test_ratio_interval_misses_the_truth_rarely_on_either_side() -> None:
 
 
 def test_planted_slowdown_is_found_with_its_cause_and_nothing_else() -> None:
-    """12 % on one kernel gives its 15 cases `slower` with the changed registers, and 285 passes."""
-    base = gpu_run()
+    """12 % on one kernel gives its 15 cases `slower` with the changed registers, and 285 stay."""
+    base = repeated(gpu_run())
     changes = _compare(base, slower(base, 1.12, scheme="int4-w4a16", provider="triton"))
 
     assert (changes.count("slower"), changes.count("same"), changes.count("undecided")) == (15, 285, 0)
@@ -90,7 +90,7 @@ def test_what_neither_run_timed_is_not_counted() -> None:
 
 def test_changed_clock_and_versions_are_named_as_causes() -> None:
     """A clock that moved 10 % and another torch stand beside the verdict."""
-    base = gpu_run()
+    base = repeated(gpu_run())
     header = info(base.info.devices, versions={**base.info.versions, "torch": "2.14.0"})
     lines = [
         msgspec.structs.replace(
@@ -131,7 +131,7 @@ def test_other_mode_or_model_blocks_every_verdict() -> None:
 
 def test_another_node_is_named() -> None:
     """Two runs of the same GPU model on two nodes differ in the node, and a loss has it among its causes."""
-    base = gpu_run()
+    base = repeated(gpu_run())
     now = slower(base, 1.3, scheme="bf16", provider="triton")
     assert _compare(base, now).differences == ()
 
@@ -139,3 +139,14 @@ def test_another_node_is_named() -> None:
     changes = _compare(base, now)
     assert changes.differences == ("node node-17 -> node-18",)
     assert all("node node-17 -> node-18" in entry.causes for entry in changes.entries if entry.lost_ns > 0)
+
+
+def test_one_process_per_side_decides_no_difference() -> None:
+    """30 % on one kernel in single processes is undecided and said to differ; in three it is slower."""
+    once, thrice = gpu_run(), repeated(gpu_run())
+    single = _compare(once, slower(once, 1.3, scheme="bf16", provider="torch"))
+    several = _compare(thrice, slower(thrice, 1.3, scheme="bf16", provider="torch"))
+
+    assert (single.count("slower"), single.count("undecided"), single.verdict) == (0, 15, "undecided")
+    assert single.entries[0].causes[0] == "differs, but fewer than 3 processes measured it"
+    assert (several.count("slower"), several.verdict) == (15, "slower")

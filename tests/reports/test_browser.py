@@ -17,14 +17,14 @@ from quantroof.reports.exports.table import table
 from tests.builders import gpu_device, info, measurement, run
 from tests.reports.anchors import h200_run
 from tests.reports.conftest import Open, Seen
-from tests.runs import cpu_run, empty_run, failures_run, gpu_run, node_run, slower
+from tests.runs import cpu_run, empty_run, failures_run, gpu_run, node_run, repeated, slower
 
 Build = Callable[..., Path]
 
 
 def _runs(kind: str) -> tuple[list[Run], Run | None]:
     if kind == "comparison":
-        base = gpu_run()
+        base = repeated(gpu_run())
         return [slower(base, 1.12, scheme="int4-w4a16", provider="triton")], base
     made: dict[str, Callable[[], Run]] = {
         "cpu": cpu_run, "node": node_run, "failures": failures_run, "empty": empty_run, "h200": h200_run,

@@ -1,4 +1,4 @@
-"""`quantroof compare`: two runs side by side, for people; never fails a job."""
+"""`quantroof compare`: two runs side by side, for people."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ from quantroof.cli.output import echo_json, echo_lines, json_option
 )
 @click.option("--all", "everything", is_flag=True, help="Also cases that stayed as they were.")
 @json_option
-def command(*, base: Path, now: Path, floor: float, everything: bool, as_json: bool) -> None:
+def command(*, base: Path, now: Path, floor: float, everything: bool, as_json: bool) -> int:
     """Compare two runs case by case, with intervals and likely causes.
 
-    It never exits 1: two runs are too few to fail a job by. That is what `quantroof gate` is for. It exits 4
-    where the runs cannot be compared, such as a simulated with a measured one.
+    Exit code 1 means that a case is slower or lost its time, 4 that a change is undecided or the runs cannot
+    be compared: one of them disturbed, another device or mode. Fewer than three processes per run
+    (`run --processes 3`) decide no difference. `quantroof gate` is what fails a CI job.
 
     \b
     quantroof compare runs/before runs/after
     """
     from quantroof.analysis.comparison import compare
     from quantroof.analysis.device_results import device_results
+    from quantroof.analysis.verdicts import exit_code
     from quantroof.records.directory import read_run
     from quantroof.reports.text.comparison_lines import comparison_document, comparison_lines
 
@@ -40,5 +42,6 @@ def command(*, base: Path, now: Path, floor: float, everything: bool, as_json: b
     entries = [entry for entry in comparison.entries if everything or entry.verdict != "same"]
     if as_json:
         echo_json("comparison", comparison_document(comparison, entries))
-        return
-    echo_lines(comparison_lines(comparison, entries))
+    else:
+        echo_lines(comparison_lines(comparison, entries))
+    return exit_code(comparison.verdict)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quantroof import units
-from quantroof.analysis.choice import LayerChoice, can_win
+from quantroof.analysis.choice import LayerChoice
 from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.speed import baseline
 from quantroof.analysis.studies import Loss, losses, name_of, variants
 from quantroof.analysis.tradeoff import Tradeoff, View, format_errors, kernel_errors, tradeoffs, views
+from quantroof.analysis.winner import can_win
 from quantroof.records.quality import QualityStudy
 
 if TYPE_CHECKING:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from quantroof.analysis.choice import LayerChoice, can_win
+from quantroof.analysis.choice import LayerChoice
 from quantroof.analysis.comparison import CaseChange, RunComparison
 from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.points import Point
 from quantroof.analysis.verdicts import CHANGES
+from quantroof.analysis.winner import can_win
 from quantroof.hwprofiles.clock_events import words
 from quantroof.kernels.schemes import SCHEMES, catalog_order
 from quantroof.reports.html import palette
@@ -17,7 +18,7 @@ from quantroof.reports.html import palette
 TIME_DIGITS = 6
 """Significant digits of times in a page; `quantroof export` writes them all."""
 OTHER, BEST, TIE, WINNER = range(4)
-"""Rank of a point: not the best of its scheme at its layer and M, the best, tied with the winner, winner."""
+"""Rank of a point: not the best of its scheme at its layer and M, the best, one of those that tie, winner."""
 
 
 def page_data(
@@ -58,7 +59,8 @@ def _ranks(choices: list[list[LayerChoice]]) -> dict[int, int]:
     ranks: dict[int, int] = {}
     for batch in (batch for own in choices for layer in own for batch in layer.batches):
         for scheme, point in batch.best.items():
-            ranks[id(point)] = WINNER if scheme == batch.winner else TIE if scheme in batch.ties else BEST
+            tied = scheme in batch.winner.leaders
+            ranks[id(point)] = WINNER if scheme == batch.winner.alone else TIE if tied else BEST
     return ranks
 
 

@@ -10,7 +10,7 @@ from quantroof.advisor.advice import Advice
 from quantroof.analysis.answers import Answers
 from quantroof.analysis.unmeasured import Group, unmeasured
 from quantroof.records.quality import QualityStudy
-from quantroof.reports.cards import Card, cards
+from quantroof.reports.cards import Card, cards, untrusted
 from quantroof.reports.facts import outcome
 from quantroof.reports.html import sections
 from quantroof.reports.html.accuracy_section import accuracy_data, tradeoff_figure
@@ -59,6 +59,7 @@ class Page:
     devices: str
     simulated: bool
     outcomes: list[str]
+    untrusted: list[str]
     setup: sections.Setup
     cards: Sequence[Card]
     order: tuple[str, ...]
@@ -96,6 +97,7 @@ def html(
         devices=", ".join(dict.fromkeys(results.device.name for results in answers.devices)),
         simulated=answers.simulated,
         outcomes=[f"{run.info.run_id}: {text}" for run in answers.runs if (text := outcome(run))],
+        untrusted=untrusted(answers),
         setup=sections.setup(answers),
         cards=cards(answers),
         order=READERS[reader],

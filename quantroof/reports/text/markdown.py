@@ -11,7 +11,7 @@ from quantroof.analysis.comparison import RunComparison
 from quantroof.analysis.unmeasured import unmeasured
 from quantroof.records.quality import QualityStudy
 from quantroof.reports import facts as header
-from quantroof.reports.cards import cards
+from quantroof.reports.cards import cards, untrusted
 from quantroof.reports.html.accuracy_section import StudyTable, study_tables
 from quantroof.reports.text import md
 from quantroof.reports.text.md import bold, bullets, text
@@ -26,6 +26,7 @@ def markdown(answers: Answers, studies: Sequence[QualityStudy] = ()) -> str:
         parts.append(
             "> **SIMULATED**: no device was measured; these figures say nothing about real hardware."
         )
+    parts += [f"> ? {text(line)}" for line in untrusted(answers)]
     parts += [
         f"> {text(run.info.run_id)}: {text(end)}" for run in answers.runs if (end := header.outcome(run))
     ]
@@ -79,11 +80,15 @@ def _formats(label: str, choice: LayerChoice) -> str:
             point = batch.best.get(scheme)
             value = units.time(point.time.median if point and point.time else None)
             cells.append(
-                bold(value) if scheme == batch.winner else f"{value} =" if scheme in batch.ties else value
+                bold(value)
+                if scheme == batch.winner.alone
+                else f"{value} ="
+                if scheme in batch.winner.leaders
+                else value
             )
-        rows.append([str(batch.m), batch.winner or units.NONE, *cells])
+        rows.append([str(batch.m), " = ".join(batch.winner.leaders) or units.NONE, *cells])
     title = f"### {text(label)}, N {choice.n}, K {choice.k}: {text(choice.sentence())}"
-    note = "Bold is the winner, = ties with it. -static formats receive quantized activations and cannot win."
+    note = "Bold is the winner, = marks ties. -static formats receive quantized activations and cannot win."
     return f"{title}\n\n{md.table(head, rows)}\n\n{note}"
 
 

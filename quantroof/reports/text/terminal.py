@@ -10,7 +10,7 @@ from quantroof.analysis.choice import LayerChoice
 from quantroof.analysis.points import Point, row
 from quantroof.analysis.unmeasured import unmeasured
 from quantroof.reports import facts as header
-from quantroof.reports.cards import cards
+from quantroof.reports.cards import cards, untrusted
 from quantroof.reports.text.table import literal, table
 
 if TYPE_CHECKING:
@@ -28,13 +28,7 @@ def show(answers: Answers, console: Console, *, failed: bool) -> None:
     if failed:
         _print_failed(answers, console)
         return
-    for run in answers.runs:
-        console.print(literal(f"{run.info.run_id}  {run.info.started_at}  suite {run.info.suite}"))
-        if end := header.outcome(run):
-            console.print(literal(f"  {end}", style="yellow"))
-    for results in answers.devices:
-        timed, total = len(results.timed), len(results.points)
-        console.print(literal(f"{results.label}  {results.device.name}  {timed} of {total} cases timed"))
+    _print_runs(answers, console)
     for card in cards(answers):
         console.print()
         console.print(
@@ -49,6 +43,19 @@ def show(answers: Answers, console: Console, *, failed: bool) -> None:
     _print_reasons(answers, console)
 
 
+def _print_runs(answers: Answers, console: Console) -> None:
+    """Every run and device, and which of them may not be used."""
+    for run in answers.runs:
+        console.print(literal(f"{run.info.run_id}  {run.info.started_at}  suite {run.info.suite}"))
+        if end := header.outcome(run):
+            console.print(literal(f"  {end}", style="yellow"))
+    for results in answers.devices:
+        timed, total = len(results.timed), len(results.points)
+        console.print(literal(f"{results.label}  {results.device.name}  {timed} of {total} cases timed"))
+    for line in untrusted(answers):
+        console.print(literal(f"? {line}", style="yellow"))
+
+
 def format_table(label: str, choice: LayerChoice) -> Table:
     """M by format in time, the winner marked * and ties =."""
     headings, rows = ("M", *choice.schemes), []
@@ -56,10 +63,10 @@ def format_table(label: str, choice: LayerChoice) -> Table:
         cells = []
         for scheme in choice.schemes:
             point = batch.best.get(scheme)
-            mark = "*" if scheme == batch.winner else "=" if scheme in batch.ties else " "
+            mark = "*" if scheme == batch.winner.alone else "=" if scheme in batch.winner.leaders else " "
             cells.append(units.time(point.time.median if point and point.time else None) + mark)
         rows.append((str(batch.m), *cells))
-    title = f"{label}, N {choice.n} x K {choice.k} (* winner, = tie)"
+    title = f"{label}, N {choice.n} x K {choice.k} (* winner, = ties)"
     return table(headings, rows, title=title, right=headings)
 
 
@@ -67,17 +74,30 @@ def summary(answers: Answers, *, failed: bool) -> dict[str, Any]:
     """The same as data: runs, answers, and one row per measurement (only the untimed ones with `failed`)."""
     points = [(s, p) for s in answers.devices for p in (s.points if not failed else _untimed(s.points))]
     return {
+        "verdict": answers.health.verdict.state,
+        "reason": answers.health.verdict.reason,
+        "devices": {label: verdict.state for label, verdict in answers.health.devices.items()},
         "runs": [
             {
                 "run": run.info.run_id,
                 "simulated": run.info.simulated,
                 "complete": run.complete,
                 "measurements": len(run.measurements),
+                "trust": {
+                    results.device.id: {"usable": results.trust.usable, "words": results.trust.words}
+                    for results in answers.devices
+                    if results.run is run
+                },
             }
             for run in answers.runs
         ],
         "answers": [
-            {"question": card.question, "verdict": card.verdict, "facts": list(card.facts)}
+            {
+                "question": card.question,
+                "verdict": card.verdict,
+                "tone": card.tone,
+                "facts": list(card.facts),
+            }
             for card in cards(answers)
         ],
         "not_measured": [

@@ -51,8 +51,8 @@ function drawFormats() {
   const head = element("tr", {}, element("th", { scope: "col" }, "M"), element("th", { scope: "col" }, "winner"),
     ...schemes.map((scheme) => element("th", { scope: "col", title: data.schemes[scheme].summary }, swatch(scheme), data.schemes[scheme].name, data.schemes[scheme].competes ? "" : " *")));
   const rows = batches.map(([m, best]) => {
-    const winner = [...best].find(([, row]) => column("rank", row) === WINNER);
-    return element("tr", {}, element("th", { scope: "row" }, String(m)), cell(winner ? data.schemes[winner[0]].name : NONE, { class: "word" }),
+    const leads = [...best].filter(([, row]) => [TIE, WINNER].includes(column("rank", row)));
+    return element("tr", {}, element("th", { scope: "row" }, String(m)), cell(leads.map(([scheme]) => data.schemes[scheme].name).join(" = ") || NONE, { class: "word" }),
       ...schemes.map((scheme) => formatCell(best.get(scheme), best.get(bf16))));
   });
   const own = data.subjects[subject].layers.find(({ n, k }) => `${n}x${k}` === layer);

@@ -1,0 +1,96 @@
+"""Which of several times wins: decided by intervals and by what the roof guard thinks of them, never sorted.
+
+Cards, tables, exports and the advisor ask here. An impossible time never wins. A time above its roof without
+an explanation never wins alone, and overlapping intervals are ties.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from quantroof.analysis.guard import ABOVE_ROOF, IMPOSSIBLE
+from quantroof.analysis.points import Point
+from quantroof.analysis.statistics import Interval
+
+_STATIC = "-static"  # activations arrive quantized: that cost lies outside the call, so it cannot win
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A time that may win; a doubtful one lies above its roof and needs another beside it."""
+
+    time: Interval
+    doubtful: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Winner:
+    """The fastest candidate and those that tie with it, by name; `fastest` is None where nothing may win."""
+
+    fastest: str | None
+    ties: frozenset[str] = frozenset()
+
+    @property
+    def alone(self) -> str | None:
+        """The winner where nothing ties with it."""
+        return None if self.ties else self.fastest
+
+    @property
+    def leaders(self) -> tuple[str, ...]:
+        """The fastest and those that tie with it."""
+        return () if self.fastest is None else (self.fastest, *sorted(self.ties))
+
+
+def decide(candidates: Mapping[str, Candidate]) -> Winner:
+    """The winner among times: ties are those whose interval reaches that of the fastest."""
+    if not candidates:
+        return Winner(None)
+    ranked = sorted(candidates, key=lambda name: (candidates[name].time.median, name))
+    first = candidates[ranked[0]]
+    ties = {name for name in ranked[1:] if candidates[name].time.low <= first.time.high}
+    if first.doubtful and all(candidates[name].doubtful for name in ties):
+        sound = next((name for name in ranked if not candidates[name].doubtful), None)
+        if sound is None:
+            return Winner(None)
+        ties.add(sound)
+    return Winner(ranked[0], frozenset(ties))
+
+
+def can_win(scheme: str) -> bool:
+    """False for a scheme whose activations arrive quantized: the cost of that is not in its time."""
+    return _STATIC not in scheme
+
+
+def may_win(point: Point) -> bool:
+    """Whether the time of a point counts: it is finite, and no bound of the device rules it out."""
+    if point.time is None or not all(map(math.isfinite, (point.time.low, point.time.high))):
+        return False
+    return all(flag.code != IMPOSSIBLE for flag in point.flags)
+
+
+def candidate(points: Iterable[Point]) -> Candidate | None:
+    """The summed time of one point or of several layers; None where one of them may not win."""
+    points = list(points)
+    if not points or not all(map(may_win, points)):
+        return None
+    doubtful = any(flag.code == ABOVE_ROOF for point in points for flag in point.flags)
+    return Candidate(summed(points), doubtful)
+
+
+def winner(best: Mapping[str, list[Point]]) -> Winner:
+    """The winner among schemes, each with its best point of every layer."""
+    entries = {name: candidate(points) for name, points in best.items() if can_win(name)}
+    return decide({name: entry for name, entry in entries.items() if entry is not None})
+
+
+def summed(points: list[Point]) -> Interval:
+    """Sum of times; the distances of independent sums to their limits add in squares (Zou & Donner 2008)."""
+    times = [point.time for point in points if point.time is not None]
+    if len(times) == 1:
+        return times[0]
+    center = sum(time.median for time in times)
+    down = math.hypot(*(time.median - time.low for time in times))
+    up = math.hypot(*(time.high - time.median for time in times))
+    return Interval(center, center - down, center + up, min(time.samples for time in times))
