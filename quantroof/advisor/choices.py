@@ -1,4 +1,4 @@
-"""The formats a model can be served in: the schemes that kernels measure, and two that only store."""
+"""The formats a model can be served in: the schemes that kernels measure, and two for storage only."""
 
 from __future__ import annotations
 

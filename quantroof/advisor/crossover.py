@@ -1,4 +1,4 @@
-"""Where formats change places: ridge batches by formula, crossings in the node's own measurements."""
+"""Batches at which the fastest format changes: by formula, and in the node's own measurements."""
 
 from __future__ import annotations
 

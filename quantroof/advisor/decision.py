@@ -1,4 +1,4 @@
-"""From a question to ranked options, format facts and curves."""
+"""Answer a question: ranked options, facts about each format, and curves."""
 
 from __future__ import annotations
 

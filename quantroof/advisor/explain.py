@@ -1,4 +1,4 @@
-"""Every formula with its numbers, so that an engineer can check an answer with a pocket calculator."""
+"""Every formula with its numbers, so that an engineer can check an answer by hand."""
 
 from __future__ import annotations
 

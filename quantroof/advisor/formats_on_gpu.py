@@ -1,4 +1,4 @@
-"""Formats on one GPU, before any model: by formula, and by this node's measurements where there are any."""
+"""Formats on one GPU, independent of a model: by formula, and by this node's measurements if it has any."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time of one kind of linear layer: this node's own measurement where there is one, else the roof."""
+"""Time of one kind of linear layer: this node's own measurement if there is one, else the roof."""
 
 from __future__ import annotations
 

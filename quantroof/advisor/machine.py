@@ -1,4 +1,4 @@
-"""The figures of a GPU that the model of a step needs: memory, bandwidth, matrix rates, with their basis."""
+"""The GPU figures that predict a step: memory, bandwidth, matrix rates, and where each comes from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nouns of a model's architecture: the sizes that decide memory and time."""
+"""A model's architecture: the sizes that decide memory and time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The advisor's prediction beside a served load: first token against prefill, later tokens against decode.
+"""Compare the prediction with a served load: first token with prefill, later tokens with decode.
 
 A load of concurrency C is compared with a batch of C. The prediction counts the layers alone: no scheduler,
 no sampling, no network, no second prompt that is read while others decode. A ratio above one is what those

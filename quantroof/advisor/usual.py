@@ -1,4 +1,4 @@
-"""Advice for a reader without a question: a usual model and context, on the devices that a run measured."""
+"""Default advice, for a report: a usual model and context, on the devices that a run measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything a report says, judged before it is laid out; HTML, Markdown and the terminal share it."""
+"""All results that a report shows, computed before layout; shared by HTML, Markdown and the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which roof a case follows: the share of its time that computing takes, by the two roofs over it."""
+"""Which roof bounds a case: the share of its time spent on computing, by its two roofs."""
 
 from __future__ import annotations
 

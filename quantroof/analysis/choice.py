@@ -1,4 +1,4 @@
-"""Which format at which batch: the best kernel of every scheme, the winner, ties, and crossovers in words."""
+"""Which format at which batch: the best kernel of every scheme, the winner, ties and crossovers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The roof guard flags every measurement above a roof: an error to explain, or a finding. Nothing is clipped.
+"""The roof guard: flags every measurement above a roof, because it is an error or a finding.
 
 The guard works when a run is read and is not stored with it, so a better ceiling or a corrected profile
 changes its flags. Only cold measurements have a memory roof: a hot one reads its weights from the cache.

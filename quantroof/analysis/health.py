@@ -1,4 +1,4 @@
-"""Is it healthy? Ceilings against the datasheet and against siblings, and the clock events of a run."""
+"""Is it healthy? Ceilings compared with the datasheet and with siblings, and the clock events of a run."""
 
 from __future__ import annotations
 

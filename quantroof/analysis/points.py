@@ -1,4 +1,4 @@
-"""Measurements as points of a roofline: times with intervals, rates, shares of the roof."""
+"""Measurements as points of a roofline: times with intervals, rates, and shares of the roof."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One value out of the processes that measured a case: a low order statistic, the second fastest of five.
+"""One value from the processes that measured a case: a low order statistic, the second fastest of five.
 
 What disturbs a process makes it slower, so the low side of the processes is the clean one. The median of
 five gives twice as many false alarms; the fastest of five depends on one lucky process.

@@ -1,4 +1,4 @@
-"""The ratio of two times and the verdict it supports alone: an equivalence test with a relative floor."""
+"""The ratio of two times and its verdict: an equivalence test with a relative floor."""
 
 from __future__ import annotations
 

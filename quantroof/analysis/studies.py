@@ -1,4 +1,4 @@
-"""Quality studies as a report takes them: read, checked to be comparable, each loss beside its format."""
+"""Quality studies for a report: read, checked to be comparable, each loss assigned to its format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Speed against what it costs: every format at a batch, and which of them nothing beats in both."""
+"""Speed against accuracy loss: every format at a batch, and those that no other format beats in both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the figures of a run may be used, derived when the run is read as the roof guard is.
+"""Whether the figures of a run may be used; decided when the run is read.
 
 A run that other processes disturbed has medians and intervals like any other, and they are wrong. Below the
 limits here, every conclusion from it is `unknown`, and the reason comes first.

@@ -1,4 +1,4 @@
-"""Every case without a time, grouped by why: nothing that was planned is silently absent."""
+"""Cases without a time, grouped by reason, so that no planned case is silently absent."""
 
 from __future__ import annotations
 

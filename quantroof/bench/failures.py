@@ -1,4 +1,4 @@
-"""What a failure leaves behind: one line for the record, and the whole traceback for the log of its process.
+"""What is kept of a failure: one line in the record, and the whole traceback in the log of its process.
 
 A worker writes the log to its standard error, which a run keeps in its directory. A program that uses this
 package by itself sees tracebacks only if it configures the logger.

@@ -1,4 +1,4 @@
-"""The host's heap while a CPU is measured: it keeps what a kernel frees, as a GPU's caching allocator does.
+"""The host's heap while a CPU is measured: keeps what a kernel frees, as a GPU's caching allocator does.
 
 By default glibc takes large blocks from the kernel and returns them when they are freed, or does not: that
 depends on what the process did before. A call with temporaries then pays for fresh pages in one run (15 ms

@@ -1,4 +1,4 @@
-"""How a case is measured: the limits of a suite, replaced where the user asked for something else."""
+"""How a case is measured: the limits of a suite, with the user's options in their place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order of a GPU's findings, and what stands in for the siblings that a lone GPU does not have."""
+"""The order of a GPU's findings, and what is used for a lone GPU that has no siblings."""
 
 from __future__ import annotations
 

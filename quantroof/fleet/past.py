@@ -1,4 +1,4 @@
-"""A GPU against its own past: which run is judged, which earlier ones count, and what changed since."""
+"""Compare a GPU with its own past: which run is judged, which earlier ones count, and what changed since."""
 
 from __future__ import annotations
 

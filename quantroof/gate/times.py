@@ -1,4 +1,4 @@
-"""What a gate reads from a run: the median of every process, and the anchors of that process."""
+"""The times that the gate uses of a run: the median of every process, and the anchors of that process."""
 
 from __future__ import annotations
 

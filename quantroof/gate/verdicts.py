@@ -1,4 +1,4 @@
-"""Verdicts: their names, and the exit code that they add up to."""
+"""The verdicts of the gate: their names, and the exit code of a check."""
 
 from __future__ import annotations
 

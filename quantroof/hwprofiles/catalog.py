@@ -1,4 +1,4 @@
-"""The catalog of hardware profiles: which there are, and which one a device has."""
+"""The catalog of hardware profiles: lists them, and finds the profile of a device."""
 
 from __future__ import annotations
 

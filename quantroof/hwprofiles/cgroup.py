@@ -1,4 +1,4 @@
-"""What the control groups of a container leave of the machine: CPU quota and memory limit, v1 and v2."""
+"""The CPU quota and the memory limit that control groups (v1 and v2) set for a container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compare what a device reports with its profile and with itself; a contradiction names both numbers."""
+"""Compare what a device reports with its profile and with itself; each contradiction names both numbers."""
 
 from __future__ import annotations
 

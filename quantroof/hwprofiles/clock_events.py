@@ -1,4 +1,4 @@
-"""NVML's clock-event reasons (nvml.h, nvmlClocksEventReason*): bits, words, and which are faults."""
+"""NVML's clock-event reasons (nvml.h, nvmlClocksEventReason*): bits, names, and which are faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a compute capability does in one clock of one SM, and its memories: compute.toml, read once."""
+"""Operations per clock and memories of one SM, by compute capability: compute.toml, read once."""
 
 from __future__ import annotations
 

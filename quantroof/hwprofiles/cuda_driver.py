@@ -1,4 +1,4 @@
-"""What CUDA says of its devices, from libcuda by ctypes: ordinal, SM count, L2, rated clock, by UUID.
+"""Devices as CUDA lists them, read from libcuda by ctypes: ordinal, SM count, L2, rated clock, by UUID.
 
 NVML has none of these. This is the library that torch asks, so its ordinals are torch's; asking it directly
 keeps torch out of the process, and cuInit makes no context on any GPU.

@@ -1,4 +1,4 @@
-"""What is in this machine: NVIDIA GPUs as CUDA numbers them, and the CPU. Needs neither torch nor a GPU."""
+"""Detect this machine's devices: NVIDIA GPUs in CUDA's order, and the CPU. Needs neither torch nor a GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the condition of a GPU means for a measurement on it."""
+"""Findings about the condition of a GPU that would spoil a measurement on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which formats an architecture multiplies natively: the table that reading its machine code gave.
+"""Formats that an architecture multiplies natively: a table made by reading its machine code.
 
 `native_formats.toml` is written by `scripts/native_formats` and held by a test that assembles every
 instruction again. Reading it needs no compiler.

@@ -1,4 +1,4 @@
-"""NVML, the driver's management library: started once per process, and one GPU behind it.
+"""NVML, the driver's management library: started once per process; a Board is one GPU.
 
 What a driver does not report is None, never zero. Values lag by tens of milliseconds, so a reading describes
 the recent past of a busy GPU.

@@ -1,4 +1,4 @@
-"""One data file of the catalog: TOML that people write, checked and turned into HardwareProfiles.
+"""Read one data file of the catalog: TOML, checked and turned into HardwareProfiles.
 
 A number is bare, then it comes from its profile's `source`, or a table with its own source and a note. What
 a source is worth (`basis`) stands with the source. See docs/hardware.md.

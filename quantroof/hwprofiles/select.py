@@ -1,4 +1,4 @@
-"""From what a user writes after --device to devices."""
+"""Turn the text after --device into devices."""
 
 from __future__ import annotations
 

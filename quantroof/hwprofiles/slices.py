@@ -1,4 +1,4 @@
-"""A MIG slice of a GPU: peaks scale with its SMs, bandwidth with its eighths of the memory."""
+"""A MIG slice of a GPU: peaks scale with its share of the SMs, bandwidth with its eighths of the memory."""
 
 from __future__ import annotations
 

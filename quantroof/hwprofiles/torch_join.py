@@ -1,4 +1,4 @@
-"""NVML's devices joined with torch's by UUID: what torch cannot use must be known before a run starts."""
+"""NVML's devices joined with torch's by UUID, to report before a run which ones torch cannot use."""
 
 from __future__ import annotations
 

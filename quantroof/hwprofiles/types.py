@@ -1,4 +1,4 @@
-"""The nouns of this room: Device (what is there) and HardwareProfile (what its vendor says it can do)."""
+"""The types of this room: Device (what is present) and HardwareProfile (figures of its vendor)."""
 
 from __future__ import annotations
 

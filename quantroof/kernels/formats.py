@@ -1,4 +1,4 @@
-"""Number formats with their scale schemes: the sole owner of bits and bytes. No torch here.
+"""Number formats with their scale schemes, and their sizes in bits and bytes. Imports no torch.
 
 A Format is written `element[.granularity][.zp][.actorder][.from_element]`:
 

@@ -1,4 +1,4 @@
-"""What a kernel declares: who implements an operation for which formats, and how it is built.
+"""The declaration of a kernel: its provider, the formats it implements, and how it is built.
 
 A declaration is free of torch, so that planning needs none; `build` imports it.
 """

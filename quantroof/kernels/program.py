@@ -1,4 +1,4 @@
-"""A Program: device code with its compile-time constants, the one object that is launched and compiled ahead.
+"""A Program: device code with its compile-time constants, to be launched or to be compiled ahead.
 
 Therefore the tests disassemble exactly what runs: same function, same constants, same argument types. In
 CUDA C++ it is the source with its options.

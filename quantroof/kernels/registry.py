@@ -1,4 +1,4 @@
-"""The kernels that can be chosen: of this package, of installed packages, and of files given by the user.
+"""The registry of kernels: from this package, from installed packages, and from files named by the user.
 
 A kernel module declares `KERNELS`, a tuple of Kernel. `load()` walks the operation folders, so adding a
 kernel edits no other file; a module that cannot be imported becomes a recorded reason, never a silent gap.

@@ -1,4 +1,4 @@
-"""What source a kernel is made of, as a hash: the module that declares it and the device code it imports.
+"""A hash of a kernel's source: the module that declares it and the device code that it imports.
 
 Read as text, so it works without torch and for a checkout of any revision. Comments and formatting do not
 count: the hash is taken over the syntax tree.

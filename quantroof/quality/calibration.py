@@ -1,4 +1,4 @@
-"""Calibration sets: what a quantizer is shown of the text a model will see.
+"""Calibration sets: the text that a quantizer runs the model on.
 
 Packed, so that no sample is padding; seeded; mixed from domain and generic text in a stated ratio; and never
 overlapping the text that will judge the result.

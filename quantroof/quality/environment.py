@@ -1,4 +1,4 @@
-"""What this room needs beyond the base installation: packages, imported when asked for, and a device.
+"""Optional packages of this room, imported when they are needed, and its device.
 
 A missing one is reported with how to install it.
 """

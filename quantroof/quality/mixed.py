@@ -1,4 +1,4 @@
-"""Bits where they are needed: a format per part under a budget, from a sensitivity scan. No torch here.
+"""Mixed precision: a format per part of a model under a budget, from a sensitivity scan. Imports no torch.
 
 Losses of parts are taken to add up. They do so only roughly, which is why a suggestion is measured before it
 is shown.

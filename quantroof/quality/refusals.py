@@ -1,4 +1,4 @@
-"""Errors of libraries about a user's files and a machine's memory, as one line each. No torch here."""
+"""Errors of libraries about a user's files and a machine's memory, as one line each. Imports no torch."""
 
 from __future__ import annotations
 

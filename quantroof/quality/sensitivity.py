@@ -1,4 +1,4 @@
-"""Which weights need their bits: one matrix at a time in few bits, all others unchanged."""
+"""Which weights need more bits: one matrix at a time in few bits, all others unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what a user names to what is measured: a checkpoint or the small model, and texts cut for it."""
+"""Prepare a study: load a checkpoint or the small model, and cut texts for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run was made with: everything that makes two runs incomparable, as labeled text."""
+"""How a run was made: everything that makes two runs incomparable, as labeled text."""
 
 from __future__ import annotations
 

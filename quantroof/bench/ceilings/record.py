@@ -1,4 +1,4 @@
-"""The record of one ceiling, its timing or the reason why it was not timed; and groups of ceilings."""
+"""The record of one ceiling: its timing, or the reason why there is none; and groups of ceilings."""
 
 from __future__ import annotations
 

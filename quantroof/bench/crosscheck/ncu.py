@@ -1,4 +1,4 @@
-"""Nsight Compute as a witness: its command line, and per-call figures from its CSV."""
+"""Nsight Compute as an independent timer: its command line, and figures per call from its CSV."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases by themselves, for profilers: cold calls in an NVTX range, or a timeline of their kernels as JSON.
+"""Run single cases for profilers: cold calls in an NVTX range, or a timeline of their kernels as JSON.
 
 Run as `python -m quantroof.bench.crosscheck.single CASE KERNEL [CASE KERNEL ...] [--index N] [--timeline]`.
 """

@@ -1,4 +1,4 @@
-"""Copies between neighboring GPUs, one process that sees them all.
+"""Copies between neighboring GPUs, in one process that uses them all.
 
 Run as `python -m quantroof.bench.links.peer DEVICE DEVICE ...` with the ids of the run (`cuda:0 cuda:1`), in
 the order of CUDA_VISIBLE_DEVICES; prints one ceiling per line. `cpu` ids copy in host memory.

@@ -1,4 +1,4 @@
-"""Flags that a device's state gives a measurement, with the number and the remedy; pure."""
+"""Flags of a measurement that follow from the device's state, with the number and the remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The device's state over one case: what every monitor promises, and the monitor of a CPU."""
+"""Monitors of the device's state over one case: their interface, and the monitor of a CPU."""
 
 from __future__ import annotations
 

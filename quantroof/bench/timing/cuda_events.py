@@ -1,4 +1,4 @@
-"""Eager calls on a GPU: behind a spin kernel where nothing can be captured, or with the launch in view."""
+"""Eager calls on a GPU: behind a spin kernel where nothing can be captured, or with launch overhead."""
 
 from __future__ import annotations
 

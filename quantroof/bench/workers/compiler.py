@@ -1,4 +1,4 @@
-"""Compiles a plan's Triton kernels ahead, in processes of its own, into Triton's disk cache.
+"""Compile a plan's Triton kernels ahead, in separate processes, into Triton's disk cache.
 
 Run as `python -m quantroof.bench.workers.compiler ARCH SM_COUNT`, with lines `case kernel` on standard input.
 The measuring worker then finds its kernels compiled: same function, same constants, same cache key.

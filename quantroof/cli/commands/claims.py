@@ -1,4 +1,4 @@
-"""quantroof claims: check claims about hardware, formats and accuracy, row by row."""
+"""`quantroof claims`: check claims about hardware, formats and accuracy, row by row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`quantroof compile`: what machine code the kernels become, for any architecture, without a GPU."""
+"""`quantroof compile`: the machine code of the kernels for any architecture, without a GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""quantroof export: a run in formats that other tools read."""
+"""`quantroof export`: a run in formats that other tools read."""
 
 from __future__ import annotations
 

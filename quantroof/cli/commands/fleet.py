@@ -1,4 +1,4 @@
-"""`quantroof fleet`: which GPU of many is slow, and runs on the engine a site has."""
+"""`quantroof fleet`: find the slow GPUs among many, and start sweeps on a cluster."""
 
 from __future__ import annotations
 

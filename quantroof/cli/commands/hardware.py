@@ -1,4 +1,4 @@
-"""`quantroof hardware`: the catalog, derivation, and the audit of what others claim."""
+"""`quantroof hardware`: the catalog, peaks by formula, and the audit of claims about hardware."""
 
 from __future__ import annotations
 

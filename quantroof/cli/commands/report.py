@@ -1,4 +1,4 @@
-"""quantroof report: one HTML file (or a Markdown summary) of one or several runs."""
+"""`quantroof report`: one HTML file (or a Markdown summary) of one or several runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""quantroof show: a run in the terminal."""
+"""`quantroof show`: a run in the terminal."""
 
 from __future__ import annotations
 

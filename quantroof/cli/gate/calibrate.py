@@ -1,4 +1,4 @@
-"""`quantroof gate calibrate`: A/A runs on this machine, and the slowdowns that a gate could see here."""
+"""`quantroof gate calibrate`: A/A runs on this machine, and the slowdowns that a gate can detect here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`quantroof quality memory`: parameters, stored bytes, quantization state and used memory, apart."""
+"""`quantroof quality memory`: parameters, stored bytes, quantization state and used memory."""
 
 from __future__ import annotations
 

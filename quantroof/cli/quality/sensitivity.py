@@ -1,4 +1,4 @@
-"""`quantroof quality sensitivity`: which layers need their bits."""
+"""`quantroof quality sensitivity`: which layers lose accuracy in few bits."""
 
 from __future__ import annotations
 

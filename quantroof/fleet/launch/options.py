@@ -1,4 +1,4 @@
-"""What every engine starts: the same `quantroof run`, once per node or GPU, into one shared folder."""
+"""What every engine starts: the same `quantroof run`, once per node or GPU, in one shared folder."""
 
 from __future__ import annotations
 

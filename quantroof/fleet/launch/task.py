@@ -1,4 +1,4 @@
-"""One task of a sweep that Python starts: `quantroof run` in a process of its own, resumed if it was cut off.
+"""One task of a sweep started from Python: `quantroof run` in a separate process, resumed if it was cut off.
 
 `python -m quantroof.fleet.launch.task ARGUMENTS` is that process: `quantroof ARGUMENTS`, killed when its
 parent ends. An engine that kills a worker leaves the worker's children running; a run that went on would keep

@@ -1,4 +1,4 @@
-"""The program that quantizes activations a row at a time. Torch-free until it is asked for."""
+"""The Program that quantizes activations row by row. Imports torch only when it is used."""
 
 from __future__ import annotations
 

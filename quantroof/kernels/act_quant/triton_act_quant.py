@@ -1,4 +1,4 @@
-"""Per-token activation quantization in Triton: what a W8A8 product costs before it starts."""
+"""Per-token activation quantization in Triton: the step that precedes a W8A8 product."""
 
 from __future__ import annotations
 

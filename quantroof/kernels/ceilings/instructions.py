@@ -1,4 +1,4 @@
-"""The matrix instructions of NVIDIA GPUs by format and path: what to assemble, what native code looks like.
+"""NVIDIA's matrix instructions by format and path: what to assemble, and how native code looks.
 
 Three paths: mma.sync (a warp, every architecture), wgmma (a warpgroup, sm_90a only) and tcgen05 (tensor
 memory, sm_100a). A format is native if any of them multiplies it as it is. Source: PTX ISA 9.1, "Warp Level

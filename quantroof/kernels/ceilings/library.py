@@ -1,4 +1,4 @@
-"""The best library GEMM of every element type on a GPU: cuBLAS and cuBLASLt through torch, nothing around it.
+"""The best library GEMM per element type on a GPU: cuBLAS and cuBLASLt through torch, and nothing else.
 
 Cases time what a serving engine calls, with scales and conversions; a ceiling is the product alone, in the
 fastest form the library has of it (fp8 with its fast accumulation, int8 into int32).

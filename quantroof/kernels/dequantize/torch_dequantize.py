@@ -1,4 +1,4 @@
-"""Weights written out in bf16 by plain torch operations, alone and followed by F.linear, on every device."""
+"""Dequantization of weights to bf16 in plain torch, alone and before F.linear, on every device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights written out in bf16 by Triton, alone and followed by cuBLAS: what wins once M is large?"""
+"""Dequantization of weights to bf16 in Triton, alone and before cuBLAS, for large M."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What differs between the interpreter and compiled code, in one place."""
+"""Arithmetic that differs between Triton's interpreter and compiled code, in one place."""
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""bitsandbytes: NF4 products, and LLM.int8() with its mixed decomposition. Present where installed."""
+"""bitsandbytes: NF4 products, and LLM.int8() with its mixed decomposition. Available where installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""int4 weight-only for few rows in CUDA C++, launched by cupy: what Triton cannot express.
+"""int4 weight-only for few rows in CUDA C++, launched by cupy; Triton cannot express this kernel.
 
 Triton pads M to 16 and takes operands through shared memory, one barrier per step; `device/int4_gemv.cu` uses
 the instruction with 8 columns on fragments that come straight from DRAM.

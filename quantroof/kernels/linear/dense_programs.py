@@ -1,4 +1,4 @@
-"""The programs of dense products: which of three kernels a case takes, and its tiling. Torch-free."""
+"""The Programs of dense products: which of three kernels a case uses, and its tiling. Imports no torch."""
 
 from __future__ import annotations
 

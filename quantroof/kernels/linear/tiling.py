@@ -1,4 +1,4 @@
-"""How to cut a linear layer into programs: tile, split of K, warps and stages. Torch-free."""
+"""How to cut a linear layer into programs: tile, split of K, warps and stages. Imports no torch."""
 
 from __future__ import annotations
 

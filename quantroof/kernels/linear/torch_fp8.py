@@ -1,4 +1,4 @@
-"""fp8 W8A8 in torch: `_scaled_mm` with one scale per tensor, or one per row with quantizing included.
+"""fp8 W8A8 in torch: `_scaled_mm` with one scale per tensor, or per row with quantization included.
 
 On Hopper cuBLASLt adds fp8 products in the tensor core's own narrow accumulator (`use_fast_accum`) or moves
 them to fp32 every few steps, which is slower. Both are here: Triton's kernels use the fast one.

@@ -1,4 +1,4 @@
-"""int4 weight-only in torch: tinygemm on a GPU, its sibling on a CPU. Both take (q - 8) s + z per group."""
+"""int4 weight-only in torch: tinygemm, and its CPU counterpart. Both compute (q - 8) s + z per group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""int8 in torch: weight-only (`_weight_int8pack_mm`) and W8A8 (`_int_mm`, alone and with quantizing)."""
+"""int8 in torch: weight-only (`_weight_int8pack_mm`) and W8A8 (`_int_mm`, with and without quantization)."""
 
 from __future__ import annotations
 

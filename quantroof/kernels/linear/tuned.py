@@ -1,4 +1,4 @@
-"""Tilings that were timed: found by device, case and the source that they were timed with. Torch-free.
+"""Tilings found by tuning, looked up by device, case and kernel source. Imports no torch.
 
 Order of precedence: the tiling that a tuner is trying at the moment, the user's cache, the shipped table of
 the package, the formula of the kernel. A tiling timed with other device code than today's is not used.

@@ -1,4 +1,4 @@
-"""Compiles Programs ahead of time for GPUs that are not here, and reads their machine code."""
+"""Compile Programs ahead of time for any GPU, without having it, and read their machine code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What class of instruction does the arithmetic: the difference between a native format and an emulated one.
+"""Classify the instruction that does the arithmetic: it tells a native format from an emulated one.
 
 A class is written `kind:opcode`: `matrix:HGMMA` (wgmma, fp16/bf16), `matrix:QGMMA` (wgmma, fp8),
 `matrix:IGMMA` (wgmma, int8), `matrix:HMMA`, `matrix:IMMA`, `matrix:QMMA` (mma.sync), `matrix:UTCHMMA`,

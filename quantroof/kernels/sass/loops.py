@@ -1,4 +1,4 @@
-"""Natural loops of a function: which instructions repeat, whatever order the assembler laid them out in.
+"""Natural loops of a function: which instructions repeat, independent of their order in the listing.
 
 A branch backwards is not yet a loop: retries of a barrier wait are placed behind the function's end and jump
 back into the middle. A loop is an edge to a block that dominates its source (Aho, Sethi, Ullman, section

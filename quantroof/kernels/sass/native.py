@@ -1,4 +1,4 @@
-"""Is a format native on an architecture? Judged from machine code: what assembles, and into which opcode.
+"""Decide from machine code whether a format is native: what assembles, and into which opcode.
 
 `int4` through mma.sync assembles for Hopper, too: into two int8 products after unpacking. Compiling and
 running prove nothing, so a path is native only if its opcode multiplies the format itself, emulated if

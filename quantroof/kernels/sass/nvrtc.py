@@ -1,4 +1,4 @@
-"""CUDA C++ to machine code by NVRTC, without a GPU: the same library on a laptop, in CI and on a node.
+"""Compile CUDA C++ to machine code by NVRTC, which needs no GPU.
 
 cupy's own compiler asks the device first and fails where there is none, so the library is called directly.
 """

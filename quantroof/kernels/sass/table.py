@@ -1,4 +1,4 @@
-"""The table of machine code: every declaring kernel on every architecture, in parallel."""
+"""The table of machine code: every kernel that declares some, on every architecture, in parallel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models to decode with: a checkpoint, or random weights in the shape of a config.json; in a format."""
+"""Models to decode with, in a format: a checkpoint, or random weights in the shape of a config.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a format costs before any model sees it: error of a round trip, and of a linear layer's output."""
+"""Errors of a format without a model: of a round trip, and of a linear layer's output."""
 
 from __future__ import annotations
 

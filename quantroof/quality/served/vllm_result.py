@@ -1,4 +1,4 @@
-"""The result of `vllm bench serve --save-result` as records: one JSON object, or one a line when appended.
+"""The result of `vllm bench serve --save-result` as records: one JSON object, or one per line if appended.
 
 Written by vllm/benchmarks/serve.py of vLLM. With `--save-detailed` the file holds every request, without it
 only the percentiles that were asked for; both are read.

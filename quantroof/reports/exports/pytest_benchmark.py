@@ -1,4 +1,4 @@
-"""The JSON of pytest-benchmark for its compare command. Seconds."""
+"""The JSON of pytest-benchmark for its compare command, in seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page's accuracy: rows above the format table, the picture of speed against cost, the studies."""
+"""The accuracy part of the page: rows above the format table, speed against loss, the studies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""plotly.js out of the installed plotly package, and compressed payloads for a page that has no network."""
+"""plotly.js from the installed plotly package, and compressed payloads, for a page that works offline."""
 
 from __future__ import annotations
 

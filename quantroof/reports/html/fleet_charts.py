@@ -1,4 +1,4 @@
-"""Histograms of class scores with the floor, laid out for SVG: no larger for ten thousand GPUs."""
+"""Histograms of class scores with the floor, as SVG; its size does not depend on the number of GPUs."""
 
 from __future__ import annotations
 

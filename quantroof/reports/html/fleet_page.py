@@ -1,4 +1,4 @@
-"""The fleet's page: who is slow, on which node, how all of them spread, and by what policy they were judged.
+"""The fleet's page: slow GPUs, their nodes, the spread of all GPUs, and the policy that judged them.
 
 It has no script: everything is laid out here, and what is drawn is bounded whatever the size of the fleet.
 """

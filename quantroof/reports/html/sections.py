@@ -1,4 +1,4 @@
-"""What the parts of the page show, as values: the templates lay out and decide nothing."""
+"""What the parts of the page show, as values; the templates only lay them out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the gate's commands print: plain lines, words for every verdict, the worst first."""
+"""What the gate's commands print: plain lines, words for every verdict, the gravest first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A check as Markdown: what failed first, everything in a fold, never more bytes than a place allows."""
+"""A check as Markdown: failures first, the rest folded, within the size limit of its destination."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run in lines: its plan with its refusals, each measurement as it comes, and the counts at its end."""
+"""A run as lines: its plan with what is skipped, each measurement as it arrives, and the final counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packed weights written out in bf16, from the same fragment order that the products read."""
+"""Dequantize packed weights to bf16, from the same fragment order that the products read."""
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PTX that turns packed codes into bf16 pairs. Checked value by value against a model of PTX in the tests.
+"""PTX that turns packed codes into bf16 pairs. Tests check every value against a model of PTX.
 
 bf16 0x4300 is 128 with a mantissa step of 1, so 0x4300 | q is 128 + q for q < 128: one lop3 makes numbers of
 two codes. Subtracting 128 again is exact, for all these are integers of at most 256. Multiplication is an fma

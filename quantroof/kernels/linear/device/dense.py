@@ -1,4 +1,4 @@
-"""y[M, N] = x[M, K] w[N, K]^T where both operands are what the matrix units take: bf16, fp16, fp8 or int8.
+"""y[M, N] = x[M, K] w[N, K]^T with both operands in a type of the matrix units: bf16, fp16, fp8 or int8.
 
 Three shapes of the same product: a persistent one fed by TMA (compute capability 9.0 and 10.x), one fed by
 cp.async for the rest, and a skinny one, transposed and split along K, for few rows. Scales of 8-bit operands

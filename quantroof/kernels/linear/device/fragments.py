@@ -1,4 +1,4 @@
-"""Weights in the order in which tensor cores take them: a thread's 16 bytes are its fragments of operand A.
+"""Weights in the order that tensor cores use: a thread's 16 bytes are its fragments of operand A.
 
 Packed so, a tile needs no shuffle and no second shared-memory layout: load, lop3, multiply. Rows of a block
 of 64 belong to warp w, row half h and row g of 8, in the order `w h g`. Which columns a thread (row g, pair

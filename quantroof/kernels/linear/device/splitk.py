@@ -1,4 +1,4 @@
-"""Split-K in one launch: partial sums meet in a workspace, and the last program to arrive adds them.
+"""Split-K in one launch: partial sums go to a workspace, and the last program to finish adds them.
 
 The sum runs over the parts in their order, never in the order of arrival, so results are bit-identical from
 launch to launch. The counter is left at 0, ready for the next launch: no memset and no second kernel. A

@@ -1,4 +1,4 @@
-"""From packed tiles to bf16 [BN, BK], each format in assembly and as a twin in plain operations.
+"""Unpack tiles of codes to bf16 [BN, BK]: each format in PTX, and as a twin in plain operations.
 
 The interpreter runs the twins; the assembly is held to the same values by the tests' model of PTX. A pair of
 result types is written out in each call: Triton 3.8 and later refuse one that is passed as a constexpr.
