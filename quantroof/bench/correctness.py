@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from quantroof.bench.host_heap import new_blocks_filled
+from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Prepared
 from quantroof.kernels.problem import Problem, tolerance
+from quantroof.kernels.quantize import storage_dtype
+from quantroof.kernels.reference import reference_of
 from quantroof.records.lines import Accuracy
 
 
 class WrongOutput(Exception):
-    """An output that cannot be compared: the wrong shape, or not finite."""
+    """An output that is not what the case names: another type, shape or layout, or not finite."""
 
 
 def correct(accuracy: Accuracy) -> bool:
@@ -25,18 +30,53 @@ def check(prepared: Prepared, problem: Problem) -> Accuracy:
     if problem.torch_device.type == "cuda":
         _fill_free_blocks(case.m, case.n, problem.torch_device)
     with new_blocks_filled():
-        output = prepared.values(prepared.call(*prepared.weights))
-    if tuple(output.shape) != (case.m, case.n):
-        raise WrongOutput(f"output has shape {tuple(output.shape)}, not {(case.m, case.n)}")
-    values = output.double()
-    if not torch.isfinite(values).all():
-        raise WrongOutput("output has NaN or infinity")
+        output = prepared.call(*prepared.weights)
+        values = output_values(prepared, problem, output)
+    reference = reference_of(problem)
     return Accuracy(
-        frobenius=_frobenius(values, problem.reference),
-        max_abs=float((values - problem.reference).abs().max() / problem.reference.abs().max()),
+        frobenius=_frobenius(values, reference.exact),
+        max_abs=float((values - reference.exact).abs().max() / reference.exact.abs().max()),
         tolerance=tolerance(case),
-        format_frobenius=_frobenius(values, problem.unquantized),
+        format_frobenius=_frobenius(values, reference.unquantized),
     )
+
+
+def output_values(prepared: Prepared, problem: Problem, output: Any) -> torch.Tensor:
+    """The numbers [M, N] of an output in fp64; WrongOutput where it is not what the case names."""
+    case = problem.case
+    values = prepared.values(output)
+    if not isinstance(values, torch.Tensor):
+        raise WrongOutput(f"output is a {type(values).__name__}, not a tensor")
+    if tuple(values.shape) != (case.m, case.n):
+        raise WrongOutput(f"output has shape {tuple(values.shape)}, not {(case.m, case.n)}")
+    if values is output:
+        _check_storage(values, case, problem.torch_device)
+    numbers: torch.Tensor = values.double()
+    if not torch.isfinite(numbers).all():
+        raise WrongOutput("output has NaN or infinity")
+    return numbers
+
+
+def _check_storage(output: torch.Tensor, case: Case, device: torch.device) -> None:
+    """The output's bytes are those that the case counts: its type, row by row, on its device.
+
+    What an operation returns in several tensors has a layout of its own, and `values` reads it.
+    """
+    wanted = storage_dtype(case.output)
+    if output.dtype != wanted:
+        raise WrongOutput(f"output is {_short(output.dtype)}, not {_short(wanted)}")
+    if output.layout != torch.strided or not output.is_contiguous():
+        raise WrongOutput(f"output is not contiguous: its strides are {_strides(output)}")
+    if output.device.type != device.type:
+        raise WrongOutput(f"output is on {output.device}, not on {device}")
+
+
+def _strides(output: torch.Tensor) -> str:
+    return str(output.stride()) if output.layout == torch.strided else str(output.layout)
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _frobenius(values: torch.Tensor, reference: torch.Tensor) -> float:

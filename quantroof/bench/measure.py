@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -11,8 +10,10 @@ from typing import Any
 import torch
 from msgspec.structs import replace
 
+from quantroof.bench.clock import now_s
 from quantroof.bench.correctness import WrongOutput, check, correct
 from quantroof.bench.failures import reason
+from quantroof.bench.fresh import Recheck
 from quantroof.bench.settings import Settings
 from quantroof.bench.state.flags import state_flags
 from quantroof.bench.state.monitor import Monitor
@@ -38,7 +39,7 @@ class Bench:
 
 def measure(bench: Bench, problem: Problem, kernel: Kernel) -> Measurement:
     """Measure a kernel on a problem; whatever goes wrong becomes a status with its reason."""
-    start = time.perf_counter()
+    start = now_s()
     record = _Record(bench, problem, kernel)
     try:
         prepared = kernel.build(problem)
@@ -46,31 +47,39 @@ def measure(bench: Bench, problem: Problem, kernel: Kernel) -> Measurement:
             line = record.line("skipped", prepared.reason)
         else:
             with _nvtx_range(problem.case.id, kernel.name):
-                line = _measured(bench, problem, prepared, record)
+                line = _measured(bench, problem, kernel, prepared, record)
     except WrongOutput as error:
         line = record.line("incorrect", str(error))
     except torch.OutOfMemoryError as error:
         line = record.line("failed", f"out of memory: {reason(error, record.name)}")
     except Exception as error:  # noqa: BLE001 - a kernel may raise anything, and costs its case only
         line = record.line("failed", reason(error, record.name))
-    return replace(line, elapsed_s=time.perf_counter() - start)
+    return replace(line, elapsed_s=now_s() - start)
 
 
-def time_prepared(bench: Bench, prepared: Prepared) -> tuple[Timing, DeviceState, tuple[Flag, ...]]:
-    """Time a prepared call by the contract: rotated copies, blocks or graph, precision-driven stop."""
+def time_prepared(
+    bench: Bench, prepared: Prepared, recheck: Recheck | None = None
+) -> tuple[Timing, DeviceState, tuple[Flag, ...]]:
+    """Time a prepared call by the contract: rotated copies, blocks or graph, precision-driven stop.
+
+    With a `recheck`, WrongOutput where the timed calls do not compute what the first one did.
+    """
     settings = bench.settings
     copies = bench.arena.copies(prepared.weights, cold=settings.cache == "cold")
     timer = make_timer(bench, prepared, copies)
     settle(timer, SETTLE_S[bench.device.processor][settings.mode])
+    after_sample = None if recheck is None else recheck.after_sample
     bench.monitor.start()
     try:
-        samples, stopped_by = sample(timer, settings.rule())
+        samples, stopped_by = sample(timer, settings.rule(), after_sample=after_sample)
         timer.finish()  # the monitor reads stamps that the device may not have written yet
     except BaseException:
         with suppress(Exception):  # the device may be gone; what ended the sampling is the reason to report
             bench.monitor.stop()
         raise
     state = bench.monitor.stop()
+    if recheck is not None:
+        recheck.conclude(timer)
     timing = Timing(
         samples_ns=samples,
         calls_per_sample=timer.calls_per_sample,
@@ -137,11 +146,13 @@ class _Record:
         )
 
 
-def _measured(bench: Bench, problem: Problem, prepared: Prepared, record: _Record) -> Measurement:
+def _measured(
+    bench: Bench, problem: Problem, kernel: Kernel, prepared: Prepared, record: _Record
+) -> Measurement:
     accuracy = check(prepared, problem)
     if not correct(accuracy):
         return record.line("incorrect", _error_text(accuracy), accuracy=accuracy, config=prepared.config)
-    timing, state, flags = time_prepared(bench, prepared)
+    timing, state, flags = time_prepared(bench, prepared, Recheck(kernel, problem, prepared))
     return record.line(
         "ok", accuracy=accuracy, timing=timing, state=state, flags=flags, config=prepared.config
     )

@@ -1,4 +1,4 @@
-"""A Problem: the data of one case on one device, and the reference that kernels are checked against."""
+"""A Problem: the data of one case on one device. What a kernel must make of it is in `reference`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def tolerance(case: Case) -> float:
 
 
 @dataclass(frozen=True)
-class _Weights:
+class Weights:
     """Weights [N, K] and all that follows from them alone: the same for every M of a layer and format."""
 
     format: Format
@@ -48,15 +48,16 @@ class _Weights:
         """In their format."""
         return quantize(self.source, self.format)
 
-    @cached_property
-    def exact(self) -> torch.Tensor:
-        """The values that a kernel is given, in fp64."""
-        return self.quantized.dequantized()
+    def with_quantized(self, quantized: Quantized) -> Weights:
+        """The same weights with other codes; without the values that those were rounded from."""
+        other = replace(self)
+        vars(other)["quantized"] = quantized
+        return other
 
 
 @lru_cache(maxsize=1)  # a suite runs through the batches of one layer and format, so one is enough
-def _weights_of(fmt: Format, rows: int, k: int, device: torch.device, seed: int) -> _Weights:
-    return _Weights(fmt, rows, k, device, seed)
+def _weights_of(fmt: Format, rows: int, k: int, device: torch.device, seed: int) -> Weights:
+    return Weights(fmt, rows, k, device, seed)
 
 
 def forget_weights() -> None:
@@ -78,50 +79,48 @@ class Problem:
         return torch.device("cuda", self.device.index) if self.device.kind == "cuda" else torch.device("cpu")
 
     @cached_property
-    def _source(self) -> torch.Tensor:
+    def source(self) -> torch.Tensor:
+        """The activations [M, K] as normal fp32 values, before any rounding."""
         generator = torch.Generator(self.torch_device).manual_seed(self.seed)
         return torch.randn((self.case.m, self.case.k), generator=generator, device=self.torch_device)
 
     @cached_property
-    def _weights(self) -> _Weights:
+    def weights(self) -> Weights:
+        """The weights with the values that they were rounded from."""
         case = self.case
         return _weights_of(case.weight, case.weight_rows, case.k, self.torch_device, self.seed)
 
     @property
     def weight(self) -> Quantized:
         """The weight [N, K] in its format; it must not be modified, because the next case may share it."""
-        return self._weights.quantized
+        return self.weights.quantized
 
     @cached_property
     def arriving(self) -> torch.Tensor:
         """The activations [M, K] as they reach the call: in the format, or in what it converts from."""
         given = self.case.activation.arrives_as
-        return self._source.to(storage_dtype(_plain(given))) if given else self.activation.codes
+        return self.source.to(storage_dtype(_plain(given))) if given else self.activation.codes
 
     @cached_property
     def activation(self) -> Quantized:
         """The activations [M, K] in the format that enters the multiplier."""
         fmt = self.case.activation
         if fmt.arrives_as is None:
-            return quantize(self._source, fmt)
+            return quantize(self.source, fmt)
         return quantize(self.arriving.float(), replace(fmt, arrives_as=None))
 
-    @cached_property
-    def reference(self) -> torch.Tensor:
-        """The fp64 result [M, N] for the values that a kernel is given."""
-        if self.case.operation == "dequantize":
-            return self._weights.exact
-        if self.case.operation == "act_quant":
-            return quantize(self.arriving.float(), self.case.output).dequantized()
-        return self.activation.dequantized() @ self._weights.exact.T
-
-    @cached_property
-    def unquantized(self) -> torch.Tensor:
-        """fp64 result [M, N] for the fp32 values before any rounding."""
-        x, w = self._source, self._weights.source
-        if self.case.operation != "gemm" and self.case.operation != "gemv":
-            return (w if self.case.operation == "dequantize" else x).double()
-        return x.double() @ w.double().T
+    def with_operands(
+        self, *, weight: Quantized | None = None, arriving: torch.Tensor | None = None
+    ) -> Problem:
+        """The same problem with another weight or other activations; the rest is shared."""
+        other = Problem(self.case, self.device, self.seed)
+        own = {name: value for name, value in vars(self).items() if name not in ("case", "device", "seed")}
+        if arriving is not None:
+            own = {"arriving": arriving}
+        if weight is not None:
+            own["weights"] = self.weights.with_quantized(weight)
+        vars(other).update(own)
+        return other
 
 
 def _plain(element: Element) -> Format:

@@ -69,7 +69,6 @@ def _raise(_: Any) -> Any:
 
 
 def _spoil(problem: Problem) -> Prepared:
-    _ = problem.reference  # of the weights as they were drawn
     problem.weight.codes.zero_()
     raise RuntimeError("gave up after writing into its operands")
 

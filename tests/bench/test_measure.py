@@ -13,7 +13,8 @@ from quantroof.bench.workers import protocol, server
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel, Prepared
-from quantroof.kernels.problem import Problem, forget_weights, tolerance
+from quantroof.kernels.problem import Problem, tolerance
+from quantroof.kernels.reference import forget_data
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.records.lines import Measurement
 from quantroof.records.run import Cache
@@ -68,12 +69,10 @@ def test_an_element_that_nobody_writes_is_noticed(cpu: Device, scheme: str, rows
     filled: list[bool] = []
 
     def build(problem: Problem) -> Prepared:
-        expected = problem.reference.to(problem.arriving.dtype)
-
-        def call(_: torch.Tensor) -> torch.Tensor:
-            output = torch.empty_like(expected)
+        def call(w: torch.Tensor) -> torch.Tensor:
+            output = torch.empty((64, 256), dtype=problem.arriving.dtype)
             filled.append(bool((output.view(torch.uint8) == 0x7F).all()))
-            output[:rows] = expected[:rows]
+            output[:rows] = torch.nn.functional.linear(problem.arriving, w)[:rows]
             return output
 
         return Prepared((problem.weight.codes,), call)
@@ -93,9 +92,9 @@ def test_a_kernel_that_fails_does_not_spoil_the_shared_weights(
 
     def forget() -> None:
         calls.append(1)
-        forget_weights()
+        forget_data()
 
-    monkeypatch.setattr(server, "forget_weights", forget)
+    monkeypatch.setattr(server, "forget_data", forget)
     bench = _bench(cpu, kernels=(f"{FAULTY}:{first}",))
     request = protocol.MeasureCase(case=CASE.id, kernels=(f"faulty.{first.lower()}", "torch.linear"))
     lines = [line for _, line in server._lines(bench, request) if line is not None]

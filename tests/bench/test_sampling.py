@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from itertools import count, pairwise, repeat
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 
 from quantroof.bench.settings import Settings
 from quantroof.bench.suite import StoppingLimits
-from quantroof.bench.timing import rotation
+from quantroof.bench.timing import cpu, rotation
 from quantroof.bench.timing.cpu import CpuBlocks
 from quantroof.bench.timing.rotation import Arena, Copies
 from quantroof.bench.timing.sampling import StoppingRule, sample
@@ -43,6 +42,9 @@ class FakeTimer:
 
     def finish(self) -> None:
         """Nothing is queued."""
+
+    def output(self, _: object) -> None:
+        """No output."""
 
     def flags(self) -> tuple[Flag, ...]:
         """Nothing was noticed."""
@@ -220,7 +222,7 @@ def test_cpu_blocks_last_ten_milliseconds_and_divide_by_their_calls(monkeypatch:
     def call() -> None:
         now_ns[0] += 1_000_000
 
-    monkeypatch.setattr(time, "perf_counter_ns", lambda: now_ns[0])
+    monkeypatch.setattr(cpu, "now_ns", lambda: now_ns[0])
     timer = CpuBlocks(call, Copies([()], 0, short=False))
 
     assert timer.calls_per_sample >= 10

@@ -69,6 +69,7 @@ def run_interpreted(kernel: str, case: str, capability: str = "9.0") -> dict[str
     from quantroof.kernels.cases import Case
     from quantroof.kernels.kernel import Skip
     from quantroof.kernels.problem import Problem, tolerance
+    from quantroof.kernels.reference import reference_of
 
     parsed = Case.parse(case)
     # Tensors live on the CPU; sm_count makes the formula split K as it would on a small GPU.
@@ -87,7 +88,8 @@ def run_interpreted(kernel: str, case: str, capability: str = "9.0") -> dict[str
 
     first = result()
     again = max(float((result() - first).abs().max()) for _ in range(2))
-    error = torch.linalg.norm(first - problem.reference) / torch.linalg.norm(problem.reference)
+    expected = reference_of(problem).exact
+    error = torch.linalg.norm(first - expected) / torch.linalg.norm(expected)
     return {"error": float(error), "tolerance": tolerance(parsed), "again": again}
 
 

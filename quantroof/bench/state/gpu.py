@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from quantroof.bench.clock import now_s
 from quantroof.bench.failures import reason
 from quantroof.bench.state.board_watch import BoardWatch
 from quantroof.bench.timing.timer import Probe
@@ -41,7 +42,7 @@ class GpuMonitor:
             self._board.xids()  # drop those from before this case
             self._watch.start()
             self._before = self._board.counters()
-        self._started_s = time.perf_counter()
+        self._started_s = now_s()
 
     def begin(self) -> None:
         """Stamp the clock before a batch."""
@@ -63,7 +64,7 @@ class GpuMonitor:
         # Counters first: what the host does after them is not part of the energy.
         try:
             after = None if self._board is None else self._board.counters(processes=True)
-            elapsed_s = time.perf_counter() - self._started_s
+            elapsed_s = now_s() - self._started_s
         finally:
             readings = [] if self._watch is None else self._watch.stop()
         held = [] if self._clock is None else self._clock.held_mhz()

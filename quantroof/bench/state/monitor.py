@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Protocol
 
 import psutil
 
+from quantroof.bench.clock import now_s
 from quantroof.bench.timing.timer import NoProbe, Probe
 from quantroof.hwprofiles.types import Device
 from quantroof.records.lines import DeviceState
@@ -60,4 +60,4 @@ class CpuMonitor:
         total = psutil.cpu_times()
         parts = ("user", "nice", "system", "irq", "softirq", "steal")
         busy = sum(getattr(total, part, 0.0) for part in parts)
-        return time.perf_counter(), own.user + own.system, busy
+        return now_s(), own.user + own.system, busy

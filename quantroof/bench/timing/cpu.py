@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from itertools import cycle
+from typing import Any
 
+from quantroof.bench.clock import now_ns
 from quantroof.bench.timing.rotation import Copies
 from quantroof.bench.timing.timer import Call
 from quantroof.records.lines import Flag, Method
@@ -33,13 +35,19 @@ class CpuBlocks:
     def finish(self) -> None:
         """A CPU has nothing queued."""
 
+    def output(self, refresh: Callable[[tuple[Any, ...]], None]) -> Any:
+        """What one call returns for a weight set that `refresh` has written into."""
+        weights = next(self._sets)
+        refresh(weights)
+        return self._call(*weights)
+
     def flags(self) -> tuple[Flag, ...]:
         """A CPU's blocks have no queue to run dry."""
         return ()
 
     def _block(self) -> int:
         call, sets = self._call, self._sets
-        start = time.perf_counter_ns()
+        start = now_ns()
         for _ in range(self.calls_per_sample):
             call(*next(sets))
-        return time.perf_counter_ns() - start
+        return now_ns() - start

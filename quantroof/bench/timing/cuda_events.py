@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from itertools import cycle
+from typing import Any
 
 import torch
 
+from quantroof.bench.clock import now_ns
 from quantroof.bench.timing.cuda_stream import (
     BATCH_NS,
     QueueWatch,
     nanoseconds,
     new_event,
+    output_of,
     own_stream,
     spin,
     spin_cycles,
@@ -59,6 +62,10 @@ class QueuedCalls:
         """Wait for the device."""
         torch.cuda.synchronize()
 
+    def output(self, refresh: Callable[[tuple[Any, ...]], None]) -> Any:
+        """What one call returns for a weight set that `refresh` has written into."""
+        return output_of(self._call, next(self._sets), refresh)
+
     def flags(self) -> tuple[Flag, ...]:
         """Whether the host kept up with the device."""
         return self._watch.flags()
@@ -67,10 +74,10 @@ class QueuedCalls:
         """Nanoseconds that the host takes to queue a block."""
         with torch.cuda.stream(self._stream):
             spin()
-            start = time.perf_counter_ns()
+            start = now_ns()
             for _ in range(self.calls_per_sample):
                 self._call(*next(self._sets))
-            elapsed_ns = time.perf_counter_ns() - start
+            elapsed_ns = now_ns() - start
         torch.cuda.synchronize()
         return elapsed_ns
 
@@ -91,11 +98,11 @@ class EagerCalls:
         """One block, from the first launch to the device's end."""
         torch.cuda.synchronize()
         self._probe.begin()
-        start = time.perf_counter_ns()
+        start = now_ns()
         for _ in range(self.calls_per_sample):
             self._call(*next(self._sets))
         torch.cuda.synchronize()
-        elapsed = time.perf_counter_ns() - start
+        elapsed = now_ns() - start
         self._probe.end()
         self._probe.busy()  # reading NVML takes the host longer than a launch: not within the sample
         return [elapsed / self.calls_per_sample]
@@ -103,6 +110,10 @@ class EagerCalls:
     def finish(self) -> None:
         """Wait for the device."""
         torch.cuda.synchronize()
+
+    def output(self, refresh: Callable[[tuple[Any, ...]], None]) -> Any:
+        """What one call returns for a weight set that `refresh` has written into."""
+        return output_of(self._call, next(self._sets), refresh)
 
     def flags(self) -> tuple[Flag, ...]:
         """Launches are what is measured here."""

@@ -8,8 +8,10 @@ one is waited for, so that the device never rests.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import cycle
+from typing import Any
 
 import torch
 
@@ -72,6 +74,19 @@ def capture(call: Call, copies: Copies, calls: int, stream: torch.cuda.Stream) -
     return graph
 
 
+class _LastOutput:
+    """A call that keeps its last output: in a graph, the memory that the last call of a replay writes."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self.value: Any = None
+
+    def __call__(self, *weights: Any) -> Any:
+        """Call, and keep the output."""
+        self.value = self._call(*weights)
+        return self.value
+
+
 class GraphReplays:
     """Batches of eight replays behind a spin kernel: the burst mode. Of long calls fewer, by time."""
 
@@ -79,6 +94,7 @@ class GraphReplays:
 
     def __init__(self, call: Call, copies: Copies, probe: Probe) -> None:
         self._probe, self._stream, self._watch = probe, own_stream(), QueueWatch()
+        call = self._last = _LastOutput(call)
         estimate_ns = warm_up(call, copies, self._stream)
         is_long = estimate_ns > LONG_CALL_NS
         self.copies = copies.first(2) if is_long else copies
@@ -96,6 +112,15 @@ class GraphReplays:
     def finish(self) -> None:
         """Wait for the device."""
         torch.cuda.synchronize()
+
+    def output(self, refresh: Callable[[tuple[Any, ...]], None]) -> Any:
+        """What the last call of a replay wrote for its weight set, which `refresh` had written into."""
+        refresh(self.copies.sets[-1])
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            self._graph.replay()
+        self._stream.synchronize()
+        return self._last.value
 
     def flags(self) -> tuple[Flag, ...]:
         """Whether the host kept up with the device."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -78,6 +79,20 @@ def nanoseconds(events: list[torch.cuda.Event], calls: int) -> list[float]:
     """Nanoseconds per call between neighboring events; waits for the last of them."""
     events[-1].synchronize()
     return [float(begin.elapsed_time(end)) * 1e6 / calls for begin, end in pairwise(events)]
+
+
+def output_of(call: Call, weights: tuple[Any, ...], refresh: Callable[[tuple[Any, ...]], None]) -> Any:
+    """What a call returns for weights that `refresh` has written into.
+
+    Only our stream is waited for, as in a sample: work that a call leaves on another one may be missing.
+    """
+    stream = own_stream()
+    refresh(weights)
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        output = call(*weights)
+    stream.synchronize()
+    return output
 
 
 def make_room() -> None:

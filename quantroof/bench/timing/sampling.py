@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from quantroof.analysis.statistics import median_interval
+from quantroof.bench.clock import now_s
 from quantroof.bench.timing.timer import Timer
 from quantroof.hwprofiles.types import Processor
 from quantroof.records.lines import StoppedBy
@@ -49,7 +50,7 @@ class StoppingRule:
         return median_interval(samples_ns).relative_half_width <= self.precision
 
 
-def settle(timer: Timer, seconds: float, clock_s: Callable[[], float] = time.perf_counter) -> None:
+def settle(timer: Timer, seconds: float, clock_s: Callable[[], float] = now_s) -> None:
     """Run the case unrecorded for this long: a burst needs its clock up, sustained its power settled.
 
     A call that takes longer than that has settled the device by its warm-up.
@@ -62,12 +63,21 @@ def settle(timer: Timer, seconds: float, clock_s: Callable[[], float] = time.per
 
 
 def sample(
-    timer: Timer, rule: StoppingRule, clock_s: Callable[[], float] = time.perf_counter
+    timer: Timer,
+    rule: StoppingRule,
+    clock_s: Callable[[], float] = now_s,
+    after_sample: Callable[[int, Timer], None] | None = None,
 ) -> tuple[tuple[float, ...], StoppedBy]:
-    """Nanoseconds per call of every block in order, none removed, and what ended the sampling."""
+    """Nanoseconds per call of every block in order, none removed, and what ended the sampling.
+
+    `after_sample` is called with the number of every batch, from 0; what it takes is no part of a sample.
+    """
     samples: list[float] = []
     start = clock_s()
+    batches = count()
     while True:
         samples += timer.samples()
+        if after_sample is not None:
+            after_sample(next(batches), timer)
         if reason := rule.stopped_by(samples, clock_s() - start):
             return tuple(samples), reason

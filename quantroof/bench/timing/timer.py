@@ -40,6 +40,10 @@ class Timer(Protocol):
         """Time the next block or blocks: nanoseconds per call of each."""
         ...
 
+    def output(self, refresh: Callable[[tuple[Any, ...]], None]) -> Any:
+        """Run once as in a sample; what a call returned for the set that `refresh` had written into."""
+        ...
+
     def finish(self) -> None:
         """Wait for what is still queued, so that the next case starts on an idle device."""
 

@@ -13,7 +13,8 @@ from quantroof.bench.timing.cuda_graph import CANNOT_CAPTURE
 from quantroof.bench.workers import protocol
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
-from quantroof.kernels.problem import Problem, forget_weights
+from quantroof.kernels.problem import Problem
+from quantroof.kernels.reference import forget_data
 from quantroof.records.lines import Anchor, Ceiling, Measurement
 
 _Line = Measurement | Ceiling | Anchor | None
@@ -45,7 +46,7 @@ def _lines(bench: Bench, request: protocol.Request) -> Iterator[tuple[protocol.A
             for name in request.kernels:
                 line = measure(bench, problem, registry.load(bench.settings.kernels).kernels[name])
                 if line.status in ("failed", "incorrect"):
-                    forget_weights()
+                    forget_data()
                     problem = Problem(problem.case, bench.device, bench.settings.seed)
                 yield protocol.MeasurementReply(measurement=line), line
         case protocol.MeasureCeilings():

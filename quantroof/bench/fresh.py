@@ -1,0 +1,145 @@
+"""The second check of a kernel: the calls that were timed, once more, on data that changed behind their back.
+
+A part of the operand's codes is moved about and written in place into a set of the rotation, which keeps its
+pointers. Whoever returns an earlier result, a stolen reference, or works less carefully after the first
+check is then wrong in the rows that changed. Scales, zero points and column orders stay as they are.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from quantroof.bench.correctness import WrongOutput, output_values
+from quantroof.bench.host_heap import new_blocks_filled
+from quantroof.bench.timing.timer import Timer
+from quantroof.kernels.kernel import Kernel, Prepared
+from quantroof.kernels.problem import Problem, tolerance
+from quantroof.kernels.quantize import Quantized, quantize
+from quantroof.kernels.reference import reference_of
+
+# One row in sixteen and a quarter of its columns: a stale output is then wrong by sqrt(2 / 16 / 4) = 0.18 of
+# its norm, twenty times the largest tolerance; a cache that looks at a few codes does not notice.
+_ROWS_PER_CHANGED, _COLUMN_SHARE = 16, 4
+_CHOICE = random.SystemRandom()  # no kernel can foresee the rows
+
+
+@dataclass(frozen=True, slots=True)
+class FreshData:
+    """A problem with other codes in some rows, as a kernel packs it, and the output expected of it."""
+
+    weights: tuple[Any, ...]
+    expected: torch.Tensor
+    limit: float
+
+
+def fresh_data(kernel: Kernel, problem: Problem) -> FreshData | None:
+    """Changed operands for the calls of a kernel; None where a second build refuses what the first took."""
+    operation = problem.case.operation
+    changed = problem.arriving if operation == "act_quant" else problem.weight.codes
+    rows = _some_rows(changed.shape[0], changed.device)
+    codes = _moved(changed, rows)
+    if operation == "act_quant":
+        other: Problem = problem.with_operands(arriving=codes)
+        expected = quantize(codes.float(), problem.case.output).dequantized()
+    else:
+        weight = replace(problem.weight, codes=codes)
+        other = problem.with_operands(weight=weight)
+        part = _rows_of(weight, rows).dequantized()
+        expected = reference_of(problem).exact.clone()
+        if operation == "dequantize":
+            expected[rows] = part
+        else:
+            expected[:, rows] = problem.activation.dequantized() @ part.T
+    prepared = kernel.build(other)
+    if not isinstance(prepared, Prepared):
+        return None
+    return FreshData(prepared.weights, expected, tolerance(problem.case))
+
+
+def check_fresh(data: FreshData, prepared: Prepared, problem: Problem, timer: Timer) -> None:
+    """Put the data into a set of the rotation, call once as in a sample, and compare. WrongOutput if wrong.
+
+    The set is restored whatever happens.
+    """
+    used: list[tuple[tuple[Any, ...], tuple[Any, ...]]] = []
+
+    def refresh(weights: tuple[Any, ...]) -> None:
+        used.append((weights, tuple(t.clone() if isinstance(t, torch.Tensor) else t for t in weights)))
+        _write(weights, data.weights)
+
+    try:
+        with new_blocks_filled():
+            values = output_values(prepared, problem, timer.output(refresh))
+    except WrongOutput as error:
+        raise WrongOutput(f"{error}, on operands that changed between timed calls") from None
+    finally:
+        for weights, kept in used:
+            _write(weights, kept)
+    off = float((values - data.expected).norm() / data.expected.norm())
+    if not off <= data.limit:
+        raise WrongOutput(
+            f"relative error {off:.2e} on operands that changed between timed calls is above the tolerance "
+            f"{data.limit:.0e}: the timed calls did not compute this product"
+        )
+
+
+class Recheck:
+    """The second check of a measurement: when sampling has ended, and before, at a sample nobody foresees."""
+
+    def __init__(self, kernel: Kernel, problem: Problem, prepared: Prepared, *, between: int = 0) -> None:
+        """`between` is the number of samples among which one is chosen for a check in between; 0 for none."""
+        self._kernel, self._problem, self._prepared = kernel, problem, prepared
+        self._data: FreshData | None = None
+        self._at = _CHOICE.randrange(between) if between else -1
+
+    def after_sample(self, index: int, timer: Timer) -> None:
+        """Check where it is this sample's turn."""
+        if index == self._at:
+            self.conclude(timer)
+
+    def conclude(self, timer: Timer) -> None:
+        """Check now."""
+        self._data = self._data or fresh_data(self._kernel, self._problem)
+        if self._data is not None:
+            check_fresh(self._data, self._prepared, self._problem, timer)
+
+
+def _some_rows(count: int, device: torch.device) -> torch.Tensor:
+    rows = _CHOICE.sample(range(count), max(1, count // _ROWS_PER_CHANGED))
+    return torch.tensor(sorted(rows), device=device)
+
+
+def _moved(codes: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """The codes with a stretch of columns turned round in these rows: valid codes, in other places."""
+    k = codes.shape[1]
+    width = max(2, k // _COLUMN_SHARE)
+    first = _CHOICE.randrange(max(1, k - width + 1))
+    raw = codes.view(torch.uint8) if codes.element_size() == 1 else codes
+    moved = raw.clone()
+    stretch = slice(first, first + width)
+    moved[rows, stretch] = raw[rows, stretch].roll(width // 2, dims=1)
+    return moved.view(codes.dtype)
+
+
+def _rows_of(weight: Quantized, rows: torch.Tensor) -> Quantized:
+    """The weight's rows alone. Blocks become groups, because the rows of a block need not be neighbors."""
+    raw = weight.codes.view(torch.uint8) if weight.codes.element_size() == 1 else weight.codes
+    codes = raw[rows].view(weight.codes.dtype)
+    fmt, scales = weight.format, weight.scales
+    if scales is None or fmt.granularity == "tensor":
+        return replace(weight, codes=codes)
+    if fmt.granularity == "block" and fmt.group:
+        by_row = scales[rows // fmt.group]
+        return Quantized(replace(fmt, granularity="group"), codes, by_row)
+    zeros = None if weight.zeros is None else weight.zeros[rows]
+    return replace(weight, codes=codes, scales=scales[rows], zeros=zeros)
+
+
+def _write(targets: tuple[Any, ...], sources: tuple[Any, ...]) -> None:
+    for target, source in zip(targets, sources, strict=True):
+        if isinstance(target, torch.Tensor) and target is not source:
+            target.copy_(source)
