@@ -33,13 +33,13 @@ def reading(path: Path | str, hint: str | None = None) -> Iterator[None]:
 
 
 def read_bytes(path: Path, hint: str | None = None) -> bytes:
-    """What a file holds; UsageError where it cannot be read."""
+    """What a file holds; UsageError if it cannot be read."""
     with reading(path, hint):
         return path.read_bytes()
 
 
 def read_text(path: Path, hint: str | None = None) -> str:
-    """The text of a UTF-8 file; UsageError where it cannot be read."""
+    """The text of a UTF-8 file; UsageError if it cannot be read."""
     with reading(path, hint):
         return path.read_text(encoding="utf-8")
 
@@ -83,7 +83,7 @@ def writing(target: Path | str) -> Iterator[None]:
 
 
 def write_to(target: Path, write: Callable[[Path], object]) -> None:
-    """Make the folder and call `write`; EnvironmentMissing where either fails."""
+    """Make the folder and call `write`; EnvironmentMissing if either fails."""
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         write(target)

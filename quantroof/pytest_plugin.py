@@ -65,7 +65,7 @@ class GpuBenchmark:
     def __call__(
         self, call: Callable[..., Any], *tensors: Any, cold: bool = True, seconds: float = 1.0, **info: Any
     ) -> Timing | None:
-        """Time `call(*tensors)` on the device; returns the raw timing, None where benchmarks are disabled.
+        """Time `call(*tensors)` on the device; returns the raw timing, None if benchmarks are disabled.
 
         `tensors` are cloned past the last-level cache and used in turn, so that `call` meets them cold; with
         `cold=False` they stay where they are. On a GPU it is captured in a CUDA graph where that can be done.
@@ -141,7 +141,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Give tests that use the fixture the virtual clock, beside what their own benchmark marker says."""
+    """Give tests that use the fixture the virtual clock, in addition to their own benchmark marker."""
     for item in items:
         if _FIXTURE in getattr(item, "fixturenames", ()):
             own = item.get_closest_marker("benchmark")

@@ -18,7 +18,7 @@ CaseBound = Literal["memory", "compute", "launch"]
 class Crossing(msgspec.Struct, frozen=True, kw_only=True):
     """The batch from which the baseline is at least as fast, with the band that the intervals allow.
 
-    `low` and `high` are None where the noise lets it leave the measured batches on that side.
+    `low` and `high` are None if the noise lets it leave the measured batches on that side.
     """
 
     batch: float
@@ -55,7 +55,7 @@ def decompose(base: KernelTime, other: KernelTime, work: tuple[float, float], bo
 def crossing(base: Sequence[KernelTime], other: Sequence[KernelTime]) -> Crossing | None:
     """First batch at which `other`, faster below, is not faster than `base`; log-log in between.
 
-    The band takes the ends of both 95 % intervals: as early as the noise allows, and as late. None where the
+    The band takes the ends of both 95 % intervals: as early as the noise allows, and as late. None if the
     curves share fewer than two batches, `other` is slower from the start, or never falls behind.
     """
     theirs = {point.m: point for point in other}

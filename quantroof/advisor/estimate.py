@@ -12,7 +12,7 @@ _STRENGTH: tuple[Source, ...] = ("measured", "interpolated", "modeled")
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds with an error band [low, high], and `floor`, the roofs' own time (None where unknown)."""
+    """Seconds with an error band [low, high], and `floor`, the roofs' own time (None if unknown)."""
 
     seconds: float
     low: float

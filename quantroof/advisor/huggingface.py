@@ -38,7 +38,7 @@ class _Fields:
         raise UsageError(f"has no field {' or '.join(names)}", where=self.where)
 
     def optional(self, *names: str) -> int | None:
-        """Like number, but None where every name is absent, null or zero."""
+        """Like number, but None if every name is absent, null or zero."""
         return self.number(*names) if any(self.data.get(name) for name in names) else None
 
 

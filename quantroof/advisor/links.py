@@ -42,12 +42,12 @@ def _shipped() -> list[tuple[str, Link]]:
 
 
 def link_of(profile_id: str) -> Link | None:
-    """The link that boards of this profile have, None where none is known."""
+    """The link that boards of this profile have, None if none is known."""
     return next((link for prefix, link in _shipped() if profile_id.startswith(prefix)), None)
 
 
 def measured_link(ceilings: Iterable[Ceiling], device: Device) -> Link | None:
-    """The link that a run measured with an all-reduce of this device and another, None where it did not.
+    """The link that a run measured with an all-reduce of this device and another, None if it did not.
 
     Its rate is the bus bandwidth: what one link carries in one direction, as the formula of a ring needs it.
     """

@@ -20,7 +20,7 @@ _NO_INT8_CAPABILITY = (10, 0)
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes or operations per second, and whether this device was measured or its datasheet read."""
+    """Bytes or operations per second, and whether this device was measured or the datasheet is quoted."""
 
     value: float
     basis: RoofBasis
@@ -41,7 +41,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def multiplies_fp8(self) -> bool | None:
-        """Whether the matrix instructions of its compute capability take fp8; None where it has none."""
+        """Whether the matrix instructions of its compute capability take fp8; None if it has none."""
         return None if self.capability is None else self.capability >= _FP8_CAPABILITY
 
     @property
@@ -62,11 +62,11 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
         return element
 
     def rate(self, element: str) -> Rate | None:
-        """The dense rate of an element type, None where the device has none that is known."""
+        """The dense rate of an element type, None if the device has none that is known."""
         return self.matrix.get(self.compute_name(element))
 
     def roof_seconds(self, flops: float, bytes_moved: float, element: str) -> float | None:
-        """Attainable time of some work; None where the element's rate is unknown."""
+        """Attainable time of some work; None if the element's rate is unknown."""
         rate = self.rate(element)
         if rate is None:
             return None

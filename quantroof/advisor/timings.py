@@ -33,7 +33,7 @@ class KernelTime:
 
 @dataclass(frozen=True, slots=True)
 class LayerTime:
-    """Seconds, a relative band, and whether the very case was measured."""
+    """Seconds, a relative band, and whether exactly this case was measured."""
 
     seconds: float
     low: float

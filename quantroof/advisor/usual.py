@@ -17,7 +17,7 @@ _GPU_COUNTS = (1, 2, 4, 8)
 def usual_advice(run: Run, model_name: str | None = None) -> Advice:
     """Advice for the first device of a run, on as many as the node has of it.
 
-    UsageError where its bandwidth is unknown, or the model is.
+    UsageError if its bandwidth is unknown, or the model is.
     """
     device = device_of(run, run.info.devices[0].id)
     name, context = _USUAL[device.processor]

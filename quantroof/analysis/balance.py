@@ -19,7 +19,7 @@ def compute_share(flops: float, bytes_moved: float, rate: float, bandwidth: floa
 
 
 def compute_share_of(case: Case, roofs: Roofs) -> float | None:
-    """The share of a case by the roofs of its device; None where one of the two is unknown."""
+    """The share of a case by the roofs of its device; None if one of the two is unknown."""
     rate, bandwidth = roofs.rate(case), roofs.read_bandwidth()
     if rate is None or bandwidth is None:
         return None

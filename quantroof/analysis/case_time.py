@@ -21,7 +21,7 @@ MIN_PROCESSES = 3
 
 @dataclass(frozen=True, slots=True)
 class CaseTime:
-    """A median in ns with its 95 % interval; `basis` says whether processes or samples it was built from."""
+    """A median in ns with its 95 % interval; `basis` tells processes from samples."""
 
     interval: Interval
     basis: IntervalBasis
@@ -33,7 +33,7 @@ def median_ns(timing: Timing) -> float:
 
 
 def case_time(lines: Iterable[Measurement]) -> CaseTime | None:
-    """The time of one case and kernel from all its lines; None where none of them was timed.
+    """The time of one case and kernel from all its lines; None if none of them was timed.
 
     Two processes are too few to show how processes differ, so their samples are pooled, in order.
     """

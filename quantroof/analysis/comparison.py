@@ -26,7 +26,7 @@ _CLOCK_MOVED = 0.02  # the contract's limit for a burst clock
 
 @dataclass(frozen=True, slots=True)
 class CaseChange:
-    """One measurement that at least one of two runs timed. `ratio` is now / base, None where only one did."""
+    """One measurement that at least one of two runs timed. `ratio` is now / base, None if only one did."""
 
     device: str
     case: str

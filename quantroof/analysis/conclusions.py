@@ -42,7 +42,7 @@ class Reads:
 
 @dataclass(frozen=True, slots=True)
 class HealthAnswer:
-    """Is it healthy? `lacking` names what a judgment would need, None where one was given."""
+    """Is it healthy? `lacking` names what a judgment would need, None if one was given."""
 
     report: HealthReport
     tone: Tone
@@ -143,7 +143,7 @@ def format_answer(
 
 
 def change_answer(comparison: RunComparison | None) -> ChangeAnswer:
-    """The change between two runs; slower cases come first, then those that nobody can decide."""
+    """The change between two runs; slower cases come first, then the undecided ones."""
     if comparison is None:
         return ChangeAnswer("no baseline", _CHANGE_TONES["no baseline"], None)
     if comparison.blocked:

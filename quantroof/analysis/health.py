@@ -99,7 +99,7 @@ def _verdict(
 
 
 def _counts(verdict: Verdict) -> bool:
-    """A low ceiling speaks against a device unless its figures may not be used."""
+    """A low ceiling counts against a device unless its figures may not be used."""
     return verdict.state != "unknown"
 
 

@@ -99,7 +99,7 @@ class Point:
 
 
 def arithmetic(case: Case, compute_capability: str | None) -> Arithmetic | None:
-    """How a product is computed there, by the machine code of its architecture; None where it is unknown.
+    """How a product is computed there, by the machine code of its architecture; None if it is unknown.
 
     Weights of another element than the multiplier's are unpacked first, whatever the instruction is.
     """
@@ -120,7 +120,7 @@ def case_roofs(
 ) -> CaseRoofs:
     """What the roofs of a device allow a case.
 
-    `sized_bandwidth` is the read bandwidth in bytes/s at this case's size, None where no curve was measured.
+    `sized_bandwidth` is the read bandwidth in bytes/s at this case's size, None if no curve was measured.
     """
     sized = None
     if sized_bandwidth is not None:

@@ -42,7 +42,7 @@ class Roofs:
         return self.bandwidth.get(READ)
 
     def seconds(self, case: Case) -> float | None:
-        """Shortest time these roofs allow for a case, or None where one of them is unknown."""
+        """Shortest time these roofs allow for a case, or None if one of them is unknown."""
         bandwidth, rate = self.read_bandwidth(), self.rate(case)
         if bandwidth is None or rate is None:
             return None
@@ -56,7 +56,7 @@ class Roofs:
         return roofline.bound(case.flops, case.bytes_moved, rate, bandwidth)
 
     def share(self, case: Case, ns: float, *, hot: bool = False) -> float | None:
-        """Share of its roof that a case reaches in this time; None where a roof is unknown.
+        """Share of its roof that a case reaches in this time; None if a roof is unknown.
 
         A hot case reads its weights from the cache and has no memory roof.
         """
@@ -109,7 +109,7 @@ def measured_roofs(
 
 
 def ceiling_rate(ceiling: Ceiling) -> float | None:
-    """Bytes/s or operations/s of one ceiling, None where it was not timed."""
+    """Bytes/s or operations/s of one ceiling, None if it was not timed."""
     if ceiling.status not in TIMED or ceiling.timing is None or ceiling.amount is None:
         return None
     return ceiling.amount / (median_ns(ceiling.timing) / 1e9)

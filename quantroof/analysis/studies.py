@@ -17,7 +17,7 @@ _MOST_NATS = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What one method cost one variant of one model; `difference` is None where it was not measured."""
+    """What one method cost one variant of one model; `difference` is None if it was not measured."""
 
     result: QualityResult
     difference: Difference | None
@@ -31,7 +31,7 @@ class Loss:
 
 
 def difference(study: QualityStudy, result: QualityResult) -> Difference | None:
-    """Loss of a result over the same variant left as it is; None where either was not measured."""
+    """Loss of a result over the same variant left as it is; None if either was not measured."""
     base = next((r for r in study.results if r.key == (result.variant, BASELINE, None)), None)
     if base is None or not base.window_losses or not result.window_losses:
         return None

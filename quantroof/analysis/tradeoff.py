@@ -82,12 +82,12 @@ def format_errors(results: DeviceResults) -> dict[str, float]:
 
 
 def kernel_errors(results: DeviceResults) -> dict[str, float]:
-    """Largest error of a scheme's kernels against fp64 of the very same values."""
+    """Largest error of a scheme's kernels against fp64 of the same values."""
     return _by_scheme(results, "frobenius", max)
 
 
 def tradeoffs(choices: list[LayerChoice], view: View) -> list[tuple[int, list[Tradeoff]]]:
-    """Every batch with its formats, the fastest first; empty where no 16-bit format was timed."""
+    """Every batch with its formats, the fastest first; empty if no 16-bit format was timed."""
     batches = []
     for m, speeds in speed_ups(choices):
         pairs = [(name, cost) for name in speeds for cost in view.costs.get(name, ())]

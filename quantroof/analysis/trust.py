@@ -123,7 +123,7 @@ def _wide(finite: list[float], cases: int) -> str | None:
 
 
 def _moved(ceilings: Iterable[Ceiling]) -> list[str]:
-    """Bandwidths that were measured at the begin and at the end of the run and differ."""
+    """Bandwidths that differ between the start and the end of the run."""
     start: dict[tuple[str, str, str, int | None], float] = {}
     end: dict[tuple[str, str, str, int | None], float] = {}
     for ceiling in ceilings:

@@ -27,7 +27,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Winner:
-    """The fastest candidate and those that tie with it, by name; `fastest` is None where nothing may win."""
+    """The fastest candidate and those that tie with it, by name; `fastest` is None if nothing may win."""
 
     fastest: str | None
     ties: frozenset[str] = frozenset()
@@ -71,7 +71,7 @@ def may_win(point: Point) -> bool:
 
 
 def candidate(points: Iterable[Point]) -> Candidate | None:
-    """The summed time of one point or of several layers; None where one of them may not win."""
+    """The summed time of one point or of several layers; None if one of them may not win."""
     points = list(points)
     if not points or not all(map(may_win, points)):
         return None

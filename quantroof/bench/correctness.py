@@ -25,7 +25,7 @@ def correct(accuracy: Accuracy) -> bool:
 
 
 def check(prepared: Prepared, problem: Problem) -> Accuracy:
-    """Run the kernel once on its own weights and compare; WrongOutput where no error can be computed."""
+    """Run the kernel once on its own weights and compare; WrongOutput if no error can be computed."""
     case = problem.case
     if problem.torch_device.type == "cuda":
         _fill_free_blocks(case.m, case.n, problem.torch_device)
@@ -42,7 +42,7 @@ def check(prepared: Prepared, problem: Problem) -> Accuracy:
 
 
 def output_values(prepared: Prepared, problem: Problem, output: Any) -> torch.Tensor:
-    """The numbers [M, N] of an output in fp64; WrongOutput where it is not what the case names."""
+    """The numbers [M, N] of an output in fp64; WrongOutput if it is not what the case names."""
     case = problem.case
     values = prepared.values(output)
     if not isinstance(values, torch.Tensor):
@@ -58,7 +58,7 @@ def output_values(prepared: Prepared, problem: Problem, output: Any) -> torch.Te
 
 
 def _check_storage(output: torch.Tensor, case: Case, device: torch.device) -> None:
-    """The output's bytes are those that the case counts: its type, row by row, on its device.
+    """Check that the output's bytes are those that the case counts: its type, row by row, on its device.
 
     What an operation returns in several tensors has a layout of its own, and `values` reads it.
     """

@@ -37,7 +37,7 @@ class FreshData:
 
 
 def fresh_data(kernel: Kernel, problem: Problem) -> FreshData | None:
-    """Changed operands for the calls of a kernel; None where a second build refuses what the first took."""
+    """Changed operands for the calls of a kernel; None if a second build refuses what the first took."""
     operation = problem.case.operation
     changed = problem.arriving if operation == "act_quant" else problem.weight.codes
     rows = _some_rows(changed.shape[0], changed.device)

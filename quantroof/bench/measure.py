@@ -62,7 +62,7 @@ def time_prepared(
 ) -> tuple[Timing, DeviceState, tuple[Flag, ...]]:
     """Time a prepared call by the contract: rotated copies, blocks or graph, precision-driven stop.
 
-    With a `recheck`, WrongOutput where the timed calls do not compute what the first one did.
+    With a `recheck`, WrongOutput if the timed calls do not compute what the first one did.
     """
     settings = bench.settings
     copies = bench.arena.copies(prepared.weights, cold=settings.cache == "cold")

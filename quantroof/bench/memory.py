@@ -33,7 +33,7 @@ def available_bytes(device: Device) -> int | None:
 
 
 def shortage(case: Case, device: Device) -> str | None:
-    """Why a case does not fit, with its need in bytes, or None where it does or nobody knows."""
+    """Why a case does not fit, with its need in bytes, or None if it fits or the memory is unknown."""
     need, available = need_bytes(case, device), available_bytes(device)
     if available is None or need <= available:
         return None

@@ -82,7 +82,7 @@ def new_job(options: RunOptions, devices: tuple[Device, ...], command: tuple[str
 
 
 def resumed_job(run: Run, detected: tuple[Device, ...]) -> Job:
-    """What an interrupted run has left to do, on the same devices. UsageError where they are not here."""
+    """What an interrupted run has left to do, on the same devices. UsageError if they are not here."""
     info = run.info
     options = info.options
     for device in info.devices:
@@ -140,7 +140,7 @@ def open_again(directory: Path, detected: tuple[Device, ...]) -> tuple[Job, RunW
 
 
 def _profile(device: Device) -> HardwareProfile | None:
-    """The catalog's profile, else for a GPU one derived by formula; None where neither exists."""
+    """The catalog's profile, else for a GPU one derived by formula; None if neither exists."""
     profile = catalog.match(device)
     if profile is not None or device.kind != "cuda":
         return profile

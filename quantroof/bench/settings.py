@@ -14,7 +14,7 @@ _SUSTAINED_MAX_SAMPLES = 10**6
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a worker needs to know besides the case."""
+    """Everything that a worker needs besides the case."""
 
     precision: float
     min_samples: int

@@ -25,7 +25,7 @@ Trial = Callable[[Tiling, float | None, str], None]
 
 @dataclass(frozen=True, slots=True)
 class TuningResult:
-    """The best tiling of a case, and what the formula's own choice takes, in ns; None where nothing ran."""
+    """The best tiling of a case, and what the formula's own choice takes, in ns; None if nothing ran."""
 
     entry: Entry | None
     formula_ns: float | None

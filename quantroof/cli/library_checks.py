@@ -25,7 +25,7 @@ def library_checks(detection: Detection, installed: dict[str, str]) -> list[Find
 
 
 def broken_torch() -> str | None:
-    """Why torch cannot be imported, None where it can; tried in another process, which it may crash."""
+    """Why torch cannot be imported, None if it can; tried in another process, which it may crash."""
     done = subprocess.run([sys.executable, "-c", "import torch"], capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return None

@@ -81,7 +81,7 @@ class Display:
             print(text, file=sys.stderr, flush=True)
 
     def _beat(self) -> None:
-        """Say that we are alive when no line came for a while: CI logs must not look hung."""
+        """Print a sign of life when no line came for a while, so that CI logs do not look hung."""
         while not self._stop.wait(1.0):
             if time.monotonic() - self._last_print >= _HEARTBEAT_S:
                 self._print(

@@ -24,7 +24,7 @@ from quantroof.fleet.scores import CLASSES, expected_below
 @dataclass(frozen=True, slots=True)
 class GpuResult:
     """One GPU. `level` is its log time per class relative to its siblings (0.05: 5 % slower), `past` relative
-    to its own past, `reference` to the reference's median; None where there is nothing to compare with.
+    to its own past, `reference` to the reference's median; None if there is nothing to compare with.
     `datasheet` holds shares of the datasheet. `findings` are the gravest first, notes last."""
 
     unit: Unit

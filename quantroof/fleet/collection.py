@@ -71,7 +71,7 @@ class Unit:
         return f"{self.node} {self.device.id}"
 
     def started(self, now: datetime) -> datetime | None:
-        """When the run started by its node's clock; None where that clock must be wrong."""
+        """When the run started by its node's clock; None if that clock must be wrong."""
         try:
             started = datetime.fromisoformat(self.started_at)
         except ValueError:

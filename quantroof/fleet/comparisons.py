@@ -75,7 +75,7 @@ class ReferenceFleet:
 def reference_fleet(
     population: Population, judged: list[Unit], works: list[Work], reference: Collection, times: Times
 ) -> ReferenceFleet | None:
-    """The reference for one population, without the GPUs that are judged; None where it has none alike."""
+    """The reference for one population, without the GPUs that are judged; None if it has none alike."""
     identities = {unit.identity for unit in judged}
     alike = [
         index

@@ -16,7 +16,7 @@ from quantroof.records.directory import read_run
 
 
 def gather(names: Iterable[str]) -> Collection:
-    """The runs and parts behind names. UsageError where none of them could be read."""
+    """The runs and parts behind names. UsageError if none of them could be read."""
     collection = Collection()
     with tempfile.TemporaryDirectory(prefix="quantroof-fleet-") as folder:
         sources = find(names, Path(folder))

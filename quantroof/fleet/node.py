@@ -53,7 +53,7 @@ def node_report(
 ) -> NodeReport:
     """Join the analysis of each mode with the other evidence.
 
-    Fewer devices than `expected` is a failed node, whatever the others do.
+    A node with fewer devices than `expected` has failed, whatever the others do.
     """
     ours: dict[str, dict[str, GpuResult]] = defaultdict(dict)
     for judged in (gpu for analysis in analyses for gpu in analysis.gpus):

@@ -24,7 +24,7 @@ _COUNTS = 'count(*), sum(faulty_clock::INT), sum(ecc_errors), sum(xid::INT), sum
 
 
 def connect() -> DuckDBPyConnection:
-    """A new in-memory DuckDB; EnvironmentMissing where DuckDB is not installed."""
+    """A new in-memory DuckDB; EnvironmentMissing if DuckDB is not installed."""
     duckdb = require("duckdb", "Parquet", "store")
     connection: DuckDBPyConnection = duckdb.connect(config={"preserve_insertion_order": "false"})
     return connection

@@ -24,7 +24,7 @@ ANY = "any"
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One row. `work` names case and kernel; `median_ns` is None where nothing was timed."""
+    """One row. `work` names case and kernel; `median_ns` is None if nothing was timed."""
 
     schema: str = SCHEMA
     run_id: str

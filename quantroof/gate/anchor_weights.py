@@ -50,7 +50,7 @@ def follows_of(weights: Weights) -> Follows:
 
 
 def _anchor_rates(times: RunTimes) -> dict[AnchorName, float] | None:
-    """Operations/s of the GEMM, for any element, and bytes/s of the copy; None where one was not timed."""
+    """Operations/s of the GEMM, for any element, and bytes/s of the copy; None if one was not timed."""
     best: dict[AnchorName, float] = {}
     for anchor in times.run.anchors:
         amount = anchor.flops or anchor.bytes_moved

@@ -110,7 +110,7 @@ def split_name(name: str) -> Key:
 
 
 def parse(data: bytes, where: str) -> Baseline:
-    """Read the bytes of a baseline file; UsageError where they are not one."""
+    """Read the bytes of a baseline file; UsageError if they are not one."""
     try:
         head = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -138,7 +138,7 @@ def text_of(baseline: Baseline) -> str:
 
 
 def write(baseline: Baseline, path: Path) -> None:
-    """Write the file and create its folder; EnvironmentMissing where that fails."""
+    """Write the file and create its folder; EnvironmentMissing if that fails."""
     write_to(path, lambda file: file.write_text(text_of(baseline), encoding="utf-8"))
 
 

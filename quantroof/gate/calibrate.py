@@ -27,7 +27,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 def calibrate(runs: list[RunTimes], pairs: int, tolerance: Tolerance) -> Calibration:
     """Learn this machine's noise from A/A runs; runs whose anchors moved beyond it are listed and left out.
 
-    UsageError for fewer than five runs, EnvironmentMissing where fewer than five valid ones are left.
+    UsageError for fewer than five runs, EnvironmentMissing if fewer than five valid ones are left.
     """
     if len(runs) < MIN_RUNS:
         raise UsageError(f"a baseline needs {MIN_RUNS} runs or more, not {len(runs)}", hint=COLLECT)

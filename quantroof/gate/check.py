@@ -92,7 +92,7 @@ class _Result:
 
 
 def check(options: CheckOptions, progress: Progress) -> Report:
-    """Judge a run. UsageError where run, baseline and policy do not belong together."""
+    """Judge a run. UsageError if run, baseline and policy do not belong together."""
     context = _context(options)
     result = _result(context, progress)
     cases = worst_first(result.verdicts.values())

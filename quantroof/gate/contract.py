@@ -68,7 +68,7 @@ def machine_breaches(agreed: Contract, actual: Contract) -> list[str]:
 
 
 def require_same_method(agreed: Contract, actual: Contract, where: str) -> None:
-    """UsageError where suite, mode or cache state differ: it is the wrong baseline or the wrong run."""
+    """UsageError if suite, mode or cache state differ: it is the wrong baseline or the wrong run."""
     breaches = _differences(agreed, actual, _METHOD)
     if breaches:
         hint = "use the baseline of this suite and mode"

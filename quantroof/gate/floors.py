@@ -19,7 +19,7 @@ def apply_floors(
 ) -> dict[Key, CaseVerdict]:
     """The verdicts, with every case `slower` whose best kernel is below the floor of its format.
 
-    UsageError where the run has no ceilings, or a floor is for a format that the run does not have.
+    UsageError if the run has no ceilings, or a floor is for a format that the run does not have.
     """
     if not floors:
         return verdicts

@@ -202,7 +202,7 @@ def _missing(key: Key, criteria: Criteria, times: RunTimes) -> CaseVerdict:
 
 
 def _incomparable(key: Key, times: RunTimes) -> str | None:
-    """Why a case cannot be judged, None where it can."""
+    """Why a case cannot be judged, None if it can."""
     processes = len(times.log_ns[key])
     if processes < MIN_PROCESSES:
         return f"measured in {processes} processes, {MIN_PROCESSES} or more are needed"

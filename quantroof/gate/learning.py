@@ -29,7 +29,7 @@ COLLECT = "collect with quantroof run --processes 5 --anchors"
 
 
 def learn_baseline(runs: Sequence[RunTimes], pairs: int) -> Baseline:
-    """Learn from the latest 20 runs. UsageError where they are too few, without anchors, or differ in method.
+    """Learn from the latest 20 runs. UsageError if they are too few, without anchors, or differ in method.
 
     `pairs` is the number of pairs of processes in an A/B: it determines what is detectable.
     """

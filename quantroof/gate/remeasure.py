@@ -78,7 +78,7 @@ class Remeasurement:
     def _measure(
         self, side: Side, suite: Path, keys: list[Key], name: str, processes: int, step: int, *, anchors: bool
     ) -> RunTimes | None:
-        """The times of one `quantroof run`; None where it timed nothing, as when the base lacks the
+        """The times of one `quantroof run`; None if it timed nothing, as when the base lacks the
         kernel."""
         out = self._folder / name
         options = ["--suite", str(suite), "--out", str(out), "--processes", str(processes), "--quiet"]

@@ -34,7 +34,7 @@ def profiles() -> dict[str, HardwareProfile]:
 
 
 def add(file: Path) -> None:
-    """Add a data file of the user's to the catalog of this process; UsageError says what is wrong with it."""
+    """Add a user's data file to the catalog of this process; UsageError names what is wrong in it."""
     _OWN.append((str(file), read_text(file)))
     profiles.cache_clear()
     profiles()

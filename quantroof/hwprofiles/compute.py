@@ -80,7 +80,7 @@ def source() -> str:
 
 
 def lanes_per_sm(capability: str) -> int | None:
-    """fp32 lanes of one SM, None for a capability nobody listed."""
+    """fp32 lanes of one SM, None for an unlisted capability."""
     found = capabilities().get(capability)
     return None if found is None else found.lanes
 
@@ -91,6 +91,6 @@ def expanded(element: str) -> tuple[str, ...]:
 
 
 def limits(capability: str) -> dict[str, float]:
-    """L1 and shared memory of one SM as a profile's fields; empty for a capability nobody listed."""
+    """L1 and shared memory of one SM as a profile's fields; empty for an unlisted capability."""
     found = capabilities().get(capability)
     return {} if found is None else {"l1_kb": found.l1_kb, "shared_kb": found.shared_kb}

@@ -50,7 +50,7 @@ def cpu_device(root: Path = Path("/")) -> Device:
 
 
 def _cpuinfo(root: Path) -> dict[str, str]:
-    """The first processor's fields of /proc/cpuinfo; empty where there is no such file."""
+    """The first processor's fields of /proc/cpuinfo; empty if there is no such file."""
     fields: dict[str, str] = {}
     try:
         text = (root / "proc/cpuinfo").read_text()

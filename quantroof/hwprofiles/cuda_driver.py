@@ -15,7 +15,7 @@ _CLOCK_KHZ, _SM_COUNT, _L2_BYTES = 13, 16, 38
 
 @dataclass(frozen=True, slots=True)
 class CudaDevice:
-    """One device as CUDA numbers it; None where the driver did not say."""
+    """One device as CUDA numbers it; None for what the driver does not report."""
 
     index: int
     sm_count: int | None

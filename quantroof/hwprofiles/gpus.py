@@ -19,7 +19,7 @@ class PhysicalGpu:
     device: Device
     cores: int | None
     slices: tuple[Device, ...] | None = None
-    """None where MIG is off; empty where MIG is on and no slice exists."""
+    """None if MIG is off; empty if MIG is on and no slice exists."""
 
 
 def physical_gpus() -> tuple[PhysicalGpu, ...]:

@@ -73,13 +73,13 @@ def architecture_of(compute_capability: str) -> str | None:
 
 
 def on(compute_capability: str) -> tuple[Cell, ...]:
-    """Every cell of a compute capability; empty where the table does not cover it."""
+    """Every cell of a compute capability; empty if the table does not cover it."""
     arch = architecture_of(compute_capability)
     return tuple(cell for cell in cells() if cell.arch == arch)
 
 
 def paths_of(element: str, compute_capability: str) -> tuple[Cell, ...]:
-    """Every path of a format on a compute capability; empty where the table does not cover it."""
+    """Every path of a format on a compute capability; empty if the table does not cover it."""
     name = _ALIASES.get(element, element)
     return tuple(cell for cell in on(compute_capability) if cell.element == name)
 

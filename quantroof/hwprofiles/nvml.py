@@ -80,7 +80,7 @@ class Board:
 
     @classmethod
     def open(cls, uuid: str | None, index: int | None = None) -> Board | None:
-        """The GPU or MIG slice with a UUID, else the GPU with a physical index; None where neither exists."""
+        """The GPU or MIG slice with a UUID, else the GPU with a physical index; None if neither exists."""
         try:
             library = nvml_library()
         except NvmlUnavailable:
@@ -132,7 +132,7 @@ class Board:
         )
 
     def link(self) -> PcieLink | None:
-        """The PCIe link now; None where nothing of it is reported."""
+        """The PCIe link now; None if nothing of it is reported."""
         link = PcieLink(
             generation=positive(self._nvml.nvmlDeviceGetCurrPcieLinkGeneration, self._handle),
             width=positive(self._nvml.nvmlDeviceGetCurrPcieLinkWidth, self._handle),

@@ -15,7 +15,7 @@ def select(detection: Detection, texts: Sequence[str]) -> tuple[Device, ...]:
     (`hwprofiles.simulated` has the rest of it).
 
     Without any, every GPU, or the CPU where there is none. `cuda` is every GPU. Raises UsageError for what
-    does not exist, with what does, and EnvironmentMissing where a GPU is asked for and none is here.
+    does not exist, with what does, and EnvironmentMissing if a GPU is asked for and none is here.
     """
     if not texts:
         return detection.gpus or _cpus(detection)

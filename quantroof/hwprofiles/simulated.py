@@ -46,7 +46,7 @@ def simulated(profile: HardwareProfile, index: int = 0, fault: Fault | None = No
 
 
 def simulated_devices(text: str) -> tuple[Device, ...]:
-    """Devices of `PROFILE`, `PROFILE*COUNT` and `...+FAULT@INDEX`; UsageError for what is none of these."""
+    """Devices of `PROFILE`, `PROFILE*COUNT` and `...+FAULT@INDEX`; UsageError for any other text."""
     what, *faulty = text.split("+")
     name, _, count = what.partition("*")
     profile = catalog.profile(name)

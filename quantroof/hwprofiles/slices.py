@@ -13,7 +13,7 @@ _CHANGED = (*_SCALED, "memory_bus_bits", "memory_gbps_per_pin", "tdp_w")
 
 
 def mig_slice(whole: HardwareProfile, device: Device) -> HardwareProfile | None:
-    """The profile of a slice, marked as scaled; None where NVML did not say how large the slice is."""
+    """The profile of a slice, marked as scaled; None if NVML did not report its size."""
     if device.sm_count is None or device.memory_bytes is None:
         return None
     eighths = max(1, round(device.memory_bytes / (whole.memory_gb * 1e9) * _MEMORY_SLICES))

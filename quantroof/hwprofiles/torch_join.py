@@ -13,7 +13,7 @@ from quantroof.hwprofiles.types import Device
 def join_with_torch(devices: Sequence[Device]) -> tuple[tuple[Device, ...], tuple[str, ...]]:
     """The devices with torch's ordinals, SM counts and L2 sizes, and a sentence for each one torch lacks.
 
-    Imports torch; ImportError where it is missing. Devices other than GPUs are returned unchanged.
+    Imports torch; ImportError if it is missing. Devices other than GPUs are returned unchanged.
     """
     import torch
 

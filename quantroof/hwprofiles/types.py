@@ -23,7 +23,7 @@ _MEMORY_SLACK = 0.08
 
 
 class CpuInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What the operating system says of the host's processor; None where it says nothing.
+    """What the operating system reports about the host's processor; None for what it does not report.
 
     `l1d_bytes` and `l2_bytes` are one core's; `l3_bytes` is the sum over the L3 instances that the usable
     cores share, because that is what a cold measurement must rotate past. `usable_cores` respects the
@@ -40,7 +40,7 @@ class CpuInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PcieLink(msgspec.Struct, frozen=True, kw_only=True):
-    """Generation and lane count of a PCIe link, now and at best. None where not reported."""
+    """Generation and lane count of a PCIe link, now and at best. None if not reported."""
 
     generation: int | None = None
     width: int | None = None
@@ -148,7 +148,7 @@ class Peak(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HardwareProfile(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model of device can do by its vendor. Every number has a source; unknown is None.
+    """What a model of device can do according to its vendor. Every number has a source; unknown is None.
 
     `sources` names, by field, where the numbers that are no Figure come from. `origin` tells a catalog entry
     from one derived by formula and from one scaled to a MIG slice; `assumptions` are the sentences that make

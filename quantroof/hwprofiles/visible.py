@@ -49,7 +49,7 @@ def _ordered(boards: Sequence[PhysicalGpu], order: str) -> list[PhysicalGpu]:
 
 
 def _chosen(ordered: list[PhysicalGpu], entries: list[str]) -> list[Device]:
-    """The devices named, up to the first entry that names none; nothing at all where one repeats."""
+    """The devices named, up to the first entry that names none; none if one is repeated."""
     kind = next((prefix for prefix in ("GPU-", "MIG-") if entries[0].startswith(prefix)), None)
     chosen: list[Device] = []
     for entry in entries:

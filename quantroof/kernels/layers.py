@@ -31,7 +31,7 @@ def layers() -> dict[str, Layer]:
 
 
 def find(pattern: str, where: str | None = None) -> list[Layer]:
-    """Layers whose name matches a shell pattern such as `llama-3.1-8b/*`; UsageError where none does."""
+    """Layers whose name matches a shell pattern such as `llama-3.1-8b/*`; UsageError if none does."""
     found = [layer for name, layer in layers().items() if fnmatchcase(name, pattern)]
     if not found:
         raise unknown_name("layer", pattern, list(layers()), where)

@@ -99,5 +99,5 @@ class MachineCode:
     tuning: tuple[str, Callable[[Case, Target], list[Any]]] | None = None
 
     def budget_of(self, case: str, arch: str) -> float | None:
-        """The most instructions allowed per weight, or None where the count is only recorded."""
+        """The most instructions allowed per weight, or None if the count is only recorded."""
         return self.budget.get((case, arch))

@@ -51,6 +51,6 @@ def bf16_in_tiles_of(tile: int, what: str) -> Callable[[Case, Device], Skip | No
 
 
 def needs_package(module: str, distribution: str | None = None) -> None:
-    """Raise ImportError where a package is missing; the registry keeps it as the module's reason."""
+    """Raise ImportError if a package is missing; the registry keeps it as the module's reason."""
     if find_spec(module) is None:
         raise ImportError(f"{module} is not installed (pip install {distribution or module})")

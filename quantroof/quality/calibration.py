@@ -41,7 +41,7 @@ def build(
 ) -> Windows:
     """A calibration set of exactly `samples` windows, in seeded order.
 
-    A window that shares a run of 32 tokens with the evaluation text is left out. UsageError where a text
+    A window that shares a run of 32 tokens with the evaluation text is left out. UsageError if a text
     is too short for its share: fewer samples would be another set under the same name.
     """
     from_domain = round(mixture.samples * mixture.domain_share)

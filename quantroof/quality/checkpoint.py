@@ -47,7 +47,7 @@ class Checkpoint:
             return load("transformers").AutoConfig.from_pretrained(self.path)
 
     def tokenizer(self) -> Any:
-        """The checkpoint's tokenizer; UsageError where there is none."""
+        """The checkpoint's tokenizer; UsageError if there is none."""
         if not any(self.path.glob("tokenizer*")) and not (self.path / "vocab.json").exists():
             hint = "copy tokenizer.json of the original model"
             raise UsageError("has no tokenizer", where=str(self.path), hint=hint)
@@ -65,7 +65,7 @@ class Checkpoint:
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """The checkpoint at a path. UsageError where there is none or half of one: nothing is downloaded here."""
+    """The checkpoint at a path. UsageError if there is none or half of one: nothing is downloaded here."""
     if not path.is_dir():
         hint = "give a directory; models are not downloaded here"
         raise UsageError("no checkpoint here", where=str(path), hint=hint)

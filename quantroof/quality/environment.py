@@ -36,7 +36,7 @@ _TALKATIVE = ("transformers", "llmcompressor", "bitsandbytes", "compressed_tenso
 def load(module: str) -> ModuleType:
     """Import a module of an optional package, kept off the network and quiet.
 
-    Raises EnvironmentMissing where the package is not installed, with the extra that brings it.
+    Raises EnvironmentMissing if the package is not installed, with the extra that brings it.
     """
     _forbid_downloads()
     package = module.partition(".")[0]

@@ -59,7 +59,7 @@ def commands(
 ) -> list[Evaluation]:
     """A command per checkpoint and number of shots; tasks without a customary number get none.
 
-    UsageError where no task is named.
+    UsageError if no task is named.
     """
     if not tasks:
         raise UsageError("no task is named", hint="--tasks winogrande,mmlu")
@@ -89,7 +89,7 @@ def write_local_task(text: str, folder: Path) -> Path:
 def run(evaluation: Evaluation, include: Path) -> dict[str, Any]:
     """Run a command in a separate process, offline; returns the harness's figures by metric.
 
-    Raises EnvironmentMissing where it is not installed or fails, with its last line.
+    Raises EnvironmentMissing if it is not installed or fails, with its last line.
     """
     load("lm_eval")  # also sets the variables that forbid downloads, which the process inherits
     arguments = (*evaluation.arguments, "--include_path", str(include))

@@ -39,7 +39,7 @@ class Mixture:
 def suggest(choices: Mapping[str, Sequence[Choice]], elements: Mapping[str, int], budget: float) -> Mixture:
     """Start every part at its fewest bits; buy the most loss for the fewest bits until the budget is spent.
 
-    Greedy: exact where a bit buys ever less loss, close to it elsewhere. UsageError where even the fewest
+    Greedy: exact where a bit buys ever less loss, close to it elsewhere. UsageError if even the fewest
     bits are above the budget.
     """
     total = sum(elements.values())

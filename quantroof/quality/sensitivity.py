@@ -39,7 +39,7 @@ class Part:
 
 
 def parts_of(model: torch.nn.Module) -> list[Part]:
-    """Every linear layer and embedding: the head and the embedding too, once where they are tied."""
+    """Every linear layer and embedding, the head included; tied ones once."""
     names: dict[int, list[str]] = {}
     weights: dict[int, torch.nn.Parameter] = {}
     for name, module in model.named_modules():

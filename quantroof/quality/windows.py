@@ -30,7 +30,7 @@ class Windows:
         return sha256(text).hexdigest()[:16]
 
     def used(self) -> TextUsed:
-        """What a record says of this text."""
+        """What a record stores about this text."""
         windows, tokens = self.ids.shape
         return TextUsed(source=self.source, digest=self.digest, windows=windows, window_tokens=tokens)
 

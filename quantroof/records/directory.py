@@ -45,7 +45,7 @@ class Run:
 
 
 def run_file(path: Path) -> Path:
-    """The run file behind a directory or a file name; UsageError where there is none."""
+    """The run file behind a directory or a file name; UsageError if there is none."""
     file = path / FILE_NAME if path.is_dir() else path
     if not file.exists():
         hint = "give a directory that `quantroof run` wrote"
@@ -119,11 +119,11 @@ def _add(run: Run, line: bytes, file: Path, number: int) -> None:
 
 
 class RunWriter(JsonlWriter):
-    """Appends the records of a run to its file, which nobody else can write meanwhile."""
+    """Appends the records of a run to its file, which is locked against other writers."""
 
     @classmethod
     def create(cls, directory: Path, info: RunInfo) -> RunWriter:
-        """Make the directory and write the header; EnvironmentMissing where that cannot be done."""
+        """Make the directory and write the header; EnvironmentMissing if that cannot be done."""
         if directory.exists() and not directory.is_dir():
             raise UsageError("is a file", where=str(directory), hint="name a directory for the run")
         hint = "continue it with --resume, or choose another --out"

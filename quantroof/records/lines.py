@@ -96,7 +96,7 @@ GroupKey = tuple[Quantity, str, str]
 
 
 class Ceiling(Record, frozen=True, kw_only=True, tag="ceiling"):
-    """What this very device was measured to do. Bandwidths have bytes, rates have flops.
+    """What one device was measured to do. Bandwidths have bytes, rates have flops.
 
     Two quantities are roofs: `bandwidth` of the DRAM (name read, write, copy or triad) and `matrix`, the best
     library kernel of an element type (its name). The others are evidence and never a roof: `cache` (l2_read,
@@ -211,7 +211,7 @@ AnyRecord = RunInfo | Ceiling | Anchor | Measurement | RunEnd
 
 @lru_cache(maxsize=65536)
 def parsed_case(case_id: str) -> Case:
-    """The Case behind an id; UsageError where the text is none."""
+    """The Case behind an id; UsageError if the text is none."""
     return Case.parse(case_id)
 
 

@@ -126,7 +126,7 @@ def read_study(file: Path) -> QualityStudy:
 def opened(out: Path | None, header: QualityHeader, *, resume: bool) -> QualityStudy:
     """A new study, recorded in `out` unless that is None; with `resume` the study in `out`, continued.
 
-    UsageError where a file is in the way, or holds results of other weights or another text.
+    UsageError if a file is in the way, or holds results of other weights or another text.
     """
     if out is None:
         return QualityStudy(header)

@@ -29,7 +29,7 @@ Nanoseconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
-    """Percentiles over `count` requests; None where too few requests were made to know one."""
+    """Percentiles over `count` requests; None if there were too few requests for it."""
 
     count: Count
     median_ns: Nanoseconds
@@ -38,7 +38,7 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServedRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One completed request. `first_token_ns` is None where the answer was not streamed."""
+    """One completed request. `first_token_ns` is None if the answer was not streamed."""
 
     prompt_tokens: Count
     output_tokens: Count
@@ -61,7 +61,7 @@ class ServedSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServedLoad(Record, frozen=True, kw_only=True, tag="served-load"):
-    """One load. `concurrency` is None where requests came at a rate, or all at once.
+    """One load. `concurrency` is None if requests came at a rate, or all at once.
 
     `duration_ns` spans the completed requests; `failed` ended in an error, `unfinished` were cut off by the
     time limit. `errors` are the distinct texts of the failures, the most frequent first.
@@ -85,21 +85,21 @@ class ServedLoad(Record, frozen=True, kw_only=True, tag="served-load"):
 
     @property
     def first_token(self) -> Spread | None:
-        """Time to the first token; None where no request has it."""
+        """Time to the first token; None if no request has it."""
         if not self.requests:
             return self.summary.first_token if self.summary else None
         return spread(r.first_token_ns for r in self.requests)
 
     @property
     def per_token(self) -> Spread | None:
-        """Time per token after the first, over requests; None where no request has it."""
+        """Time per token after the first, over requests; None if no request has it."""
         if not self.requests:
             return self.summary.per_token if self.summary else None
         return spread(r.per_token_ns for r in self.requests)
 
     @property
     def output_tokens_per_s(self) -> float | None:
-        """Generated tokens a second of all requests together; None where none completed."""
+        """Generated tokens per second of all requests together; None if none completed."""
         if not self.completed or not self.duration_ns:
             return None
         return self.output_tokens / self.duration_ns * 1e9
@@ -116,7 +116,7 @@ class ServedLoad(Record, frozen=True, kw_only=True, tag="served-load"):
 
 
 class ServedHeader(Record, frozen=True, kw_only=True, tag="served-header"):
-    """What was loaded, and by which tool. `endpoint` and `api` are None where a result does not name them."""
+    """What was loaded, and by which tool. `endpoint` and `api` are None if a result does not name them."""
 
     schema: str = SCHEMA
     model: str
@@ -148,7 +148,7 @@ def spread(values: Iterable[float | None]) -> Spread | None:
 
 
 def kept(count: int, median_ns: float, p90_ns: float | None, p99_ns: float | None) -> Spread:
-    """A spread without the percentiles that so few requests cannot know."""
+    """A spread without the percentiles that need more requests."""
     return Spread(
         count=count,
         median_ns=median_ns,
@@ -167,7 +167,7 @@ _DECODER: msgspec.json.Decoder[ServedHeader | ServedLoad] = msgspec.json.Decoder
 
 
 def write_served(file: Path, served: Served) -> None:
-    """Write a new file. UsageError where there is one already, EnvironmentMissing on a bad disk."""
+    """Write a new file. UsageError if there is one already, EnvironmentMissing on a bad disk."""
     exists = UsageError("there is a file here already", where=str(file), hint="name another")
     with JsonlWriter(file, create_file(file, exists)) as writer:
         for record in (served.header, *served.loads):

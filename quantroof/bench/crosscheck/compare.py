@@ -39,7 +39,7 @@ class Agreement:
 
     @property
     def bytes_difference(self) -> float | None:
-        """(counted - DRAM) / DRAM, None where the counters gave no traffic."""
+        """(counted - DRAM) / DRAM, None if the counters gave no traffic."""
         return None if not self.dram_bytes else self.counted_bytes / self.dram_bytes - 1
 
 
@@ -59,7 +59,7 @@ def cross_check(
     """Run the counters on measured cases of one device, and the timeline for calls of several kernels.
 
     With `timeline` alone: where there are no counters. A case that no witness could run is left out; its
-    reason stands on standard error. EnvironmentMissing where the witness itself is not here or refuses.
+    reason stands on standard error. EnvironmentMissing if the witness itself is not here or refuses.
     """
     timed = [line for line in lines if line.timing is not None]
     results: list[WitnessResult | None] = [None] * len(timed)

@@ -33,7 +33,7 @@ _SCALE = {
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One kernel launch by the counters. Time in ns; DRAM traffic in bytes, None where not collected."""
+    """One kernel launch by the counters. Time in ns; DRAM traffic in bytes, None if not collected."""
 
     kernel: str
     time_ns: float

@@ -71,7 +71,7 @@ class DeviceClock:
 
 
 def batch_mhz(stamps: list[list[list[int]]]) -> float | None:
-    """Clock in MHz from stamps [begin/end][SM][ns, cycles]; None where no SM was stamped twice in time."""
+    """Clock in MHz from stamps [begin/end][SM][ns, cycles]; None if no SM was stamped twice in time."""
     first, last = stamps
     clocks = []
     for (begin_ns, begin_cycles), (end_ns, end_cycles) in zip(first, last, strict=True):

@@ -103,7 +103,7 @@ def summarize(
 
 
 def _middle(values: list[float | None]) -> float | None:
-    """The median of what was reported, None where nothing was."""
+    """The median of what was reported, None if nothing was."""
     reported = [value for value in values if value is not None]
     return median(reported) if reported else None
 
@@ -123,13 +123,13 @@ def _energy_j(before: Counters | None, after: Counters | None) -> float | None:
 
 
 def _grown(before: Counters | None, after: Counters | None, name: str) -> float | None:
-    """By how much a counter grew; None where it is not reported or went backwards."""
+    """By how much a counter grew; None if it is not reported or went backwards."""
     first, last = getattr(before, name, None), getattr(after, name, None)
     return None if first is None or last is None or last < first else last - first
 
 
 def _device_clock(device: Device) -> DeviceClock | None:
-    """The clock kernel, or None where Triton is missing or cannot compile for this device."""
+    """The clock kernel, or None if Triton is missing or cannot compile for this device."""
     if device.sm_count is None:
         return None
     try:

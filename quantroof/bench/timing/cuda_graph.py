@@ -40,7 +40,7 @@ CANNOT_CAPTURE = "cannot be captured in a CUDA graph"
 
 
 class CaptureError(RuntimeError):
-    """A call that no graph can hold: it waits for the device, or copies from the host. The text says so.
+    """A call that a graph cannot capture: it waits for the device, or copies from the host. The text says so.
 
     torch's allocator does not recover from a broken capture, so the process must be replaced.
     """
@@ -88,7 +88,7 @@ class _LastOutput:
 
 
 class GraphReplays:
-    """Batches of eight replays behind a spin kernel: the burst mode. Of long calls fewer, by time."""
+    """Batches of eight replays behind a spin kernel: the burst mode. Fewer replays if the calls are long."""
 
     method: Method = "cuda-graph"
 

@@ -48,7 +48,7 @@ class Timer(Protocol):
         """Wait for what is still queued, so that the next case starts on an idle device."""
 
     def flags(self) -> tuple[Flag, ...]:
-        """What the timer itself noticed that speaks against its samples."""
+        """Flags for problems with its samples that the timer itself noticed."""
         ...
 
 

@@ -155,7 +155,7 @@ class DeviceRun:
         return self._placed(replace(line, status="failed"))
 
     def _placed(self, line: Measurement) -> Measurement:
-        """The record with its device and process in the run, which the worker does not know."""
+        """The record with the device and process in the run, which the worker cannot fill in."""
         plan = self._plan
         return replace(line, device=plan.device.id, process=plan.process, concurrent=plan.concurrent)
 

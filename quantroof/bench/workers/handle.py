@@ -38,7 +38,7 @@ class ContextLost(WorkerLost):
 def visible_only(device: Device) -> dict[str, str]:
     """Environment in which a CUDA program sees this device alone, as its first.
 
-    A process can use one MIG slice only, and a context on a neighbor would take memory there. Empty where
+    A process can use one MIG slice only, and a context on a neighbor would take memory there. Empty if
     CUDA gives the GPU another UUID than NVML does, as some virtual machines have it: the ordinal must do.
     """
     if device.kind != "cuda" or device.uuid is None:

@@ -53,7 +53,7 @@ def _triton_version() -> str:
 
 
 def _nvrtc_version() -> str | None:
-    """What compiles CUDA C++; None where it is not installed, and its kernels are skipped."""
+    """What compiles CUDA C++; None if it is not installed, and its kernels are skipped."""
     from quantroof.kernels.sass.nvrtc import nvrtc_version
 
     try:

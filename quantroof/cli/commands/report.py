@@ -92,7 +92,7 @@ def _write_library(folder: Path) -> None:
 
 
 def _advice(conclusions: Answers, model: str | None) -> Advice | None:
-    """The serving section, left out with a remark where the run cannot answer it and nobody asked."""
+    """The serving section, left out with a remark if the run cannot answer it and it was not asked for."""
     from quantroof.advisor.usual import usual_advice
 
     try:

@@ -137,7 +137,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _predictor(options: EndpointFlags) -> Predictor | None:
-    """What to predict with, None where it was not asked for. Wrong names are refused before any load."""
+    """What to predict with, None if no prediction was asked for. Wrong names are refused before any load."""
     if options.gpu is None and options.run_path is None:
         if options.as_model is not None:
             raise UsageError("--as-model needs a GPU to predict for", hint="--predict-for GPU, or --run RUN")

@@ -70,7 +70,7 @@ def _build_row(problem: Problem, *, fast: bool) -> Prepared | Skip:
 def _pair(
     name: str, scheme: str, build: Callable[..., Prepared | Skip], summary: str
 ) -> tuple[Kernel, Kernel]:
-    """A kernel with exact accumulation everywhere, and its fast sibling where that is a choice."""
+    """A kernel with exact accumulation everywhere, and one with fast accumulation where torch offers it."""
     targets: tuple[Processor, ...] = ("gpu",)
     return (
         Kernel(name, "torch", (scheme,), partial(build, fast=False), check_scaled_mm, summary=summary),

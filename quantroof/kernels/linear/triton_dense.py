@@ -95,7 +95,7 @@ def _weights(problem: Problem) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _flat(scales: torch.Tensor | None, problem: Problem) -> torch.Tensor:
-    """Scales as the kernels index them; an unread 1 for formats without."""
+    """Scales as the kernels index them; a 1 that is never read for formats without scales."""
     import torch
 
     if scales is None:

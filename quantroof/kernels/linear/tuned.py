@@ -91,7 +91,7 @@ def cache_file() -> Path:
 
 
 def read_entries(path: Path) -> list[Entry]:
-    """Entries of a table; none where there is no file. UsageError where it is not such a table."""
+    """Entries of a table; none where there is no file. UsageError if it is not such a table."""
     if not path.exists():
         return []
     try:

@@ -22,7 +22,7 @@ ARCHITECTURES: dict[str, int] = {
 
 
 def capability_of(arch: str) -> int:
-    """Compute capability as one number, 90 for `sm_90a`; UsageError where it is unknown."""
+    """Compute capability as one number, 90 for `sm_90a`; UsageError if it is unknown."""
     if arch not in ARCHITECTURES:
         raise unknown_name("architecture", arch, list(ARCHITECTURES))
     return ARCHITECTURES[arch]

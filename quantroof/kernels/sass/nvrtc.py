@@ -25,7 +25,7 @@ class Refusal(QuantroofError):
 def compile_cuda(source: str, arch: str, *, name: str = "source.cu", options: tuple[str, ...] = ()) -> bytes:
     """Machine code (a cubin) of CUDA C++ source for an architecture such as `sm_90a`.
 
-    Raises Refusal where the source does not compile or does not assemble for it, EnvironmentMissing where
+    Raises Refusal where the source does not compile or does not assemble for it, EnvironmentMissing if
     NVRTC is not installed.
     """
     library = _nvrtc()

@@ -27,7 +27,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One kernel and case on one architecture: what the machine code is, or why there is none.
 
     `instructions_per_weight` is the number of instructions in the innermost loop over the weights that a
-    thread consumes in it. `verdict` is None where every promise is kept, else the broken one.
+    thread consumes in it. `verdict` is None if every promise is kept, else the broken one.
     """
 
     kernel: str

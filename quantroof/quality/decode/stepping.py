@@ -92,7 +92,7 @@ class Stepper:
 
     @torch.inference_mode()
     def _capture(self) -> str:
-        """Capture one step, unless it cannot be: then it is launched kernel by kernel, and says why."""
+        """Capture one step; if that fails, it is launched kernel by kernel and the reason is kept."""
         if any(layer.is_sliding for layer in self._cache.layers):
             return "eager: a sliding window counts positions on the host"
         stream = new_stream()

@@ -96,7 +96,7 @@ def output_errors(
 
 
 def sqnr_db(exact: torch.Tensor, rounded: torch.Tensor) -> float | None:
-    """10 log10(sum x^2 / sum (x - x')^2); None where the error is zero."""
+    """10 log10(sum x^2 / sum (x - x')^2); None if the error is zero."""
     noise = float((exact.double() - rounded.double()).square().sum())
     signal = float(exact.double().square().sum())
     return None if noise == 0 or signal == 0 else 10 * math.log10(signal / noise)

@@ -41,7 +41,7 @@ class Texts:
 
     @property
     def digest(self) -> str:
-        """Hash of both parts: a model is only comparable with one of the same text."""
+        """Hash of both parts: only models of the same text can be compared."""
         whole = sha256()
         for part in (self.train, self.held_out):
             for chunk in part:

@@ -64,7 +64,7 @@ class StoredTensor:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file: its tensors, and the the other bytes (length and header)."""
+    """A file: its tensors, and its other bytes (length and header)."""
 
     path: Path
     tensors: tuple[StoredTensor, ...]
@@ -77,7 +77,7 @@ class StoredFile:
 
 
 def read_header(file: Path) -> StoredFile:
-    """Read a file's header. UsageError where it is broken or the file is shorter or longer than it says."""
+    """Read a file's header. UsageError if it is broken or the file is shorter or longer than it says."""
     try:
         size = file.stat().st_size
         with file.open("rb") as handle:
@@ -107,5 +107,5 @@ def _tensor(name: str, entry: Any, file: Path) -> StoredTensor:
 
 
 def elements(tensor: StoredTensor) -> int:
-    """Elements as stored: of a packed weight that is not the number of parameters."""
+    """Elements as stored; for a packed weight this is not the number of parameters."""
     return math.prod(tensor.shape)

@@ -141,7 +141,7 @@ def _is_timed(request: _Request) -> bool:
 
 
 def _concurrency(strategy: _Strategy) -> int | None:
-    """Requests that were kept under way; None where a rate decided."""
+    """Requests that were kept under way; None if a rate decided."""
     if strategy.type_ == "synchronous":
         return 1
     return strategy.streams if strategy.type_ == "concurrent" else None

@@ -33,7 +33,7 @@ def read_result(file: Path) -> Served:
 
 
 def read_results(files: Sequence[Path]) -> Served:
-    """Several files of one tool and model as one, loads by concurrency. UsageError where they differ."""
+    """Several files of one tool and model as one, loads by concurrency. UsageError if they differ."""
     results = [read_result(file) for file in files]
     first = results[0].header
     for file, other in zip(files, results, strict=True):

@@ -51,7 +51,7 @@ class Workload:
 
 
 def require_tool() -> None:
-    """Raise EnvironmentMissing where guidellm is not installed."""
+    """Raise EnvironmentMissing if guidellm is not installed."""
     if find_spec(_TOOL) is None:
         what, hint = f"{_TOOL} is not installed, needed for load", "pip install 'quantroof[serve]'"
         raise EnvironmentMissing(what, hint=f"{hint}, or --import a result made elsewhere")
@@ -97,7 +97,7 @@ def scenario(endpoint: Endpoint, workload: Workload, result: Path, *, ignore_eos
 
 
 def run(endpoint: Endpoint, workload: Workload, *, ignore_eos: bool) -> Served:
-    """Put the load on the endpoint. EnvironmentMissing where guidellm fails or hangs, with its last line."""
+    """Put the load on the endpoint. EnvironmentMissing if guidellm fails or hangs, with its last line."""
     require_tool()
     # The scenario may hold a key: the folder is readable by this user only, and is removed.
     with tempfile.TemporaryDirectory(prefix="quantroof-served-") as folder:

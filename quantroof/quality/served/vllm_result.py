@@ -53,7 +53,7 @@ class _Result(msgspec.Struct):
 
 
 def read(documents: list[Any], file: Path) -> Served:
-    """The loads of one file's objects. UsageError where they are not of one model, or lack what is needed."""
+    """The loads of one file's objects. UsageError if they are not of one model, or lack what is needed."""
     try:
         results = [msgspec.convert(document, _Result) for document in documents]
     except msgspec.ValidationError as error:

@@ -35,7 +35,7 @@ class Bundle:
 
 @lru_cache(maxsize=1)
 def plotly_bundle() -> Bundle:
-    """Read plotly.js from the plotly package; EnvironmentMissing where that has none."""
+    """Read plotly.js from the plotly package; EnvironmentMissing if that has none."""
     from plotly.offline import get_plotlyjs_version
 
     source = resources.files("plotly") / "package_data" / "plotly.min.js"

@@ -39,7 +39,7 @@ SCRIPTS = (
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What makes the file work: policy, styles, scripts and packed data. `plotly` is None where the library
+    """What makes the file work: policy, styles, scripts and packed data. `plotly` is None if the library
     is a file beside the page."""
 
     policy: str

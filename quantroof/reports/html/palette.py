@@ -61,7 +61,7 @@ def family(scheme: str) -> str:
 
 
 def colors(schemes: list[str]) -> dict[str, tuple[str, str]]:
-    """(light, dark) color of every scheme; a family nobody colored takes one of a few spare ones."""
+    """(light, dark) color of every scheme; a family without its own color takes one of a few spare ones."""
     spare = [name for name in dict.fromkeys(map(family, schemes)) if name not in LIGHT]
     spares = {name: _OTHERS[rank % len(_OTHERS)] for rank, name in enumerate(spare)}
     return {name: spares.get(family(name)) or (LIGHT[family(name)], DARK[family(name)]) for name in schemes}

@@ -15,7 +15,7 @@ _TIMEOUT_S = 90
 
 
 def picture(page: Path) -> Path:
-    """Write `page` with the suffix .png beside it; EnvironmentMissing where there is no browser."""
+    """Write `page` with the suffix .png beside it; EnvironmentMissing if there is no browser."""
     browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if browser is None:
         raise EnvironmentMissing("--png needs chromium, which is not installed", hint="apt install chromium")

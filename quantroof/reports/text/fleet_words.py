@@ -26,7 +26,7 @@ def relative(level: float | None) -> float | None:
 
 
 def slowest(levels: Iterable[float | None]) -> float | None:
-    """The worst of several levels, None where all are unknown."""
+    """The worst of several levels, None if all are unknown."""
     return max((level for level in levels if level is not None), default=None)
 
 

@@ -29,7 +29,7 @@ def headline(report: Report) -> str:
 
 
 def sensitivity(report: Report) -> str | None:
-    """What a pass is worth: the slowdowns that this gate detects, None where nothing was judged."""
+    """What a pass is worth: the slowdowns that this gate detects, None if nothing was judged."""
     shares = [j.detectable for j in report.cases if j.detectable is not None]
     if not shares:
         return None

@@ -112,7 +112,7 @@ def _measured_text(profile: HardwareProfile, peak: Peak, measured: Roofs) -> str
 
 
 def machine_code(profile: HardwareProfile) -> Table | None:
-    """What each format becomes by every path, from the table of machine code; None where it has no column."""
+    """What each format becomes by every path, from the table of machine code; None if it has no column."""
     cells = native.on(profile.compute_capability)
     if not cells:
         return None

@@ -56,7 +56,7 @@ def failure_lines(served: Served) -> Iterator[str]:
 
 
 def prediction_table(predictor: Predictor, predictions: Sequence[Prediction]) -> Table | None:
-    """Measured medians beside the advisor's times with bands; None where no load has a prediction."""
+    """Measured medians beside the advisor's times with bands; None if no load has a prediction."""
     rows: list[tuple[str, ...]] = []
     for prediction in predictions:
         alone = None if prediction.concurrency == 1 else prediction.first_token_alone
