@@ -89,7 +89,8 @@ class MachineCode:
     `sm_90a`), or two where versions of a compiler differ (`matrix:IMMA|UTCIMMA`); an architecture that the
     kernel's own check skips needs no entry. `budget` limits the SASS instructions per weight of (case,
     architecture) where they decide whether memory bandwidth can be reached.
-    `tuning` names the family whose tilings are shared, and lists the tilings worth timing for a case.
+    `tuning` names the family whose tilings are shared, and lists the tilings worth timing for a case. `also`
+    lists what a call launches beside its product, as where activations are quantized first.
     """
 
     cases: tuple[str, ...]
@@ -97,6 +98,11 @@ class MachineCode:
     expects: Mapping[str, str]
     budget: Mapping[tuple[str, str], float] = field(default_factory=dict)
     tuning: tuple[str, Callable[[Case, Target], list[Any]]] | None = None
+    also: Callable[[Case], tuple[Program, ...]] = lambda _case: ()
+
+    def programs(self, case: Case, target: Target) -> tuple[Program | CudaProgram, ...]:
+        """Everything that a call of the kernel launches."""
+        return (self.program(case, target), *self.also(case))
 
     def budget_of(self, case: str, arch: str) -> float | None:
         """The most instructions allowed per weight, or None if the count is only recorded."""

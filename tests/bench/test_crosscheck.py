@@ -10,11 +10,13 @@ import json
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from quantroof.bench.crosscheck import compare, ncu
-from quantroof.bench.crosscheck.compare import cross_check
+from quantroof.bench.crosscheck.compare import cross_check, round_robin
 from quantroof.bench.crosscheck.single import Spans, spans
 from quantroof.cli.commands.profile import command
 from quantroof.errors import EnvironmentMissing, QuantroofError, UsageError
@@ -94,7 +96,7 @@ def test_profile_refuses_in_one_line(tmp_path: Path, make: object, pattern: str,
     assert words in str(done.exception)
 
 
-def _ncu(folder: Path, *, complaint: str = "") -> None:
+def _ncu(folder: Path, *, complaint: str = "", hang_after: int = 99) -> None:
     """A stand-in for Nsight Compute: answers every case with the launches that a real one counted."""
     table = (DATA / "h200_ncu_gemv_14336x4096.csv").read_text().splitlines()
     start = next(i for i, row in enumerate(table) if row.startswith('"ID"'))
@@ -102,7 +104,7 @@ def _ncu(folder: Path, *, complaint: str = "") -> None:
     script = folder / "ncu"
     script.write_text(
         f"""#!{sys.executable}
-import csv, io, json, sys
+import csv, io, json, subprocess, sys, time
 if {complaint!r}:
     sys.exit(print({complaint!r}))
 rows = list(csv.DictReader(json.load(open({str(folder / "table.json")!r}))))
@@ -114,6 +116,11 @@ out.writeheader()
 calls = list(dict.fromkeys(row["ID"] for row in rows))
 calls += calls[: 10 - len(calls)]
 for case in range(cases):
+    if case == {hang_after}:
+        sys.stdout.flush()
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        open({str(folder / "child")!r}, "w").write(str(child.pid))
+        time.sleep(600)
     for number, call in enumerate([calls[0], *calls]):
         name = {{}} if number else {{"Kernel Name": "at::cuda::<unnamed>::spin_kernel(long)"}}
         for row in rows:
@@ -137,6 +144,41 @@ def test_all_cases_are_counted_in_one_process(tmp_path: Path, monkeypatch: pytes
     assert all(a.witness_ns == pytest.approx(30_700, rel=0.02) for a in found)
 
 
+def test_a_witness_out_of_time_keeps_what_it_counted_and_leaves_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ncu hangs at its third case: the first is kept, the second may lack calls, and its child is gone."""
+    _ncu(tmp_path, hang_after=2)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    lines = [m for m in gpu_run().measurements if m.timing is not None][:4]
+    agreements = cross_check(lines, 0, limit_s=8.0)
+    child = int((tmp_path / "child").read_text())
+
+    assert [a.case for a in agreements] == [lines[0].case]
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+def test_every_kernel_is_checked_before_any_twice() -> None:
+    """The smallest M first, and there the largest layer."""
+    cases = [
+        ("gemm/bf16-bf16-bf16/m2048-n4096-k4096", "a"),
+        ("gemv/bf16-bf16-bf16/m1-n1024-k4096", "a"),
+        ("gemv/bf16-bf16-bf16/m1-n4096-k4096", "a"),
+        ("gemv/int4.g128-bf16-bf16/m1-n4096-k4096", "b"),
+        ("gemm/int8.channel-int8.token-bf16/m2048-n4096-k4096", "c"),
+    ]
+    template = next(m for m in gpu_run().measurements if m.timing is not None)
+    lines = [
+        replace(template, case=case, kernel=kernel, bytes_moved=Case.parse(case).bytes_moved)
+        for case, kernel in cases
+    ]
+    order = [(line.kernel, line.case) for line in round_robin(lines)]
+
+    assert [kernel for kernel, _ in order] == ["a", "b", "c", "a", "a"]
+    assert order[0][1] == "gemv/bf16-bf16-bf16/m1-n4096-k4096"
+    assert order[-1][1] == "gemm/bf16-bf16-bf16/m2048-n4096-k4096"
+
+
 def test_counters_that_are_refused_are_the_environments_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +194,7 @@ def test_counters_that_are_refused_are_the_environments_fault(
 def test_the_timeline_needs_no_counters(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it says is the witness; a case it could not run is left out."""
     answer = json.dumps({"cases": [{"spans_ns": [9.0, 10.0, 11.0], "kernels": 2}, None]})
-    monkeypatch.setattr(compare, "_run", lambda *_: f"noise\n{answer}\n")
+    monkeypatch.setattr(compare, "_run", lambda *_: (f"noise\n{answer}\n", True))
     lines = [m for m in gpu_run().measurements if m.timing is not None][:2]
     (agreement,) = cross_check(lines, 0, timeline=True)
 

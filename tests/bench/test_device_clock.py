@@ -34,12 +34,14 @@ def test_the_stamp_reads_the_devices_own_registers(arch: str) -> None:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from quantroof.bench.state.device_clock import COMPILE_OPTIONS, stamp_kernel
+    from quantroof.bench.state.device_clock import stamp_programs
     from quantroof.kernels.sass.ahead import capability_of
 
-    source = ASTSource(fn=stamp_kernel, signature={"stamps": "*i64", "slot": "i32", "sms": "i32"})
+    program = stamp_programs(132)[1]
+    signature = {"stamps": "*i64", "slot": "constexpr", "sms": "constexpr"}
+    source = ASTSource(fn=program.function, signature=signature, constexprs={(1,): 1, (2,): 132})
     target = GPUTarget("cuda", capability_of(arch), 32)
-    ptx = triton.compile(source, target=target, options=COMPILE_OPTIONS).asm["ptx"]
+    ptx = triton.compile(source, target=target, options=program.compile_options).asm["ptx"]
 
     assert all(register in ptx for register in ("%smid", "%clock64", "%globaltimer"))
     assert "setp" in ptx

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from statistics import median
 
 from quantroof.analysis.case_time import median_ns
 from quantroof.bench.crosscheck import ncu
 from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.kernels.cases import Case
 from quantroof.records.lines import Measurement
 
 TIME_LIMIT_S = 600.0
+_LAST_CASE_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,16 @@ def cross_check(
     return [_agreement(line, result) for line, result in pairs if result is not None]
 
 
+def round_robin(lines: Sequence[Measurement]) -> list[Measurement]:
+    """Every kernel once before any of them twice: first at the smallest M, there on the largest layer."""
+    turns: Counter[str] = Counter()
+    keyed = []
+    for line in sorted(lines, key=lambda m: (Case.parse(m.case).m, -m.bytes_moved)):
+        keyed.append((turns[line.kernel], line))
+        turns[line.kernel] += 1
+    return [line for _, line in sorted(keyed, key=lambda pair: pair[0])]
+
+
 def _agreement(line: Measurement, result: WitnessResult) -> Agreement:
     assert line.timing is not None, "only timed lines are checked"
     return Agreement(
@@ -95,15 +111,19 @@ def _named(lines: Sequence[Measurement]) -> list[tuple[str, str]]:
 
 
 def _counters(lines: Sequence[Measurement], device_index: int, limit_s: float) -> list[WitnessResult | None]:
-    command = ncu.command(_named(lines), device_index)
+    command = [*ncu.command(_named(lines), device_index), *_within(limit_s)]
     if shutil.which(command[0]) is None:
         raise EnvironmentMissing("ncu is not on the PATH", hint="--timeline works without it")
     try:
-        launches = ncu.by_case(ncu.launches(_run(command, "Nsight Compute", limit_s)))
+        text, ended = _run(command, "Nsight Compute", limit_s)
+        launches = ncu.by_case(ncu.launches(text))
     except UsageError as error:  # no table: no permission, or a version too old for this GPU
         raise EnvironmentMissing(error.what, hint=error.hint) from None
-    if len(launches) != len(lines):
-        raise EnvironmentMissing(f"Nsight Compute saw {len(launches)} of {len(lines)} cases")
+    if not ended:
+        launches = launches[:-1]  # the last case may lack calls
+    if len(launches) > len(lines):
+        raise EnvironmentMissing(f"Nsight Compute saw {len(launches)} cases where {len(lines)} were run")
+    launches += [[] for _ in lines[len(launches) :]]
     return [_counted(line, one) for line, one in zip(lines, launches, strict=True)]
 
 
@@ -119,7 +139,8 @@ def _counted(line: Measurement, launches: list[ncu.Launch]) -> WitnessResult | N
 
 
 def _timeline(lines: Sequence[Measurement], device_index: int, limit_s: float) -> list[WitnessResult | None]:
-    text = _run(ncu.single(_named(lines), device_index, "--timeline"), "the timeline", limit_s)
+    command = [*ncu.single(_named(lines), device_index, "--timeline"), *_within(limit_s)]
+    text, _ = _run(command, "the timeline", limit_s)
     answer = next((row for row in reversed(text.splitlines()) if row.startswith('{"cases"')), None)
     if answer is None:
         raise EnvironmentMissing("the timeline failed", hint="; ".join(text.strip().splitlines()[-1:]))
@@ -129,10 +150,31 @@ def _timeline(lines: Sequence[Measurement], device_index: int, limit_s: float) -
     ]
 
 
-def _run(command: list[str], what: str, limit_s: float) -> str:
+def _within(limit_s: float) -> tuple[str, str]:
+    """The option after whose seconds a witness begins no further case, so that it ends before the limit."""
+    return "--seconds", f"{max(limit_s / 2, limit_s - _LAST_CASE_S):.0f}"
+
+
+def _run(command: list[str], what: str, limit_s: float) -> tuple[str, bool]:
+    """What a witness printed, and whether it ended by itself; at the limit its process group is killed."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    ended = True
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
+        out, errors = process.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
-        raise EnvironmentMissing(f"{what} took longer than {limit_s:.0f} s") from None
-    sys.stderr.write(done.stderr)
-    return done.stdout + done.stderr
+        ended = False
+        _end_group(process)
+        out, errors = process.communicate()
+        if not out:
+            raise EnvironmentMissing(f"{what} took longer than {limit_s:.0f} s") from None
+        print(f"{what} took longer than {limit_s:.0f} s: its finished cases are kept", file=sys.stderr)
+    finally:
+        _end_group(process)  # what it started must not run beside the next measurement
+    sys.stderr.write(errors)
+    return out + errors, ended
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

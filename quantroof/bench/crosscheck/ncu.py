@@ -84,7 +84,7 @@ def single(cases: Sequence[tuple[str, str]], device_index: int, *options: str) -
 
 def launches(text: str) -> list[Launch]:
     """Kernel launches from the CSV that ncu prints among its own messages, in launch order."""
-    table = [line for line in text.splitlines() if line.startswith('"')]
+    table = [line for line in text.splitlines() if line.startswith('"') and line.endswith('"')]
     if not table:
         raise UsageError("Nsight Compute printed no table", hint=_complaint(text))
     found: dict[str, dict[str, float]] = {}

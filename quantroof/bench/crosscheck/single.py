@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -51,17 +53,24 @@ def spans(kernels_ns: Sequence[tuple[float, float]], calls: int) -> Spans:
 
 def main() -> None:
     """Prepare each case, warm it up, then run it where the profiler looks."""
+    began_s = time.monotonic()
     parser = argparse.ArgumentParser()
     parser.add_argument("cases", nargs="+", metavar="CASE KERNEL")
     parser.add_argument("--index", type=int, default=0)
     parser.add_argument("--calls", type=int, default=CALLS)
+    parser.add_argument("--seconds", type=float, default=math.inf, help="begin no case after this time")
     parser.add_argument("--timeline", action="store_true", help="kernel spans from torch's profiler, as JSON")
     options = parser.parse_args()
     device = next(d for d in detect().gpus if d.index == options.index)
     torch.cuda.set_device(device.index)
     run = _timed if options.timeline else _ranged
-    pairs = zip(options.cases[::2], options.cases[1::2], strict=True)
-    answers = list(_each(device, pairs, run, options.calls))
+    pairs = list(zip(options.cases[::2], options.cases[1::2], strict=True))
+    answers = []
+    for answer in _each(device, pairs, run, options.calls):
+        answers.append(answer)
+        if time.monotonic() - began_s > options.seconds:
+            break
+    answers += [None] * (len(pairs) - len(answers))
     if options.timeline:
         print(json.dumps({"cases": answers}))
 

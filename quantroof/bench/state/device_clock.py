@@ -14,16 +14,15 @@ import triton
 import triton.language as tl
 from triton.language.extra.cuda import globaltimer, smid
 
-from quantroof.kernels.program import FP_FUSION
+from quantroof.kernels.program import Program
 
 _SLOTS = 2
 _BLOCKS_PER_SM = 4  # enough that every SM gets one, however the blocks are dealt
-COMPILE_OPTIONS = {"num_warps": 1, "enable_fp_fusion": FP_FUSION}
 _MIN_NS = 100_000  # globaltimer ticks every 32 ns to 1 us: a shorter batch says nothing
 
 
-@triton.jit
-def stamp_kernel(stamps, slot, sms):  # type: ignore[no-untyped-def]
+@triton.jit  # type: ignore[untyped-decorator]
+def stamp_kernel(stamps, slot: tl.constexpr, sms: tl.constexpr):  # type: ignore[no-untyped-def]
     """Store (globaltimer ns, clock64 cycles) of this SM in stamps[slot, sm]; int64 [2, sms, 2]."""
     sm = smid()
     clock = tl.inline_asm_elementwise(  # its text must stand here: Triton takes no string variables
@@ -35,14 +34,29 @@ def stamp_kernel(stamps, slot, sms):  # type: ignore[no-untyped-def]
     tl.store(where + 1, clock, mask=in_range)
 
 
+def stamp_programs(sm_count: int) -> tuple[Program, ...]:
+    """The programs that stamp the beginning and the end of a batch: launch each with (stamps,)."""
+    return tuple(
+        Program(
+            function=stamp_kernel,
+            grid=(sm_count * _BLOCKS_PER_SM, 1, 1),
+            arguments=("*i64",),
+            constants={"slot": slot, "sms": sm_count},
+            num_warps=1,
+            num_stages=1,
+        )
+        for slot in range(_SLOTS)
+    )
+
+
 class DeviceClock:
     """Stamps before and after every batch, and the clock between them in MHz."""
 
     def __init__(self, sm_count: int) -> None:
-        self._sms = sm_count
+        self._programs = stamp_programs(sm_count)
         self._stamps = torch.zeros(_SLOTS, sm_count, 2, dtype=torch.int64, device="cuda")
         self._batches: list[Any] = []
-        for slot in range(_SLOTS):  # Triton compiles each number by itself; here nothing is timed
+        for slot in range(_SLOTS):  # compiled and loaded here, where nothing is timed
             self._stamp(slot)
 
     def start(self) -> None:
@@ -66,8 +80,7 @@ class DeviceClock:
         return [mhz for batch in together if (mhz := batch_mhz(batch)) is not None]
 
     def _stamp(self, slot: int) -> None:
-        blocks = self._sms * _BLOCKS_PER_SM
-        stamp_kernel[(blocks,)](self._stamps, slot, self._sms, **COMPILE_OPTIONS)
+        self._programs[slot].launch(self._stamps)
 
 
 def batch_mhz(stamps: list[list[list[int]]]) -> float | None:

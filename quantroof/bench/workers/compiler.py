@@ -9,25 +9,27 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from quantroof.bench.plan import DevicePlan
 from quantroof.bench.workers.parent import die_with_parent
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
-from quantroof.kernels.program import Target
+from quantroof.kernels.program import CudaProgram, Program, Target
 from quantroof.kernels.registry import load
 from quantroof.kernels.sass.ahead import ARCHITECTURES, compile_ahead
 
 _MAX_PROCESSES = 8
+_CLOCK = ("device-clock", "")
+"""The job of the kernel that reads the device's clock: no case names it, and every case needs it."""
 
 
 class CompilerPool:
     """Compiler processes for one plan; they end by themselves, or when they are stopped."""
 
     def __init__(self, plan: DevicePlan) -> None:
-        jobs = jobs_of(plan)
+        jobs = [_CLOCK, *jobs_of(plan)]
         arch = architecture(plan.device)
         # Half of the cores: the other half belongs to the measuring worker and its launches.
         count = min(_MAX_PROCESSES, max(1, (os.cpu_count() or 2) // 2), len(jobs)) if arch else 0
@@ -69,13 +71,21 @@ def compile_jobs(jobs: Iterable[tuple[str, str]], arch: str, sm_count: int) -> i
     target = Target((number // 10, number % 10), sm_count)
     done = 0
     for case, name in jobs:
-        machine_code = load().kernels[name].machine_code
-        if machine_code is None:
-            continue
         with suppress(Exception):
-            compile_ahead(machine_code.program(Case.parse(case), target), arch)
+            for program in _programs(case, name, target):
+                compile_ahead(program, arch)
             done += 1
     return done
+
+
+def _programs(case: str, name: str, target: Target) -> Sequence[Program | CudaProgram]:
+    """Everything that a kernel launches for a case."""
+    if (case, name) == _CLOCK:
+        from quantroof.bench.state.device_clock import stamp_programs
+
+        return stamp_programs(target.sm_count)
+    machine_code = load().kernels[name].machine_code
+    return () if machine_code is None else machine_code.programs(Case.parse(case), target)
 
 
 def _start(arch: str, device: Device, jobs: list[tuple[str, str]]) -> subprocess.Popen[str]:

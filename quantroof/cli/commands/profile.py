@@ -51,12 +51,12 @@ def command(
     quantroof profile runs/after --case 'gemv/int4*' --print-only
     """
     from quantroof.bench.crosscheck import ncu
-    from quantroof.bench.crosscheck.compare import cross_check
+    from quantroof.bench.crosscheck.compare import cross_check, round_robin
     from quantroof.records.directory import read_run
     from quantroof.reports.text.crosscheck_lines import agreement_lines
 
     record = read_run(run)
-    measurements = _matching(record, pattern, kernel)[:limit]
+    measurements = round_robin(_matching(record, pattern, kernel))[:limit]
     indices = {device.id: device.index for device in record.info.devices}
     for line in measurements:
         text = shlex.join(ncu.command([(line.case, line.kernel)], indices[line.device]))

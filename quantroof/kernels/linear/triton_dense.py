@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from quantroof.kernels.problem import Problem
 
 
+Also = Callable[[Case], tuple[Program, ...]]
+
+
 def _check(case: Case, device: Device) -> Skip | None:
     element = case.compute.name
     return (
@@ -41,7 +44,7 @@ def _build_dynamic(problem: Problem) -> Prepared:
 
     case = problem.case
     launch, code = _bound(problem)
-    quantize = quantize_rows_program(case.compute, case.m, case.k)
+    (quantize,) = _quantize(case)
     x = problem.arriving
     codes = torch.empty_like(problem.activation.codes)
     scales = torch.empty(case.m, dtype=torch.float32, device=x.device)
@@ -51,6 +54,11 @@ def _build_dynamic(problem: Problem) -> Prepared:
         return launch(codes, scales, w, ws)
 
     return Prepared(_weights(problem), call, code.config(), (*_hot(code), "activation codes"))
+
+
+def _quantize(case: Case) -> tuple[Program, ...]:
+    """What is launched before the product."""
+    return (quantize_rows_program(case.compute, case.m, case.k),)
 
 
 def _bound(problem: Problem) -> tuple[Callable[..., torch.Tensor], Program]:
@@ -112,14 +120,14 @@ _SYNC = ("sm_80", "sm_86", "sm_89", "sm_120a")
 
 
 def _machine_code(
-    weight: str, activation: str, output: str, sync: str, wgmma: str, tcgen05: str
+    weight: str, activation: str, output: str, sync: str, wgmma: str, tcgen05: str, also: Also = lambda _: ()
 ) -> MachineCode:
     """A skinny and a wide case; the class on mma.sync architectures, on sm_90a and on sm_100a."""
     formats = f"{weight}-{activation}-{output}"
     cases = (f"gemv/{formats}/m1-n4096-k4096", f"gemm/{formats}/m4096-n4096-k4096")
     expects = {**dict.fromkeys(_SYNC, sync), "sm_90a": wgmma, "sm_100a": tcgen05}
     classes = {k: f"matrix:{v}" for k, v in expects.items()}
-    return MachineCode(cases, program, classes, tuning=(FAMILY, space))
+    return MachineCode(cases, program, classes, tuning=(FAMILY, space), also=also)
 
 
 def _kernel(
@@ -155,7 +163,9 @@ KERNELS = (
         "triton.quant+fp8",
         ("fp8-w8a8",),
         "per-token quantizing, fp8 products, row scales",
-        _machine_code("fp8_e4m3.channel", "fp8_e4m3.token.from_bf16", "bf16", "QMMA", "QGMMA", "UTCQMMA"),
+        _machine_code(
+            "fp8_e4m3.channel", "fp8_e4m3.token.from_bf16", "bf16", "QMMA", "QGMMA", "UTCQMMA", _quantize
+        ),
         _build_dynamic,
     ),
     _kernel(
@@ -168,7 +178,9 @@ KERNELS = (
         "triton.quant+int8",
         ("int8-w8a8",),
         "per-token quantizing, int8 products, row scales",
-        _machine_code("int8.channel", "int8.token.from_bf16", "bf16", "IMMA", "IGMMA", _INT8_ON_SM_100A),
+        _machine_code(
+            "int8.channel", "int8.token.from_bf16", "bf16", "IMMA", "IGMMA", _INT8_ON_SM_100A, _quantize
+        ),
         _build_dynamic,
     ),
 )
