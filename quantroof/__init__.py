@@ -1,3 +1,3 @@
-"""quantroof: how near every number format comes to the roof of your GPU."""
+"""quantroof: how close every number format comes to the roofline of your GPU."""
 
 __version__ = "0.1.0"

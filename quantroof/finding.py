@@ -1,4 +1,4 @@
-"""What a check found: one value for every room, from a hardware check to the verdict of a gate."""
+"""A Finding is what a check found; every room, from hardware checks to the gate, uses this type."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _STATIC = "-static"  # activations arrive quantized: that cost lies outside the 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A time that may win; a doubtful one lies above its roof and needs another beside it."""
+    """A time that may win; a doubtful one lies above its roof and needs a second that agrees."""
 
     time: Interval
     doubtful: bool = False

@@ -1,4 +1,4 @@
-"""The second check of a kernel: the calls that were timed, once more, on data that changed behind their back.
+"""The second check of a kernel: the timed calls once more, on data that changed after the first check.
 
 A part of the operand's codes is moved about and written in place into a set of the rotation, which keeps its
 pointers. Whoever returns an earlier result, a stolen reference, or works less carefully after the first
@@ -88,7 +88,7 @@ def check_fresh(data: FreshData, prepared: Prepared, problem: Problem, timer: Ti
 
 
 class Recheck:
-    """The second check of a measurement: when sampling has ended, and before, at a sample nobody foresees."""
+    """The second check of a measurement: after sampling, and once before at a random sample."""
 
     def __init__(self, kernel: Kernel, problem: Problem, prepared: Prepared, *, between: int = 0) -> None:
         """`between` is the number of samples among which one is chosen for a check in between; 0 for none."""

@@ -17,7 +17,7 @@ _NEVER = -1  # as size_t: no free top of the heap is large enough to be returned
 
 @contextmanager
 def new_blocks_filled() -> Iterator[None]:
-    """Fill every new block with 0x7f bytes meanwhile: NaN as fp16 and fp8, 3.4e38 as bf16 and fp32.
+    """Fill every new block with 0x7f bytes during that time: NaN as fp16 and fp8, 3.4e38 as bf16 and fp32.
 
     A kernel that leaves a part of its output unwritten then shows a huge error, not what an earlier one left.
     """

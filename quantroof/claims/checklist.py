@@ -1,4 +1,4 @@
-"""The lesson's claims as a checklist: judged together, ordered by row, each row with a verdict of its own."""
+"""The built-in claims as a checklist: judged together, in the order of rows, one verdict per row."""
 
 from __future__ import annotations
 

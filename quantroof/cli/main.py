@@ -69,7 +69,7 @@ def _exits_explained() -> Iterator[None]:
     help="TOML file of hardware profiles for boards that are not listed. Repeatable.",
 )
 def cli(profiles: tuple[Path, ...]) -> None:
-    """Measure how near every number format comes to the roof of your GPU.
+    """Benchmark number formats and report how close they come to the roofline of your GPU.
 
     \b
     quantroof doctor              what is here, and is it fit to be measured?

@@ -34,7 +34,7 @@ class GpuHistory:
 
 
 def latest_and_past(units: list[Unit], now: datetime) -> GpuHistory:
-    """Sort the runs of every GPU by time. One UUID on two nodes is two GPUs, and a problem that says so."""
+    """Sort the runs of every GPU by time. One UUID on two nodes is two GPUs, and is reported."""
     history = GpuHistory()
     by_gpu: dict[tuple[object, ...], list[int]] = defaultdict(list)
     nodes: dict[str, set[str]] = defaultdict(set)

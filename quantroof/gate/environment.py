@@ -54,7 +54,7 @@ def moved_anchors(times: RunTimes, limits: dict[AnchorName, float]) -> Iterator[
 
 
 def _level(times: RunTimes, name: AnchorName, band: AnchorBand) -> Iterator[Finding]:
-    """A machine that became slow as a whole: the anchors alone would hide it."""
+    """A machine that slowed down as a whole, which dividing by the anchors would hide."""
     change = times.anchor_level()[name] - math.log(band.ns)
     limit = max(math.log1p(_LEVEL_MOVED), _LEVEL_SPREADS * band.scale)
     if change > limit:

@@ -28,7 +28,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Anchoring:
-    """Log anchors by process: the mean of start and end, and how far the two are apart."""
+    """Log anchors by process: the mean of start and end, and the difference between the two."""
 
     level: dict[int, dict[AnchorName, float]]
     moved: dict[int, dict[AnchorName, float]]

@@ -86,7 +86,7 @@ def _fits(candidate: HardwareProfile, device: Device) -> bool:
 
 
 def check_names(found: Iterable[HardwareProfile]) -> None:
-    """Refuse two profiles of one device name that nothing tells apart."""
+    """Refuse two profiles of one device name that nothing distinguishes."""
     seen: dict[str, HardwareProfile] = {}
     for candidate in found:
         for name in map(_bare, candidate.device_names):

@@ -206,7 +206,7 @@ def _sentence(library: Any, error: Exception) -> str:
 
 
 def ask(question: Callable[..., T], *arguments: Any) -> T | None:
-    """NVML's answer, None for every way of not answering (not supported, no permission, old driver)."""
+    """NVML's answer; None without one (not supported, no permission, old driver)."""
     from pynvml import NVMLError
 
     try:

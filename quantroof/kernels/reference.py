@@ -1,6 +1,6 @@
 """What a correct kernel must return: fp64 products of the very values it was given, and of unrounded ones.
 
-Apart from the Problem on purpose: `Kernel.build` is given one, and a kernel must not find its answer there.
+Not part of the Problem: `Kernel.build` gets one, and a kernel must not find its answer there.
 """
 
 from __future__ import annotations

@@ -211,7 +211,7 @@ AnyRecord = RunInfo | Ceiling | Anchor | Measurement | RunEnd
 
 @lru_cache(maxsize=65536)
 def parsed_case(case_id: str) -> Case:
-    """The Case behind an id; UsageError if the text is none."""
+    """The Case behind an id; UsageError if the text is not an id."""
     return Case.parse(case_id)
 
 

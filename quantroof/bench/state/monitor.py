@@ -21,7 +21,7 @@ class Monitor(Protocol):
         """Forget the last case and start monitoring."""
 
     def stop(self) -> DeviceState:
-        """Stop monitoring and return the state over the case; fields that nobody reports are None."""
+        """Stop monitoring and return the state over the case; unreported fields are None."""
         ...
 
 

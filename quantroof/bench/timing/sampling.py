@@ -70,7 +70,7 @@ def sample(
 ) -> tuple[tuple[float, ...], StoppedBy]:
     """Nanoseconds per call of every block in order, none removed, and what ended the sampling.
 
-    `after_sample` is called with the number of every batch, from 0; what it takes is no part of a sample.
+    `after_sample` is called with the number of every batch, from 0; the samples exclude the time it takes.
     """
     samples: list[float] = []
     start = clock_s()

@@ -111,7 +111,7 @@ def _schedule(step: int, steps: int) -> float:
 
 
 def _model(recipe: Recipe, end: int) -> Any:
-    """Head and embedding are apart, so that each can be quantized alone."""
+    """Head and embedding are separate, so that each can be quantized alone."""
     transformers = load("transformers")
     config = transformers.LlamaConfig(
         vocab_size=recipe.vocab,

@@ -52,7 +52,7 @@ def takes_ignore_eos(endpoint: Endpoint) -> bool:
     """Ask for one token; says whether the server takes `ignore_eos`, which keeps answers at full length.
 
     vLLM, SGLang and TensorRT-LLM take the field; a strict server refuses a request that has it. Raises
-    UsageError if the request is at fault, EnvironmentMissing if the server is.
+    UsageError if the request is wrong, EnvironmentMissing if the server does not work.
     """
     try:
         _ask(endpoint, {"ignore_eos": True})

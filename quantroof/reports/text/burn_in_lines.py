@@ -27,7 +27,7 @@ _HEADINGS = ("GPU", "verdict", "memory", "compute", "past", "read", "why")
 
 
 def estimate_line(devices: int, once_s: float, again_s: float) -> str:
-    """How long it takes at most, for everybody who waits."""
+    """How long the burn-in takes at most."""
     what = f"burst and sustained load on {plural(devices, 'device')} at once"
     if not once_s:
         return f"{what}: no time (simulated)"

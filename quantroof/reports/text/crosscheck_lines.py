@@ -15,7 +15,7 @@ _HEADINGS = ("ours us", "witness us", "time diff", "bytes diff", "kernels", "wit
 
 
 def agreement_lines(agreements: Sequence[Agreement]) -> list[str]:
-    """One row per case: our time, the witness's time, and how far they are apart."""
+    """One row per case: our time, the profiler's time, and their difference."""
     rows = [
         (
             f"{a.ours_ns / 1e3:.2f}",
