@@ -1,7 +1,7 @@
-"""Which of several times wins: decided by intervals and by what the roof guard thinks of them, never sorted.
+"""Which of several times wins: decided by their intervals and the roof guard, never by order alone.
 
-Cards, tables, exports and the advisor ask here. An impossible time never wins. A time above its roof without
-an explanation never wins alone, and overlapping intervals are ties.
+Cards, tables, exports and the advisor use this module. An impossible time never wins. A time above its roof
+without an explanation never wins alone, and overlapping intervals are ties.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The clocks that times are read from, taken when this module is imported: before any kernel of others is.
+"""The clocks for all timing, bound when this module is imported: before any kernel from outside is.
 
-A kernel that replaces `time.perf_counter_ns` changes what it reads itself, and nothing that is recorded.
+A kernel that replaces `time.perf_counter_ns` changes only what it reads itself.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A Problem: the data of one case on one device. What a kernel must make of it is in `reference`."""
+"""A Problem: the data of one case on one device. The expected output is in `reference`."""
 
 from __future__ import annotations
 

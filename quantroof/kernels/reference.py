@@ -1,4 +1,4 @@
-"""What a correct kernel must return: fp64 products of the very values it was given, and of unrounded ones.
+"""The expected output of a kernel: fp64 products of its input values, and of the unrounded ones.
 
 Not part of the Problem: `Kernel.build` gets one, and a kernel must not find its answer there.
 """
