@@ -23,6 +23,8 @@ MEDIAN_SHARE, WORST_SHARE, SHORT_SLACK_NS = 0.01, 0.04, 1_000
 REPEAT_SHARE, REPEATING = 0.01, 0.95
 CASE_COST_S = 0.15
 BYTES_SHARE, BYTES_FROM = 0.02, 16 << 20
+MOST_LINES, _LISTED = 60, 10
+_BAD_WORDS = ("DOES NOT HOLD", "OUT OF TIME", "ended with", "incorrect:", "failed:")
 FEW_ROWS = 16  # above it the matrix units are the limit, and counters see another clock and other traffic
 
 
@@ -30,11 +32,12 @@ def main() -> None:
     """Print the summary of the directory named on the command line, and write its tables beside it."""
     out = Path(sys.argv[1])
     first, second = _run(out / "first"), _run(out / "second")
+    page: list[str] = []
     if first is None:
-        print("# Acceptance\n\nThe suite wrote no run: see suite.log and doctor.out.\n")
+        page.append("# Acceptance\n\nThe suite wrote no run: see suite.log and doctor.out.\n")
     else:
-        print(f"# Acceptance on {', '.join(d.name for d in first.info.devices)}\n")
-        print(f"{first.info.started_at}, driver {first.info.devices[0].driver}, {_versions(first)}\n")
+        page.append(f"# Acceptance on {', '.join(d.name for d in first.info.devices)}\n")
+        page.append(f"{first.info.started_at}, driver {first.info.devices[0].driver}, {_versions(first)}\n")
     for title, lines in (
         ("Steps", _steps(out / "steps.tsv")),
         ("Cases", _cases(first, out)),
@@ -43,8 +46,19 @@ def main() -> None:
         ("Ceilings", _ceilings(first, out)),
         ("GPU tests", _last_line(out / "gpu_tests.out")),
     ):
-        print(f"## {title}\n")
-        print("\n".join(lines) + "\n")
+        page += [f"## {title}\n", "\n".join(lines) + "\n"]
+    text = "\n".join(page).splitlines()
+    if len(text) > MOST_LINES - 1:
+        text = [*text[: MOST_LINES - 2], f"({len(text) - MOST_LINES + 2} more lines: see the tables)"]
+    print("\n".join([*text, _verdict("\n".join(page), first)]))
+
+
+def _verdict(text: str, first: Run | None) -> str:
+    """The last line: what to look at, if anything."""
+    if first is None or not any(m.status == "ok" for m in first.measurements):
+        return "VERDICT: undecided, nothing was measured"
+    wrong = [f"{text.count(word)} {word}" for word in _BAD_WORDS if word in text]
+    return f"VERDICT: look at {', '.join(wrong)}" if wrong else "VERDICT: everything that was measured holds"
 
 
 def _run(path: Path) -> Run | None:
@@ -96,7 +110,7 @@ def _cases(run: Run | None, out: Path) -> list[str]:
     counts = Counter(m.status for m in run.measurements)
     lines = ["- " + ", ".join(f"{count} {status}" for status, count in counts.most_common())]
     bad = [m for m in run.measurements if m.status in ("failed", "incorrect")]
-    lines += [f"- {m.status}: {m.case} {m.kernel}: {m.reason}" for m in bad[:20]]
+    lines += [f"- {m.status}: {m.case} {m.kernel}: {m.reason}" for m in bad[:_LISTED]]
     if costs:
         good = median(costs) <= CASE_COST_S
         lines.append(f"- a case costs {median(costs):.2f} s beside its sampling (median){_mark(good)}")

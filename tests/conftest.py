@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+
 import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """End as by Ctrl-C when a time limit sends SIGTERM: what failed until then is printed."""
+    if not hasattr(config, "workerinput") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _gpu_reason() -> str | None:

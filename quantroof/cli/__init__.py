@@ -14,4 +14,5 @@ __all__ = [
     "progress",
     "quality",
     "quality_options",
+    "self_test",
 ]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.builders import write
 from tests.runs import gpu_run
@@ -116,19 +116,13 @@ def test_an_empty_directory_still_gets_its_page(tmp_path: Path) -> None:
     assert text.count("not measured") >= 3
 
 
-def test_without_a_gpu_every_step_is_noted_and_the_page_is_written(tmp_path: Path) -> None:
-    """The real script, where its device is missing: no step ends it, and it ends with the summary."""
-    command = ["bash", str(ROOT / "scripts" / "gpu_acceptance.sh"), str(tmp_path / "out"), "--python"]
-    environment = os.environ | {
-        "CUDA_VISIBLE_DEVICES": "",
-        "HOME": "/nonexistent",
-        "PYTEST_ADDOPTS": _ONE,
-    }
-    done = subprocess.run(
-        [*command, sys.executable], capture_output=True, text=True, timeout=200, check=False, env=environment
-    )
+def test_the_page_has_at_most_sixty_lines_and_ends_in_a_verdict(tmp_path: Path) -> None:
+    """However many kernels failed."""
+    run = gpu_run()
+    failed = [replace(m, status="failed", reason="no", timing=None) for m in run.measurements] * 40
+    run.measurements[:] = failed
+    write(run, tmp_path / "first")
+    lines = _summary(tmp_path).strip().splitlines()
 
-    assert done.returncode == 0, done.stderr
-    steps = [line.split("\t")[0] for line in (tmp_path / "out" / "steps.tsv").read_text().splitlines()[1:]]
-    assert steps == ["doctor", "suite", "counters", "timeline", "again", "gpu_tests", "summary"]
-    assert "The suite wrote no run" in (tmp_path / "out" / "summary.md").read_text()
+    assert len(lines) <= 60
+    assert lines[-1] == "VERDICT: undecided, nothing was measured"

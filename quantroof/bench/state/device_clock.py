@@ -72,23 +72,35 @@ class DeviceClock:
         self._stamp(1)
         self._batches.append(self._stamps.clone())
 
-    def held_mhz(self) -> list[float]:
-        """Median over SMs of the clock held in each batch, in order."""
+    def stamps(self) -> list[list[list[list[int]]]]:
+        """The stamps of every batch: [batch][begin/end][SM][ns, cycles]."""
         if not self._batches:
             return []
-        together = torch.stack(self._batches).tolist()  # one copy for all of a case
-        return [mhz for batch in together if (mhz := batch_mhz(batch)) is not None]
+        stamps: list[list[list[list[int]]]] = torch.stack(
+            self._batches
+        ).tolist()  # one copy for all of a case
+        return stamps
+
+    def held_mhz(self) -> list[float]:
+        """Median over SMs of the clock held in each batch, in order."""
+        return [mhz for batch in self.stamps() if (mhz := batch_mhz(batch)) is not None]
 
     def _stamp(self, slot: int) -> None:
         self._programs[slot].launch(self._stamps)
 
 
 def batch_mhz(stamps: list[list[list[int]]]) -> float | None:
-    """Clock in MHz from stamps [begin/end][SM][ns, cycles]; None if no SM was stamped twice in time."""
+    """Clock in MHz from stamps [begin/end][SM][ns, cycles]; None where no SM was stamped twice in time."""
+    clocks = sm_clocks_mhz(stamps)
+    return median(clocks) if clocks else None
+
+
+def sm_clocks_mhz(stamps: list[list[list[int]]]) -> list[float]:
+    """The clock of every SM that was stamped twice, far enough apart."""
     first, last = stamps
     clocks = []
     for (begin_ns, begin_cycles), (end_ns, end_cycles) in zip(first, last, strict=True):
         elapsed = end_ns - begin_ns
         if begin_ns and elapsed >= _MIN_NS:
             clocks.append((end_cycles - begin_cycles) / elapsed * 1e3)
-    return median(clocks) if clocks else None
+    return clocks

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from quantroof.cli.burn_in import BurnInFlags, burn_in, burn_in_options
-from quantroof.cli.options import as_struct
+from quantroof.cli.options import Finite, as_struct
 from quantroof.cli.output import echo_json, echo_rich, json_option
+from quantroof.cli.self_test import run_self_test
 from quantroof.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -18,10 +19,21 @@ if TYPE_CHECKING:
 
 @click.command(short_help="What is here, and is it fit to be measured?")
 @click.option("--burn-in", "burning", is_flag=True, help="Load every GPU at once and judge the node.")
+@click.option("--self-test", "testing", is_flag=True, help="Run every path of the bench once on a device.")
+@click.option("--kernel", "kernels", multiple=True, help="With --self-test: a kernel as PATH.py:NAME, too.")
+@click.option("--time-limit", type=Finite(1), default=300, show_default=True, help="Seconds of --self-test.")
 @burn_in_options
 @json_option
 @as_struct(BurnInFlags)
-def command(flags: BurnInFlags, *, burning: bool, as_json: bool) -> int:
+def command(
+    flags: BurnInFlags,
+    *,
+    burning: bool,
+    testing: bool,
+    kernels: tuple[str, ...],
+    time_limit: float,
+    as_json: bool,
+) -> int:
     """Look at every device, the driver and the libraries.
 
     Exit code 1 means that something would spoil a measurement or contradicts the hardware catalog. A machine
@@ -29,7 +41,14 @@ def command(flags: BurnInFlags, *, burning: bool, as_json: bool) -> int:
 
     With --burn-in every GPU is measured under load and called ok, degraded, failed or unknown, by the
     datasheet, its siblings and its own past: exit code 0, 1 (degraded or failed), 3 (no GPU), 4 (unknown).
+
+    With --self-test every import, NVML question, kernel, timer and ceiling is tried once on one device
+    (--device, --out): a line per failure, whole tracebacks in selftest.jsonl, exit code 1 for a failure.
     """
+    if testing:
+        if flags != BurnInFlags(devices=flags.devices, out=flags.out) or burning or as_json:
+            raise UsageError("--self-test takes --device, --out, --kernel and --time-limit", where="doctor")
+        return run_self_test(flags.devices, flags.out, kernels, time_limit)
     if burning:
         return burn_in(flags, as_json=as_json)
     if flags != BurnInFlags():
