@@ -57,7 +57,7 @@ class PlannedTest:
 
 
 class GpuBenchmark:
-    """Times a callable and hands the samples to pytest-benchmark, one round a sample."""
+    """Times a callable and hands the samples to pytest-benchmark, one round per sample."""
 
     def __init__(self, benchmark: Any, device: str | None) -> None:
         self._benchmark, self._wanted = benchmark, device

@@ -83,7 +83,7 @@ def driver_version() -> str | None:
         asked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
         if asked.returncode == 0 and asked.stdout.strip():
             return asked.stdout.split()[0]
-    # The /proc file alone is no proof: containers without a GPU see the one of their host.
+    # The /proc file alone is not proof: containers without a GPU see the one of their host.
     told = Path("/proc/driver/nvidia/version")
     if Path("/dev/nvidiactl").exists() and told.exists():
         found = re.search(r"\b(\d{3,}\.\d[\d.]*)\b", told.read_text())

@@ -150,7 +150,7 @@ class Peak(msgspec.Struct, frozen=True, kw_only=True):
 class HardwareProfile(msgspec.Struct, frozen=True, kw_only=True):
     """What a model of device can do according to its vendor. Every number has a source; unknown is None.
 
-    `sources` names, by field, where the numbers that are no Figure come from. `origin` tells a catalog entry
+    `sources` names, by field, where the numbers that are not a Figure come from. `origin` tells a catalog entry
     from one derived by formula and from one scaled to a MIG slice; `assumptions` are the sentences that make
     such a profile what it is. A name that several devices share is told apart by the `discriminators`.
     """

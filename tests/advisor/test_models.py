@@ -117,7 +117,7 @@ def test_broken_config_is_named(tmp_path: Path, change: dict[str, object], compl
 
 @pytest.mark.parametrize(("text", "complaint"), [("{", "is not JSON"), ("[1]", "no JSON object")])
 def test_foreign_file_is_no_model(tmp_path: Path, text: str, complaint: str) -> None:
-    """A file that is no JSON object is refused."""
+    """A file that is not a JSON object is refused."""
     (tmp_path / "config.json").write_text(text)
 
     with pytest.raises(UsageError, match=complaint):
@@ -131,7 +131,7 @@ def test_unknown_model_names_the_nearest() -> None:
 
 
 def test_catalog_refuses_an_unknown_key() -> None:
-    """A misspelt key in the data is no silent default."""
+    """A misspelled key in the data is an error, not a silent default."""
     row = msgspec.to_builtins(model("phi-4"))
 
     with pytest.raises(msgspec.ValidationError, match="windows"):

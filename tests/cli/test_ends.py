@@ -1,4 +1,4 @@
-"""How the command line ends: one line for an error, an exit code that is no false verdict."""
+"""How the command line ends: one line for an error, an exit code that is not a false verdict."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def test_the_two_slow_gpus_are_found_and_no_other(fleet: Path) -> None:
 
 
 def test_parts_give_the_same_answer_as_runs(fleet: Path, tmp_path: Path) -> None:
-    """One part a run, and all parts in one file, are judged like the run directories; twice is once."""
+    """One part per run, and all parts in one file, are judged like the run directories; twice is once."""
     parts = []
     for directory in sorted(fleet.iterdir()):
         parts.append(tmp_path / f"{directory.name}.parquet")

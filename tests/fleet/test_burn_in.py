@@ -217,7 +217,7 @@ def test_without_a_gpu_it_is_one_line(capsys: pytest.CaptureFixture[str], tmp_pa
 
 
 def test_the_text_says_verdict_and_reason_first(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """SIMULATED, then the node's line, then a line a GPU, the sick one first; the estimate goes to stderr."""
+    """SIMULATED, the node's line, a line per GPU, the sick one first; the estimate goes to stderr."""
     with pytest.raises(SystemExit):
         main(["doctor", "--burn-in", "--device", f"{NODE}+pcie@5", "--out", str(tmp_path), "--quiet"])
     told = capsys.readouterr()

@@ -129,7 +129,7 @@ def test_a_sweep_without_gpus_names_its_device() -> None:
 
 
 def test_the_kubernetes_manifest() -> None:
-    """A pod a node, whole GPUs, an index tried again, quoted options."""
+    """A pod per node, whole GPUs, an index tried again, quoted options."""
     manifest = json.loads(job_manifest(JOB, 5, "site/quantroof:1", "results"))
     spec = manifest["spec"]
     pod = spec["template"]["spec"]

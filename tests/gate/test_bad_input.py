@@ -101,7 +101,7 @@ def test_a_corrupt_baseline(
 def test_nan_in_a_baseline_or_a_run_is_refused(
     capsys: pytest.CaptureFixture[str], now: Run, baseline_file: Path, tmp_path: Path
 ) -> None:
-    """NaN is no JSON number: exit 2 with the file that has it."""
+    """NaN is not a JSON number: exit 2 with the file that has it."""
     text = baseline_file.read_text()
     baseline_file.write_text(text.replace('"scale": 0.', '"scale": NaN, "x": 0.', 1))
     assert _check(capsys, now, baseline_file, tmp_path)[0] == 2

@@ -69,7 +69,7 @@ def test_noise_alone_hardly_ever_changes() -> None:
 
 
 def test_one_outlier_is_no_change() -> None:
-    """A single value 10 % off is no level."""
+    """A single value 10 % off is not a level."""
     values = np.random.default_rng(7).normal(0, 0.003, 20)
     values[10] += 0.10
 

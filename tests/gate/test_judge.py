@@ -176,7 +176,7 @@ def test_too_few_processes_or_a_moving_clock_are_not_comparable(baseline: Baseli
 
 
 def test_floors_and_thresholds_keep_small_things_small(baseline: Baseline, now: Run) -> None:
-    """3 % is no suspicion where the absolute floor is higher, and no regression where a glob allows 10 %."""
+    """3 % is not suspected below the absolute floor, and is not a regression where a glob allows 10 %."""
     slow = _slowed(now, 0.03)
     absolute = Policy(threshold=(Threshold(case="gemm/bf16*/m16-*", absolute_ns=1e6),))
     relative = Policy(threshold=(Threshold(case="* torch.linear", relative=0.10),))

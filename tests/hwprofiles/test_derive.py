@@ -19,7 +19,7 @@ EXCEPTIONS = {
     ("l40s", "matrix.fp16.fp32"): "the datasheet's 362.05 is not half of its own fp8 733",
     ("l40s", "matrix.bf16.fp32"): "the datasheet's 362.05 is not half of its own fp8 733",
     ("b300", "matrix.fp4.fp32"): "'14 dense' is rounded up from 6 x bf16 = 13.5 PFLOP/s",
-    ("b300", "matrix.int8.int32"): "0.1535 POP/s: the cut rate is no power of two at this clock",
+    ("b300", "matrix.int8.int32"): "0.1535 POP/s: the cut rate is not a power of two at this clock",
     ("gb300", "matrix.int8.int32"): "0.165 POP/s is rounded, and the rate fitted",
 }
 NO_RULE = ("special", "unknown", "amd")

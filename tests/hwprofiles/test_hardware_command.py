@@ -40,7 +40,7 @@ def test_show_says_what_an_h100_can_do_and_where_it_comes_from(capsys: pytest.Ca
 
 
 def test_show_tells_what_every_path_makes_of_a_format(capsys: pytest.CaptureFixture[str]) -> None:
-    """One column a path: fp8 on Hopper is native by wgmma, int4 by none, tcgen05 does not assemble."""
+    """One column per path: fp8 on Hopper is native by wgmma, int4 by none, tcgen05 does not assemble."""
     _, out, _ = run(capsys, "show", "h200-sxm")
     (fp8, int4) = [
         text.split("  ")

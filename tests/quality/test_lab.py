@@ -22,7 +22,7 @@ def _sqnr(data: Matrix, *names: str) -> dict[str, float]:
 
 
 def test_a_gaussian_block_of_64_is_served_best_by_lloyd_max_not_by_nf4() -> None:
-    """Lloyd-Max > asymmetric INT4 > NF4 > FP4 > symmetric INT4: NF4 does not minimise the error."""
+    """Lloyd-Max > asymmetric INT4 > NF4 > FP4 > symmetric INT4: NF4 does not minimize the error."""
     order = ("lloyd-max.g64", "int4.g64.zp", "nf4.g64", "fp4.g64", "int4.g64")
 
     found = _sqnr(synthetic("gaussian"), *order)

@@ -62,7 +62,7 @@ LAYOUTS = {
     "llm-int8-60": Layout("int8.channel"),
     "llm-int8-off": Layout("int8.channel"),
 }
-# One of every kind of file is written in the quick suite, the others where minutes are no matter.
+# One of every kind of file is written in the quick suite, the others where minutes do not matter.
 QUICK = ("gptq", "fp8", "nvfp4a16", "nf4-double", "llm-int8-6")
 
 

@@ -67,7 +67,7 @@ def test_a_lax_server_is_asked_for_full_length() -> None:
 
 
 def test_a_strict_server_is_asked_again_without_the_field() -> None:
-    """422 for `ignore_eos` is no reason to give up: the load goes without it."""
+    """After 422 for `ignore_eos` the load is run without it."""
     with answering(200, GOOD, refused_field="ignore_eos") as (url, asked):
         assert not takes_ignore_eos(Endpoint(url, "m", "chat"))
 

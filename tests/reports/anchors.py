@@ -32,7 +32,7 @@ _STREAMS = {"raw_rd": "read", "raw_wr": "write", "raw_cpk": "copy"}
 
 
 def rows() -> list[dict[str, Any]]:
-    """The file, one object a line."""
+    """The file, one object per line."""
     return [json.loads(line) for line in SOURCE.read_text().splitlines()]
 
 

@@ -195,7 +195,7 @@ def test_text_of_a_study_is_never_markup(built: Callable[..., Path], open_page: 
 
 
 def test_markdown_holds_the_losses(tmp_path: Path) -> None:
-    """A row a method with its interval, and the model in the title."""
+    """A row per method with its interval, and the model in the title."""
     studies = read_studies([written(tmp_path / "s.jsonl", RESULTS)])
 
     text = markdown(answers([timed()]), studies)

@@ -19,7 +19,7 @@ from tests.reports.conftest import Open
 
 
 def test_flow_and_curves_are_drawn(built: Callable[..., Path], open_page: Open) -> None:
-    """One line a format, one box a question, no request and no complaint."""
+    """One line per format, one box per question, no request and no console message."""
     run = runs.gpu_run()
     advice = usual_advice(run)
 

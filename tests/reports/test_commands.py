@@ -189,7 +189,7 @@ def test_csv_export_has_all_digits(tmp_path: Path) -> None:
 
 
 def test_pytest_benchmark_reads_our_export(tmp_path: Path) -> None:
-    """pytest-benchmark's own compare prints one table a case from the file."""
+    """pytest-benchmark's own compare prints one table per case from the file."""
     run = cpu_run()
     folder = write(run, tmp_path / "run")
     out = tmp_path / "out.json"

@@ -1,4 +1,4 @@
-"""A run file from anywhere: its text is never markup, and what is no run is refused in one line."""
+"""A run file from anywhere: its text is never markup, and what is not a run is refused in one line."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 def test_broken_run_is_refused_in_one_line(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is no number or no record ends with exit code 2 and one line that names file and line."""
+    """What is not a number or not a record ends with exit code 2 and one line that names file and line."""
     change, expected = CHANGES[name]
     folder = _broken(change, tmp_path)
     with pytest.raises(SystemExit) as ended:

@@ -75,7 +75,7 @@ def _distance(one: str, other: str, vision: str) -> float:
 
 
 def test_every_scheme_has_a_color_and_variants_share_their_formats() -> None:
-    """A scheme nobody colored would be grey by accident; int4 with zero points is int4."""
+    """A scheme nobody colored would be gray by accident; int4 with zero points is int4."""
     assert {family(name) for name in SCHEMES} <= set(LIGHT)
     assert set(LIGHT) == set(DARK)
     given = colors(["int4-w4a16", "int4-w4a16-g64", "int4-zp-w4a16", "someday"])

@@ -86,7 +86,7 @@ def test_wide_products_are_not_held_against_counters(tmp_path: Path, m: int, com
 
 
 def test_without_counters_it_says_not_measured(tmp_path: Path) -> None:
-    """No permission for counters is no result, and no invented one."""
+    """Without permission for counters there is no result, and none is invented."""
     write(gpu_run(), tmp_path / "first")
     write(gpu_run(), tmp_path / "second")
 

@@ -32,7 +32,7 @@ def synthetic(name: str, rows: int = 256, columns: int = 2048, seed: int = 0) ->
     """One of DISTRIBUTIONS, the same on every machine for a seed.
 
     `student-t5` has five degrees of freedom: heavy tails. `outlier-channels` is Gaussian with one column in
-    256 multiplied by 60, as activations look (each row a token).
+    256 multiplied by 60, as activations look (a row is a token).
     """
     if name not in DISTRIBUTIONS:
         raise unknown_name("distribution", name, list(DISTRIBUTIONS))

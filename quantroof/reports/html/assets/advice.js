@@ -1,4 +1,4 @@
-// The advisor's curves: latency of a decode step against batch, one line a format.
+// The advisor's curves: latency of a decode step against batch, one line per format.
 
 function drawAdvice() {
   if (!figures.advice || !byId("advice-curves")) return;

@@ -102,7 +102,7 @@ function themed(layout) {
   return own;
 }
 
-// Small multiples: one panel a device, all with the ranges of the first.
+// Small multiples: one panel per device, all with the ranges of the first.
 function panels(layout) {
   const count = data.subjects.length;
   if (state.dev !== "grid" || count < 2) return layout;

@@ -19,7 +19,7 @@ function drawViews() {
     choice("show", [
       ["all", "all points"],
       ["best", "best per format and M", "the quickest kernel of each format at each layer and M"],
-      ["path", "batch path", "one line a format: the best kernel of one layer as M grows"],
+      ["path", "batch path", "one line per format: the best kernel of one layer as M grows"],
     ], state.show, (show) => setState({ show })),
     element("div", { class: "group", role: "group", "aria-label": "roofs" }, element("span", { class: "legend" }, "roofs"), ...roofChips()),
   ];

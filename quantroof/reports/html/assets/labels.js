@@ -2,7 +2,7 @@
 
 const labelHeight = () => (printing() ? 12 : 15);
 
-const labelled = () => !isNarrow() && state.dev !== "grid" && shownSubjects().length === 1;
+const hasLabels = () => !isNarrow() && state.dev !== "grid" && shownSubjects().length === 1;
 
 // Roofs within 2 % of each other are one line to the eye, so they share one label.
 function merged(roofs) {
@@ -28,7 +28,7 @@ function drawLabels() {
   const box = byId("labels");
   box.replaceChildren();
   const { xaxis, yaxis } = byId("chart")._fullLayout;
-  if (state.y !== "rate" || !labelled() || !yaxis) return;
+  if (state.y !== "rate" || !hasLabels() || !yaxis) return;
   const groups = merged(boundingRoofs().map(({ meta }) => meta)).map((roof) => {
     const flat = roof.quantity === "matrix";
     return { ...roof, y: yaxis._offset + yaxis.l2p(Math.log10(roof.rate)) - labelHeight() / 2 };
@@ -55,7 +55,7 @@ function roofText(roof) {
 
 // Room right of the plot for the longest name, by the width of a character.
 function labelMargin() {
-  if (state.y !== "rate" || !labelled()) return 16;
+  if (state.y !== "rate" || !hasLabels()) return 16;
   const flat = merged(boundingRoofs().map(({ meta }) => meta)).filter(({ quantity }) => quantity === "matrix");
   return Math.min(300, 16 + (printing() ? 5.3 : 6.3) * Math.max(0, ...flat.map((roof) => roofText(roof).length)));
 }
