@@ -62,6 +62,20 @@ def test_every_room_has_a_rank() -> None:
 
 
 @pytest.mark.parametrize("room", RANK)
+def test_a_room_names_its_modules(room: str) -> None:
+    """A room's __init__.py is a docstring and `__all__`, its sorted public modules and folders."""
+    folder = PACKAGE / room
+    docstring, assignment = ast.parse((folder / "__init__.py").read_text()).body
+    modules = {p.stem for p in folder.glob("*.py")}
+    folders = {p.name for p in folder.iterdir() if p.is_dir() and any(p.rglob("*.py"))}
+
+    assert isinstance(docstring, ast.Expr)
+    assert isinstance(assignment, ast.Assign)
+    assert ast.unparse(assignment.targets[0]) == "__all__"
+    assert ast.literal_eval(assignment.value) == sorted(n for n in modules | folders if n[0] != "_")
+
+
+@pytest.mark.parametrize("room", RANK)
 def test_rooms_import_one_way(room: str) -> None:
     """The order of RANK: hwprofiles first, cli last."""
     wrong = []

@@ -28,4 +28,5 @@ __all__ = [
     "trust",
     "unmeasured",
     "verdicts",
+    "winner",
 ]

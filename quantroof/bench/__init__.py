@@ -5,9 +5,11 @@ Suites and plans, worker processes, timing, device state, ceilings, links, and t
 
 __all__ = [
     "ceilings",
+    "clock",
     "correctness",
     "crosscheck",
     "failures",
+    "fresh",
     "host_heap",
     "links",
     "local",

@@ -150,9 +150,9 @@ class Peak(msgspec.Struct, frozen=True, kw_only=True):
 class HardwareProfile(msgspec.Struct, frozen=True, kw_only=True):
     """What a model of device can do according to its vendor. Every number has a source; unknown is None.
 
-    `sources` names, by field, where the numbers that are not a Figure come from. `origin` tells a catalog entry
-    from one derived by formula and from one scaled to a MIG slice; `assumptions` are the sentences that make
-    such a profile what it is. A name that several devices share is told apart by the `discriminators`.
+    `sources` names, by field, the source of each number that is not a Figure. `origin` is the catalog, a
+    formula, or the scaling to a MIG slice; `assumptions` state what such a profile rests on. Devices that
+    share a name are distinguished by the `discriminators`.
     """
 
     id: str

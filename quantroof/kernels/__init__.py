@@ -18,6 +18,7 @@ __all__ = [
     "problem",
     "program",
     "quantize",
+    "reference",
     "registry",
     "requirements",
     "sass",

@@ -225,7 +225,7 @@ def test_table_sorts_by_a_column_both_ways(gpu: Path, open_page: Open) -> None:
 
 
 def test_slower_cases_come_first_and_verdict_chips_filter(built: Build, open_page: Open) -> None:
-    """Fifteen planted slowdowns are listed with base, now and cause; the pass chip adds the others."""
+    """Fifteen slowdowns are listed with base, now and cause; the chip `same` adds the others."""
     runs, baseline = _runs("comparison")
     seen = open_page(built("comparison", runs, baseline))
     rows = seen.page.locator("#changes-table tbody tr")
@@ -233,7 +233,7 @@ def test_slower_cases_come_first_and_verdict_chips_filter(built: Build, open_pag
     assert rows.count() == 15
     assert "registers 168 -> 204" in rows.first.inner_text()
     assert seen.page.locator("#chart .js-line").count() > 0
-    seen.page.get_by_role("button", name="pass 285").click()
+    seen.page.get_by_role("button", name="same 285").click()
     assert rows.count() == 40
 
 

@@ -71,7 +71,7 @@ def test_every_promise_of_the_contract_gets_its_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("m", "compared"), [(16, True), (17, False)])
 def test_wide_products_are_not_held_against_counters(tmp_path: Path, m: int, compared: bool) -> None:
-    """Their x and y are hot and their clock is capped: another time and other bytes are no fault."""
+    """Their x and y are hot and their clock is capped: another time and other bytes are not a fault."""
     write(gpu_run(), tmp_path / "first")
     wide = CASES[0] | {
         "case": f"gemm/fp16-fp16-fp16/m{m}-n14336-k4096",
