@@ -26,7 +26,7 @@ CONTEXT_LOST = 7  # exit code
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
-    """Which checks of a group a process runs: every `shares`-th from `share`, but those begun before."""
+    """Which checks of one group per process runs: every `shares`-th from `share`, but those begun before."""
 
     group: Group
     device: Device
@@ -52,7 +52,7 @@ def main() -> None:
     die_with_parent()
     share = msgspec.json.decode(sys.stdin.buffer.read(), type=Share)
     names = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a kernel prints is no name of a check
+    os.dup2(2, 1)  # what a kernel prints must not be read as the name of a check
     file = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     for index, check in enumerate(checks(share.group, share.device, share.kernels)):
         if index % share.shares != share.share or check.name in share.begun:
@@ -81,7 +81,7 @@ def _answer(group: Group, check: Check) -> Answer:
 
 
 def _lost(device: Device) -> bool:
-    """Whether this process can use its GPU no more."""
+    """Whether this process can no longer use its GPU."""
     if device.processor == "cpu":
         return False
     import torch
