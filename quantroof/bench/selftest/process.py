@@ -26,7 +26,7 @@ CONTEXT_LOST = 7  # exit code
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
-    """Which checks of one group per process runs: every `shares`-th from `share`, but those begun before."""
+    """Checks of a group that one process runs: every `shares`-th from `share`, except those begun before."""
 
     group: Group
     device: Device
