@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 
 import pytest
+
+os.environ.setdefault("CI", "1")  # tests measure a busy machine too: `quantroof run` then marks and goes on
 
 
 def pytest_configure(config: pytest.Config) -> None:

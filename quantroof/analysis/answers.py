@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from quantroof.analysis.cause import compare_runs
 from quantroof.analysis.choice import LayerChoice, layer_choices
-from quantroof.analysis.comparison import RunComparison, compare
+from quantroof.analysis.comparison import RunComparison
 from quantroof.analysis.device_results import DeviceResults, device_results
 from quantroof.analysis.health import HealthReport, judge_health
 from quantroof.kernels.schemes import catalog_order
@@ -42,6 +43,6 @@ def answers(runs: Sequence[Run], baseline: Run | None = None) -> Answers:
     comparison = None
     if baseline is not None:
         now = [results for results in devices if results.run is runs[0]]
-        comparison = compare(device_results([baseline]), now)
+        comparison = compare_runs(device_results([baseline]), now)
     health = judge_health(devices)
     return Answers(list(runs), devices, health, choices, comparison)

@@ -36,6 +36,8 @@ class CaseChange:
     now: Point | None
     ratio: Interval | None
     causes: tuple[str, ...] = ()
+    differs: bool = False
+    """Undecided only because too few processes measured it: the interval lies wholly beyond the floor."""
 
     @property
     def lost_ns(self) -> float:
@@ -55,6 +57,8 @@ class RunComparison:
     entries: tuple[CaseChange, ...]
     differences: tuple[str, ...]
     blocked: str | None
+    summary: str = ""
+    """One sentence: what changed, and the cause that the evidence supports (`analysis.cause`)."""
 
     @property
     def verdict(self) -> Change:
@@ -132,7 +136,8 @@ def _entry(
     causes: tuple[str, ...] = (disturbed,) if disturbed else ()
     if base is not None and now is not None and verdict in ("slower", "faster", "undecided", "missing"):
         causes = (*causes, *_undecided(base, now, ratio, floor), *_causes(base, now), *general)
-    return CaseChange(*key, verdict=verdict, base=base, now=now, ratio=ratio, causes=causes)
+    differs = verdict == "undecided" and ratio is not None and judge_ratio(ratio, floor) != "undecided"
+    return CaseChange(*key, verdict, base, now, ratio, causes, differs)
 
 
 def _decided(base: Point, now: Point, change: Change) -> Change:

@@ -52,6 +52,7 @@ class DevicePlan:
     cases: tuple[PlannedCase, ...]
     ceilings: bool
     ceilings_done: tuple[GroupKey, ...] = ()
+    ceilings_at_end: bool = False
     anchors: bool = False
     process: int = 0
     concurrent: int = 1
@@ -101,14 +102,19 @@ class DevicePlan:
             cases=cases,
             ceilings=self.ceilings and (todo or not past_ceilings),
             ceilings_done=ceilings_done,
+            ceilings_at_end=self.ceilings_at_end and todo,
             anchors=self.anchors and todo,
         )
 
     def repeated(self, processes: int) -> list[DevicePlan]:
         """One plan per process: ceilings and refusals in the first, every kernel in each."""
         again = tuple(replace(planned, skipped=()) for planned in self.cases if planned.kernels)
-        rest = [replace(self, cases=again, ceilings=False, process=p) for p in range(1, processes)]
-        return [self, *rest]
+        last = processes - 1
+        rest = [
+            replace(self, cases=again, ceilings=False, ceilings_at_end=self.ceilings and p == last, process=p)
+            for p in range(1, processes)
+        ]
+        return [replace(self, ceilings_at_end=self.ceilings and not last), *rest]
 
 
 def make_plans(suite: Suite, devices: tuple[Device, ...], options: RunOptions) -> tuple[DevicePlan, ...]:

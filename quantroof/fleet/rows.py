@@ -64,7 +64,8 @@ def rows(run: Run) -> Iterator[Row]:
         "cache": info.options.cache,
         "simulated": info.simulated,
     }
-    lines: list[Ceiling | Measurement] = [*run.ceilings, *run.measurements]
+    started = (ceiling for ceiling in run.ceilings if ceiling.moment == "start")
+    lines: list[Ceiling | Measurement] = [*started, *run.measurements]
     for line in lines:
         what = _ceiling(line) if isinstance(line, Ceiling) else _measurement(line)
         if what is not None and line.device in devices:

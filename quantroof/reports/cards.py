@@ -107,7 +107,7 @@ def _changes(answer: ChangeAnswer) -> Card:
         f"a case is slower when its whole 95 % interval is more than {units.percent(comparison.floor)} above"
     )
     words = {"slower": f"{answer.slower} slower", "open": f"{answer.unresolved} open"}
-    facts = (comparison.blocked,) if comparison.blocked else _change_facts(comparison, answer.worst)
+    facts = (comparison.summary, *(() if comparison.blocked else _change_facts(comparison, answer.worst)))
     verdict = words.get(answer.state, answer.state)
     return Card("changes", question, verdict, answer.tone, tuple(facts[:_FACTS]), floor)
 

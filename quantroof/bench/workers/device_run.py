@@ -58,6 +58,7 @@ class DeviceRun:
                     self._emit(line)
                 self._case(planned)
             self._anchors("end")
+            self._ceilings_at_end()
         finally:
             compilers.stop()
             try:
@@ -108,6 +109,18 @@ class DeviceRun:
         else:
             return True
         return guilty is None
+
+    def _ceilings_at_end(self) -> None:
+        """Read and copy once more; a worker that is lost here costs nothing that was measured."""
+        if not self._plan.ceilings_at_end:
+            return
+        request = protocol.MeasureCeilings(quick=True, moment="end")
+        try:
+            for reply in self._ready().ask(request, _CEILING_TIMEOUT_S):
+                if isinstance(reply, protocol.CeilingReply):
+                    self._emit(replace(reply.ceiling, device=self._plan.device.id, moment="end"))
+        except WorkerLost:
+            self._drop_worker()
 
     def _anchors(self, moment: Moment) -> None:
         """Time the anchors where the plan has them; a gate needs their records for a verdict."""

@@ -27,10 +27,14 @@ class MeasureCase(Message, frozen=True, kw_only=True, tag="measure"):
 
 
 class MeasureCeilings(Message, frozen=True, kw_only=True, tag="ceilings"):
-    """Measure the device's ceilings but those done: a reply per group and per ceiling, then Done."""
+    """Measure the device's ceilings but those done: a reply per group and per ceiling, then Done.
+
+    At the end of a run only read and copy are measured again, to see whether the machine changed its state.
+    """
 
     quick: bool
     done: tuple[GroupKey, ...] = ()
+    moment: Moment = "start"
 
 
 class MeasureAnchors(Message, frozen=True, kw_only=True, tag="anchors"):

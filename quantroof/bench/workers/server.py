@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from multiprocessing.connection import Connection
 
 from quantroof.bench.ceilings.anchors import measure_anchors
@@ -18,6 +19,7 @@ from quantroof.kernels.reference import forget_data
 from quantroof.records.lines import Anchor, Ceiling, Measurement
 
 _Line = Measurement | Ceiling | Anchor | None
+_AT_END = ("read", "copy")
 _OUT_OF_MEMORY = "out of memory"
 
 
@@ -59,7 +61,10 @@ def _lines(bench: Bench, request: protocol.Request) -> Iterator[tuple[protocol.A
 
 
 def _ceilings(bench: Bench, request: protocol.MeasureCeilings) -> Iterator[tuple[protocol.Answer, _Line]]:
-    for group in ceiling_groups(bench, quick=request.quick):
+    groups = ceiling_groups(bench, quick=request.quick)
+    if request.moment == "end":
+        groups = islice((group for group in groups if group.key[1] in _AT_END), len(_AT_END))
+    for group in groups:
         if group.key in request.done:
             continue
         yield protocol.GroupStarted(group=group.key), None

@@ -32,13 +32,13 @@ def command(*, base: Path, now: Path, floor: float, everything: bool, as_json: b
     \b
     quantroof compare runs/before runs/after
     """
-    from quantroof.analysis.comparison import compare
+    from quantroof.analysis.cause import compare_runs
     from quantroof.analysis.device_results import device_results
     from quantroof.analysis.verdicts import exit_code
     from quantroof.records.directory import read_run
     from quantroof.reports.text.comparison_lines import comparison_document, comparison_lines
 
-    comparison = compare(device_results([read_run(base)]), device_results([read_run(now)]), floor)
+    comparison = compare_runs(device_results([read_run(base)]), device_results([read_run(now)]), floor)
     entries = [entry for entry in comparison.entries if everything or entry.verdict != "same"]
     if as_json:
         echo_json("comparison", comparison_document(comparison, entries))

@@ -68,6 +68,7 @@ def command(
 def _diagnosis() -> Diagnosis:
     from quantroof.bench.provenance import versions
     from quantroof.cli.library_checks import NOTHING_RUNS, library_checks
+    from quantroof.cli.machine_check import machine_findings
     from quantroof.hwprofiles.detect import detect
     from quantroof.reports.text.doctor_lines import Diagnosis
 
@@ -75,7 +76,8 @@ def _diagnosis() -> Diagnosis:
     libraries = library_checks(detection, installed)
     measurable = all(check.code != NOTHING_RUNS for check in libraries)
     devices = [_examined(device) for device in detection.devices]
-    return Diagnosis(detection, installed, libraries, devices, measurable)
+    machine = machine_findings(detection.devices)
+    return Diagnosis(detection, installed, libraries, devices, measurable, machine)
 
 
 def _examined(device: Device) -> Examination:

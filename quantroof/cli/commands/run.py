@@ -61,15 +61,25 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", is_flag=True, help="Print what would run and how long, and stop.")
 @click.option("--resume", type=FILE, help="Continue this run directory; other options stay as they were.")
+@click.option("--anyway", is_flag=True, help="Measure a busy machine too: the run is marked, and exits 0.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @json_option
 def command(
-    *, resume: Path | None, out: Path | None, dry_run: bool, quiet: bool, as_json: bool, **options: Any
+    *,
+    resume: Path | None,
+    out: Path | None,
+    dry_run: bool,
+    anyway: bool,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
 ) -> int:
     """Measure a suite on every GPU, or on the CPU where there is none.
 
-    Prints the run directory as its last line. Exit code 1 means that a kernel failed or computed a wrong
-    result; 130 that the run was interrupted, with everything measured so far saved.
+    Prints the run directory as its last line. A machine that is too busy for usable figures is refused (exit
+    code 3) without --anyway; where CI is set, it is measured and marked. Exit code 1 means that a kernel
+    failed or computed a wrong result, or that a device is degraded; 4 that the run may not be used; 130 that
+    it was interrupted, with everything measured so far saved.
 
     \b
     quantroof run --suite quick                                under a minute per device
@@ -77,6 +87,7 @@ def command(
     quantroof run --device sim:h100-sxm5-80gb                  without a GPU, marked SIMULATED
     """
     from quantroof.bench.run import execute, new_job, open_again
+    from quantroof.cli.machine_check import machine_check, tolerated
     from quantroof.cli.progress import Display
     from quantroof.records.directory import RunWriter, read_run
     from quantroof.records.run import RunOptions
@@ -90,6 +101,7 @@ def command(
         job = new_job(run_options, _devices(run_options), ("quantroof", *sys.argv[1:]))
         if dry_run:
             return _print_plan(job, as_json=as_json)
+        machine_check(job.info.devices, anyway=anyway)
         directory = out or Path("runs") / f"run-{job.info.run_id}"
         writer = RunWriter.create(directory, job.info)
     _announce(job)
@@ -100,7 +112,7 @@ def command(
         except KeyboardInterrupt:
             note(f"interrupted: what was measured is saved; continue with --resume {directory}")
             return ExitCode.INTERRUPTED
-    return _conclude(directory, read_run(directory), as_json=as_json)
+    return _conclude(directory, read_run(directory), accepted=tolerated(anyway=anyway), as_json=as_json)
 
 
 def _detected() -> tuple[Device, ...]:
@@ -139,21 +151,25 @@ def _print_plan(job: Job, *, as_json: bool) -> int:
     return ExitCode.OK
 
 
-def _conclude(directory: Path, run: Run, *, as_json: bool) -> int:
+def _conclude(directory: Path, run: Run, *, accepted: bool, as_json: bool) -> int:
     from collections import Counter
 
-    from quantroof.reports.text.run_lines import counts_line
+    from quantroof.analysis.run_verdict import run_trust, run_verdict
+    from quantroof.reports.text.run_lines import counts_line, run_document, verdict_line
 
     counts = Counter(m.status for m in run.measurements)
-    wrong = counts["incorrect"] + counts["failed"]
+    verdict, trust = run_verdict(run), run_trust(run)
     note(counts_line(counts))
-    if wrong:
-        note(f"{wrong} kernels failed or computed a wrong result: quantroof show {directory} --failed")
+    if counts["incorrect"] + counts["failed"]:
+        note(f"{verdict.reason}: quantroof show {directory} --failed")
     if as_json:
-        echo_json("run", {"directory": str(directory), "run_id": run.info.run_id, "counts": dict(counts)})
+        echo_json("run", run_document(str(directory), run, verdict, trust))
     else:
         click.echo(str(directory))
-    return ExitCode.FINDING if wrong else ExitCode.OK
+    note(verdict_line(verdict, trust))
+    if verdict.state == "unknown" and accepted:
+        return ExitCode.OK
+    return verdict.exit_code
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -62,6 +62,7 @@ class Changes:
     now_id: str
     floor: str
     blocked: str | None
+    summary: str
     differences: str
 
 
@@ -127,6 +128,7 @@ def changes(answers: Answers) -> Changes | None:
         now_id=comparison.now_id,
         floor=units.percent(comparison.floor),
         blocked=comparison.blocked,
+        summary=comparison.summary,
         differences="; ".join(comparison.differences),
     )
 

@@ -13,11 +13,10 @@ if TYPE_CHECKING:
 
 
 def comparison_lines(comparison: RunComparison, entries: Sequence[CaseChange]) -> Iterator[str]:
-    """The counts, what differs between the runs, and one line per entry."""
+    """The sentence, the counts, what differs between the runs, and one line per entry."""
+    yield comparison.summary
     counts = ", ".join(f"{n} {verdict}" for verdict in CHANGES if (n := comparison.count(verdict)))
     yield f"{comparison.base_id} -> {comparison.now_id}: {counts}"
-    if comparison.blocked is not None:
-        yield f"not comparable: {comparison.blocked}"
     yield from (f"differs: {text}" for text in comparison.differences)
     for entry in entries:
         causes = f": {'; '.join(entry.causes)}" if entry.causes else ""
@@ -27,6 +26,8 @@ def comparison_lines(comparison: RunComparison, entries: Sequence[CaseChange]) -
 def comparison_document(comparison: RunComparison, entries: Sequence[CaseChange]) -> dict[str, Any]:
     """The same as data."""
     return {
+        "verdict": comparison.verdict,
+        "summary": comparison.summary,
         "base": comparison.base_id,
         "now": comparison.now_id,
         "floor": comparison.floor,

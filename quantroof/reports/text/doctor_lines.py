@@ -40,11 +40,13 @@ class Diagnosis:
     libraries: Sequence[Finding]
     devices: Sequence[Examination]
     measurable: bool
+    machine: Sequence[Finding] = ()
+    """What else runs on this machine, and what it will do to the figures."""
 
     @property
     def warnings(self) -> int:
         """How many checks are warnings."""
-        checks = [*self.libraries, *(check for one in self.devices for check in one.checks)]
+        checks = [*self.libraries, *self.machine, *(check for one in self.devices for check in one.checks)]
         return sum(check.level == "warning" for check in checks)
 
 
@@ -56,6 +58,7 @@ def diagnosis_lines(diagnosis: Diagnosis) -> Iterator[Text]:
     yield from map(literal, diagnosis.detection.remarks)
     yield literal(", ".join(f"{name} {version}" for name, version in diagnosis.versions.items()))
     yield from map(_check, diagnosis.libraries)
+    yield from map(_check, diagnosis.machine)
     gpus = len(diagnosis.detection.gpus)
     subject = f"{plural(gpus, 'GPU')} and the CPU" if gpus else "the CPU"
     able = "can" if diagnosis.measurable else "cannot"
@@ -67,7 +70,7 @@ def diagnosis_document(diagnosis: Diagnosis) -> dict[str, Any]:
     return {
         "remarks": list(diagnosis.detection.remarks),
         "versions": diagnosis.versions,
-        "checks": msgspec.to_builtins(diagnosis.libraries),
+        "checks": msgspec.to_builtins([*diagnosis.libraries, *diagnosis.machine]),
         "devices": [
             {
                 "id": one.device.id,

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from quantroof.analysis.statistics import median_interval
+from quantroof.analysis.trust import Trust
+from quantroof.analysis.verdicts import Verdict
 from quantroof.bench.plan import DevicePlan
 from quantroof.bench.run import Job
+from quantroof.records.directory import Run
 from quantroof.records.lines import Ceiling, Measurement, Status
 
 
@@ -71,6 +74,26 @@ def result_line(record: Ceiling | Measurement) -> str:
 def counts_line(counts: Mapping[Status, int]) -> str:
     """How many measurements ended with each status."""
     return ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+
+
+def verdict_line(verdict: Verdict, trust: Trust) -> str:
+    """The last line of a run: `unknown: 144 timed, 144 disturbed: ...; do not use`."""
+    if verdict.state == "ok":
+        return f"ok: {trust.words}" if trust.usable else verdict.state
+    return f"{verdict.state}: {verdict.reason}"
+
+
+def run_document(directory: str, run: Run, verdict: Verdict, trust: Trust) -> dict[str, Any]:
+    """A finished run as data."""
+    return {
+        "directory": directory,
+        "run_id": run.info.run_id,
+        "verdict": verdict.state,
+        "reason": verdict.reason,
+        "timed": trust.timed,
+        "disturbed": trust.disturbed,
+        "counts": dict(Counter(m.status for m in run.measurements)),
+    }
 
 
 def _rate(ceiling: Ceiling, seconds: float) -> str:
