@@ -26,6 +26,7 @@ __all__ = [
     "models",
     "options",
     "quantities",
+    "run_times",
     "served",
     "sources",
     "step",

@@ -15,7 +15,10 @@ from quantroof.advisor.memory import MemoryFit, Reserve
 from quantroof.advisor.models import Model
 from quantroof.advisor.step import Step
 
-Fit = Literal["meets", "misses"]
+Fit = Literal["meets", "likely", "misses", "unknown"]
+"""`meets` where the whole band meets the targets, `likely` where the estimate does, else `misses`; `unknown`
+where the measurements behind it may not be used."""
+FITTING: tuple[Fit, ...] = ("meets", "likely")
 
 
 class AdviceOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +102,7 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole answer. `options` are ranked; `best` is the index of the first that meets every target."""
+    """The whole answer. `options` are ranked; `best` is the index of the first that fits every target."""
 
     request: AdviceOptions
     model: Model
@@ -111,6 +114,8 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     curves: tuple[Curve, ...]
     price: Price | None = None
     remarks: tuple[str, ...] = ()
+    unusable: str | None = None
+    """Why the run's measurements may not be used; nothing is recommended then."""
 
     @property
     def choice(self) -> Option | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from quantroof.advisor.advice import Advice, AdviceOptions, Curve, CurvePoint, Option
+from quantroof.advisor.advice import FITTING, Advice, AdviceOptions, Curve, CurvePoint, Option
 from quantroof.advisor.caveats import cannot_run
 from quantroof.advisor.choices import choice
 from quantroof.advisor.cost import Price
@@ -31,14 +31,16 @@ def advise(
     evaluator = OptionEvaluator(model, request, Timer(machine, table, request.assumptions), price)
     options = [option for name in request.formats for option in _options(evaluator, name, counts)]
     options.sort(key=lambda option: _rank(option, request))
-    best = 0 if options and options[0].verdict == "meets" else None
+    best = 0 if options and options[0].verdict in FITTING else None
+    refusal = table.unusable or (_refusal(evaluator, options) if best is None else None)
     return Advice(
         request=request,
         model=model,
         machine=machine,
         options=tuple(options),
         best=best,
-        refusal=_refusal(evaluator, options) if best is None else None,
+        refusal=refusal,
+        unusable=table.unusable,
         formats=formats_on_gpu(machine, table, request.formats),
         curves=tuple(_curves(evaluator, counts)),
         price=price,
@@ -54,17 +56,20 @@ def _options(evaluator: OptionEvaluator, name: str, counts: tuple[int, ...]) -> 
 
 
 def _rank(option: Option, request: AdviceOptions) -> tuple[float, ...]:
-    """Those that meet the targets first; fewest GPUs for the load, or most tokens per GPU without a load.
+    """Those that meet the targets first, then likely ones; measured before modeled; then fewest GPUs for the
+    load, or most tokens per GPU without a load.
 
-    Ties go to the widest weights, for quality, then to the fastest token.
+    Ties go to the widest weights, for quality, then to the most tokens per GPU.
     """
     if option.verdict == "misses" or option.decode is None or option.tokens_per_s is None:
         took = option.decode.total.seconds if option.decode else float("inf")
-        return 1.0, float(option.decode is None), option.gpus, took
+        return 2.0, float(option.decode is None), option.gpus, took
     bits = choice(option.format).weight.element.bits
     total = option.total_gpus or option.gpus
-    effort = float(total) if request.tokens_per_day is not None else -option.tokens_per_s / option.gpus
-    return 0.0, effort, -bits, option.decode.total.seconds
+    speed = option.tokens_per_s / option.gpus
+    effort = float(total) if request.tokens_per_day is not None else -speed
+    modeled = next(iter(option.decode.linear_shares)) == "modeled"
+    return float(option.verdict == "likely"), float(modeled), effort, -bits, -speed
 
 
 def _refusal(evaluator: OptionEvaluator, options: list[Option]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from quantroof.advisor.advice import Advice, Option
+from quantroof.advisor.advice import FITTING, Advice, Option
 from quantroof.advisor.caveats import cannot_run
 from quantroof.advisor.choices import choice, weight_only
 
@@ -110,9 +110,9 @@ def _is_the_target_met(advice: Advice, best: Option) -> Question:
     took = f"{time.seconds * 1e3:.2f} ms at batch {best.batch or 1}"
     return Question(
         ask=f"Does {best.format} on {advice.machine.count(best.gpus)} {target_text}?",
-        yes=best.verdict == "meets",
+        yes=best.verdict in FITTING,
         evidence=f"{took} (linear layers {best.decode.linear_words}, {kind})",
-        follows="take it" if best.verdict == "meets" else advice.refusal or "; ".join(best.reasons),
+        follows="take it" if best.verdict in FITTING else advice.refusal or "; ".join(best.reasons),
     )
 
 

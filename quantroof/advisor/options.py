@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from quantroof.advisor.advice import AdviceOptions, Option
+from quantroof.advisor.advice import AdviceOptions, Fit, Option
 from quantroof.advisor.caveats import cannot_run, caveats
 from quantroof.advisor.choices import choice, kv_format
 from quantroof.advisor.cost import Price, usd_per_million_tokens, usd_per_month
@@ -33,14 +33,16 @@ class OptionEvaluator:
         impossible = self._impossible(name, gpus, memory)
         if impossible is not None:
             return Option(format=name, gpus=gpus, verdict="misses", reasons=(impossible,), memory=memory)
-        batch = self._largest_batch(name, gpus, min(memory.sequences, self.request.max_batch))
+        most = min(memory.sequences, self.request.max_batch)
+        surely = self._largest_batch(name, gpus, most, whole_band=True)
+        batch = surely or self._largest_batch(name, gpus, most, whole_band=False)
         decode = self.decode(name, gpus, batch or 1)
         prompt = self._prefill(name, gpus)
         reasons = tuple(self._missed(decode, prompt, batch))
         option = Option(
             format=name,
             gpus=gpus,
-            verdict="misses" if reasons else "meets",
+            verdict=self._fit(prompt, surely=surely is not None) if not reasons else "misses",
             reasons=reasons,
             caveats=caveats(
                 choice(name), self.timer.machine, self.model, decode, batch=batch or 1, gpus=gpus
@@ -78,6 +80,8 @@ class OptionEvaluator:
 
     def _impossible(self, name: str, gpus: int, memory: MemoryFit) -> str | None:
         machine = self.timer.machine
+        if name in self.timer.table.without_kernel:
+            return f"no kernel makes {name} on {machine.name}"
         missing = cannot_run(choice(name), machine)
         if missing is not None:
             return missing
@@ -95,14 +99,25 @@ class OptionEvaluator:
         )
         return f"{what} not fit: {needed / 1e9:.1f} GB needed per GPU, {memory.usable / 1e9:.1f} usable"
 
-    def _largest_batch(self, name: str, gpus: int, most: int) -> int | None:
-        """Largest batch within the latency. Measured dips can break the order, so every doubling is tried."""
+    def _fit(self, prompt: Step, *, surely: bool) -> Fit:
+        """How an option that misses nothing by its estimates fits by its bands."""
+        if self.timer.table.unusable is not None:
+            return "unknown"
+        first = self.request.first_token_s
+        return "meets" if surely and (first is None or prompt.total.high <= first) else "likely"
+
+    def _largest_batch(self, name: str, gpus: int, most: int, *, whole_band: bool) -> int | None:
+        """Largest batch within the latency, by the upper end of the band or by the estimate.
+
+        Measured dips can break the order, so every doubling is tried.
+        """
         target = self.request.latency_s
         if target is None:
             return most
 
         def holds(batch: int) -> bool:
-            return self.decode(name, gpus, batch).total.seconds <= target
+            total = self.decode(name, gpus, batch).total
+            return (total.high if whole_band else total.seconds) <= target
 
         good = max((b for b in _doublings(most) if holds(b)), default=None)
         if good is None or good == most:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import msgspec
 
+from quantroof.advisor.choices import CHOICES
 from quantroof.advisor.links import DEFAULT_LATENCY_S, Link
 from quantroof.advisor.machine import Machine, device_of, from_profile, from_run
-from quantroof.advisor.timings import TimingTable, table_of
+from quantroof.advisor.timings import TimingTable
 from quantroof.errors import UsageError, unknown_name
 from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.types import HardwareProfile
@@ -18,9 +19,11 @@ from quantroof.records.directory import read_run
 def machine_and_times(gpu: str | None, run_path: Path | None) -> tuple[Machine, TimingTable]:
     """The node's own measurements where a run is given, the profile where there is none."""
     if run_path is not None:
+        from quantroof.advisor.run_times import run_table
+
         run = read_run(run_path)
         device = device_of(run, gpu)
-        return from_run(run, device), table_of(run.measurements, device.id)
+        return from_run(run, device), run_table(run, device, CHOICES)
     if gpu is None:
         raise UsageError(
             "no GPU is named",

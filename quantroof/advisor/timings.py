@@ -47,6 +47,10 @@ class TimingTable:
     """Measured times of one device: format name -> shape (N, K) -> points by rising M."""
 
     points: dict[str, dict[Shape, list[KernelTime]]] = field(default_factory=dict)
+    unusable: str | None = None
+    """Why nothing may be concluded from these times."""
+    without_kernel: frozenset[str] = frozenset()
+    """Formats that no kernel of the run's device makes."""
     _bands: dict[str, float] = field(default_factory=dict)
 
     def predict(self, scheme: str, shape: Shape, m: int) -> LayerTime | None:

@@ -7,7 +7,7 @@ from quantroof.advisor.choices import DEFAULT
 from quantroof.advisor.decision import advise
 from quantroof.advisor.machine import device_of, from_run
 from quantroof.advisor.model_lookup import model
-from quantroof.advisor.timings import table_of
+from quantroof.advisor.run_times import run_table
 from quantroof.records.directory import Run
 
 _USUAL = {"gpu": ("llama-3.1-8b", 4096), "cpu": ("llama-3.2-1b", 512)}
@@ -24,5 +24,5 @@ def usual_advice(run: Run, model_name: str | None = None) -> Advice:
     alike = sum(other.name == device.name for other in run.info.devices)
     counts = tuple(n for n in _GPU_COUNTS if n <= alike)
     options = AdviceOptions(context=context, formats=DEFAULT, gpu_counts=counts)
-    table = table_of(run.measurements, device.id)
+    table = run_table(run, device, DEFAULT)
     return advise(model(model_name or name), from_run(run, device), table, options, None)

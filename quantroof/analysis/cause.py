@@ -94,7 +94,7 @@ def cause(entries: Sequence[CaseChange], base: list[DeviceResults], now: list[De
     """The first candidate that differs in the direction of the change, in words."""
     slower = median(math.log(e.ratio.median) for e in entries if e.ratio is not None) > 0
     pairs = [(b, n) for b in base for n in now if b.device.id == n.device.id]
-    bounds = {e.now.roofs.bound for e in entries if e.now is not None}
+    bounds: set[str | None] = {e.now.roofs.bound for e in entries if e.now is not None}
     for candidate in _CANDIDATES:
         text = candidate(_Evidence(pairs, list(entries), slower, bounds))
         if text is not None:

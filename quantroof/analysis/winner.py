@@ -10,9 +10,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from quantroof.analysis.guard import ABOVE_ROOF, IMPOSSIBLE
+from quantroof.analysis.guard import ABOVE_ROOF, IMPOSSIBLE, guard_flags
 from quantroof.analysis.points import Point
+from quantroof.analysis.roofs import measured_roofs
 from quantroof.analysis.statistics import Interval
+from quantroof.hwprofiles.types import Device
+from quantroof.records.directory import Run
+from quantroof.records.lines import Measurement
 
 _STATIC = "-static"  # activations arrive quantized: that cost lies outside the call, so it cannot win
 
@@ -83,6 +87,18 @@ def winner(best: Mapping[str, list[Point]]) -> Winner:
     """The winner among schemes, each with its best point of every layer."""
     entries = {name: candidate(points) for name, points in best.items() if can_win(name)}
     return decide({name: entry for name, entry in entries.items() if entry is not None})
+
+
+def usable_lines(run: Run, device: Device) -> list[Measurement]:
+    """The measurements of a device without those that no bound of it allows."""
+    mine = [line for line in run.measurements if line.device == device.id]
+    profile = run.info.profiles.get(device.id)
+    measured = measured_roofs(device.id, run.ceilings, mine, profile)
+    return [
+        line
+        for line in mine
+        if all(flag.code != IMPOSSIBLE for flag in guard_flags(line, measured, device, profile))
+    ]
 
 
 def summed(points: list[Point]) -> Interval:

@@ -8,6 +8,7 @@ __all__ = [
     "commands",
     "gate",
     "library_checks",
+    "machine_check",
     "main",
     "options",
     "output",

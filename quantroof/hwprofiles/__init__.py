@@ -17,6 +17,7 @@ __all__ = [
     "detect",
     "gpus",
     "health",
+    "host_load",
     "native",
     "nvml",
     "profile_file",

@@ -72,25 +72,6 @@ def test_without_a_load_the_most_tokens_a_gpu_comes_first() -> None:
     assert len(speeds) > 3
 
 
-def test_largest_batch_is_the_largest_within_the_latency() -> None:
-    """One more sequence would miss the target, or not fit."""
-    advice = _ask(H100, "llama-3.1-8b", latency_s=0.012, gpu_counts=(1,))
-    found = [o for o in advice.options if o.batch is not None]
-
-    assert found
-    for option in found:
-        assert option.decode is not None
-        assert option.batch is not None
-        assert option.decode.total.seconds <= 0.012
-        if option.batch < min(option.memory.sequences, 1024):
-            tighter = _ask(
-                H100, "llama-3.1-8b", formats=(option.format,), gpu_counts=(1,), max_batch=option.batch + 1
-            )
-            more = tighter.options[0].decode
-            assert more is not None
-            assert more.total.seconds > 0.012
-
-
 def test_impossible_latency_names_the_quickest() -> None:
     """A target nobody meets is answered with what would be possible."""
     advice = _ask(latency_s=1e-6)

@@ -75,7 +75,7 @@ def command(flags: AdviseFlags, *, explained: bool, emit: str | None, markdown: 
     """Rank formats and GPU counts for a model.
 
     Times are measured ones where --run has them, else modeled from the profile; each is labeled.
-    Exit code 1 means that nothing meets the targets.
+    Exit code 1 means that nothing fits the targets, 4 that the run may not be used.
 
     \b
     quantroof advise --model llama-3.1-70b --gpu a100-sxm4-80gb --latency 50ms --tokens-per-day 10M
@@ -86,7 +86,8 @@ def command(flags: AdviseFlags, *, explained: bool, emit: str | None, markdown: 
     if markdown and as_json:
         raise UsageError("--markdown and --json exclude each other")
     advice = _answer(flags)
-    option = advice.choice or next((o for o in advice.options if o.decode is not None), None)
+    shown = next((o for o in advice.options if o.decode is not None), None)
+    option = advice.choice or (shown if advice.unusable is None else None)
     if as_json:
         echo_json("advice", advice_document(advice, option, explained=explained, emit=bool(emit)))
     elif markdown:
@@ -95,7 +96,7 @@ def command(flags: AdviseFlags, *, explained: bool, emit: str | None, markdown: 
         echo_lines(advice_lines(advice, option, explained=explained, emit=bool(emit)))
     if advice.refusal is not None:
         click.echo(f"error: {advice.refusal}", err=True)
-        return ExitCode.FINDING
+        return ExitCode.UNDECIDED if advice.unusable is not None else ExitCode.FINDING
     return ExitCode.OK
 
 

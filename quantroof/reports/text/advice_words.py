@@ -22,6 +22,8 @@ def headline(advice: Advice) -> str:
         asked.append(f"{request.tokens_per_day / 1e6:g} M tokens per day")
     mark = "SIMULATED. " if advice.machine.simulated else ""
     subject = f"{mark}{advice.model.id} on {advice.machine.name}, {', '.join(asked)}"
+    if advice.unusable is not None:
+        return f"{subject}: unknown, {advice.unusable}."
     if best is None or best.decode is None:
         return f"{subject}: nothing meets the targets."
     count = advice.machine.count(best.total_gpus or best.gpus)
@@ -32,7 +34,7 @@ def headline(advice: Advice) -> str:
 
 def option_row(option: Option) -> tuple[str, ...]:
     """One option as cells, in the order of OPTION_HEADINGS."""
-    verdict = "meets" if option.verdict == "meets" else f"misses: {'; '.join(option.reasons)}"
+    verdict = f"{option.verdict}: {'; '.join(option.reasons)}" if option.reasons else option.verdict
     if option.decode is None:
         return (option.format, str(option.gpus), *[NONE] * 9, verdict)
     time = option.decode.total

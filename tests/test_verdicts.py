@@ -1,0 +1,173 @@
+"""One scale on every surface: the same word and exit code wherever the same evidence is judged."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quantroof.analysis.run_verdict import run_verdict
+from quantroof.analysis.verdicts import BY_ITSELF, CHANGES, STATES, Verdict, exit_code, gravest
+from quantroof.cli.main import main
+from quantroof.errors import ExitCode
+from quantroof.records.directory import read_run
+from tests.analysis.test_trust import BUSY, busy_run
+from tests.builders import write
+from tests.runs import cpu_run
+
+NODE = "sim:h100-sxm5-80gb*8"
+LONE = "sim:h100-sxm5-80gb"
+
+
+def _call(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    return int(ended.value.code or 0)
+
+
+def _json(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, Any]:
+    capsys.readouterr()
+    code = _call(*arguments, "--json")
+    return code, json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("device", "state", "code"),
+    [
+        (LONE, "ok", 0),
+        (f"{NODE}+memory@3", "degraded", 1),
+        (NODE, "ok", 0),
+        ("cpu", "unknown", 4),
+    ],
+    ids=["lone", "one slow", "alike", "cpu"],
+)
+def test_every_surface_has_the_same_word(
+    device: str, state: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Burn-in, fleet, show, Markdown, page and JSON agree on a lone GPU, a slow one, 8 alike and a CPU."""
+    run = tmp_path / "run"
+    if device == "cpu":
+        write(cpu_run(), run)
+    else:
+        burned, document = _json(
+            capsys, "doctor", "--burn-in", "--device", device, "--out", tmp_path / "b", "--quiet"
+        )
+        assert (burned, document["verdict"]) == (code, state)
+        assert _call("run", "--suite", "node", "--device", device, "--out", run, "--quiet") == code
+    judged, fleet = _json(capsys, "fleet", run)
+    _, shown = _json(capsys, "show", run)
+    markdown, page = tmp_path / "r.md", tmp_path / "r.html"
+    assert _call("report", run, "--format", "md", "--out", markdown) == 0
+    assert _call("report", run, "--plotlyjs", "beside", "--out", page) == 0
+    words = f"ok ({BY_ITSELF})" if device == LONE else state
+
+    assert (judged, fleet["verdict"]) == (code, state)
+    assert shown["verdict"] == state
+    assert shown["answers"][0]["verdict"] == words
+    assert f"## Is it healthy? {'✓✗?'[('ok', 'degraded', 'unknown').index(state)]} {words}" in _plain(
+        markdown
+    )
+    assert f"</span> {words}</p>" in page.read_text(encoding="utf-8")
+
+
+def _plain(file: Path) -> str:
+    return file.read_text(encoding="utf-8").replace("\\", "")
+
+
+def test_a_cpu_alone_measures_well_and_has_no_reference(tmp_path: Path) -> None:
+    """Its run is ok, for nothing disturbed it; whether the device is sound stays unknown."""
+    run = read_run(write(cpu_run(), tmp_path / "run"))
+
+    assert run_verdict(run) == Verdict("ok")
+    assert run_verdict(busy_run()) == Verdict("unknown", BUSY)
+
+
+def test_a_disturbed_run_has_no_green_tick_anywhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Page, terminal, Markdown, JSON, compare and advice: the reason is there, a tick is not."""
+    quiet, busy = write(cpu_run(), tmp_path / "quiet"), write(busy_run(), tmp_path / "busy")
+    capsys.readouterr()
+    assert _call("show", busy, "--baseline", quiet) == 0
+    shown = capsys.readouterr().out
+    assert _call("report", busy, "--format", "md", "--out", tmp_path / "r.md") == 0
+    assert _call("report", busy, "--plotlyjs", "beside", "--out", tmp_path / "r.html") == 0
+    capsys.readouterr()
+    advised = _call("advise", "--model", "llama-3.2-1b", "--run", busy)
+    advice = capsys.readouterr()
+    compared = _call("compare", quiet, busy)
+    comparison = capsys.readouterr().out
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    texts = (shown, _plain(tmp_path / "r.md"), page, advice.out, comparison)
+
+    assert (advised, compared) == (4, 4)
+    assert all(BUSY in text for text in texts)
+    assert not any("✓" in text for text in texts)
+    assert "meets" not in advice.out
+    assert 'class="card good"' not in page
+    assert '<main class="untrusted">' in page
+    _, document = _json(capsys, "show", busy)
+    assert {answer["tone"] for answer in document["answers"]} <= {"unsure", "none"}
+    assert not document["runs"][0]["trust"]["cpu:0"]["usable"]
+
+
+def test_the_scales_have_an_order_and_exit_codes() -> None:
+    """Every word has a code, and the gravest state is the first of several."""
+    codes = {word: exit_code(word) for word in (*STATES, *CHANGES)}
+
+    assert {word for word, code in codes.items() if code is ExitCode.OK} == {"ok", "new", "faster", "same"}
+    assert {word for word, code in codes.items() if code is ExitCode.UNDECIDED} == {
+        "unknown", "undecided", "not comparable",
+    }  # fmt: skip
+    assert gravest(["ok", "unknown", "degraded"]) == "degraded"
+    assert gravest([]) == "unknown"
+
+
+SUITE = """
+schema = "quantroof-suite/1"
+name = "tiny"
+[limits]
+precision = 0.5
+min_samples = 3
+seconds_per_case = 0.05
+[[sweep]]
+shapes = [{n = 512, k = 1024}]
+m = [1, 4]
+formats = ["fp32", "bf16"]
+"""
+
+
+def test_a_run_beside_two_busy_processes_is_marked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made for real: refused without --anyway, then measured, marked, and without a tick on any surface."""
+    monkeypatch.delenv("CI", raising=False)
+    suite, busy = tmp_path / "tiny.toml", tmp_path / "busy"
+    suite.write_text(SUITE)
+    asked = ("run", "--device", "cpu", "--suite", suite, "--no-ceilings", "--quiet", "--out", busy)
+    load = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    try:
+        time.sleep(0.5)
+        refused = _call(*asked)
+        said = capsys.readouterr().err
+        measured = _call(*asked, "--anyway")
+        last = capsys.readouterr().err.splitlines()[-1]
+    finally:
+        for process in load:
+            process.kill()
+            process.wait()
+
+    assert (refused, measured) == (3, 0)
+    assert "--anyway" in said
+    assert last.startswith("unknown: ")
+    assert "other processes kept" in last
+    assert last.endswith("; do not use")
+    assert _call("show", busy) == 0
+    assert _call("report", busy, "--format", "md", "--out", "-") == 0
+    assert _call("compare", busy, busy) == 4
+    assert "✓" not in capsys.readouterr().out
