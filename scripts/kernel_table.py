@@ -1,15 +1,19 @@
-"""Print the table of docs/kernels.md from a run: shape x format x kernel, time, shares, and the targets.
+"""The measured tables of docs/kernels.md, docs/measurement.md and README.md, from a run on a GPU.
 
-Usage: python scripts/kernel_table.py RUN
+Usage: python scripts/kernel_table.py RUN [--write] [--acceptance OUT]
+Without --write the table and the targets are printed. With it the text between the marks of each page is
+replaced; measurement.md takes the lines of an acceptance's summary.md, and stays as it is without one.
 """
 
 from __future__ import annotations
 
+import argparse
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from quantroof.analysis.device_results import device_results
+from quantroof.analysis.device_results import DeviceResults, device_results
 from quantroof.analysis.points import Point
 from quantroof.records.directory import read_run
 
@@ -21,21 +25,70 @@ _SLOWDOWN_AT_16 = 1.10
 _INT4 = ("triton.int4", "cupy.int4")
 
 
-def main(path: str) -> int:
-    """Print the table and the verdicts; 1 where a target is missed."""
-    for results in device_results([read_run(Path(path))]):
-        timed = [p for p in results.points if p.time is not None]
-        print(f"### {results.device.name}, {results.run.info.started_at:.10}\n")
-        print("| M x N x K | format | kernel | us | 95 % +- | of the roof | of a read of its size |")
-        print("|---|---|---|---|---|---|---|")
-        for point in sorted(timed, key=lambda p: (p.case.n, p.case.k, p.case.m, p.scheme, _us(p))):
-            print(_row(point))
-        print()
-        verdicts = list(_verdicts(timed))
-        print(*verdicts or ["- no target applies: none of our kernels was timed"], sep="\n")
-        return int(any("missed" in verdict for verdict in verdicts))
-    print("no device in this run", file=sys.stderr)
-    return 2
+_ROOT = Path(__file__).parent.parent
+_MARKED = re.compile(r"(<!-- measured: begin -->\n).*?(<!-- measured: end -->)", re.DOTALL)
+
+
+def main(arguments: list[str]) -> int:
+    """Print or write the tables; 1 where a target is missed, 2 where there is nothing to fill them with."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--acceptance", type=Path)
+    parser.add_argument("--root", type=Path, default=_ROOT, help="where the pages are")
+    options = parser.parse_args(arguments)
+    results = next(iter(device_results([read_run(options.run)])), None)
+    timed = [] if results is None else [p for p in results.points if p.time is not None]
+    if results is None or not timed:
+        print("nothing was timed in this run", file=sys.stderr)
+        return 2
+    verdicts = list(_verdicts(timed))
+    table = _table(results, timed, verdicts)
+    if not options.write:
+        print(table)
+    elif results.run.info.simulated or results.device.kind != "cuda":
+        print("only a run of a real GPU fills the pages", file=sys.stderr)
+        return 2
+    else:
+        _fill(options.root / "docs" / "kernels.md", table)
+        _fill(options.root / "README.md", f"On {_measured_on(results)}:\n\n" + "\n".join(verdicts[:6]))
+        if options.acceptance is not None:
+            lines = (options.acceptance / "summary.md").read_text(encoding="utf-8").splitlines()
+            kept = "\n".join(line for line in lines if line.startswith("- ") or " cases within " in line)
+            _fill(options.root / "docs" / "measurement.md", f"On {_measured_on(results)}:\n\n{kept}")
+    return int(any("missed" in verdict for verdict in verdicts))
+
+
+def _table(results: DeviceResults, timed: list[Point], verdicts: list[str]) -> str:
+    """The heading, a row per point, and the targets."""
+    rows = sorted(timed, key=lambda p: (p.case.n, p.case.k, p.case.m, p.scheme, _us(p)))
+    return "\n".join(
+        [
+            f"### {_measured_on(results)}\n",
+            "| M x N x K | format | kernel | us | 95 % +- | of the roof | of a read of its size |",
+            "|---|---|---|---|---|---|---|",
+            *map(_row, rows),
+            "",
+            *(verdicts or ["- no target applies: none of our kernels was timed"]),
+        ]
+    )
+
+
+def _measured_on(results: DeviceResults) -> str:
+    """Device, date and versions."""
+    info = results.run.info
+    versions = ", ".join(f"{name} {version}" for name, version in info.versions.items())
+    driver = results.device.driver or "unknown"
+    return f"{results.device.name}, {info.started_at:.10}, driver {driver}, {versions}"
+
+
+def _fill(page: Path, text: str) -> None:
+    """Put a text between the marks of a page."""
+    old = page.read_text(encoding="utf-8")
+    new, count = _MARKED.subn(lambda found: f"{found[1]}{text}\n{found[2]}", old)
+    if count != 1:
+        raise SystemExit(f"{page}: no text between 'measured: begin' and 'measured: end'")
+    page.write_text(new, encoding="utf-8")
 
 
 def _us(point: Point) -> float:
@@ -79,4 +132,4 @@ def _verdict(text: str, reached: bool) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:2]))
+    sys.exit(main(sys.argv[1:]))
