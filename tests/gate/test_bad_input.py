@@ -43,7 +43,7 @@ def test_unchanged_code_passes_and_speaks(
     code, out, err = _check(capsys, now, baseline_file, tmp_path)
 
     assert (code, err) == (0, "")
-    assert out.startswith("SIMULATED, PASS: 18 pass\n")
+    assert out.startswith("SIMULATED, PASS: 18 same\n")
     assert "with 80 % power" in out
 
 
@@ -228,7 +228,7 @@ def test_a_surface_that_cannot_be_written_does_not_swallow_the_verdict(
     code, out, err = _check(capsys, now, baseline_file, tmp_path, "--junit", "/dev/null/x.xml")
 
     assert code == 3
-    assert "PASS: 18 pass" in out
+    assert "PASS: 18 same" in out
     assert "/dev/null/x.xml: cannot be written" in err
 
 

@@ -70,7 +70,8 @@ def diagnosis_document(diagnosis: Diagnosis) -> dict[str, Any]:
     return {
         "remarks": list(diagnosis.detection.remarks),
         "versions": diagnosis.versions,
-        "checks": msgspec.to_builtins([*diagnosis.libraries, *diagnosis.machine]),
+        "checks": msgspec.to_builtins(diagnosis.libraries),
+        "machine": msgspec.to_builtins(diagnosis.machine),
         "devices": [
             {
                 "id": one.device.id,
