@@ -35,7 +35,7 @@ def test_a_compiler_error_is_told_by_its_last_line() -> None:
 
     source = ASTSource(fn=undefined_name, signature={"x": "*fp32"})
     with pytest.raises(CompilationError) as caught:
-        triton.compile(source, target=GPUTarget("cuda", 90, 32))
+        triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"enable_fp_fusion": True})
 
     assert str(caught.value).startswith("at ")
     assert "nowhere_defined" in described(caught.value)
@@ -113,7 +113,7 @@ def test_the_monitor_is_stopped_whatever_the_samples_raise(
             stops.append(True)
             raise RuntimeError("no device")
 
-    def broken(*_: object) -> Any:
+    def broken(*_: object, **__: object) -> Any:
         raise RuntimeError("the call fails")
 
     monkeypatch.setattr(measuring, "sample", broken)
