@@ -68,7 +68,8 @@ def test_a_hang_that_ignores_sigterm_is_killed(cpu: Device) -> None:
 
 
 def _children() -> list[psutil.Process]:
-    return psutil.Process(os.getpid()).children(recursive=True)
+    children: list[psutil.Process] = psutil.Process(os.getpid()).children(recursive=True)
+    return children
 
 
 def test_what_a_kernel_forked_does_not_outlive_the_run(cpu: Device) -> None:
