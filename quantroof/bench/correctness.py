@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -29,12 +30,16 @@ def check(prepared: Prepared, problem: Problem) -> Accuracy:
     case = problem.case
     if problem.torch_device.type == "cuda":
         _fill_free_blocks(case.m, case.n, problem.torch_device)
+    reference = reference_of(problem)
+    _ = reference.exact, reference.unquantized  # before the call, which may write into its operands
     with new_blocks_filled():
         output = prepared.call(*prepared.weights)
         values = output_values(prepared, problem, output)
-    reference = reference_of(problem)
+    error = _frobenius(values, reference.exact)
+    if not math.isfinite(error):
+        raise WrongOutput("its operands give no reference: the product of what they hold now is zero")
     return Accuracy(
-        frobenius=_frobenius(values, reference.exact),
+        frobenius=error,
         max_abs=float((values - reference.exact).abs().max() / reference.exact.abs().max()),
         tolerance=tolerance(case),
         format_frobenius=_frobenius(values, reference.unquantized),

@@ -8,6 +8,8 @@ check is then wrong in the rows that changed. Scales, zero points and column ord
 from __future__ import annotations
 
 import random
+import re
+import threading
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -91,21 +93,59 @@ class Recheck:
     """The second check of a measurement: after sampling, and once before at a random sample."""
 
     def __init__(self, kernel: Kernel, problem: Problem, prepared: Prepared, *, between: int = 0) -> None:
-        """`between` is the number of samples among which one is chosen for a check in between; 0 for none."""
+        """`between` is the number of samples among which one is chosen for a check in between; 0 for none.
+
+        Kernels with a check in between are not of this package: what they do to their operands is looked at.
+        """
+        self._weights = [_bits(t).clone() for t in _tensors(prepared.weights)] if between else []
+        self._threads = 0
         self._kernel, self._problem, self._prepared = kernel, problem, prepared
         self._data: FreshData | None = None
         self._at = _CHOICE.randrange(between) if between else -1
 
     def after_sample(self, index: int, timer: Timer) -> None:
         """Check where it is this sample's turn."""
+        if index == 0 and self._at >= 0:
+            self._threads = _threads_started()
         if index == self._at:
-            self.conclude(timer)
+            self._check(timer)
 
     def conclude(self, timer: Timer) -> None:
-        """Check now."""
+        """Check at the end. WrongOutput where the timed calls did something else than compute."""
+        if self._at >= 0:
+            started = _threads_started() - self._threads - 1  # one of them was started by no one: it counts
+            if started > 0:
+                raise WrongOutput(
+                    f"timed calls start threads ({started} of them): work may go on after a call"
+                )
+            self._check_operands(timer)
+        self._check(timer)
+
+    def _check_operands(self, timer: Timer) -> None:
+        """Every weight set, and the one that they were copied from, holds what `build` returned."""
+        for weights in (self._prepared.weights, *timer.copies.sets):
+            now = [_bits(t) for t in _tensors(weights)]
+            if not all(map(torch.equal, now, self._weights)):
+                raise WrongOutput("timed calls write into their weights")
+
+    def _check(self, timer: Timer) -> None:
         self._data = self._data or fresh_data(self._kernel, self._problem)
         if self._data is not None:
             check_fresh(self._data, self._prepared, self._problem, timer)
+
+
+def _tensors(weights: tuple[Any, ...]) -> list[torch.Tensor]:
+    return [t for t in weights if isinstance(t, torch.Tensor) and t.layout == torch.strided]
+
+
+def _bits(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().contiguous().reshape(-1).view(torch.uint8)
+
+
+def _threads_started() -> int:
+    """How many unnamed threads Python has counted, the one that is made here to read the number included."""
+    digits = re.search(r"\d+", threading.Thread(target=None).name)
+    return int(digits[0]) if digits else 0
 
 
 def _some_rows(count: int, device: torch.device) -> torch.Tensor:

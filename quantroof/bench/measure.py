@@ -26,6 +26,8 @@ from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.problem import Problem
 from quantroof.records.lines import Accuracy, DeviceState, Flag, Measurement, Status, Timing
 
+_REASON_CHARACTERS = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Bench:
@@ -37,8 +39,11 @@ class Bench:
     monitor: Monitor
 
 
-def measure(bench: Bench, problem: Problem, kernel: Kernel) -> Measurement:
-    """Measure a kernel on a problem; whatever goes wrong becomes a status with its reason."""
+def measure(bench: Bench, problem: Problem, kernel: Kernel, *, foreign: bool = False) -> Measurement:
+    """Measure a kernel on a problem; whatever goes wrong becomes a status with its reason.
+
+    A foreign kernel is checked again between samples too, and may raise what ends a program.
+    """
     start = now_s()
     record = _Record(bench, problem, kernel)
     try:
@@ -47,12 +52,18 @@ def measure(bench: Bench, problem: Problem, kernel: Kernel) -> Measurement:
             line = record.line("skipped", prepared.reason)
         else:
             with _nvtx_range(problem.case.id, kernel.name):
-                line = _measured(bench, problem, kernel, prepared, record)
+                between = bench.settings.min_samples if foreign else 0
+                recheck = Recheck(kernel, problem, prepared, between=between)
+                line = _measured(bench, problem, prepared, record, recheck)
     except WrongOutput as error:
         line = record.line("incorrect", str(error))
     except torch.OutOfMemoryError as error:
         line = record.line("failed", f"out of memory: {reason(error, record.name)}")
     except Exception as error:  # noqa: BLE001 - a kernel may raise anything, and costs its case only
+        line = record.line("failed", reason(error, record.name))
+    except BaseException as error:
+        if not foreign:
+            raise
         line = record.line("failed", reason(error, record.name))
     return replace(line, elapsed_s=now_s() - start)
 
@@ -133,6 +144,7 @@ class _Record:
         self.name = f"{problem.case.id} {kernel.name}"
 
     def line(self, status: Status, reason: str | None = None, **parts: Any) -> Measurement:
+        reason = reason and reason[:_REASON_CHARACTERS]
         return Measurement(
             device=self._bench.device.id,
             case=self._case.id,
@@ -147,12 +159,12 @@ class _Record:
 
 
 def _measured(
-    bench: Bench, problem: Problem, kernel: Kernel, prepared: Prepared, record: _Record
+    bench: Bench, problem: Problem, prepared: Prepared, record: _Record, recheck: Recheck
 ) -> Measurement:
     accuracy = check(prepared, problem)
     if not correct(accuracy):
         return record.line("incorrect", _error_text(accuracy), accuracy=accuracy, config=prepared.config)
-    timing, state, flags = time_prepared(bench, prepared, Recheck(kernel, problem, prepared))
+    timing, state, flags = time_prepared(bench, prepared, recheck)
     return record.line(
         "ok", accuracy=accuracy, timing=timing, state=state, flags=flags, config=prepared.config
     )

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from quantroof.bench.memory import shortage
 from quantroof.bench.settings import Settings
 from quantroof.bench.suite import Suite, Workload
 from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device, Processor
 from quantroof.kernels.cases import Case
-from quantroof.kernels.kernel import Kernel
+from quantroof.kernels.foreign import load_file
+from quantroof.kernels.kernel import BrokenCheck, Kernel
 from quantroof.kernels.registry import load
 from quantroof.kernels.schemes import scheme
 from quantroof.records.lines import GroupKey, Measurement
@@ -124,6 +127,7 @@ def make_plans(suite: Suite, devices: tuple[Device, ...], options: RunOptions) -
     for device in devices:
         alone = options.serial or device.processor == "cpu"
         plans.append(replace(make_plan(suite, device, options), concurrent=1 if alone else gpus))
+    _require_matches(plans, options.kernels)
     repeats = [plan.repeated(options.processes) for plan in plans]
     return tuple(plan for round_of_plans in zip(*repeats, strict=True) for plan in round_of_plans)
 
@@ -135,6 +139,18 @@ def make_plan(suite: Suite, device: Device, options: RunOptions) -> DevicePlan:
     kernels = load(options.kernels).for_providers(options.providers or workload.providers)
     planned = tuple(_plan_case(case, device, kernels) for case in _wanted(suite, workload, options.formats))
     return DevicePlan(device, settings, planned, options.ceilings, anchors=options.anchors)
+
+
+def _require_matches(plans: list[DevicePlan], references: tuple[str, ...]) -> None:
+    """UsageError where a kernel that the user named is made for no case of the run."""
+    planned = {kernel for plan in plans for _, _, kernel in plan.keys}
+    for reference in references:
+        name = load_file(reference).name
+        if name not in planned:
+            hint = (
+                "its schemes, operations and targets must match a case of the suite, its provider the filter"
+            )
+            raise UsageError(f"kernel {name} is made for no case of this run", where=reference, hint=hint)
 
 
 def kernels_of(plans: Iterable[DevicePlan]) -> list[Kernel]:
@@ -179,7 +195,10 @@ def _plan_case(case: Case, device: Device, kernels: list[Kernel]) -> PlannedCase
     able, refused = [], []
     for kernel in meant:
         if skip := kernel.check(case, device):
-            refused.append(skipped_line(case, device, kernel.name, kernel.provider, skip.reason))
+            line = skipped_line(case, device, kernel.name, kernel.provider, skip.reason)
+            refused.append(
+                msgspec.structs.replace(line, status="failed") if isinstance(skip, BrokenCheck) else line
+            )
         else:
             able.append(kernel)
     return PlannedCase(case, tuple(able), tuple(refused))

@@ -10,6 +10,7 @@ __all__ = [
     "ceilings",
     "dequantize",
     "device",
+    "foreign",
     "formats",
     "kernel",
     "layers",

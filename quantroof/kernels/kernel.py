@@ -25,6 +25,12 @@ class Skip:
     reason: str
 
 
+class BrokenCheck(Skip):
+    """The check itself failed: the kernel is recorded as failed, not as one that has a limit."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A kernel bound to a problem: everything allocated, packed and compiled, ready to be timed.

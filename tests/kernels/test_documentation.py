@@ -11,9 +11,9 @@ from quantroof.bench.correctness import check
 from quantroof.bench.suite import load
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
+from quantroof.kernels.foreign import load_file
 from quantroof.kernels.kernel import Prepared
 from quantroof.kernels.problem import Problem
-from quantroof.kernels.registry import load_file
 
 _ROOT = Path(__file__).parents[2]
 _CPU = Device(kind="cpu", index=0, name="cpu")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -15,7 +16,8 @@ from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
-from quantroof.kernels.kernel import Prepared
+from quantroof.kernels.foreign import load_file
+from quantroof.kernels.kernel import BrokenCheck, Prepared
 from quantroof.kernels.packing import gptq_words
 from quantroof.kernels.problem import Problem
 
@@ -126,7 +128,7 @@ def test_a_file_that_exits_is_an_error_in_one_line(code: str, tmp_path: Path) ->
     file.write_text(f"import sys\nsys.exit({code})\n")
 
     with pytest.raises(UsageError) as error:
-        registry.load_file(f"{file}:KERNEL")
+        load_file(f"{file}:KERNEL")
 
     assert str(error.value) == f"{file}: calls sys.exit({code}) when it is imported"
     assert error.value.exit_code == 2
@@ -140,3 +142,44 @@ def test_gptq_words_hold_eight_rows_of_k() -> None:
     for n in range(3):
         for k in range(32):
             assert int(packed[k // 8, n]) >> (4 * (k % 8)) & 15 == int(codes[n, k])
+
+
+@pytest.mark.parametrize(
+    ("declaration", "words"),
+    [
+        ('Kernel("bad</script>", "x", ("fp32",), build)', "is not letters, digits"),
+        ('Kernel("k", "x", ("nosuchscheme",), build)', "unknown format 'nosuchscheme'"),
+        ('Kernel("k", "x", ("fp32",), build, operations=("zzz",))', "operation 'zzz'"),
+        ('Kernel("k", "x", "fp32", build)', "not a tuple of strings"),
+        ('Kernel("k", "x", ("fp32",), None)', "build of kernel k cannot be called"),
+        ("7", "is not a Kernel but a int"),
+        ("(_ for _ in ()).throw(KeyboardInterrupt())", "cannot be imported: KeyboardInterrupt"),
+    ],
+)
+def test_a_declaration_is_validated_when_it_is_loaded(tmp_path: Path, declaration: str, words: str) -> None:
+    """What a foreign file declares is refused in one line that names the field."""
+    file = tmp_path / "declared.py"
+    head = "from quantroof.kernels.kernel import Kernel\ndef build(problem): ...\n"
+    file.write_text(f"{head}KERNEL = {declaration}\n")
+    with pytest.raises(UsageError, match=re.escape(words)) as refusal:
+        load_file(f"{file}:KERNEL")
+
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("check", "reason"),
+    [
+        ("lambda c, d: 1 / 0", "its check raises ZeroDivisionError: division by zero"),
+        ("lambda c, d: 'no'", "its check returns str, not a Skip with a reason or None"),
+    ],
+)
+def test_a_check_that_fails_is_recorded(tmp_path: Path, check: str, reason: str) -> None:
+    """A foreign `check` that raises or returns something else is a reason, not a crash of the plan."""
+    file = tmp_path / "checking.py"
+    head = "from quantroof.kernels.kernel import Kernel\n"
+    file.write_text(f'{head}KERNEL = Kernel("k", "x", ("fp32",), print, {check})\n')
+    skip = load_file(f"{file}:KERNEL").check(Case.parse("gemv/fp32-fp32-fp32/m1-n32-k64"), _CPU)
+
+    assert isinstance(skip, BrokenCheck)
+    assert skip.reason == reason

@@ -17,7 +17,7 @@ from quantroof.bench.measure import Bench, time_prepared
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Prepared
 from quantroof.kernels.problem import Problem
-from quantroof.kernels.registry import load
+from quantroof.kernels.registry import own
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.kernels.stream.torch_stream import stream_kernels
 from quantroof.records.lines import Anchor, AnchorName, Moment
@@ -63,7 +63,7 @@ def _anchor(bench: Bench, name: AnchorName, moment: Moment, build: Any) -> Ancho
 
 def _gemm(bench: Bench) -> tuple[dict[str, int], Prepared]:
     case = _GEMM[bench.device.processor]
-    prepared = load().kernels[_LIBRARY].build(Problem(case, bench.device, bench.settings.seed))
+    prepared = own().kernels[_LIBRARY].build(Problem(case, bench.device, bench.settings.seed))
     assert isinstance(prepared, Prepared)
     return {"flops": case.flops}, prepared
 

@@ -17,7 +17,7 @@ from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel
 from quantroof.kernels.problem import Problem
-from quantroof.kernels.registry import load
+from quantroof.kernels.registry import own
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.kernels.stream.torch_stream import StreamKernel, stream_kernels
 from quantroof.records.lines import Ceiling
@@ -97,7 +97,7 @@ def _cpu_matrices(bench: Bench, *, quick: bool) -> Iterator[Group]:
     shapes = _CPU_SHAPES[: _QUICK_SHAPES["cpu"] if quick else None]
     for element, scheme in _CPU_SCHEMES.items():
         cases = [Case.linear(SCHEMES[scheme], *shape) for shape in shapes]
-        for kernel in load().for_providers(("torch",)):
+        for kernel in own().for_providers(("torch",)):
             able = [c for c in cases if _can_run(kernel, c, bench.device)]
             if able:
                 run = partial(_cpu_matrix, bench, element, kernel, able)

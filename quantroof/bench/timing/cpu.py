@@ -50,4 +50,9 @@ class CpuBlocks:
         start = now_ns()
         for _ in range(self.calls_per_sample):
             call(*next(sets))
-        return now_ns() - start
+        elapsed_ns = now_ns() - start
+        if elapsed_ns <= 0:
+            raise RuntimeError(
+                f"the clock does not advance: {elapsed_ns} ns over {self.calls_per_sample} calls"
+            )
+        return elapsed_ns

@@ -17,7 +17,7 @@ from quantroof.bench.workers.parent import die_with_parent
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 from quantroof.kernels.program import CudaProgram, Program, Target
-from quantroof.kernels.registry import load
+from quantroof.kernels.registry import own
 from quantroof.kernels.sass.ahead import ARCHITECTURES, compile_ahead
 
 _MAX_PROCESSES = 8
@@ -84,7 +84,8 @@ def _programs(case: str, name: str, target: Target) -> Sequence[Program | CudaPr
         from quantroof.bench.state.device_clock import stamp_programs
 
         return stamp_programs(target.sm_count)
-    machine_code = load().kernels[name].machine_code
+    kernel = own().kernels.get(name)  # foreign code is imported where it is measured, and nowhere else
+    machine_code = None if kernel is None else kernel.machine_code
     return () if machine_code is None else machine_code.programs(Case.parse(case), target)
 
 

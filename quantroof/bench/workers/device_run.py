@@ -14,6 +14,7 @@ from quantroof.bench.workers.compiler import CompilerPool
 from quantroof.bench.workers.handle import NO_LOG, ContextLost, Worker, WorkerLost
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel
+from quantroof.kernels.registry import load
 from quantroof.records.lines import Anchor, Ceiling, GroupKey, Measurement, Moment
 
 Emit = Callable[[Ceiling | Anchor | Measurement], None]
@@ -21,6 +22,7 @@ Emit = Callable[[Ceiling | Anchor | Measurement], None]
 Deaths = dict[str, list[str]]
 """Why workers were lost, by the kernel that brought them down."""
 _MOST_DEATHS = 2
+_LOG_BYTES = 1 << 20
 _CEILING_TIMEOUT_S = 120.0
 _ANCHOR_TIMEOUT_S = 60.0
 
@@ -40,7 +42,8 @@ class DeviceRun:
     ) -> None:
         self._plan, self._emit, self._log = plan, emit, log
         self._deaths: Deaths = {} if deaths is None else deaths
-        self._worker: Worker | None = None
+        self._workers: dict[bool, Worker] = {}
+        self._foreign = load(plan.settings.kernels).foreign
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -64,13 +67,13 @@ class DeviceRun:
             try:
                 self._drop_worker()
             finally:
-                _drop_if_empty(self._log)
+                _tidy_log(self._log)
 
     def stop(self) -> None:
         """End the run from another thread; what is being measured is lost."""
         self._stopping.set()
-        if self._worker is not None:
-            self._worker.kill()
+        for worker in list(self._workers.values()):
+            worker.kill()
 
     def _ceilings(self) -> None:
         """Every group of ceilings that is not done; one that brings the worker down costs itself only."""
@@ -135,21 +138,32 @@ class DeviceRun:
 
     def _case(self, planned: PlannedCase) -> None:
         """Measure a case's kernels; one that brings the worker down costs itself only."""
-        waiting = [kernel for kernel in planned.kernels if not self._given_up(planned.case, kernel)]
+        for foreign in (False, True):
+            self._kernels(
+                planned, [k for k in planned.kernels if (k.name in self._foreign) is foreign], foreign
+            )
+
+    def _kernels(self, planned: PlannedCase, kernels: list[Kernel], foreign: bool) -> None:
+        waiting = [kernel for kernel in kernels if not self._given_up(planned.case, kernel)]
         guilty = ""
         while waiting:
             names = tuple(kernel.name for kernel in waiting)
             request = protocol.MeasureCase(case=planned.case.id, kernels=names)
             try:
-                for reply in self._ready().ask(request, self._plan.settings.case_timeout_s):
+                for reply in self._ready(foreign=foreign).ask(request, self._plan.settings.case_timeout_s):
                     assert isinstance(reply, protocol.MeasurementReply)
+                    _require(
+                        bool(waiting) and reply.measurement.key[1:3] == (planned.case.id, waiting[0].name),
+                        "the worker answered for another kernel",
+                    )
                     guilty = waiting.pop(0).name
                     self._emit(self._placed(reply.measurement))
+                _require(not waiting, "the worker gave no record of it")
             except ContextLost as error:  # the kernel that failed has its own record already
-                self._drop_worker()
+                self._drop_worker(foreign)
                 self._deaths.setdefault(guilty, []).append(str(error))
             except WorkerLost as error:
-                self._drop_worker()
+                self._drop_worker(foreign)
                 if waiting:
                     guilty = waiting[0].name
                     self._emit(self._failed(planned.case, waiting.pop(0), str(error)))
@@ -172,23 +186,39 @@ class DeviceRun:
         plan = self._plan
         return replace(line, device=plan.device.id, process=plan.process, concurrent=plan.concurrent)
 
-    def _drop_worker(self) -> None:
-        """Kill the worker; raise Stopped if the run was stopped."""
-        if self._worker is not None:
-            self._worker.kill()
-            self._worker = None
+    def _drop_worker(self, *which: bool) -> None:
+        """Kill a worker, both without a choice; raise Stopped if the run was stopped."""
+        for foreign in which or (False, True):
+            if (worker := self._workers.pop(foreign, None)) is not None:
+                worker.kill()
         if self._stopping.is_set():
             raise Stopped
 
-    def _ready(self) -> Worker:
+    def _ready(self, *, foreign: bool = False) -> Worker:
+        """The worker of our kernels, or that of kernels from outside: what these change stays there."""
         if self._stopping.is_set():
             raise Stopped
-        if self._worker is None:
-            self._worker = Worker(self._plan.device, self._plan.settings, self._log)
-        return self._worker
+        if foreign not in self._workers:
+            self._workers[foreign] = Worker(self._plan.device, self._plan.settings, self._log)
+        return self._workers[foreign]
 
 
-def _drop_if_empty(log: Path) -> None:
-    """Leave no log behind that has nothing in it."""
-    if log.is_file() and log.stat().st_size == 0:
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise WorkerLost(otherwise)
+
+
+def _tidy_log(log: Path) -> None:
+    """Leave no log behind that has nothing in it, and of a kernel that prints without end the last part."""
+    if not log.is_file():
+        return
+    size = log.stat().st_size
+    if size == 0:
         log.unlink()
+    elif size > _LOG_BYTES:
+        with log.open("r+b") as file:
+            file.seek(size - _LOG_BYTES)
+            end = file.read()
+            file.seek(0)
+            file.write(end)
+            file.truncate()

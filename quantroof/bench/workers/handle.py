@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -10,14 +11,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import msgspec
+import psutil
 from msgspec.structs import replace
 
 from quantroof.bench.settings import Settings
 from quantroof.bench.workers import protocol
+from quantroof.bench.workers.channel import BrokenMessage, Channel
 from quantroof.errors import EnvironmentMissing
 from quantroof.hwprofiles.cuda_driver import devices_by_uuid, digits
 from quantroof.hwprofiles.types import Device
@@ -70,9 +72,11 @@ class Worker:
             )
         theirs.close()
         self._log = log
-        self._connection = Connection(ours.detach())
+        self._channel, self._token = Channel(ours), secrets.token_hex(16)
+        self._request = self._number = 0
         alone = replace(device, index=0) if environment else device
-        self._connection.send_bytes(protocol.encode(protocol.Setup(device=alone, settings=settings)))
+        setup = protocol.Setup(device=alone, settings=settings, token=self._token)
+        self._channel.send(protocol.encode(setup))
         self._await_hello(device.id)
 
     def ask(self, request: protocol.Request, timeout_s: float) -> Iterator[protocol.Answer]:
@@ -82,9 +86,10 @@ class Worker:
         its CUDA context. The process is dead then, and a new Worker is needed.
         """
         try:
-            self._connection.send_bytes(protocol.encode(request))
+            self._channel.send(protocol.encode(request))
         except OSError:
             raise WorkerLost(self._ending()) from None
+        self._request, self._number = self._request + 1, 0
         while True:
             reply = self._receive(timeout_s)
             if isinstance(reply, protocol.Done):
@@ -98,10 +103,14 @@ class Worker:
 
     def kill(self) -> None:
         """End the process and everything it started."""
+        left = _descendants(self._process.pid)
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+        for process in left:  # those that left the group
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self._process.wait()
-        self._connection.close()
+        self._channel.close()
 
     def __enter__(self) -> Worker:
         return self
@@ -130,15 +139,22 @@ class Worker:
 
     def _receive(self, timeout_s: float) -> protocol.Reply:
         try:
-            if not self._connection.poll(timeout_s):
-                self.kill()
-                raise WorkerLost(f"no answer within {timeout_s:.0f} s: killed")
-            return protocol.decode_reply(self._connection.recv_bytes())
+            data = self._channel.receive(timeout_s, lambda: self._process.poll() is None)
+            envelope = protocol.decode_envelope(data)
+        except TimeoutError:
+            self.kill()
+            raise WorkerLost(f"no answer within {timeout_s:.0f} s: killed") from None
         except (EOFError, OSError):
             raise WorkerLost(self._ending()) from None
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, BrokenMessage) as error:
             self.kill()
             raise WorkerLost(f"the worker sent something unreadable: {error}") from None
+        origin = (envelope.token, envelope.pid, envelope.request, envelope.number)
+        if origin != (self._token, self._process.pid, self._request, self._number):
+            self.kill()
+            raise WorkerLost("a reply came that the worker did not write, or out of order")
+        self._number += 1
+        return envelope.reply
 
     def _ending(self) -> str:
         """How the process ended, as a sentence for the record."""
@@ -154,3 +170,11 @@ class Worker:
             text = f"the worker ended with exit code {code}"
         self.kill()
         return text
+
+
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        processes: list[psutil.Process] = psutil.Process(pid).children(recursive=True)
+    except psutil.Error:
+        return []
+    return processes

@@ -48,6 +48,8 @@ class Setup(Message, frozen=True, kw_only=True, tag="setup"):
 
     device: Device
     settings: Settings
+    token: str
+    """What every reply must carry: a child of the worker, or a kernel that writes to its socket, has none."""
 
 
 class MeasurementReply(Message, frozen=True, kw_only=True, tag="measurement"):
@@ -84,12 +86,23 @@ Request = Setup | MeasureCase | MeasureCeilings | MeasureAnchors
 Answer = MeasurementReply | GroupStarted | CeilingReply | AnchorReply
 Reply = Hello | Answer | Done
 
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """A reply on its way: who wrote it, in answer to which request, and the how manieth of its answers."""
+
+    token: str
+    pid: int
+    request: int
+    number: int
+    reply: Reply
+
+
 _ENCODER = msgspec.json.Encoder()
 _REQUESTS: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
-_REPLIES: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
+_ENVELOPES: msgspec.json.Decoder[Envelope] = msgspec.json.Decoder(Envelope)
 
 
-def encode(message: Message) -> bytes:
+def encode(message: Message | Envelope) -> bytes:
     """A message as bytes."""
     return _ENCODER.encode(message)
 
@@ -99,6 +112,6 @@ def decode_request(data: bytes) -> Request:
     return _REQUESTS.decode(data)
 
 
-def decode_reply(data: bytes) -> Reply:
+def decode_envelope(data: bytes) -> Envelope:
     """Read a reply of a worker; msgspec.DecodeError where it is unreadable."""
-    return _REPLIES.decode(data)
+    return _ENVELOPES.decode(data)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
-from multiprocessing.connection import Connection
+
+from msgspec.structs import replace
 
 from quantroof.bench.ceilings.anchors import measure_anchors
 from quantroof.bench.ceilings.measure import ceiling_groups
@@ -12,11 +13,13 @@ from quantroof.bench.local import local_bench, lost_context, tidy
 from quantroof.bench.measure import Bench, measure
 from quantroof.bench.timing.cuda_graph import CANNOT_CAPTURE
 from quantroof.bench.workers import protocol
+from quantroof.bench.workers.guard import CHANGED, CHANGED_DATA, Guard
+from quantroof.errors import described
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.reference import forget_data
-from quantroof.records.lines import Anchor, Ceiling, Measurement
+from quantroof.records.lines import Anchor, Ceiling, Measurement, Status
 
 _Line = Measurement | Ceiling | Anchor | None
 _AT_END = ("read", "copy")
@@ -29,14 +32,14 @@ class Server:
     def __init__(self, setup: protocol.Setup) -> None:
         self._bench = local_bench(setup.device, setup.settings)
 
-    def answer(self, connection: Connection, request: protocol.Request) -> None:
+    def answer(self, send: Callable[[protocol.Reply], None], request: protocol.Request) -> None:
         """Send one message per record, then Done."""
         unusable: str | None = None
         for answer, line in _lines(self._bench, request):
-            connection.send_bytes(protocol.encode(answer))
+            send(answer)
             if unusable := _unusable(self._bench, line):
                 break
-        connection.send_bytes(protocol.encode(protocol.Done(unusable=unusable)))
+        send(protocol.Done(unusable=unusable))
 
 
 def _lines(bench: Bench, request: protocol.Request) -> Iterator[tuple[protocol.Answer, _Line]]:
@@ -46,7 +49,10 @@ def _lines(bench: Bench, request: protocol.Request) -> Iterator[tuple[protocol.A
             tidy(bench)
             problem = Problem(Case.parse(request.case), bench.device, bench.settings.seed)
             for name in request.kernels:
-                line = measure(bench, problem, registry.load(bench.settings.kernels).kernels[name])
+                kernel = registry.own().kernels.get(name)
+                line = (
+                    _foreign_line(bench, problem, name) if kernel is None else measure(bench, problem, kernel)
+                )
                 if line.status in ("failed", "incorrect"):
                     forget_data()
                     problem = Problem(problem.case, bench.device, bench.settings.seed)
@@ -58,6 +64,22 @@ def _lines(bench: Bench, request: protocol.Request) -> Iterator[tuple[protocol.A
                 yield protocol.AnchorReply(anchor=anchor), anchor
         case protocol.Setup():
             raise ValueError("a worker is set up once")
+
+
+def _foreign_line(bench: Bench, problem: Problem, name: str) -> Measurement:
+    """Measure a kernel from outside; where it changed its data or this process, its record has no time."""
+    before = Guard(problem)
+    kernel = registry.load(bench.settings.kernels).kernels[name]
+    line = measure(bench, problem, kernel, foreign=True)
+    try:
+        change = before.changed_data() or before.changed_worker()
+    except Exception as error:  # noqa: BLE001 - torch or a limit may be in any state now
+        change = f"{CHANGED} so that it cannot be examined: {described(error)}"
+    if change is None:
+        return line
+    reason = f"{line.reason}; {change}" if line.reason else change
+    status: Status = "failed" if line.status == "failed" else "incorrect"
+    return replace(line, status=status, reason=reason, timing=None, state=None, flags=())
 
 
 def _ceilings(bench: Bench, request: protocol.MeasureCeilings) -> Iterator[tuple[protocol.Answer, _Line]]:
@@ -79,9 +101,11 @@ def _unusable(bench: Bench, line: _Line) -> str | None:
     A small operation on the GPU decides: after many library errors the context still works, and each new
     process costs ten seconds.
     """
+    text = "" if line is None else line.reason or ""
+    if CHANGED in text or CHANGED_DATA in text:
+        return text
     if line is None or line.status != "failed":
         return None
-    text = line.reason or ""
     if bench.device.processor == "gpu" and CANNOT_CAPTURE in text:
         return text
     if _OUT_OF_MEMORY in text:
