@@ -19,6 +19,7 @@ __all__ = [
     "provenance",
     "run",
     "scheduler",
+    "selection",
     "selftest",
     "settings",
     "simulated",

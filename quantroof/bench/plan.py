@@ -13,7 +13,6 @@ from quantroof.bench.suite import Suite, Workload
 from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device, Processor
 from quantroof.kernels.cases import Case
-from quantroof.kernels.foreign import load_file
 from quantroof.kernels.kernel import BrokenCheck, Kernel
 from quantroof.kernels.registry import load
 from quantroof.kernels.schemes import scheme
@@ -136,20 +135,29 @@ def make_plan(suite: Suite, device: Device, options: RunOptions) -> DevicePlan:
     """Match a suite's cases on a device with kernels. UsageError for unknown formats and providers."""
     workload = suite.workload(device)
     settings = Settings.resolve(workload.limits, options)
-    kernels = load(options.kernels).for_providers(options.providers or workload.providers)
-    planned = tuple(_plan_case(case, device, kernels) for case in _wanted(suite, workload, options.formats))
+    cases, kernels = _wanted(suite, workload, options.formats), _kernels(workload, options)
+    if options.kernels and not options.providers:
+        cases = [case for case in cases if any(kernel.made_for(case, device) for kernel in kernels)]
+    planned = tuple(_plan_case(case, device, kernels) for case in cases)
     return DevicePlan(device, settings, planned, options.ceilings, anchors=options.anchors)
+
+
+def _kernels(workload: Workload, options: RunOptions) -> list[Kernel]:
+    """The kernels that the user named alone, or beside those of named providers; else the suite's."""
+    registry = load(options.kernels)
+    named = [registry.kernels[name] for name in registry.files.values()]
+    if not named or options.providers:
+        others = registry.for_providers(options.providers or workload.providers)
+        return [*(kernel for kernel in others if kernel not in named), *named]
+    return named
 
 
 def _require_matches(plans: list[DevicePlan], references: tuple[str, ...]) -> None:
     """UsageError where a kernel that the user named is made for no case of the run."""
     planned = {kernel for plan in plans for _, _, kernel in plan.keys}
-    for reference in references:
-        name = load_file(reference).name
+    for reference, name in load(references).files.items():
         if name not in planned:
-            hint = (
-                "its schemes, operations and targets must match a case of the suite, its provider the filter"
-            )
+            hint = "its schemes, operations and targets must match a case of the suite"
             raise UsageError(f"kernel {name} is made for no case of this run", where=reference, hint=hint)
 
 

@@ -9,7 +9,7 @@ from quantroof.bench import provenance
 from quantroof.bench.links.run import link_ceilings
 from quantroof.bench.plan import DevicePlan, kernels_of, make_plans
 from quantroof.bench.scheduler import DeviceQueue, Observer, Scheduler
-from quantroof.bench.suite import load, parse
+from quantroof.bench.suite import Suite, load, parse
 from quantroof.errors import QuantroofError, UsageError
 from quantroof.hwprofiles import catalog, derive
 from quantroof.hwprofiles.types import Device, HardwareProfile
@@ -52,11 +52,16 @@ class Job:
         )
 
 
-def new_job(options: RunOptions, devices: tuple[Device, ...], command: tuple[str, ...]) -> Job:
-    """Plan a new run. UsageError for anything in the suite or the options that is not understood."""
+def new_job(
+    options: RunOptions, devices: tuple[Device, ...], command: tuple[str, ...], suite: Suite | None = None
+) -> Job:
+    """Plan a new run of the suite that the options name, or of another.
+
+    UsageError for anything in the suite or the options that is not understood.
+    """
     if len({d.kind == "sim" for d in devices}) > 1:
         raise UsageError("simulated and real devices cannot share a run", hint="run them one after the other")
-    suite = load(options.suite)
+    suite = load(options.suite) if suite is None else suite
     plans = make_plans(suite, devices, options)
     kernels = kernels_of(plans)
     profiles = {d.id: p for d in devices if (p := _profile(d)) is not None}

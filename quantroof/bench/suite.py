@@ -55,9 +55,10 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The sweeps, limits and providers for one processor, as the file has them."""
+    """The cases, sweeps, limits and providers for one processor, as the file has them."""
 
-    sweep: tuple[Sweep, ...]
+    sweep: tuple[Sweep, ...] = ()
+    cases: tuple[str, ...] = ()
     limits: StoppingLimits = StoppingLimits()
     providers: tuple[str, ...] | None = None
     description: str = ""
@@ -68,7 +69,8 @@ class SuiteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     schema: str
     name: str
-    sweep: tuple[Sweep, ...]
+    sweep: tuple[Sweep, ...] = ()
+    cases: tuple[str, ...] = ()
     description: str = ""
     limits: StoppingLimits = StoppingLimits()
     providers: tuple[str, ...] | None = None
@@ -115,20 +117,23 @@ def load(name_or_path: str) -> Suite:
 def parse(text: str, where: str) -> Suite:
     """Read and check the text of a suite file; `where` is the name that errors give it."""
     file = parse_toml(text, SuiteFile, where, SCHEMA)
-    gpu = Workload(_cases(file.sweep, f"{where}: sweep"), file.limits, file.providers)
+    gpu = Workload(_cases(file.cases, file.sweep, where, ""), file.limits, file.providers)
     cpu = gpu
     if file.cpu is not None:
-        cpu = Workload(_cases(file.cpu.sweep, f"{where}: cpu.sweep"), file.cpu.limits, file.cpu.providers)
+        own = file.cpu
+        cpu = Workload(_cases(own.cases, own.sweep, where, "cpu."), own.limits, own.providers)
     return Suite(file.name, where, text, {"gpu": gpu, "cpu": cpu})
 
 
-def _cases(sweeps: tuple[Sweep, ...], table: str) -> tuple[Case, ...]:
-    """The distinct cases of the sweeps; `table` is the file and key that errors name."""
-    if not sweeps:
-        raise UsageError("is empty: nothing would run", where=table)
+def _cases(ids: tuple[str, ...], sweeps: tuple[Sweep, ...], file: str, prefix: str) -> tuple[Case, ...]:
+    """The distinct cases of a list of ids and of sweeps; errors name the file and the key after `prefix`."""
+    if not sweeps and not ids:
+        raise UsageError("is empty: nothing would run", where=f"{file}: {prefix}sweep")
     cases: dict[str, Case] = {}
+    for number, text in enumerate(ids):
+        cases.setdefault(text, _listed(text, f"{file}: {prefix}cases[{number}]"))
     for number, sweep in enumerate(sweeps):
-        key = f"{table}[{number}]"
+        key = f"{file}: {prefix}sweep[{number}]"
         for field, values in (("m", sweep.m), ("formats", sweep.formats)):
             if not values:
                 raise UsageError(f"{field} is empty: nothing would run", where=key)
@@ -137,6 +142,13 @@ def _cases(sweeps: tuple[Sweep, ...], table: str) -> tuple[Case, ...]:
             case = _case(variant, m, n, k, key)
             cases.setdefault(case.id, case)
     return tuple(cases.values())
+
+
+def _listed(text: str, key: str) -> Case:
+    try:
+        return Case.parse(text)
+    except UsageError as error:
+        raise UsageError(error.what, where=key, hint=error.hint) from None
 
 
 def _schemes(sweep: Sweep, key: str) -> list[Scheme]:

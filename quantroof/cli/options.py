@@ -84,8 +84,8 @@ case_options = with_options(
     click.option("--format", "formats", multiple=True, callback=_none_if_empty,
                  help="Only these formats, such as bf16 or int4-w4a16."),
     click.option("--provider", "providers", multiple=True, callback=_none_if_empty,
-                 help="Only kernels of these providers."),
+                 help="Only kernels of these providers; with --kernel, these beside it."),
     click.option("--kernel", "kernels", multiple=True, callback=_absolute,
-                 help="A kernel of your own, as PATH.py:NAME."),
+                 help="Only this kernel of your own, as PATH.py:NAME."),
 )  # fmt: skip
 """What is measured, for every command that runs a suite: named like the fields of its options struct."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -29,6 +29,8 @@ class Registry:
     broken: dict[str, str]
     foreign: frozenset[str] = frozenset()
     """Names of the kernels that are not of this package."""
+    files: dict[str, str] = field(default_factory=dict)
+    """The name of the kernel that each `path.py:NAME` declares."""
 
     @property
     def providers(self) -> list[str]:
@@ -76,9 +78,11 @@ def load(external: tuple[str, ...] = ()) -> Registry:
             foreign += [(point.value, kernel) for kernel in entry_point_kernels(point)]
         except UsageError as error:
             broken[point.value] = error.what
-    foreign += [(reference, load_file(reference)) for reference in external]
+    named = [(reference, load_file(reference)) for reference in external]
+    foreign += named
     kernels = _by_name([*(("quantroof", kernel) for kernel in ours.kernels.values()), *foreign])
-    return Registry(kernels, broken, frozenset(kernel.name for _, kernel in foreign))
+    files = {reference: kernel.name for reference, kernel in named}
+    return Registry(kernels, broken, frozenset(kernel.name for _, kernel in foreign), files)
 
 
 def _by_name(declared: list[tuple[str, Kernel]]) -> dict[str, Kernel]:

@@ -103,3 +103,19 @@ def test_a_resumed_plan_holds_only_what_is_left(cpu: Device) -> None:
 
     assert plan.without({first}, (), past_ceilings=True).timed == plan.timed - 1
     assert plan.without({(*plan.keys[0], 1)}, (), past_ceilings=True).timed == plan.timed
+
+
+@pytest.mark.parametrize(("providers", "others"), [(None, set()), (("torch",), {"torch.linear"})])
+def test_a_named_kernel_runs_alone_or_beside_named_providers(
+    providers: tuple[str, ...] | None, others: set[str], cpu: Device
+) -> None:
+    """Other kernels, and cases that it is not made for, are planned only where a provider is named."""
+    faulty = f"{Path(__file__).parent / 'faulty.py'}:WRONG"
+    plan = make_plan(parse(SUITE, "t"), cpu, RunOptions(kernels=(faulty,), providers=providers))
+    timed = {kernel.name for planned in plan.cases for kernel in planned.kernels}
+    skipped = {m.kernel for planned in plan.cases for m in planned.skipped}
+
+    assert timed - {"faulty.wrong"} >= others
+    assert "faulty.wrong" in timed
+    assert (timed == {"faulty.wrong"}) is not bool(others)
+    assert skipped == set()

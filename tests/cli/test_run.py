@@ -136,6 +136,23 @@ def test_dry_run_prints_the_plan_as_one_json_document(suite: Path) -> None:
     assert [len(d["cases"]) for d in plan["devices"]] == [6]
 
 
+def test_one_case_and_the_layers_of_a_model_need_no_file(suite: Path) -> None:
+    """`--case` plans that case alone; `--model` and `--m` the model's quantized layers at these batches."""
+    case = "gemm/bf16-bf16-bf16/m4-n512-k1024"
+    options = ("run", "--suite", suite, "--device", "cpu", "--dry-run", "--json")
+    one = json.loads(_quantroof(*options, "--case", case).stdout)
+    model = ("--model", "qwen3-8b", "--m", "2", "--format", "bf16")
+    layers = json.loads(_quantroof(*options, *model).stdout)
+
+    assert [planned["case"] for planned in one["devices"][0]["cases"]] == [case]
+    assert [planned["case"].rpartition("/")[2] for planned in layers["devices"][0]["cases"]] == [
+        "m2-n6144-k4096",
+        "m2-n4096-k4096",
+        "m2-n24576-k4096",
+        "m2-n4096-k12288",
+    ]
+
+
 def test_a_wrong_kernel_is_a_finding(suite: Path, tmp_path: Path) -> None:
     """Exit code 1, the kernel's error in the record, never a time."""
     done = _run(suite, tmp_path / "run", "--kernel", f"{FAULTY}:WRONG")
@@ -170,6 +187,10 @@ BAD = [
     (("--precision", "7"), 2, "--precision"),
     (("--kernel", "nowhere.py:K"), 2, "no such file"),
     (("--kernel", "K"), 2, "write PATH.py:NAME"),
+    (("--case", "gemm/x"), 2, "'gemm/x' is not a case id"),
+    (("--shape", "0x4x4"), 2, "'0x4x4' is not a shape: MxNxK or NxK"),
+    (("--m", "1,x"), 2, "'1,x' is not a list of positive numbers"),
+    (("--model", "lama-3.1-8b"), 2, "unknown model 'lama-3.1-8b' (did you mean llama-3.1-8b"),
     (("--resume", "/no/such/run"), 2, "no run.jsonl here"),
     (("--out", "/dev/null/x"), 3, "cannot be written"),
 ]

@@ -167,7 +167,8 @@ def test_hover_names_the_point_and_a_click_opens_its_record(width: int, gpu: Pat
     seen.page.wait_for_selector("#record[open]")
     facts = seen.page.locator("#record").inner_text()
 
-    assert "quantroof run --suite default --device cuda:0 --format" in facts
+    assert "quantroof run --case gem" in facts
+    assert "--device cuda:0 --provider" in facts
     assert seen.overflow() <= 0
     seen.page.keyboard.press("Escape")
     seen.page.wait_for_function("!location.hash.includes('rec=')")  # the dialog's close event comes later

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quantroof.cli.options import COUNT, FILE, POSITIVE, SHARE, Finite, case_options
+from quantroof.cli.options import COUNT, FILE, POSITIVE, SHARE, Finite, as_struct, case_options
 from quantroof.cli.output import echo_json, echo_lines, json_option, note
+from quantroof.cli.selection import SelectionFlags, selected_suite, selection_options
 from quantroof.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="cpu, cuda, cuda:1, a UUID, all, or sim:PROFILE[*COUNT][+FAULT@INDEX].",
 )
+@selection_options
 @case_options
 @click.option("--out", type=FILE, help="Run directory.  [default: runs/run-<id>]")
 @click.option("--precision", type=SHARE, help="Half-width of the 95 % interval to reach.")
@@ -64,7 +66,9 @@ if TYPE_CHECKING:
 @click.option("--anyway", is_flag=True, help="Measure a busy machine too: the run is marked, and exits 0.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @json_option
+@as_struct(SelectionFlags)
 def command(
+    flags: SelectionFlags,
     *,
     resume: Path | None,
     out: Path | None,
@@ -84,9 +88,12 @@ def command(
     \b
     quantroof run --suite quick                                under a minute per device
     quantroof run --device cuda:0 --format int4-w4a16 --format bf16
+    quantroof run --shape 4096x4096 --m 1,16 --format bf16     one layer, two batches, without a file
+    quantroof run --model llama-3.1-70b --m 1,64               the layers of a model
+    quantroof run --case gemm/bf16-bf16-bf16/m16-n4096-k4096   one case of a report once more
     quantroof run --device sim:h100-sxm5-80gb                  without a GPU, marked SIMULATED
     """
-    from quantroof.bench.run import execute, new_job, open_again
+    from quantroof.bench.run import execute, open_again
     from quantroof.cli.machine_check import machine_check, tolerated
     from quantroof.cli.progress import Display
     from quantroof.records.directory import RunWriter, read_run
@@ -98,7 +105,7 @@ def command(
         directory = resume
     else:
         run_options = RunOptions(**options)
-        job = new_job(run_options, _devices(run_options), ("quantroof", *sys.argv[1:]))
+        job = _new_job(run_options, flags)
         if dry_run:
             return _print_plan(job, as_json=as_json)
         machine_check(job.info.devices, anyway=anyway)
@@ -113,6 +120,16 @@ def command(
             note(f"interrupted: what was measured is saved; continue with --resume {directory}")
             return ExitCode.INTERRUPTED
     return _conclude(directory, read_run(directory), accepted=tolerated(anyway=anyway), as_json=as_json)
+
+
+def _new_job(run_options: RunOptions, flags: SelectionFlags) -> Job:
+    from quantroof.bench.run import new_job
+
+    selected = selected_suite(flags, run_options.suite, run_options.formats)
+    for remark in selected.remarks:
+        note(remark)
+    words = ("quantroof", *sys.argv[1:])
+    return new_job(run_options, _devices(run_options), words, selected.suite)
 
 
 def _detected() -> tuple[Device, ...]:

@@ -13,6 +13,7 @@ from quantroof.analysis.verdicts import CHANGES
 from quantroof.analysis.winner import can_win
 from quantroof.hwprofiles.clock_events import words
 from quantroof.kernels.schemes import SCHEMES, catalog_order
+from quantroof.records.run import RunOptions
 from quantroof.reports.html import palette
 
 TIME_DIGITS = 6
@@ -48,10 +49,18 @@ def _device(results: DeviceResults, choices: list[LayerChoice]) -> dict[str, Any
         "name": results.device.name,
         "device": results.device.id,
         "run": info.run_id,
-        "suite": info.suite,
+        "repeat": _repeat(info.options),
         "simulated": info.simulated,
         "layers": [{"n": c.n, "k": c.k, "sentence": c.sentence()} for c in choices],
     }
+
+
+def _repeat(options: RunOptions) -> list[str]:
+    """The options of `quantroof run` that measure a case of the run as the run did."""
+    words = ["--cache", options.cache] if options.cache != "cold" else []
+    words += ["--mode", options.mode] if options.mode != "burst" else []
+    words += ["--eager"] if options.eager else []
+    return words + [word for kernel in options.kernels for word in ("--kernel", kernel)]
 
 
 def _ranks(choices: list[list[LayerChoice]]) -> dict[int, int]:

@@ -27,9 +27,9 @@ function recordFacts(row) {
 function repeatCommand(row) {
   const subject = data.subjects[subjectOf(row)] ?? data.subjects[0];
   const word = (text) => (/^[\w.:/@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
-  const { name, summary } = data.schemes[schemeOf(row)];
-  const format = summary ? ` --format ${word(name)}` : "";
-  return `quantroof run --suite ${word(subject.suite)} --device ${word(subject.device)}${format} --provider ${word(data.providers[providerOf(row)].name)}`;
+  const provider = data.providers[providerOf(row)].name;
+  const words = ["--case", caseOf("id", row), "--device", subject.device, "--provider", provider, ...subject.repeat];
+  return `quantroof run ${words.map(word).join(" ")}`;
 }
 
 function drawRecord() {
