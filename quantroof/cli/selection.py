@@ -39,9 +39,7 @@ class Shape(click.ParamType[tuple[int | None, int, int]]):
         match = _SHAPE.fullmatch(str(value))
         sizes = [] if match is None else [None if text is None else int(text) for text in match.groups()]
         if not sizes or 0 in sizes:
-            self.fail(
-                f"{value!r} is not a shape such as 16x4096x4096 (M, N, K) or 4096x4096 (N, K).", param, ctx
-            )
+            self.fail(f"{value!r} is not a shape: MxNxK or NxK, such as 16x4096x4096.", param, ctx)
         m, n, k = sizes
         assert n is not None
         assert k is not None
