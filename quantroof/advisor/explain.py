@@ -49,7 +49,7 @@ def _weights(advice: Advice, option: Option) -> Iterator[Calculation]:
         result=f"{total_parameters(model):,}",
     )
     layer = next(layer for layer in linear_layers(model) if layer.quantized)
-    bits = scheme.weight.bits_per_element(layer.n, layer.k)
+    bits = fitted(scheme, layer.k).weight.bits_per_element(layer.n, layer.k)
     yield Calculation(
         what="weights on each GPU",
         formula=(

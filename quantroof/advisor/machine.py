@@ -88,7 +88,7 @@ def from_profile(profile: HardwareProfile) -> Machine:
     return Machine(
         id=profile.id,
         name=profile.device_names[0] if profile.device_names else profile.id,
-        memory_bytes=profile.memory_gb * 1e9,
+        memory_bytes=profile.memory_bytes,
         bandwidth=Rate(value=profile.bandwidth_bytes_per_s, basis="datasheet"),
         matrix={name: Rate(value=value, basis="datasheet") for name, value in sheet.matrix.items()},
         capability=capability,
@@ -113,7 +113,7 @@ def from_run(run: Run, device: Device) -> Machine:
     return Machine(
         id=device.profile_id or device.id,
         name=device.name,
-        memory_bytes=device.memory_bytes or (profile.memory_gb * 1e9 if profile else 0.0),
+        memory_bytes=device.memory_bytes or (profile.memory_bytes if profile else 0.0),
         bandwidth=bandwidth,
         matrix={
             **{name: Rate(value=value, basis="datasheet") for name, value in sheet.matrix.items()},

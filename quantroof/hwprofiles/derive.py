@@ -74,6 +74,7 @@ def profile(device: Device, rate_class: RateClass | None = None) -> HardwareProf
         sm_count=sms,
         boost_mhz=clock,
         memory_gb=memory_bytes / 1e9,
+        memory_mib=memory_bytes / (1 << 20),
         memory_type="not reported",
         memory_bus_bits=bus,
         memory_gbps_per_pin=per_pin,

@@ -28,8 +28,8 @@ from quantroof.hwprofiles.types import (
 ELEMENTS = ("fp64", "fp32", "tf32", "fp16", "bf16", "fp8", "mxfp8", "fp6", "fp4", "int8", "int4")
 ACCUMULATORS = ("fp64", "fp32", "fp16", "int32")
 _NUMBERS = (
-    *("sm_count", "boost_mhz", "tensor_mhz", "memory_gb", "memory_bus_bits", "memory_gbps_per_pin"),
-    *("bandwidth_gbps", "l2_mb", "tdp_w"),
+    *("sm_count", "boost_mhz", "tensor_mhz", "memory_gb", "memory_mib", "memory_bus_bits"),
+    *("memory_gbps_per_pin", "bandwidth_gbps", "l2_mb", "tdp_w"),
 )
 _SPARSE_SLACK = 1.001  # printed figures are rounded
 
@@ -64,6 +64,7 @@ class _Entry(_Strict, frozen=True, kw_only=True):
     bandwidth_gbps: Number
     boost_mhz: Number | None = None
     tensor_mhz: Number | None = None
+    memory_mib: Number | None = None
     memory_bus_bits: Number | None = None
     memory_gbps_per_pin: Number | None = None
     l2_mb: Number | None = None

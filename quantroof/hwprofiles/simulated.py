@@ -30,7 +30,7 @@ def simulated(profile: HardwareProfile, index: int = 0, fault: Fault | None = No
         name=f"SIMULATED {profile.device_names[0]}",
         compute_capability=profile.compute_capability if profile.vendor == "NVIDIA" else None,
         sm_count=profile.sm_count,
-        memory_bytes=round(profile.memory_gb * 1e9),
+        memory_bytes=round(profile.memory_bytes),
         llc_bytes=None if profile.l2_mb is None else round(profile.l2_mb * (1 << 20)),
         memory_bus_bits=profile.memory_bus_bits,
         max_sm_clock_mhz=None if profile.boost_mhz is None else round(profile.boost_mhz),

@@ -8,7 +8,7 @@ from quantroof.hwprofiles.types import Device, Figure, HardwareProfile
 
 # A GPU's memory and L2 are cut into eight slices (NVIDIA Multi-Instance GPU User Guide, "Partitioning").
 _MEMORY_SLICES = 8
-_SCALED = ("sm_count", "memory_gb", "l2_mb", "bandwidth_gbps")
+_SCALED = ("sm_count", "memory_gb", "memory_mib", "l2_mb", "bandwidth_gbps")
 _CHANGED = (*_SCALED, "memory_bus_bits", "memory_gbps_per_pin", "tdp_w")
 
 
@@ -28,6 +28,7 @@ def mig_slice(whole: HardwareProfile, device: Device) -> HardwareProfile | None:
         sources={**kept, **dict.fromkeys(_SCALED, f"scaled to MIG {device.mig}: {text}")},
         sm_count=device.sm_count,
         memory_gb=whole.memory_gb * memory,
+        memory_mib=device.memory_bytes / (1 << 20),
         memory_bus_bits=None,
         memory_gbps_per_pin=None,
         l2_mb=None if whole.l2_mb is None else whole.l2_mb * memory,

@@ -164,6 +164,8 @@ class HardwareProfile(msgspec.Struct, frozen=True, kw_only=True):
     boost_mhz: float | None = None
     tensor_mhz: float | None = None
     memory_gb: float
+    memory_mib: float | None = None
+    """What the driver reports of `memory_gb`, which vendors round and count in GB or GiB."""
     memory_type: str
     memory_bus_bits: int | None = None
     memory_gbps_per_pin: float | None = None
@@ -184,6 +186,11 @@ class HardwareProfile(msgspec.Struct, frozen=True, kw_only=True):
     def bandwidth_bytes_per_s(self) -> float:
         """Datasheet DRAM bandwidth in bytes per second."""
         return self.bandwidth_gbps.value * 1e9
+
+    @property
+    def memory_bytes(self) -> float:
+        """The memory that the driver reports; the vendor's GB, the lower reading, where that is not known."""
+        return self.memory_gb * 1e9 if self.memory_mib is None else self.memory_mib * (1 << 20)
 
     def has_memory(self, memory_bytes: int) -> bool:
         """Whether a device with this memory can be of this model."""

@@ -49,13 +49,13 @@ def test_outcomes_of_the_whole_lesson() -> None:
     """179 claims: a change of arithmetic, catalog or table that moves one is seen here."""
     outcomes = Counter(result.outcome for row in BY_NAME.values() for result in row.results)
 
-    assert outcomes == {"holds": 87, "wrong": 58, "cannot tell here": 34}
+    assert outcomes == {"holds": 90, "wrong": 55, "cannot tell here": 34}
 
 
 @pytest.mark.parametrize(
     ("row", "verdict"),
     [
-        ("A1", "holds"), ("A2", "in part"), ("A4", "wrong"), ("A5", "wrong"), ("E1", "holds"),
+        ("A1", "holds"), ("A2", "holds"), ("A4", "wrong"), ("A5", "in part"), ("E1", "holds"),
         ("E2", "wrong"), ("G1", "in part"), ("G3", "wrong"), ("I1", "wrong"), ("O2", "open"),
         ("P5", "in part"), ("Q1b", "in part"), ("Q3", "holds"), ("Q6a", "wrong"), ("C2", "open"),
         ("D4", "open"),
@@ -70,7 +70,7 @@ def test_verdicts_are_those_of_the_checked_list(row: str, verdict: str) -> None:
     ("claim_id", "words"),
     [
         ("fp16-70b-gb", "141.1 GB"),
-        ("two-a100-serve", "0 sequences"),
+        ("two-a100-serve", "15 sequences"),
         ("2400-a-month", "1.644 $"),
         ("under-50-ms", "roofline 37.7 ms"),
         ("int8-70-gb", "72.7 GB"),
@@ -82,7 +82,7 @@ def test_verdicts_are_those_of_the_checked_list(row: str, verdict: str) -> None:
         ("batch-200-a100", "batch 153"),
         ("batch-200-int4", "batch 39"),
         ("two-int8-over-one-fp16", "3.92x"),
-        ("kv-90-gb", "68.0 GB"),
+        ("kv-90-gb", "78.6 GB"),
     ],
 )
 def test_worked_numbers_of_the_list_are_reached(claim_id: str, words: str) -> None:

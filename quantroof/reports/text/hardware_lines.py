@@ -22,6 +22,7 @@ _FIELDS = (
     ("boost_mhz", "boost clock", "MHz"),
     ("tensor_mhz", "matrix clock", "MHz"),
     ("memory_gb", "memory", "GB"),
+    ("memory_mib", "memory by the driver", "MiB"),
     ("memory_bus_bits", "memory bus", "bit"),
     ("memory_gbps_per_pin", "data rate", "Gbit/s per pin"),
     ("l2_mb", "L2", "MiB"),
