@@ -42,6 +42,17 @@ def test_a_root_folder_is_real_and_no_package(name: str) -> None:
     assert list(folder.rglob("__init__.py")) == []
 
 
+def test_tests_of_an_installed_package_do_not_shadow_ours(tmp_path: Path) -> None:
+    """Some distributions install a top-level `tests`; a folder without __init__.py would lose against it."""
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "__init__.py").touch()
+    code = (
+        f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(tmp_path)!r}]; import tests; print(tests.__file__)"
+    )
+
+    assert Path(_python(code, cwd=tmp_path)) == ROOT / "tests" / "__init__.py"
+
+
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_package_of_the_same_name_is_not_shadowed(name: str, tmp_path: Path) -> None:
     """`import kernels` at the repository's root finds an installed package of that name, not our folder."""

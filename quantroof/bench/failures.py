@@ -7,6 +7,9 @@ package by itself sees tracebacks only if it configures the logger.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from quantroof.errors import described
 
@@ -18,3 +21,15 @@ def reason(error: BaseException, what: str) -> str:
     """The one line of an error in a record; its traceback goes to the log, under what was tried."""
     LOG.error("%s", what, exc_info=error)
     return described(error)
+
+
+@contextmanager
+def log_to(file: Path) -> Iterator[None]:
+    """Write the tracebacks of what fails inside to a file, which the first of them makes anew."""
+    handler = logging.FileHandler(file, mode="w", delay=True, encoding="utf-8")
+    LOG.addHandler(handler)
+    try:
+        yield
+    finally:
+        LOG.removeHandler(handler)
+        handler.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +57,18 @@ def test_without_cupy_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     (group,) = ceilings_cuda.cuda_groups(bench(), quick=False)
     (line,) = group.measure(bench())
     assert (line.status, line.reason) == ("skipped", "cupy is not installed")
+
+
+def test_a_cupy_that_raises_anything_is_a_skip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Built for another numpy or CUDA, it may raise anything: torch's streams are measured nevertheless."""
+    (tmp_path / "cupy.py").write_text("raise SystemError('built for another interpreter')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    (group,) = ceilings_cuda.cuda_groups(bench(), quick=False)
+    (line,) = group.measure(bench())
+
+    assert line.status == "skipped"
+    assert line.reason == "no CUDA C++ kernels: built for another interpreter"
 
 
 def plan(monkeypatch: pytest.MonkeyPatch, *, quick: bool) -> list[tuple[Rate, str]]:

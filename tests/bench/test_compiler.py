@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from quantroof.bench.plan import make_plan
@@ -73,3 +75,25 @@ def test_compiled_ahead_is_found_in_the_cache(tmp_path: Path) -> None:
 
     assert list(tmp_path.rglob("*.cubin"))
     assert counts[0] == counts[1] > 0
+
+
+def test_a_compiler_ends_with_the_run_that_started_it() -> None:
+    """Also where the run is killed: it must not take the cores of the next measurement."""
+    compiler = [sys.executable, "-m", "quantroof.bench.workers.compiler", "sm_90a", "132"]
+    run = f"import subprocess, time; print(subprocess.Popen({compiler}).pid, flush=True); time.sleep(60)"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", run], stdin=pipe, stdout=pipe, text=True, cwd=ROOT
+    ) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        maps = Path(f"/proc/{child.pid}/maps")
+        deadline_s = time.monotonic() + 60
+        while "_ctypes" not in maps.read_text() and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        time.sleep(0.5)  # from ctypes to the call of prctl
+        assert child.status() == "sleeping", "it waits for its jobs, which never end"
+        parent.kill()
+        _, alive = psutil.wait_procs([child], timeout=10)
+
+    assert not alive

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 import torch
 
 from quantroof.bench import measure as measuring
+from quantroof.bench.ceilings import anchors
 from quantroof.bench.correctness import correct
+from quantroof.bench.failures import log_to, reason
 from quantroof.bench.local import local_bench
 from quantroof.bench.settings import Settings
 from quantroof.bench.workers.device_run import DeviceRun
@@ -22,6 +25,7 @@ from quantroof.kernels.problem import Problem
 from quantroof.records.lines import Accuracy, Measurement
 from tests.bench.conftest import tiny_plan
 
+DATA = Path(__file__).parent.parent / "data"
 SETTINGS = Settings(precision=0.5, min_samples=1, max_samples=2, seconds_per_case=0.01)
 
 
@@ -135,3 +139,46 @@ def test_a_refusal_by_value_is_a_skip(monkeypatch: pytest.MonkeyPatch, cpu: Devi
     problem = Problem(Case.linear(SCHEMES["fp8-w8a8"], 32, 64, 64), cpu)
 
     assert isinstance(torch_fp8._build_row(problem, fast=False), Skip)
+
+
+def test_an_anchor_that_raises_anything_is_a_failed_line(
+    cpu: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the end of the worker; the other anchor is tried, and the gate sees both."""
+
+    def broken(*_: object) -> Any:
+        raise ValueError("no kernel for this shape")
+
+    monkeypatch.setattr(anchors, "time_prepared", broken)
+    lines = list(anchors.measure_anchors(local_bench(cpu, SETTINGS), "start"))
+
+    assert [(line.name, line.status) for line in lines] == [("gemm", "failed"), ("copy", "failed")]
+    assert {line.reason for line in lines} == {"ValueError: no kernel for this shape"}
+
+
+def test_the_anchor_of_a_gpu_is_a_product_below_the_power_limit() -> None:
+    """An H200 held 1980 MHz on it; on 8192^3 the limit set the clock, so that the anchor moved by itself."""
+    rows = [json.loads(line) for line in (DATA / "h200_ceilings_and_timers.jsonl").read_text().splitlines()]
+    reasons = {row["M"]: row["reasons"] for row in rows if (row["kind"], row.get("prec")) == ("gemm", "bf16")}
+    case = anchors._GEMM["gpu"]
+
+    assert (case.m, case.n) == (case.k, case.k)
+    assert reasons[case.m] == 0
+    assert reasons[8192] != 0
+
+
+def test_tracebacks_of_tuning_are_in_its_log(tmp_path: Path) -> None:
+    """A tiling that fails costs itself; its file is made by the first failure."""
+    log = tmp_path / "tune.log"
+    with log_to(log):
+        assert not log.exists()
+        try:
+            int("too many resources")
+        except ValueError as error:
+            reason(error, "gemv/x triton.int4 bn=64")
+    reason(RuntimeError("later"), "not of this tuning")
+    text = log.read_text()
+
+    assert "gemv/x triton.int4 bn=64" in text
+    assert "Traceback (most recent call last)" in text
+    assert "later" not in text

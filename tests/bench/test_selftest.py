@@ -8,62 +8,96 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from quantroof.bench.selftest import process
+from quantroof.bench.selftest.checks import checks
 from quantroof.bench.selftest.process import Answer, Share
 from quantroof.bench.selftest.run import SelfTestOptions, _Watch, counts, read_answers
 from quantroof.cli.commands.doctor import command
+from quantroof.cli.self_test import failure_line
+from quantroof.hwprofiles.cpu import cpu_device
 from quantroof.hwprofiles.types import Device
 from tests.bench.conftest import FAULTY
 
 
 def _correct(
-    cpu: Device, file: Path, fault: str, limit_s: float = 100.0, check_s: float = 25.0
+    cpu: Device, file: Path, *faults: str, limit_s: float = 100.0, check_s: float = 25.0
 ) -> list[Answer]:
-    """The answers of the correctness checks with a faulty kernel among them, by one process at a time."""
-    kernels = (f"{FAULTY}:{fault}",)
+    """The answers of a few sound checks and one of each faulty kernel, by one process at a time."""
+    kernels = tuple(f"{FAULTY}:{fault}" for fault in faults)
     options = SelfTestOptions(cpu, file, limit_s, kernels, check_s)
-    share = Share(group="correct", device=cpu, kernels=kernels, shares=6)
+    ours, each = (len(list(checks("correct", cpu, names))) for names in ((), kernels[:1]))
+    shares = each - ours  # a faulty kernel's checks are neighbors: every share has one of them
+    share = Share(group="correct", device=cpu, kernels=kernels, shares=shares, begun=_names(cpu))
     watch = _Watch(options, time.monotonic())
     file.touch()
     watch.finish(share)
     return read_answers(file)
 
 
+def _names(cpu: Device) -> tuple[str, ...]:
+    """Every check of our kernels but the last ten."""
+    return tuple(check.name for check in checks("correct", cpu, ()))[:-10]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
+    """By name: a check of each faulty kernel, with sound ones before them."""
+    cpu, file = cpu_device(), tmp_path_factory.mktemp("selftest") / "selftest.jsonl"
+    answers = _correct(cpu, file, "HANG", "RAISE", "SEGFAULT", "WRONG", check_s=8.0)
+    assert "in _segfault" in file.with_suffix(".log").read_text()
+    return {answer.check: answer for answer in answers}
+
+
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("kernel", "words"),
     [
-        ("RAISE", "with a second line"),
-        ("WRONG", "the output is not what the reference is"),
-        ("SEGFAULT", "SIGSEGV"),
+        ("raise", ("Traceback (most recent call last)", "in _raise", "with a second line")),
+        ("wrong", ("Traceback (most recent call last)", "the output is not what the reference is")),
+        ("segfault", ("in _segfault", "SIGSEGV")),
+        ("hang", ("in _stubborn", "no answer within 8 s: killed")),
     ],
 )
-def test_a_broken_kernel_fails_its_own_checks_with_the_whole_traceback(
-    cpu: Device, tmp_path: Path, fault: str, words: str
+def test_a_broken_kernel_fails_its_own_check_with_the_whole_traceback(
+    answers: dict[str, Answer], kernel: str, words: tuple[str, ...]
 ) -> None:
-    """Every other check of the same processes is right."""
-    answers = _correct(cpu, tmp_path / "selftest.jsonl", fault)
-    failed = [answer for answer in answers if not answer.ok]
+    """Also where the process died or hangs: its Python stack is in the file."""
+    (answer,) = (answer for name, answer in answers.items() if name.startswith(f"faulty.{kernel} "))
 
-    assert failed
-    assert all(answer.check.startswith("faulty.") for answer in failed)
-    assert all(words in (answer.error or "") for answer in failed)
-    assert any(answer.ok for answer in answers)
+    assert not answer.ok
+    assert all(word in (answer.error or "") for word in words), answer.error
+    assert words[-1] in failure_line(answer)
 
 
-def test_a_hung_check_costs_its_time_only(cpu: Device, tmp_path: Path) -> None:
-    """It is killed after its patience, and the checks behind it run in a new process."""
-    answers = _correct(cpu, tmp_path / "selftest.jsonl", "HANG", check_s=3.0)
-    hung = [answer.error for answer in answers if not answer.ok]
+def test_a_process_that_dies_or_hangs_costs_one_check(answers: dict[str, Answer]) -> None:
+    """The checks before it are right, and those behind it are made."""
+    failed = {name.partition(" ")[0] for name, answer in answers.items() if not answer.ok}
 
-    assert hung
-    assert set(hung) == {"no answer within 3 s: killed"}
-    assert any(answer.ok for answer in answers)
+    assert failed == {"faulty.hang", "faulty.raise", "faulty.segfault", "faulty.wrong"}
+    assert sum(answer.ok for answer in answers.values()) >= 3
+
+
+def test_what_ends_the_listing_of_checks_is_a_failure_with_its_traceback(
+    cpu: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that cannot be opened fails before any ceiling has a name."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("no context")
+
+    monkeypatch.setattr(process, "checks", broken)
+    (check,) = process._checks(Share(group="ceilings", device=cpu))
+    answer = process._answer("ceilings", check)
+
+    assert (check.name, answer.ok) == ("start", False)
+    assert "in broken" in (answer.error or "")
+    assert not list(process._checks(Share(group="ceilings", device=cpu, begun=("start",))))
 
 
 def test_a_group_ends_at_its_time_limit(cpu: Device, tmp_path: Path) -> None:
-    """0.75 of a second of a limit of one: nothing is done, and the file has the reason."""
-    answers = _correct(cpu, tmp_path / "selftest.jsonl", "RAISE", limit_s=1.0)
+    """0.4 of 0.5 seconds: nothing is done, and the file has the reason."""
+    (answer,) = _correct(cpu, tmp_path / "selftest.jsonl", "RAISE", limit_s=0.5)
 
-    assert [answer.error for answer in answers] == ["the time limit of its group was reached"]
+    assert (answer.error or "").splitlines()[-1] == "the time limit of its group was reached"
 
 
 def test_counts_are_per_group() -> None:

@@ -33,21 +33,25 @@ GROUPS: tuple[GroupKey, ...] = tuple(
 
 
 class FakeWorker:
-    """Measures everything at once, but for one kernel and one ceiling that bring it down."""
+    """Measures everything at once, but for one kernel and one ceiling that bring it down, or never end."""
 
     starts = 0
+    hangs, waited_s = False, 0.0
     kernel, ceiling = "", ""
     loss: type[WorkerLost] = WorkerLost
 
     def __init__(self, *_: object) -> None:
         type(self).starts += 1
 
-    def ask(self, request: protocol.Request, _timeout_s: float) -> Iterator[protocol.Answer]:
+    def ask(self, request: protocol.Request, timeout_s: float) -> Iterator[protocol.Answer]:
         """Answer as the server does."""
         if isinstance(request, protocol.MeasureCeilings):
             yield from self._ceilings(request)
         elif isinstance(request, protocol.MeasureCase):
             for name in request.kernels:
+                if name == self.kernel and self.hangs:
+                    type(self).waited_s += timeout_s
+                    raise WorkerLost(f"no answer within {timeout_s:.0f} s: killed")
                 if name == self.kernel and self.loss is WorkerLost:
                     raise WorkerLost("killed by SIGSEGV")
                 yield protocol.MeasurementReply(
@@ -104,8 +108,8 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> type[FakeWorker]:
     return Fresh
 
 
-def _plan(device: Device, **fields: Any) -> DevicePlan:
-    return make_plan(parse(SUITE, "many"), device, RunOptions(ceilings=False, **fields))
+def _plan(device: Device, suite: str = SUITE, **fields: Any) -> DevicePlan:
+    return make_plan(parse(suite, "many"), device, RunOptions(ceilings=False, **fields))
 
 
 @pytest.mark.parametrize("loss", [WorkerLost, ContextLost])
@@ -123,6 +127,22 @@ def test_a_kernel_that_always_kills_costs_two_workers(
     assert len(guilty) == 8
     assert sum("brought the worker down twice (first: " in line.reason for line in guilty) == 6
     assert all(line.status == "failed" for line in guilty)
+
+
+def test_a_kernel_that_hangs_costs_two_time_limits(cpu: Device, worker: type[FakeWorker]) -> None:
+    """Of its eight cases two are waited for, and the other kernels are measured by a third worker."""
+    plan = _plan(cpu, SUITE.replace('"fp32"', '"fp32", "int4-w4a16"'), case_timeout_s=20.0)
+    lines = list[Any]()
+    worker.kernel, worker.hangs = plan.cases[0].kernels[0].name, True
+    DeviceRun(plan, lines.append).run()
+    hung = [line for line in lines if line.kernel == worker.kernel]
+
+    assert worker.waited_s == 2 * 20.0
+    assert worker.starts == 3
+    assert len(hung) == 8
+    assert {line.status for line in hung} == {"failed"}
+    assert len({line.kernel for line in lines}) > 1
+    assert len(lines) == plan.timed
 
 
 def test_deaths_count_over_all_processes_of_a_device(cpu: Device, worker: type[FakeWorker]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ _OURS = [k for k in registry.load().kernels.values() if k.provider in ("triton",
 _PAIRS = [(kernel, name) for kernel in _OURS for name in kernel.schemes]
 
 
+@cache
 def _device() -> Device:
     from quantroof.hwprofiles.detect import detect
 

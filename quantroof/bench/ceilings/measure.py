@@ -30,14 +30,15 @@ BURST_S = 0.3
 
 # Scheme whose kernels in torch stand for the matrix rate of an element on a CPU, and the shapes tried.
 _CPU_SCHEMES = {"fp32": "fp32", "fp16": "fp16", "bf16": "bf16", "int8": "int8-w8a8-static"}
-_CPU_SHAPES = ((512, 2048, 2048), (1024, 4096, 4096), (256, 4096, 4096))
+Shapes = tuple[tuple[int, int, int], ...]
+_CPU_SHAPES: Shapes = ((512, 2048, 2048), (1024, 4096, 4096), (256, 4096, 4096))
 _QUICK_SHAPES = {"cpu": 1, "gpu": 2}
 # Burst ceilings are measured before the power limiter reacts. Its averaging window includes the preceding
 # load, so the GPU idles before each.
 _REST_S = 0.25
 
 
-def ceiling_groups(bench: Bench, *, quick: bool) -> Iterator[Group]:
+def ceiling_groups(bench: Bench, *, quick: bool, cpu_shapes: Shapes = _CPU_SHAPES) -> Iterator[Group]:
     """DRAM bandwidths past the last-level cache, then the library's matrix rate per element.
 
     On a GPU also what CUDA C++ kernels reach, and read, copy and the matrix rates sustained (not if quick).
@@ -47,7 +48,7 @@ def ceiling_groups(bench: Bench, *, quick: bool) -> Iterator[Group]:
     for kernel in stream_kernels(bench.device):
         yield Group(("bandwidth", kernel.name, kernel.kernel), partial(_bandwidth, bench, kernel))
     if not gpu:
-        yield from _cpu_matrices(bench, quick=quick)
+        yield from _cpu_matrices(bench, cpu_shapes[: _QUICK_SHAPES["cpu"] if quick else None])
         return
     from quantroof.bench.ceilings.cuda import cuda_groups
 
@@ -92,9 +93,8 @@ def _library(bench: Bench, gemm: LibraryGemm, shape: tuple[int, int, int]) -> Ce
     return timed(bench, build, "matrix", gemm.element, gemm.kernel, flops=2 * m * n * k, shape=shape)
 
 
-def _cpu_matrices(bench: Bench, *, quick: bool) -> Iterator[Group]:
+def _cpu_matrices(bench: Bench, shapes: Shapes) -> Iterator[Group]:
     """torch's kernels for each scheme at every shape; no group where none of them can run."""
-    shapes = _CPU_SHAPES[: _QUICK_SHAPES["cpu"] if quick else None]
     for element, scheme in _CPU_SCHEMES.items():
         cases = [Case.linear(SCHEMES[scheme], *shape) for shape in shapes]
         for kernel in own().for_providers(("torch",)):

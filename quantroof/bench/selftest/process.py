@@ -6,23 +6,30 @@ each check goes to standard output before it begins, so that the parent knows wh
 
 from __future__ import annotations
 
+import faulthandler
 import io
 import json
 import logging
 import os
+import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from quantroof.bench import failures
-from quantroof.bench.selftest.checks import Check, Group, checks
+from quantroof.bench.selftest.checks import Check, Group, Seen, checks
 from quantroof.bench.workers.parent import die_with_parent
 from quantroof.hwprofiles.types import Device
 
 CONTEXT_LOST = 7  # exit code
+SHOW_STACK = signal.SIGUSR1
+"""Has a process write its Python stack to standard error; Python need not be able to run anything."""
+_START = "start"
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,18 +57,32 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 def main() -> None:
     """Run the share that standard input names."""
     die_with_parent()
+    faulthandler.register(SHOW_STACK)
     share = msgspec.json.decode(sys.stdin.buffer.read(), type=Share)
     names = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a kernel prints must not be read as the name of a check
     file = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    for index, check in enumerate(checks(share.group, share.device, share.kernels)):
-        if index % share.shares != share.share or check.name in share.begun:
-            continue
+    for check in _checks(share):
         print(check.name, file=names, flush=True)
         answer = _answer(share.group, check)
         os.write(file, json.dumps(msgspec.to_builtins(answer), default=repr).encode() + b"\n")
         if not answer.ok and _lost(share.device):
             os._exit(CONTEXT_LOST)
+
+
+def _checks(share: Share) -> Iterator[Check]:
+    """The checks of a share; where they cannot even be listed, one more that raises the reason."""
+    try:
+        for index, check in enumerate(checks(share.group, share.device, share.kernels)):
+            if index % share.shares == share.share and check.name not in share.begun:
+                yield check
+    except Exception as error:  # noqa: BLE001 - a device or library that does not work may raise anything
+        if _START not in share.begun:
+            yield Check(_START, partial(_raise, error))
+
+
+def _raise(error: Exception) -> Seen:
+    raise error
 
 
 def _answer(group: Group, check: Check) -> Answer:

@@ -13,12 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 import msgspec
 from msgspec.structs import replace
 
 from quantroof.bench.selftest.checks import GROUPS, Group
-from quantroof.bench.selftest.process import CONTEXT_LOST, Answer, Share
+from quantroof.bench.selftest.process import CONTEXT_LOST, SHOW_STACK, Answer, Share
 from quantroof.bench.workers.handle import visible_only
 from quantroof.hwprofiles.types import Device
 
@@ -27,6 +29,9 @@ _ENDS = {"imports": 0.3, "state": 0.4, "correct": 0.75, "timers": 0.85, "ceiling
 _PROCESSES = {"cpu": 2, "gpu": 4}
 _CHECK_S = 25.0
 _START_S = 60.0
+_STACK_S = 0.5
+_TAIL_BYTES = 8000
+_COMMAND = (sys.executable, "-X", "faulthandler", "-m", f"{__package__}.process")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,37 +96,32 @@ class _Watch:
             share = replace(share, begun=(*share.begun, *names))
 
     def _process(self, share: Share, deadline_s: float) -> tuple[list[str], str | None]:
-        """The checks that one process began, and why it did not end by itself, or None."""
+        """The checks that one process began, and why it did not end by itself, or None.
+
+        The reason begins with what the process wrote to standard error: where a crash was, or a hang is.
+        """
         names: list[str] = []
-        log = self._options.file.with_suffix(".log")
-        with log.open("ab") as errors:
+        with TemporaryFile() as errors:
             process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-X",
-                    "faulthandler",
-                    "-m",
-                    f"{__package__}.process",
-                    str(self._options.file),
-                ],
+                [*_COMMAND, str(self._options.file)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env=os.environ | visible_only(self._options.device),
+                env=os.environ | visible_only(self._options.device) | _threads(share.shares),
                 start_new_session=True,
             )
-        assert process.stdin is not None
-        with suppress(BrokenPipeError), process.stdin as pipe:
-            pipe.write(msgspec.json.encode(share))
-        try:
-            late = self._listen(process, names, deadline_s)
-            return names, late or _ending(process.wait())
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+            assert process.stdin is not None
+            with suppress(BrokenPipeError), process.stdin as pipe:
+                pipe.write(msgspec.json.encode(share))
+            try:
+                late = self._listen(process, names, deadline_s)
+                reason = late or _ending(process.wait())
+            finally:
+                _end(process)
+            written = _tail(errors)
+        with self._options.file.with_suffix(".log").open("a", encoding="utf-8") as log:
+            log.write(written)
+        return names, f"{written}{reason}" if reason not in (None, _LOST) else reason
 
     def _listen(self, process: subprocess.Popen[bytes], names: list[str], deadline_s: float) -> str | None:
         """Collect the names that a process prints until it ends; why it must be killed before, or None."""
@@ -143,6 +143,32 @@ class _Watch:
     def _note(self, answer: Answer) -> None:
         with self._options.file.open("ab") as file:
             file.write(msgspec.json.encode(answer) + b"\n")
+
+
+def _threads(shares: int) -> dict[str, str]:
+    """The cores in equal parts: threads that wait for those of another process double the time."""
+    return {} if shares == 1 else {"OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // shares))}
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process with all that it started; one that still runs writes its stack first."""
+    if process.poll() is None:
+        process.send_signal(SHOW_STACK)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_STACK_S)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def _tail(errors: IO[bytes]) -> str:
+    """The end of what was written, in whole lines."""
+    size = errors.seek(0, os.SEEK_END)
+    errors.seek(max(0, size - _TAIL_BYTES))
+    text = errors.read().decode(errors="replace")
+    return text if not text or text.endswith("\n") else f"{text}\n"
 
 
 _LOST = "the context is gone"

@@ -50,6 +50,7 @@ def _tune(
 ) -> list[TuningResult]:
     import torch
 
+    from quantroof.bench.failures import log_to
     from quantroof.bench.measure import Bench
     from quantroof.bench.memory import available_bytes
     from quantroof.bench.settings import Settings
@@ -70,15 +71,21 @@ def _tune(
     arena = Arena(torch.device("cuda", device.index), device.llc_bytes or 0, limit)
     bench = Bench(device, settings, arena, monitor_for(device))
     outcomes = []
-    for name in names:
-        kernel = registry.load().kernels[name]
-        cases = [c for c in workload.cases if kernel.made_for(c, device) and not kernel.check(c, device)]
-        compile_tilings(kernel, cases, Target.of(device), workers)
-        for case in cases:
-            outcome = tune(bench, kernel, case)
-            outcomes.append(outcome)
-            if outcome.entry:
-                remember([outcome.entry], cache_file())
-            note(tuning_line(name, case.id, outcome))
+    log = cache_file().with_name("tune.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    with log_to(log):
+        for name in names:
+            kernel = registry.load().kernels[name]
+            cases = [c for c in workload.cases if kernel.made_for(c, device) and not kernel.check(c, device)]
+            compile_tilings(kernel, cases, Target.of(device), workers)
+            for case in cases:
+                outcome = tune(bench, kernel, case)
+                outcomes.append(outcome)
+                if outcome.entry:
+                    remember([outcome.entry], cache_file())
+                note(tuning_line(name, case.id, outcome))
     note(f"kept in {cache_file()}")
+    if log.exists():
+        note(f"some tilings failed; the tracebacks are in {log}")
     return outcomes
