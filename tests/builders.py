@@ -265,7 +265,7 @@ def run(header: RunInfo, lines: Iterable[AnyRecord], path: Path = Path("run.json
 def write(built: Run, directory: Path) -> Path:
     """Write a run to a directory, as `quantroof run` would; returns the directory."""
     with RunWriter.create(directory, built.info) as writer:
-        lines: list[AnyRecord] = [*built.ceilings, *built.measurements, *built.ends]
+        lines: list[AnyRecord] = [*built.ceilings, *built.anchors, *built.measurements, *built.ends]
         for line in lines:
             writer.write(line)
     return directory

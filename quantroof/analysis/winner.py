@@ -16,8 +16,9 @@ from quantroof.analysis.roofs import measured_roofs
 from quantroof.analysis.statistics import Interval
 from quantroof.hwprofiles.types import Device
 from quantroof.records.directory import Run
-from quantroof.records.lines import Measurement
+from quantroof.records.lines import Flag, Measurement
 
+_DOUBTS = (IMPOSSIBLE, ABOVE_ROOF)  # guard_flags has the graver one first
 _STATIC = "-static"  # activations arrive quantized: that cost lies outside the call, so it cannot win
 
 
@@ -89,16 +90,18 @@ def winner(best: Mapping[str, list[Point]]) -> Winner:
     return decide({name: entry for name, entry in entries.items() if entry is not None})
 
 
-def usable_lines(run: Run, device: Device) -> list[Measurement]:
-    """The measurements of a device without those that no bound of it allows."""
+def doubts(run: Run, device: Device) -> list[tuple[Measurement, Flag | None]]:
+    """The measurements of a device, each with the flag that says why its time may not win, if any."""
     mine = [line for line in run.measurements if line.device == device.id]
     profile = run.info.profiles.get(device.id)
     measured = measured_roofs(device.id, run.ceilings, mine, profile)
-    return [
-        line
-        for line in mine
-        if all(flag.code != IMPOSSIBLE for flag in guard_flags(line, measured, device, profile))
-    ]
+    flagged = ((line, guard_flags(line, measured, device, profile)) for line in mine)
+    return [(line, next((f for f in flags if f.code in _DOUBTS), None)) for line, flags in flagged]
+
+
+def usable_lines(run: Run, device: Device) -> list[Measurement]:
+    """The measurements of a device without those that no bound of it allows."""
+    return [line for line, doubt in doubts(run, device) if doubt is None or doubt.code != IMPOSSIBLE]
 
 
 def summed(points: list[Point]) -> Interval:

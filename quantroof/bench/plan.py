@@ -20,6 +20,8 @@ from quantroof.records.lines import GroupKey, Measurement
 from quantroof.records.run import RunOptions
 
 NO_KERNEL = "none"
+REPEATED = ("read", "copy")
+"""The bandwidths that are measured again at the end of a run: a device that changed its state shows there."""
 
 # What a kernel costs besides its sampling, for the estimate only: making and checking data grows with the
 # weights (seen on a 2-core host: 2e-8 s per element; a GPU does the same work in a hundredth of that).

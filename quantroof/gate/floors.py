@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from quantroof.analysis.roofs import best_roof_shares, measured_roofs
+from quantroof.analysis.winner import usable_lines
 from quantroof.errors import UsageError
 from quantroof.gate.times import Key, RunTimes
 from quantroof.gate.verdicts import CaseVerdict
@@ -23,7 +24,7 @@ def apply_floors(
     """
     if not floors:
         return verdicts
-    lines = [line for line in times.run.measurements if line.device == times.device.id]
+    lines = usable_lines(times.run, times.device)
     best = best_roof_shares(lines, measured_roofs(times.device.id, times.run.ceilings))
     if not best:
         what = "it has no ceilings, and a floor is a share of the measured roof"

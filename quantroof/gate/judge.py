@@ -96,7 +96,10 @@ def screen_run(criteria: Criteria, times: RunTimes) -> Screening:
     bands = criteria.bands
     verdicts = {key: _missing(key, criteria, times) for key in bands.keys() - times.log_ns.keys()}
     for key in times.log_ns.keys() - bands.keys():
-        verdicts[key] = _case_verdict(key, "new", "not in the baseline: add it with the next update")
+        advice = times.above_roof.get(key, "add it with the next update")
+        verdicts[key] = _case_verdict(key, "new", f"not in the baseline: {advice}")
+    for key, text in times.impossible.items():
+        verdicts[key] = _case_verdict(key, "not comparable", text, band=bands.get(key))
     comparable = []
     for key in sorted(bands.keys() & times.log_ns.keys()):
         if (reason := _incomparable(key, times)) is None:
@@ -110,7 +113,9 @@ def screen_run(criteria: Criteria, times: RunTimes) -> Screening:
         for i, key in enumerate(keys):
             verdict: GateVerdict = "same"
             reason = "within the band of unchanged code"
-            if slower[i] or faster[i]:
+            if faster[i] and key in times.above_roof:
+                verdict, reason = "not comparable", times.above_roof[key]
+            elif slower[i] or faster[i]:
                 slow[key] = bool(slower[i])
                 verdict, reason = "undecided", _SUSPECTED
             verdicts[key] = _measured(key, (verdict, reason, "screen"), criteria, changes, i)

@@ -50,6 +50,13 @@ def learn_baseline(runs: Sequence[RunTimes], pairs: int) -> Baseline:
     )
 
 
+def left_out(runs: Sequence[RunTimes], baseline: Baseline) -> dict[str, str]:
+    """Timed cases that are not in the baseline because their times are impossible or above the roof."""
+    doubted = {key: text for times in runs for key, text in (times.impossible | times.above_roof).items()}
+    names = {files.join_name(key): text for key, text in doubted.items()}
+    return {name: text for name, text in sorted(names.items()) if name not in baseline.cases}
+
+
 def anchor_limit(moved: Sequence[float]) -> float:
     """How far an anchor may move within a process, learned from how far it did; at least one percent.
 
@@ -102,7 +109,7 @@ def _cases(runs: Sequence[RunTimes], origin: dict[AnchorName, float], pairs: int
     anchor_weights = AnchorWeights(runs[-1])
     groups: dict[tuple[int, ...], list[Key]] = {}
     for key in sorted({key for times in runs for key in times.log_ns}):
-        indices = tuple(i for i, times in enumerate(runs) if len(times.log_ns.get(key, {})) >= MIN_PROCESSES)
+        indices = tuple(i for i, times in enumerate(runs) if _teaches(times, key))
         if len(indices) >= MIN_RUNS:
             groups.setdefault(indices, []).append(key)
     if not groups:
@@ -112,6 +119,11 @@ def _cases(runs: Sequence[RunTimes], origin: dict[AnchorName, float], pairs: int
         weights = {key: anchor_weights.weights(key[0]) for key in keys}
         bands |= _group(keys, [runs[i] for i in indices], origin, weights, pairs)
     return bands
+
+
+def _teaches(times: RunTimes, key: Key) -> bool:
+    """Whether a run measured a case often enough, and below its roof."""
+    return len(times.log_ns.get(key, {})) >= MIN_PROCESSES and key not in times.above_roof
 
 
 def _group(

@@ -13,10 +13,12 @@ import numpy as np
 
 from quantroof.analysis.case_time import median_ns
 from quantroof.analysis.distributions import Array
+from quantroof.analysis.guard import ABOVE_ROOF, IMPOSSIBLE
+from quantroof.analysis.winner import doubts
 from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device
 from quantroof.records.directory import Run
-from quantroof.records.lines import Anchor, AnchorName, Measurement
+from quantroof.records.lines import Anchor, AnchorName, Flag, Measurement
 
 ANCHORS: tuple[AnchorName, ...] = ("gemm", "copy")
 MIN_PROCESSES = 3
@@ -46,6 +48,10 @@ class RunTimes:
     """Records without a time, of cases that no process timed."""
     clock_moved: Counter[Key]
     """The number of processes of each case in which the clock moved."""
+    impossible: dict[Key, str]
+    """Why no time of a case counts: no bound of the device allows it. `log_ns` does not have it."""
+    above_roof: dict[Key, str]
+    """Cases that most processes measured above the roof: never faster, and never in a baseline."""
 
     @property
     def processes(self) -> int:
@@ -55,7 +61,8 @@ class RunTimes:
     @property
     def anchored(self) -> bool:
         """Whether every process has both anchors."""
-        used = {process for by_process in self.log_ns.values() for process in by_process}
+        timed = {process for by_process in self.log_ns.values() for process in by_process}
+        used = timed or set(self.anchoring.level)  # nothing is timed where every time is impossible
         return bool(used) and all(set(self.anchoring.level.get(p, {})) == set(ANCHORS) for p in used)
 
     def anchor_level(self) -> dict[AnchorName, float]:
@@ -77,19 +84,43 @@ class RunTimes:
 def run_times(run: Run, device_id: str | None = None) -> RunTimes:
     """Read one device of a run. UsageError for an empty run, and for a device that is ambiguous or absent."""
     device = _device(run, device_id)
-    lines = [line for line in run.measurements if line.device == device.id]
+    judged = doubts(run, device)
+    lines = [line for line, doubt in judged if doubt is None or doubt.code != IMPOSSIBLE]
     log_ns: dict[Key, dict[int, float]] = {}
     for line in lines:
         if line.timing is not None:
-            by_process = log_ns.setdefault((line.case, line.kernel), {})
+            by_process = log_ns.setdefault(_key(line), {})
             by_process[line.process] = math.log(median_ns(line.timing))
-    if not log_ns:
+    impossible = {_key(line): f"{d.code}: {d.text}" for line, d in judged if d and d.code == IMPOSSIBLE}
+    if not log_ns and not impossible:
         raise UsageError(f"no measurement of {device.id} has a time", where=str(run.path))
-    rest = {(x.case, x.kernel): x for x in lines if x.timing is None and (x.case, x.kernel) not in log_ns}
-    moved = Counter(
-        (x.case, x.kernel) for x in lines if any(flag.code in CLOCK_FLAGS for flag in x.flags) and x.timing
+    rest = {_key(x): x for x in lines if x.timing is None and _key(x) not in log_ns}
+    moved = Counter(_key(x) for x in lines if any(flag.code in CLOCK_FLAGS for flag in x.flags) and x.timing)
+    return RunTimes(
+        run=run,
+        device=device,
+        log_ns=log_ns,
+        anchoring=_anchoring(run, device),
+        unmeasured=rest,
+        clock_moved=moved,
+        impossible={key: text for key, text in impossible.items() if key not in log_ns},
+        above_roof=_above_roof(judged, log_ns),
     )
-    return RunTimes(run, device, log_ns, _anchoring(run, device), rest, moved)
+
+
+def _key(line: Measurement) -> Key:
+    return line.case, line.kernel
+
+
+def _above_roof(
+    judged: list[tuple[Measurement, Flag | None]], log_ns: dict[Key, dict[int, float]]
+) -> dict[Key, str]:
+    """The cases above their roof in at least half of their processes, which noise alone does not explain."""
+    texts: dict[Key, list[str]] = {}
+    for line, doubt in judged:
+        if doubt is not None and doubt.code == ABOVE_ROOF:
+            texts.setdefault(_key(line), []).append(f"{doubt.code}: {doubt.text}")
+    return {key: own[0] for key, own in texts.items() if 2 * len(own) >= len(log_ns.get(key, ()))}
 
 
 def _device(run: Run, device_id: str | None) -> Device:

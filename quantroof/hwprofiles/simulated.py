@@ -12,13 +12,15 @@ from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.types import Device, HardwareProfile, PcieLink
 
 Fault = Literal[
-    "compute", "memory", "passing", "throttle", "ecc", "pcie", "vbios", "crash", "dead", "nostart", "busy"
-]
+    "compute", "memory", "passing", "fading", "clock", "driver", "kernel", "slow", "throttle", "ecc", "pcie",
+    "vbios", "crash", "dead", "nostart", "busy",
+]  # fmt: skip
 FAULTS: tuple[Fault, ...] = get_args(Fault)
-"""`bench.simulated.faults` defines the effect of each; `pcie` and `vbios` change the device itself."""
+"""`bench.simulated.faults` defines the effects; `pcie`, `vbios` and `driver` change the device itself."""
 _MOST = 64
 _FAULT_AT = re.compile(r"(?P<fault>[a-z]+)@(?P<index>\d{1,2})")
 _VBIOS = {"vbios": "SIM.02"}
+_DRIVER = {"driver": "SIM.02"}
 _HALF_A_LINK = PcieLink(generation=5, width=8, max_generation=5, max_width=16)
 
 
@@ -37,12 +39,11 @@ def simulated(profile: HardwareProfile, index: int = 0, fault: Fault | None = No
         power_limit_w=profile.tdp_w,
         default_power_limit_w=profile.tdp_w,
         profile_id=profile.id,
-        vbios="SIM.01",
+        vbios=_VBIOS.get(fault or "", "SIM.01"),
+        driver=_DRIVER.get(fault or "", "SIM.01"),
         injected_fault=fault,
     )
-    if fault == "pcie":
-        return replace(device, pcie=_HALF_A_LINK)
-    return replace(device, vbios=_VBIOS.get(fault or "", device.vbios))
+    return replace(device, pcie=_HALF_A_LINK) if fault == "pcie" else device
 
 
 def simulated_devices(text: str) -> tuple[Device, ...]:

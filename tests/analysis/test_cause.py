@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from msgspec.structs import replace
 
-from quantroof.analysis.cause import compare_runs
+from quantroof.analysis.cause import NO_CAUSE, compare_runs
 from quantroof.analysis.device_results import device_results
 from quantroof.bench.run import execute, new_job
 from quantroof.hwprofiles.detect import Detection
@@ -47,73 +46,40 @@ def simulated(fault: str = "", processes: int = 3) -> Run:
         return read_run(Path(folder) / "run")
 
 
-def _changed(run: Run, line: Callable[[Measurement], Measurement], **header: object) -> Run:
-    lines = [line(m) for m in run.measurements]
-    return Run(run.path, replace(run.info, **header), run.ceilings, run.anchors, lines, run.ends)
-
-
-def _slower(line: Measurement, factor: float, clock: float = 1.0) -> Measurement:
-    if line.timing is None or line.state is None:
-        return line
-    samples = tuple(sample * factor for sample in line.timing.samples_ns)
-    mhz = None if line.state.sm_clock_mhz is None else line.state.sm_clock_mhz * clock
-    return replace(
-        line,
-        timing=replace(line.timing, samples_ns=samples),
-        state=replace(line.state, sm_clock_mhz=mhz),
-    )
-
-
-def _clock_fell(run: Run) -> Run:
-    return _changed(run, lambda line: _slower(line, 1 / 0.95, 0.95))
-
-
-def _kernels_slower(run: Run) -> Run:
-    hashes = {m.kernel: "before" for m in run.measurements}
-    run.info = replace(run.info, kernel_sources=hashes)
-    changed = {m.kernel: "after" for m in run.measurements if "int4" in m.case}
-    return _changed(
-        run,
-        lambda line: _slower(line, 1.1) if "int4" in line.case else line,
-        kernel_sources={**hashes, **changed},
-    )
-
-
-def _other_driver(run: Run) -> Run:
-    devices = tuple(replace(device, driver="590.01") for device in run.info.devices)
-    return _changed(run, lambda line: _slower(line, 1.1), devices=devices)
-
-
-def _everything_slower(run: Run) -> Run:
-    return _changed(run, lambda line: _slower(line, 1.1))
-
-
-def _with_driver(run: Run) -> Run:
-    devices = tuple(replace(device, driver="580.01") for device in run.info.devices)
-    return _changed(run, lambda line: line, devices=devices)
+def _with_sources(run: Run, hashes: dict[str, str]) -> Run:
+    header = replace(run.info, kernel_sources=hashes)
+    return Run(run.path, header, run.ceilings, run.anchors, run.measurements, run.ends)
 
 
 @pytest.mark.parametrize(
-    ("now", "words"),
+    ("fault", "words"),
     [
-        (lambda _: simulated("+memory@0"), "the DRAM read ceiling fell 8."),
-        (_clock_fell, "the SM clock fell 5.0 %"),
-        (_kernels_slower, "the code, not the device"),
-        (_other_driver, "the driver changed from 580.01 to 590.01"),
-        (lambda _: simulated("+busy@0"), "now run is disturbed"),
-        (_everything_slower, "no cause found"),
+        ("memory", "the DRAM read ceiling fell 8."),
+        ("clock", "the SM clock fell 5.0 %"),
+        ("kernel", "(code_hash SIM.01 to SIM.02): the code, not the device"),
+        ("driver", "the driver changed from SIM.01 to SIM.02"),
+        ("busy", "now run is disturbed"),
+        ("slow", "no cause found"),
     ],
-    ids=["memory", "clock", "kernels", "driver", "load", "unexplained"],
 )
-def test_the_first_sentence_names_the_cause(now: Callable[[Run], Run], words: str) -> None:
+def test_the_first_sentence_names_the_cause(fault: str, words: str) -> None:
     """Memory, clock, kernels, driver and load, each planted alone; without a cause it says so."""
-    base = _with_driver(simulated())
-    later = now(base)
-    if later.info.devices[0].driver is None:
-        later = _with_driver(later)
-    comparison = compare_runs(device_results([base]), device_results([later]), floor=0.03)
+    base, now = simulated(), simulated(f"+{fault}@0")
+    sentence = compare_runs(device_results([base]), device_results([now]), floor=0.03).summary
 
-    assert words in comparison.summary
+    assert words in sentence
+    assert sum(one in sentence for one in ("ceiling", "code_hash", "driver", "disturbed", NO_CAUSE)) == 1
+
+
+def test_the_source_of_a_kernel_is_named() -> None:
+    """Where the header's hashes differ, the kernels whose source changed are the cause."""
+    kernels = [m.kernel for m in simulated().measurements if m.timing is not None]
+    before = dict.fromkeys(kernels, "before")
+    base = _with_sources(simulated(), before)
+    now = _with_sources(simulated("+slow@0"), {**before, kernels[0]: "after"})
+    sentence = compare_runs(device_results([base]), device_results([now])).summary
+
+    assert f"the source of {kernels[0]} changed: the code, not the device" in sentence
 
 
 def test_cases_of_a_slow_memory_are_grouped_by_their_bound() -> None:

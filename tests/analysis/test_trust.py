@@ -12,11 +12,13 @@ from quantroof.analysis.answers import answers
 from quantroof.analysis.comparison import compare
 from quantroof.analysis.conclusions import conclude
 from quantroof.analysis.device_results import device_results
+from quantroof.analysis.run_verdict import run_verdict
 from quantroof.analysis.trust import trust_of
 from quantroof.records.directory import Run
 from quantroof.records.lines import Ceiling, Flag, Measurement
 from quantroof.reports.cards import cards
 from tests.analysis.lines import exact
+from tests.analysis.test_cause import simulated
 from tests.builders import cpu_device, gpu_device, info, run, state, timing
 from tests.runs import cpu_run, empty_run, gpu_run
 
@@ -64,6 +66,18 @@ def test_a_bandwidth_that_moved_during_the_run_shows(factor: float, usable: bool
 
     assert trust.usable is usable
     assert usable or trust.reasons == ("the read ceiling fell 12 % during the run",)
+
+
+@pytest.mark.parametrize(("fault", "state"), [("", "ok"), ("+fading@0", "unknown")])
+def test_a_device_that_changes_its_state_during_a_run_shows(fault: str, state: str) -> None:
+    """Read and copy are measured again at the end, by simulated devices too: bandwidth that fell is named."""
+    built = simulated(fault)
+    ends = [ceiling.name for ceiling in built.ceilings if ceiling.moment == "end"]
+    verdict = run_verdict(built)
+
+    assert sorted(ends) == ["copy", "read"]
+    assert verdict.state == state
+    assert state == "ok" or "the read ceiling fell 20 % during the run; do not use" in (verdict.reason or "")
 
 
 def _contradicting() -> Run:

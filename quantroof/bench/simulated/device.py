@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from msgspec.structs import replace
 
-from quantroof.bench.plan import DevicePlan, skipped_line
+from quantroof.bench.plan import REPEATED, DevicePlan, PlannedCase, skipped_line
 from quantroof.bench.simulated.faults import CRASHED, InjectedFault
 from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.clock_events import ClockEvent
@@ -84,14 +84,29 @@ class SimulatedRun:
             for ceiling in self._ceilings():
                 self._emit(ceiling)
         self._anchors("start")
-        for planned in self._plan.cases:
-            for line in planned.skipped:
-                self._emit(line)
-            for kernel in planned.kernels:
-                if self._stopping.is_set():
-                    return
-                self._emit(self._measurement(planned.case, kernel.name, kernel.provider))
+        for index, planned in enumerate(self._plan.cases):
+            if index == len(self._plan.cases) // 2:
+                self._fault = self._fault.later()
+            self._case(planned)
+            if self._stopping.is_set():
+                return
         self._anchors("end")
+        self._ceilings_at_end()
+
+    def _case(self, planned: PlannedCase) -> None:
+        for line in planned.skipped:
+            self._emit(line)
+        for kernel in planned.kernels:
+            if self._stopping.is_set():
+                return
+            self._emit(self._measurement(planned.case, kernel.name, kernel.provider))
+
+    def _ceilings_at_end(self) -> None:
+        if not self._plan.ceilings_at_end or self._fault.crashes("ceilings"):
+            return
+        for ceiling in self._bandwidths("end"):
+            if ceiling.name in REPEATED:
+                self._emit(ceiling)
 
     def stop(self) -> None:
         """End the run from another thread."""
@@ -127,21 +142,28 @@ class SimulatedRun:
             timing=self._timing(seconds * 1e9, f"anchor/{name}/{moment}"),
         )
 
-    def _ceilings(self) -> list[Ceiling]:
+    def _bandwidths(self, moment: Moment = "start") -> list[Ceiling]:
         bandwidth = self._profile.bandwidth_bytes_per_s * self._fault.memory
-        found = []
+        lines = []
         for name, share in (("read", 0.94), ("write", 0.91), ("copy", 0.89)):
             bytes_moved = 1 << 32
-            timing = self._timing(bytes_moved / (bandwidth * share) * 1e9, f"bandwidth/{name}")
-            found.append(self._ceiling("bandwidth", name, timing, bytes_moved=bytes_moved))
+            seed = f"bandwidth/{name}" if moment == "start" else f"bandwidth/{name}/{moment}"
+            timing = self._timing(bytes_moved / (bandwidth * share) * 1e9, seed)
+            lines.append(
+                replace(self._ceiling("bandwidth", name, timing, bytes_moved=bytes_moved), moment=moment)
+            )
+        return lines
+
+    def _ceilings(self) -> list[Ceiling]:
+        lines = self._bandwidths()
         for peak in self._profile.peaks:
             if self._profile.peak(peak.element) is not peak:
                 continue
             flops = 2 * 8192**3
             rate = peak.flops_per_s * 0.8 * self._fault.compute
             timing = self._timing(flops / rate * 1e9, f"matrix/{peak.element}")
-            found.append(self._ceiling("matrix", peak.element, timing, flops=flops))
-        return found
+            lines.append(self._ceiling("matrix", peak.element, timing, flops=flops))
+        return lines
 
     def _ceiling(
         self,
@@ -182,7 +204,7 @@ class SimulatedRun:
             bytes_moved=case.bytes_moved,
             timing=self._timing(true_ns * self._fault.slowdown(name), name),
             state=self._fault.state(self._state(case), name),
-            config={"simulated": True},
+            config=self._fault.config(name),
             process=self._plan.process,
         )
 

@@ -16,7 +16,7 @@ _LOOK_S = 0.2  # how often a silent peer's process is asked for
 
 
 class BrokenMessage(Exception):
-    """What came is no message: too large, or it ends in the middle."""
+    """What came is not a message: too large, or it ends in the middle."""
 
 
 class Channel:

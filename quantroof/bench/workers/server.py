@@ -11,6 +11,7 @@ from quantroof.bench.ceilings.anchors import measure_anchors
 from quantroof.bench.ceilings.measure import ceiling_groups
 from quantroof.bench.local import local_bench, lost_context, tidy
 from quantroof.bench.measure import Bench, measure
+from quantroof.bench.plan import REPEATED
 from quantroof.bench.timing.cuda_graph import CANNOT_CAPTURE
 from quantroof.bench.workers import protocol
 from quantroof.bench.workers.guard import CHANGED, CHANGED_DATA, Guard
@@ -22,7 +23,6 @@ from quantroof.kernels.reference import forget_data
 from quantroof.records.lines import Anchor, Ceiling, Measurement, Status
 
 _Line = Measurement | Ceiling | Anchor | None
-_AT_END = ("read", "copy")
 _OUT_OF_MEMORY = "out of memory"
 
 
@@ -85,7 +85,7 @@ def _foreign_line(bench: Bench, problem: Problem, name: str) -> Measurement:
 def _ceilings(bench: Bench, request: protocol.MeasureCeilings) -> Iterator[tuple[protocol.Answer, _Line]]:
     groups = ceiling_groups(bench, quick=request.quick)
     if request.moment == "end":
-        groups = islice((group for group in groups if group.key[1] in _AT_END), len(_AT_END))
+        groups = islice((group for group in groups if group.key[1] in REPEATED), len(REPEATED))
     for group in groups:
         if group.key in request.done:
             continue

@@ -38,17 +38,19 @@ def update(runs: tuple[Path, ...], out: Path, pairs: int, policy: Path | None, d
     from quantroof.errors import EnvironmentMissing
     from quantroof.gate import baseline
     from quantroof.gate.calibrate import calibrate
+    from quantroof.gate.learning import left_out
     from quantroof.reports.text.gate_lines import update_lines
 
     tolerance = policy_of(policy).environment
     old = baseline.read(out) if out.exists() else None
-    calibration = calibrate([times_of(run, device) for run in runs], pairs, tolerance)
+    times = [times_of(run, device) for run in runs]
+    calibration = calibrate(times, pairs, tolerance)
     if calibration.invalid:
         reasons = "; ".join(f"{run}: {findings[0].text}" for run, findings in calibration.invalid.items())
         raise EnvironmentMissing(
             f"a baseline cannot be learned from invalid runs: {reasons}", hint="leave them out"
         )
     baseline.write(calibration.baseline, out)
-    for line in update_lines(old, calibration.baseline):
+    for line in update_lines(old, calibration.baseline, left_out(times, calibration.baseline)):
         note(line)
     click.echo(str(out))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from quantroof.reports.text.gate_words import change_text, headline, sensitivity, share_text
@@ -56,9 +56,10 @@ def calibration_lines(calibration: Calibration) -> Iterator[str]:
     yield f"a slowdown of {calibration.smallest_for_all:.1%} is seen in every case here, with 80 % power"
 
 
-def update_lines(old: Baseline | None, new: Baseline) -> Iterator[str]:
-    """What an update changes: cases that came, went or moved."""
+def update_lines(old: Baseline | None, new: Baseline, left_out: Mapping[str, str]) -> Iterator[str]:
+    """What an update changes: cases that came, went or moved, and those that were left out with reasons."""
     yield f"{len(new.cases)} cases from {len(new.runs)} runs"
+    yield from (f"left out: {name}: {reason}" for name, reason in left_out.items())
     if old is None:
         return
     for word, names in (("new", new.cases.keys() - old.cases), ("gone", old.cases.keys() - new.cases)):
