@@ -43,6 +43,7 @@ def steps(suite: str, device: str) -> list[Step]:
     each = f"{kernels} kernels x {SECONDS_PER_CASE + _CASE_S:.2f} s"
     counters_s = _PROFILED_S[0] + _PROFILED * _PROFILED_S[1]
     return [
+        Step("machine", 8, "nvidia-smi"),
         Step("doctor", 20, "two imports of torch from a cold disk"),
         _step("suite", _START_S + _CEILINGS_S + cases_s, f"start, quick ceilings, {each}"),
         _step("counters", counters_s, f"torch under ncu, {_PROFILED} cases"),

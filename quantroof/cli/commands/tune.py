@@ -12,8 +12,11 @@ from quantroof.cli.output import echo_json, json_option, note
 from quantroof.errors import EnvironmentMissing, ExitCode, unknown_name
 
 if TYPE_CHECKING:
+    from quantroof.bench.measure import Bench
     from quantroof.bench.tune import TuningResult
     from quantroof.hwprofiles.types import Device
+    from quantroof.kernels.cases import Case
+    from quantroof.kernels.kernel import Kernel
 
 
 @click.command(context_settings={"show_default": True}, short_help="Find the best tilings for this GPU.")
@@ -48,44 +51,44 @@ def command(suite: str, kernels: tuple[str, ...], seconds: float, workers: int, 
 def _tune(
     device: Device, suite: str, names: tuple[str, ...], seconds: float, workers: int
 ) -> list[TuningResult]:
-    import torch
-
+    """Tune every kernel, with the tracebacks of tilings that fail in a log."""
     from quantroof.bench.failures import log_to
-    from quantroof.bench.measure import Bench
-    from quantroof.bench.memory import available_bytes
+    from quantroof.bench.local import local_bench
     from quantroof.bench.settings import Settings
-    from quantroof.bench.state.monitor import monitor_for
     from quantroof.bench.suite import load
-    from quantroof.bench.timing.rotation import Arena
-    from quantroof.bench.tune import compile_tilings, tune
+    from quantroof.bench.tune import compile_tilings
     from quantroof.kernels import registry
-    from quantroof.kernels.linear.tuned import cache_file, remember
+    from quantroof.kernels.linear.tuned import cache_file
     from quantroof.kernels.program import Target
     from quantroof.records.run import RunOptions
-    from quantroof.reports.text.tune_lines import tuning_line
 
     workload = load(suite).workload(device)
     run_options = RunOptions(precision=0.01, seconds_per_case=seconds)
-    settings = Settings.resolve(workload.limits, run_options)
-    limit = (available_bytes(device) or 1 << 33) // 2
-    arena = Arena(torch.device("cuda", device.index), device.llc_bytes or 0, limit)
-    bench = Bench(device, settings, arena, monitor_for(device))
-    outcomes = []
+    bench = local_bench(device, Settings.resolve(workload.limits, run_options))
     log = cache_file().with_name("tune.log")
     log.parent.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
+    outcomes = []
     with log_to(log):
         for name in names:
             kernel = registry.load().kernels[name]
             cases = [c for c in workload.cases if kernel.made_for(c, device) and not kernel.check(c, device)]
             compile_tilings(kernel, cases, Target.of(device), workers)
-            for case in cases:
-                outcome = tune(bench, kernel, case)
-                outcomes.append(outcome)
-                if outcome.entry:
-                    remember([outcome.entry], cache_file())
-                note(tuning_line(name, case.id, outcome))
+            outcomes += [_tuned(bench, kernel, case) for case in cases]
     note(f"kept in {cache_file()}")
     if log.exists():
         note(f"some tilings failed; the tracebacks are in {log}")
     return outcomes
+
+
+def _tuned(bench: Bench, kernel: Kernel, case: Case) -> TuningResult:
+    """Tune one case, keep its best tiling and say so."""
+    from quantroof.bench.tune import tune
+    from quantroof.kernels.linear.tuned import cache_file, remember
+    from quantroof.reports.text.tune_lines import tuning_line
+
+    outcome = tune(bench, kernel, case)
+    if outcome.entry:
+        remember([outcome.entry], cache_file())
+    note(tuning_line(kernel.name, case.id, outcome))
+    return outcome
