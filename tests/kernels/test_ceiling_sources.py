@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from quantroof.hwprofiles.types import Device
 from quantroof.kernels.ceilings import rates
 from quantroof.kernels.ceilings.instructions import INSTRUCTIONS
 from quantroof.kernels.ceilings.launch import arch_of
+from quantroof.kernels.sass.batch import read_cubins
 from quantroof.kernels.sass.cubin import CodeReport, read_cubin
 from quantroof.kernels.sass.native import ARCHITECTURES, compile_instruction, read_source
 from quantroof.kernels.sass.nvrtc import compile_cuda
@@ -22,17 +24,20 @@ from tests.kernels.disassembler import or_skipped_where_it_is_too_old
 H200 = h200()
 
 
-def code(source: str, arch: str) -> dict[str, CodeReport]:
-    """The machine code of every kernel of a source."""
-    cubin = compile_cuda(read_source(source), arch, name=source)
+@cache
+def code(arch: str) -> dict[str, dict[str, CodeReport]]:
+    """The machine code of every kernel of the sources without instructions, by source and name."""
+    sources = ("stream.cu", "onchip.cu")
+    cubins = [compile_cuda(read_source(source), arch, name=source) for source in sources]
     with or_skipped_where_it_is_too_old():
-        return {r.name: r for r in read_cubin(cubin)}
+        reports = read_cubins(cubins, arch)
+    return {s: {report.name: report for report in found} for s, found in zip(sources, reports, strict=True)}
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_streams_keep_eight_wide_accesses_in_flight_without_spilling(arch: str) -> None:
     """Read and copy load 8 x 16 bytes before they use any; nothing goes to local memory."""
-    kernels = code("stream.cu", arch)
+    kernels = code(arch)["stream.cu"]
     assert set(kernels) == {"stream_read", "stream_write", "stream_copy", "stream_triad"}
     assert kernels["stream_read"].loop_opcodes["LDG"] == 8
     assert kernels["stream_copy"].loop_opcodes["LDG"] == kernels["stream_copy"].loop_opcodes["STG"] == 8
@@ -43,7 +48,7 @@ def test_streams_keep_eight_wide_accesses_in_flight_without_spilling(arch: str) 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_on_chip_kernels_do_the_work_they_count(arch: str) -> None:
     """16 shared loads and 128 multiply-adds a pass survive the optimizer; the L2 is read past the L1."""
-    kernels = code("onchip.cu", arch)
+    kernels = code(arch)["onchip.cu"]
     assert kernels["shared_read"].loop_opcodes["LDS"] == 16
     fma = kernels["fma_rate"].loop_opcodes
     assert fma.get("FFMA", 0) + 2 * fma.get("FFMA2", 0) == 128

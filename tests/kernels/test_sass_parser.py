@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from quantroof.kernels.sass.batch import read_cubins
 from quantroof.kernels.sass.classify import instruction_class
 from quantroof.kernels.sass.cubin import cuobjdump, read_cubin
 from quantroof.kernels.sass.listing import DisassemblyError, parse_listing
 from quantroof.kernels.sass.loops import innermost, natural_loops
+from quantroof.kernels.sass.native import read_source
+from quantroof.kernels.sass.nvrtc import compile_cuda
 
 
 def test_nvidias_packages_come_before_tritons_own_tool(
@@ -117,6 +120,32 @@ def test_a_cubin_that_no_triton_made_is_read(tmp_path: Path) -> None:
     assert report.spill_instructions == 0
     assert 4 < report.registers < 40
     assert read_cubin(cubin.read_bytes()) == (report,)
+
+
+def test_many_cubins_are_read_at_once_as_one_by_one() -> None:
+    """Functions with and without a loop, in three cubins: each has the report of its own reading."""
+    source = read_source("onchip.cu")
+    cubins = [compile_cuda(text, "sm_90a") for text in (source, "__global__ void empty() {}", source)]
+    together = read_cubins(cubins, "sm_90a")
+    assert [sorted(report.name for report in reports) for reports in together][1] == ["_Z5emptyv"]
+    for cubin, reports in zip(cubins, together, strict=True):
+        assert {r.name: r for r in reports} == {r.name: r for r in read_cubin(cubin)}
+
+
+@pytest.mark.parametrize(
+    "cubin", [b"", b"not machine code", b"\x7fELF" + bytes(60), b"\x7fELF" + b"\xff" * 60]
+)
+def test_other_bytes_than_a_cubin_are_one_line(cubin: bytes) -> None:
+    """Nothing to read, cut off, or places outside the file."""
+    with pytest.raises(DisassemblyError, match="cubin"):
+        read_cubins([cubin], "sm_90a")
+
+
+def test_an_architecture_that_the_tool_does_not_know_is_one_line() -> None:
+    """The tests of young architectures are skipped by these words."""
+    cubin = compile_cuda("__global__ void empty() {}", "sm_90a")
+    with pytest.raises(DisassemblyError, match="'SM999' is not defined for option 'binary'"):
+        read_cubins([cubin], "sm_999")
 
 
 def test_a_file_that_is_not_a_cubin_is_one_line(tmp_path: Path) -> None:

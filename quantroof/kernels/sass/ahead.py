@@ -1,4 +1,4 @@
-"""Compile Programs ahead of time for any GPU, without having it, and read their machine code."""
+"""Compile Programs ahead of time for any GPU, without having it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 from quantroof.errors import unknown_name
 from quantroof.kernels.program import CudaProgram, Program
-from quantroof.kernels.sass.cubin import CodeReport, read_cubin
 from quantroof.kernels.sass.native import read_source
 from quantroof.kernels.sass.nvrtc import compile_cuda
 
@@ -29,7 +28,10 @@ def capability_of(arch: str) -> int:
 
 
 def compile_ahead(program: Program | CudaProgram, arch: str) -> tuple[bytes, int]:
-    """Compile for an architecture; returns (cubin, bytes of shared memory requested at launch)."""
+    """Compile for an architecture; returns (cubin, bytes of shared memory requested at launch).
+
+    CUDA C++ requests none: the code declares its own.
+    """
     if isinstance(program, CudaProgram):
         source = read_source(program.source)
         return compile_cuda(source, arch, name=program.source, options=program.options), 0
@@ -74,14 +76,3 @@ def _attributes(
         elif name in program.constants and (isinstance(program.constants[name], str) or not text_only):
             found[index,] = []
     return found
-
-
-def read_ahead(program: Program | CudaProgram, arch: str) -> tuple[CodeReport, int]:
-    """Compile for an architecture and report on the machine code, with the shared memory of a launch.
-
-    Triton requests all of it at launch; CUDA C++ declares its own.
-    """
-    cubin, shared_bytes = compile_ahead(program, arch)
-    (report,) = read_cubin(cubin)
-    declared = report.static_shared_bytes if isinstance(program, CudaProgram) else 0
-    return report, shared_bytes + declared

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
@@ -76,12 +76,6 @@ def read_cubin(cubin: bytes | Path) -> tuple[CodeReport, ...]:
         return _read(path)
 
 
-def listing(cubin: bytes) -> str:
-    """The disassembly of a cubin as text. DisassemblyError where the tool is older than the architecture."""
-    with _on_disk(cubin) as path:
-        return _run("-sass", path)
-
-
 @contextmanager
 def _on_disk(cubin: bytes | Path) -> Iterator[Path]:
     if isinstance(cubin, Path):
@@ -93,10 +87,20 @@ def _on_disk(cubin: bytes | Path) -> Iterator[Path]:
         yield Path(file.name)
 
 
+def report_on(cubin: bytes, functions: Sequence[Function]) -> tuple[CodeReport, ...]:
+    """Reports on the functions of a cubin that is disassembled already."""
+    with _on_disk(cubin) as path:
+        return _reports(path, functions)
+
+
 def _read(path: Path) -> tuple[CodeReport, ...]:
+    return _reports(path, parse_listing(_run("-sass", path)))
+
+
+def _reports(path: Path, functions: Sequence[Function]) -> tuple[CodeReport, ...]:
     usage = {match["name"]: match for match in _USAGE.finditer(_run("-res-usage", path))}
     reports = []
-    for function in parse_listing(_run("-sass", path)):
+    for function in functions:
         if function.name not in usage:
             raise DisassemblyError(f"no resource usage for function {function.name}", where=str(path))
         reports.append(_report(function, usage[function.name]))
@@ -124,9 +128,14 @@ def _report(function: Function, usage: re.Match[str]) -> CodeReport:
 
 
 def _run(option: str, path: Path) -> str:
-    command = [str(cuobjdump()), option, str(path)]
+    return run_tool(cuobjdump(), option, str(path))
+
+
+def run_tool(tool: Path, *arguments: str) -> str:
+    """What a tool prints about the file that its last argument names. DisassemblyError if it fails."""
+    command = [str(tool), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     if done.returncode:
         message = (done.stderr or done.stdout).strip().splitlines()
-        raise DisassemblyError(message[0] if message else "cuobjdump failed", where=str(path))
+        raise DisassemblyError(message[0] if message else f"{tool.name} failed", where=arguments[-1])
     return done.stdout

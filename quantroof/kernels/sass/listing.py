@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quantroof.errors import QuantroofError
@@ -66,7 +67,7 @@ def parse_listing(text: str) -> tuple[Function, ...]:
 
     def close() -> None:
         if name and found:
-            functions.append(Function(name, arch, _without_padding(found)))
+            functions.append(function_of(name, arch, found))
 
     for line in text.splitlines():
         if header := _ARCH.match(line):
@@ -74,23 +75,29 @@ def parse_listing(text: str) -> tuple[Function, ...]:
         elif header := _FUNCTION.match(line):
             close()
             name, found = header[1], []
-        elif match := _INSTRUCTION.match(line):
-            address = int(match["address"], 16)
-            found.append(
-                Instruction(address, match["opcode"], match["operands"].strip(), bool(match["guard"]))
-            )
+        elif instruction := parse_instruction(line):
+            found.append(instruction)
     close()
     if not functions:
         raise DisassemblyError("no function with machine code in this listing")
     return tuple(functions)
 
 
-def _without_padding(instructions: list[Instruction]) -> tuple[Instruction, ...]:
-    """Drop the NOPs and the branch to itself that close a function."""
+def parse_instruction(line: str) -> Instruction | None:
+    """The instruction of a line; None where it holds none."""
+    match = _INSTRUCTION.match(line)
+    if match is None:
+        return None
+    address = int(match["address"], 16)
+    return Instruction(address, match["opcode"], match["operands"].strip(), bool(match["guard"]))
+
+
+def function_of(name: str, arch: str, instructions: Sequence[Instruction]) -> Function:
+    """A function without the NOPs and the branch to itself that close it."""
     end = len(instructions)
     while end and (instructions[end - 1].base == "NOP" or _is_trap(instructions[end - 1])):
         end -= 1
-    return tuple(instructions[:end])
+    return Function(name, arch, tuple(instructions[:end]))
 
 
 def _is_trap(instruction: Instruction) -> bool:

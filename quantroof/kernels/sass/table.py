@@ -15,8 +15,10 @@ from quantroof.hwprofiles.types import Device
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel
-from quantroof.kernels.program import CudaProgram, MachineCode, Program, Target
-from quantroof.kernels.sass.ahead import ARCHITECTURES, capability_of, read_ahead
+from quantroof.kernels.program import CudaProgram, Target
+from quantroof.kernels.sass.ahead import ARCHITECTURES, capability_of, compile_ahead
+from quantroof.kernels.sass.batch import read_cubins
+from quantroof.kernels.sass.cubin import CodeReport
 
 # Multiprocessors of the part a configuration is chosen for: A100, RTX 3090, RTX 4090, H100 SXM, B200, RTX
 # 5090.
@@ -54,6 +56,18 @@ class _Job:
     arch: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """Machine code of a job. Triton requests shared memory at launch; CUDA C++ declares it in the code."""
+
+    job: _Job
+    cubin: bytes
+    shared_bytes: int
+    declares_shared_memory: bool
+    threads: int
+    weights_per_iteration: int | None
+
+
 def machine_code_table(archs: Sequence[str], kernels: Sequence[str] = (), workers: int = 2) -> list[Row]:
     """Compile and read every declared kernel (or the named ones); UsageError for an unknown architecture."""
     for arch in archs:
@@ -66,7 +80,17 @@ def machine_code_table(archs: Sequence[str], kernels: Sequence[str] = (), worker
         for arch in archs
     ]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(_row, jobs, chunksize=4))
+        results = list(pool.map(_compiled, jobs, chunksize=4))
+        by_arch: dict[str, list[_Compiled]] = {}
+        for result in results:
+            if isinstance(result, _Compiled):
+                by_arch.setdefault(result.job.arch, []).append(result)
+        rows = {_key(row): row for of_arch in pool.map(_read, by_arch.values()) for row in of_arch}
+    return [result if isinstance(result, Row) else rows[_key(result.job)] for result in results]
+
+
+def _key(of: Row | _Job) -> tuple[str, str, str]:
+    return of.kernel, of.case, of.arch
 
 
 def declared() -> list[Kernel]:
@@ -80,39 +104,64 @@ def device_of(arch: str) -> Device:
     return Device(kind="cuda", index=0, name=arch, compute_capability=capability, sm_count=_SM_COUNT[arch])
 
 
-def _row(job: _Job) -> Row:
+def _compiled(job: _Job) -> Row | _Compiled:
+    """Compile one job; a row at once where there is no machine code to read."""
     kernel = registry.load().kernels[job.kernel]
     code = kernel.machine_code
     assert code is not None
     case, device = Case.parse(job.case), device_of(job.arch)
     if skip := kernel.check(case, device):
-        return Row(kernel=job.kernel, case=job.case, arch=job.arch, status="skipped", reason=skip.reason)
+        return _skipped(job, skip.reason)
     program = code.program(case, Target.of(device))
     try:
-        return _compiled(job, program, code)
+        cubin, shared_bytes = compile_ahead(program, job.arch)
     except EnvironmentMissing as missing:
-        return Row(kernel=job.kernel, case=job.case, arch=job.arch, status="skipped", reason=str(missing))
+        return _skipped(job, str(missing))
     except Exception as error:  # noqa: BLE001 - a compiler may raise anything; it costs this row only
-        cause: BaseException = error
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
-        lines = str(cause).strip().splitlines()
-        return Row(
-            kernel=job.kernel,
-            case=job.case,
-            arch=job.arch,
-            status="failed",
-            reason=f"{type(cause).__name__}: {lines[-1] if lines else ''}",
-            verdict="does not compile",
-        )
+        return _failed(job, error)
+    declares = isinstance(program, CudaProgram)
+    return _Compiled(
+        job, cubin, shared_bytes, declares, 32 * program.num_warps, program.weights_per_iteration
+    )
 
 
-def _compiled(job: _Job, program: Program | CudaProgram, code: MachineCode) -> Row:
-    report, shared_bytes = read_ahead(program, job.arch)
+def _skipped(job: _Job, reason: str) -> Row:
+    return Row(kernel=job.kernel, case=job.case, arch=job.arch, status="skipped", reason=reason)
+
+
+def _failed(job: _Job, error: BaseException) -> Row:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).strip().splitlines()
+    return Row(
+        kernel=job.kernel,
+        case=job.case,
+        arch=job.arch,
+        status="failed",
+        reason=f"{type(error).__name__}: {lines[-1] if lines else ''}",
+        verdict="does not compile",
+    )
+
+
+def _read(compiled: Sequence[_Compiled]) -> list[Row]:
+    """Rows of what was compiled for one architecture; code that cannot be read costs its own row only."""
+    try:
+        reports = read_cubins([code.cubin for code in compiled], compiled[0].job.arch)
+        return [_row(code, report) for code, (report,) in zip(compiled, reports, strict=True)]
+    except Exception as error:  # noqa: BLE001 - see above
+        if len(compiled) == 1:
+            return [_failed(compiled[0].job, error)]
+        return [row for code in compiled for row in _read([code])]
+
+
+def _row(compiled: _Compiled, report: CodeReport) -> Row:
+    job = compiled.job
+    code = registry.load().kernels[job.kernel].machine_code
+    assert code is not None
     per_weight = None
-    if program.weights_per_iteration:
-        threads = 32 * program.num_warps
-        per_weight = round(report.loop_instructions * threads / program.weights_per_iteration, 2)
+    if compiled.weights_per_iteration:
+        per_weight = round(report.loop_instructions * compiled.threads / compiled.weights_per_iteration, 2)
+    declared_bytes = report.static_shared_bytes if compiled.declares_shared_memory else 0
     row = Row(
         kernel=job.kernel,
         case=job.case,
@@ -122,7 +171,7 @@ def _compiled(job: _Job, program: Program | CudaProgram, code: MachineCode) -> R
         instruction_class=report.instruction_class,
         registers=report.registers,
         spill_instructions=report.spill_instructions,
-        shared_bytes=shared_bytes,
+        shared_bytes=compiled.shared_bytes + declared_bytes,
         instructions=report.instructions,
         loop_instructions=report.loop_instructions,
         instructions_per_weight=per_weight,
