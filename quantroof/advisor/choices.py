@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from quantroof.errors import UsageError, unknown_name
 from quantroof.kernels.formats import Format
@@ -11,17 +12,24 @@ from quantroof.kernels.schemes import SCHEMES, Scheme
 _BF16 = Format.parse("bf16")
 # Weight-only fp8 is what an engine falls back to without fp8 instructions (vLLM's Marlin kernels); nf4 in
 # blocks of 64 with fp32 scales is what bitsandbytes stores.
+# The fp4 formats of Blackwell and of gpt-oss: OCP Microscaling v1.0 (groups of 32 with an 8-bit exponent), and
+# NVIDIA's groups of 16 with an fp8 scale. Before Blackwell engines unpack them to 16 bit.
 _STORED_ONLY = (
+    Scheme("mxfp4-w4a16", Format.parse("fp4.g32"), _BF16, _BF16, "MXFP4 weights, bf16 products"),
+    Scheme("nvfp4-w4a16", Format.parse("fp4.g16"), _BF16, _BF16, "NVFP4 weights, bf16 products"),
+    Scheme(
+        "nvfp4-w4a4",
+        Format.parse("fp4.g16"),
+        Format.parse("fp4.g16.from_bf16"),
+        _BF16,
+        "NVFP4 products, quantizing included",
+    ),
     Scheme("fp8-w8a16", Format.parse("fp8_e4m3.channel"), _BF16, _BF16, "fp8 weights, bf16 products"),
     Scheme("nf4-w4a16", Format.parse("nf4.g64"), _BF16, _BF16, "nf4 weights in blocks of 64, bf16 products"),
 )
 CHOICES: dict[str, Scheme] = {
-    # Blocks of 128 x 128 fit only layers that are multiples of 128, so they are measured but not proposed.
-    **{
-        name: s
-        for name, s in SCHEMES.items()
-        if not name.endswith("-static") and s.weight.granularity != "block"
-    },
+    # Where activations arrive quantized, only fp8 with one scale per matrix is what engines serve.
+    **{name: s for name, s in SCHEMES.items() if not name.endswith("-static") or name == "fp8-w8a8-static"},
     **{s.name: s for s in _STORED_ONLY if s.name not in SCHEMES},
 }
 DEFAULT = ("bf16", "fp8-w8a8", "fp8-w8a16", "int8-w8a8", "int8-w8a16", "int4-w4a16", "nf4-w4a16")
@@ -63,8 +71,15 @@ def fitted(scheme: Scheme, k: int) -> Scheme:
         return scheme
     for smaller in (g for g in (64, 32, 16) if g < group):
         if k % smaller == 0:
-            return replace(scheme, weight=scheme.weight.with_group(smaller))
+            return replace(scheme, weight=replace(scheme.weight, group=smaller))
     raise UsageError(f"no group of 16 or more divides K = {k}", hint="take another GPU count or format")
+
+
+@lru_cache(maxsize=32)
+def wide_scheme(scheme: Scheme) -> Scheme:
+    """The scheme of what a quantized checkpoint leaves alone: the type of activations between layers."""
+    arriving = scheme.activation.traffic_element.name
+    return choice(arriving if arriving in CHOICES else scheme.output.element.name)
 
 
 def weight_only(scheme: Scheme) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from quantroof.advisor.advice import Advice, Option
-from quantroof.advisor.choices import choice, fitted, kv_format
+from quantroof.advisor.choices import choice, kv_format
 from quantroof.advisor.crossover import case_bound
 from quantroof.advisor.layers import (
     Linear,
@@ -16,7 +16,6 @@ from quantroof.advisor.layers import (
     norm_parameters,
     total_parameters,
 )
-from quantroof.advisor.linear_time import wide_scheme
 from quantroof.advisor.memory import KV_BLOCK_TOKENS, kv_bytes, kv_elements
 from quantroof.advisor.step import REDUCES_PER_LAYER
 from quantroof.kernels.cases import Case
@@ -49,7 +48,7 @@ def _weights(advice: Advice, option: Option) -> Iterator[Calculation]:
         result=f"{total_parameters(model):,}",
     )
     layer = next(layer for layer in linear_layers(model) if layer.quantized)
-    bits = fitted(scheme, layer.k).weight.bits_per_element(layer.n, layer.k)
+    bits = layer.kept(scheme).weight.bits_per_element(layer.n, layer.k)
     yield Calculation(
         what="weights on each GPU",
         formula=(
@@ -93,7 +92,7 @@ def _linear(advice: Advice, option: Option) -> Iterator[Calculation]:
             continue
         name = part.name.removeprefix("linear ")
         layer = next(layer for layer in linear_layers(advice.model) if layer.name == name)
-        n, k = layer.shard(option.gpus)
+        n, k = layer.shard(option.gpus, layer.kept(choice(option.format)).weight.group)
         time = part.estimate
         yield Calculation(
             what=f"{name} [{n} x {k}] x {layer.count}, M = {batch}",
@@ -108,8 +107,7 @@ def _roof(advice: Advice, option: Option, layer: Linear, shape: tuple[int, int],
     if layer.moe is not None:
         hit = layer.moe.expected_hit(batch)
         return f"{hit:.1f} of {layer.moe.experts} experts read, by the roof"
-    own = fitted(scheme if layer.quantized else wide_scheme(scheme), shape[1])
-    case = Case.linear(own, batch, *shape)
+    case = Case.linear(layer.kept(scheme), batch, *shape)
     rate = machine.rate(case.compute.name)
     flops = "unknown" if rate is None else f"{rate.value / 1e12:.4g} T/s"
     moved, work = case.bytes_moved * layer.count / 1e9, case.flops * layer.count / 1e12

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from quantroof.advisor.models import Mla, Model, Moe
+from quantroof.advisor.choices import fitted, wide_scheme
+from quantroof.advisor.models import Heads, Mla, Model, Moe, SparseIndex
+from quantroof.kernels.schemes import Scheme
 
 Part = Literal["attention", "mlp", "experts", "router", "head"]
 Cut = Literal["n", "k", "none"]
@@ -42,19 +44,24 @@ class Linear:
         """Whether a quantized checkpoint stores this layer in its format."""
         return self.part not in KEPT_WIDE
 
-    def shard(self, ways: int) -> tuple[int, int]:
+    def shard(self, ways: int, group: int | None = None) -> tuple[int, int]:
         """(N, K) that one of `ways` GPUs holds; what is cut is padded to whole blocks of 16, as engines do.
 
-        gpt-oss' 2880 columns of an expert, cut in 8, are 360 each: padded to 368, else no group divides them.
+        A K whose weights share scales in groups is padded to whole groups: gpt-oss' 2880 columns of an expert,
+        cut in 8, are 360 each, padded to 384 for groups of 64.
         """
         return (
-            _padded(self.n, ways) if self.cut == "n" else self.n,
-            _padded(self.k, ways) if self.cut == "k" else self.k,
+            _padded(self.n, ways, _BLOCK) if self.cut == "n" else self.n,
+            _padded(self.k, ways, max(group or 0, _BLOCK)) if self.cut == "k" else self.k,
         )
 
+    def kept(self, scheme: Scheme) -> Scheme:
+        """The scheme of this layer in a checkpoint: its group divides the whole K, or 16 bit is kept."""
+        return fitted(scheme if self.quantized else wide_scheme(scheme), self.k)
 
-def _padded(size: int, ways: int) -> int:
-    return size if ways == 1 else -(-size // (ways * _BLOCK)) * _BLOCK
+
+def _padded(size: int, ways: int, block: int) -> int:
+    return size if ways == 1 else -(-size // (ways * block)) * block
 
 
 def linear_layers(model: Model) -> tuple[Linear, ...]:
@@ -63,17 +70,42 @@ def linear_layers(model: Model) -> tuple[Linear, ...]:
 
 
 def _attention(model: Model) -> Iterator[Linear]:
+    if model.recurrent is not None:
+        own = model.recurrent
+        yield Linear("recurrent in", "attention", own.inputs, model.hidden, own.layers, "n")
+        yield Linear("recurrent out", "attention", model.hidden, own.inner, own.layers, "k")
     if model.mla is not None:
         yield from _latent_attention(model, model.mla)
+    else:
+        alike = model.local is None and not model.keys_are_values
+        full = model.full_layers + (model.windowed if alike else 0)
+        yield from _head_layers(model, model.global_heads, full, "", shared=model.keys_are_values)
+        if not alike:
+            yield from _head_layers(model, model.local_heads, model.windowed, "local ", shared=False)
+    if model.index is not None:
+        yield from _indexer(model, model.index)
+
+
+def _head_layers(model: Model, own: Heads, count: int, kind: str, *, shared: bool) -> Iterator[Linear]:
+    """The projections of `count` layers with heads; `shared` ones have no values of their own."""
+    if not count:
         return
-    width = model.heads * model.head_dim
-    qkv = (model.heads + 2 * model.kv_heads) * model.head_dim
-    yield Linear("qkv", "attention", qkv, model.hidden, model.layers, "n")
-    yield Linear("o", "attention", model.hidden, width, model.layers, "k")
+    queries = own.heads * own.head_dim * (2 if model.query_gate else 1)
+    keys = own.kv_heads * (own.head_dim + (0 if shared else own.value_dim))
+    yield Linear(f"{kind}qkv", "attention", queries + keys, model.hidden, count, "n")
+    yield Linear(f"{kind}o", "attention", model.hidden, own.heads * own.value_dim, count, "k")
+
+
+def _indexer(model: Model, index: SparseIndex) -> Iterator[Linear]:
+    """The indexer's projections, whole on every GPU."""
+    rank = model.mla.q_rank if model.mla and model.mla.q_rank else model.hidden
+    yield Linear("index q", "attention", index.heads * index.head_dim, rank, model.full_layers, "none")
+    width = index.head_dim + index.heads
+    yield Linear("index k", "attention", width, model.hidden, model.full_layers, "none")
 
 
 def _latent_attention(model: Model, mla: Mla) -> Iterator[Linear]:
-    heads, count = model.heads, model.layers
+    heads, count = model.heads, model.full_layers
     queries = heads * (mla.nope_dim + mla.rope_dim)
     if mla.q_rank is not None:
         yield Linear("q_a", "attention", mla.q_rank, model.hidden, count, "none")
@@ -87,7 +119,7 @@ def _latent_attention(model: Model, mla: Mla) -> Iterator[Linear]:
 
 def _mlp(model: Model) -> Iterator[Linear]:
     if model.dense_layers:
-        yield Linear("gate_up", "mlp", 2 * model.intermediate, model.hidden, model.dense_layers, "n")
+        yield Linear(_up(model), "mlp", _ups(model) * model.intermediate, model.hidden, model.dense_layers, "n")
         yield Linear("down", "mlp", model.hidden, model.intermediate, model.dense_layers, "k")
 
 
@@ -96,12 +128,25 @@ def _experts(model: Model) -> Iterator[Linear]:
     if moe is None:
         return
     yield Linear("router", "router", moe.experts, model.hidden, count, "none")
-    yield Linear("expert gate_up", "experts", 2 * moe.intermediate, model.hidden, count, "n", moe)
-    yield Linear("expert down", "experts", model.hidden, moe.intermediate, count, "k", moe)
-    if moe.shared:
-        width = moe.shared * moe.intermediate
-        yield Linear("shared gate_up", "mlp", 2 * width, model.hidden, count, "n")
-        yield Linear("shared down", "mlp", model.hidden, width, count, "k")
+    inside = moe.latent or model.hidden
+    if moe.latent:
+        yield Linear("latent in", "mlp", moe.latent, model.hidden, count, "none")
+        yield Linear("latent out", "mlp", model.hidden, moe.latent, count, "none")
+    up, ups = _up(model), _ups(model)
+    yield Linear(f"expert {up}", "experts", ups * moe.intermediate, inside, count, "n", moe)
+    yield Linear("expert down", "experts", inside, moe.intermediate, count, "k", moe)
+    if moe.shared_width:
+        yield Linear(f"shared {up}", "mlp", ups * moe.shared_width, model.hidden, count, "n")
+        yield Linear("shared down", "mlp", model.hidden, moe.shared_width, count, "k")
+
+
+def _up(model: Model) -> str:
+    return "gate_up" if model.gated else "up"
+
+
+def _ups(model: Model) -> int:
+    """Products that enter an MLP: the up projection, and the gate where there is one."""
+    return 2 if model.gated else 1
 
 
 def _head(model: Model) -> Linear:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from statistics import median
 
 import msgspec
 
-from quantroof.advisor.choices import choice, fitted, named
+from quantroof.advisor.choices import named
 from quantroof.advisor.estimate import Estimate, Source
 from quantroof.advisor.layers import Linear
 from quantroof.advisor.machine import Machine
@@ -47,8 +46,8 @@ class Timer:
 
     def layer(self, layer: Linear, scheme: Scheme, tokens: int, ways: int) -> tuple[Estimate, float | None]:
         """One layer of this kind on one of `ways` GPUs for `tokens` rows; and its joules, if read."""
-        n, k = layer.shard(ways)
-        own = fitted(scheme if layer.quantized else wide_scheme(scheme), k)
+        own = layer.kept(scheme)
+        n, k = layer.shard(ways, own.weight.group)
         if layer.moe is not None:
             return self._experts(layer, own, (n, k), tokens), None
         case = Case.linear(own, tokens, n, k)
@@ -109,9 +108,3 @@ class Timer:
         weights = hit * scheme.weight.storage_bytes(n, k)
         moved = scheme.activation.storage_bytes(rows, k) + scheme.output.storage_bytes(rows, n)
         return self.modeled(scheme.name, 2.0 * rows * n * k, weights + moved, scheme.compute.name)
-
-
-@lru_cache(maxsize=16)
-def wide_scheme(scheme: Scheme) -> Scheme:
-    """The scheme of what a quantized checkpoint leaves alone: the type in which activations arrive."""
-    return choice(scheme.activation.traffic_element.name)

@@ -6,14 +6,15 @@ import math
 
 import msgspec
 
-from quantroof.advisor.choices import fitted
+from quantroof.advisor.choices import wide_scheme
 from quantroof.advisor.layers import embedding_parameters, linear_layers, norm_parameters
-from quantroof.advisor.models import Model
+from quantroof.advisor.models import Heads, Model
 from quantroof.kernels.formats import Format
 from quantroof.kernels.schemes import Scheme
 
 # vLLM's page size; a sequence wastes the end of its last page (the fragmentation of a paged cache).
 KV_BLOCK_TOKENS = 16
+_INDEX_SCALE_BYTES = 4  # one fp32 scale per token beside an indexer's fp8 keys (DeepSeek-V3.2)
 _SAMPLED_BYTES = 4  # samplers copy the logits to float32
 
 
@@ -53,8 +54,8 @@ class MemoryFit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def wide_bytes(scheme: Scheme) -> int:
-    """Bytes per element of what stays unquantized: the activations' arriving type, 4 for fp32."""
-    return scheme.activation.traffic_element.bits // 8
+    """Bytes per element of what stays unquantized, 4 for fp32."""
+    return wide_scheme(scheme).weight.element.bits // 8
 
 
 def weight_bytes(model: Model, scheme: Scheme, ways: int = 1) -> int:
@@ -66,12 +67,10 @@ def weight_bytes(model: Model, scheme: Scheme, ways: int = 1) -> int:
     if not model.tied_embeddings:
         total += math.ceil(embedding_parameters(model) / ways) * wide_bytes(scheme)
     for layer in linear_layers(model):
-        n, k = layer.shard(ways)
+        weight = layer.kept(scheme).weight
+        n, k = layer.shard(ways, weight.group)
         copies = layer.count * (layer.moe.experts if layer.moe else 1)
-        stored = (
-            fitted(scheme, k).weight.storage_bytes(n, k) if layer.quantized else n * k * wide_bytes(scheme)
-        )
-        total += copies * stored
+        total += copies * weight.storage_bytes(n, k)
     return total
 
 
@@ -79,12 +78,38 @@ def kv_elements(model: Model, ways: int = 1) -> float:
     """Cached elements per token and layer on one GPU. Beyond kv_heads heads replicate; a latent is whole."""
     if model.mla is not None:
         return model.mla.latent
-    return 2 * model.head_dim * max(model.kv_heads / ways, 1)
+    return _heads_elements(model.global_heads, ways)
+
+
+def _heads_elements(own: Heads, ways: int) -> float:
+    return (own.head_dim + own.value_dim) * max(own.kv_heads / ways, 1)
 
 
 def kv_bytes(model: Model, kv: Format, context: int, ways: int = 1) -> float:
-    """Bytes of one sequence's cache at a context length on one GPU. Sliding layers keep their window only."""
-    return kv.bits_per_element(1, 64) / 8 * kv_elements(model, ways) * model.attended(context)
+    """Bytes that one sequence keeps at a context length on one GPU. Sliding layers keep their window only."""
+    return _kept_bytes(model, kv, context, context, ways) + state_bytes(model, ways)
+
+
+def kv_read_bytes(model: Model, kv: Format, context: int, ways: int = 1) -> float:
+    """Bytes that a step moves of what one sequence keeps; a recurrent state is read and written."""
+    picked = min(context, model.index.top_k) if model.index else context
+    return _kept_bytes(model, kv, context, picked, ways) + 2 * state_bytes(model, ways)
+
+
+def _kept_bytes(model: Model, kv: Format, context: int, picked: int, ways: int) -> float:
+    """The cache of all layers, of `picked` tokens in full layers, and the keys of an indexer."""
+    width = kv.bits_per_element(1, 64) / 8
+    full = model.full_layers * picked * kv_elements(model, ways)
+    local = kv_elements(model, ways) if model.mla else _heads_elements(model.local_heads, ways)
+    sliding = model.windowed * min(context, model.window or context) * local
+    keys = model.full_layers * context * (model.index.head_dim + _INDEX_SCALE_BYTES) if model.index else 0
+    return width * (full + sliding) + keys
+
+
+def state_bytes(model: Model, ways: int = 1) -> float:
+    """The fp32 states of one sequence in recurrent layers on one GPU."""
+    own = model.recurrent
+    return 0.0 if own is None else own.layers * own.state * 4 / ways
 
 
 def activation_bytes(model: Model, scheme: Scheme, tokens: int, ways: int = 1) -> float:

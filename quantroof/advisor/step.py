@@ -11,8 +11,9 @@ import msgspec
 
 from quantroof.advisor.estimate import Estimate, Source, total
 from quantroof.advisor.layers import linear_layers
-from quantroof.advisor.linear_time import Timer, wide_scheme
-from quantroof.advisor.memory import kv_bytes
+from quantroof.advisor.choices import wide_scheme
+from quantroof.advisor.linear_time import Timer
+from quantroof.advisor.memory import kv_bytes, kv_read_bytes
 from quantroof.advisor.models import Model
 from quantroof.kernels.formats import Format
 from quantroof.kernels.schemes import Scheme
@@ -67,7 +68,7 @@ def decode_step(
 ) -> Step:
     """One new token for each of `batch` sequences that are `context` tokens long."""
     attended = model.attended(context) * batch
-    moved = kv_bytes(model, kv, context, ways) * batch
+    moved = kv_read_bytes(model, kv, context, ways) * batch
     flops = attended * _decode_flops_per_token(model) / ways
     attention = timer.modeled("attention", flops, moved, wide_scheme(scheme).compute.name)
     return _step(model, scheme, batch, batch, attention, ways, timer)

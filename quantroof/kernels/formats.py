@@ -11,6 +11,7 @@ A Format is written `element[.granularity][.zp][.actorder][.from_element]`:
     int4.g128.actorder       ... groups of columns sorted by importance, not of neighbors (GPTQ's desc_act)
     nf4.g64                  16 levels of a normal distribution, one fp32 largest magnitude per 64 values
     fp8_e4m3.b128            one fp32 scale per block of 128 x 128 (DeepSeek-V3's weights)
+    fp4.g32, fp4.g16         MXFP4 and NVFP4: an 8-bit scale per group of 32 or 16 along K
     fp8_e4m3.g128            one fp32 scale per group of 128 along K (its activations)
 """
 
@@ -55,6 +56,8 @@ ELEMENTS: dict[str, Element] = {
         Element("int8", 8, 127.0, 1.0, "int"),
         Element("int4", 4, 7.0, 1.0, "int"),
         Element("nf4", 4, 1.0, 0.0, "codebook"),
+        # e2m1 of the OCP Microscaling specification 1.0: 0, 0.5, 1, 1.5, 2, 3, 4, 6.
+        Element("fp4", 4, 6.0, 2.0**-1, "float"),
         # An operand that an operation does not have, as the weight of activation quantization.
         Element("none", 0, 0.0, 0.0, "float"),
     )
@@ -72,6 +75,8 @@ _SCALE_BITS: dict[Granularity, int] = {
 }
 # NF4's largest magnitudes, and the group scales that 128-block fp8 recipes read (cuBLASLt, DeepSeek-V3).
 _WIDE_GROUP_SCALE_BITS = 32
+# MXFP4's power-of-two exponents and NVFP4's fp8 scales; NVFP4's one fp32 scale per matrix is not counted.
+_MICRO_SCALE_BITS = 8
 # GPTQ checkpoints store the group of every column (g_idx) as int32.
 _ORDER_BITS = 32
 
@@ -152,6 +157,8 @@ class Format:
     @property
     def scale_bits(self) -> int:
         """Bits of one scale of this format."""
+        if self.element.name == "fp4" and self.granularity == "group":
+            return _MICRO_SCALE_BITS
         if self.element.kind != "int" and self.granularity == "group":
             return _WIDE_GROUP_SCALE_BITS
         return _SCALE_BITS[self.granularity]
