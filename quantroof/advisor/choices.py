@@ -11,9 +11,9 @@ from quantroof.kernels.schemes import SCHEMES, Scheme
 
 _BF16 = Format.parse("bf16")
 # Weight-only fp8 is what an engine falls back to without fp8 instructions (vLLM's Marlin kernels); nf4 in
-# blocks of 64 with fp32 scales is what bitsandbytes stores.
-# The fp4 formats of Blackwell and of gpt-oss: OCP Microscaling v1.0 (groups of 32 with an 8-bit exponent), and
-# NVIDIA's groups of 16 with an fp8 scale. Before Blackwell engines unpack them to 16 bit.
+# blocks of 64 with fp32 scales is what bitsandbytes stores. The fp4 formats of Blackwell and of gpt-oss are
+# those of OCP Microscaling 1.0 (groups of 32, an 8-bit exponent) and NVIDIA's (16, an fp8 scale).
+# Before Blackwell engines unpack them to 16 bit.
 _STORED_ONLY = (
     Scheme("mxfp4-w4a16", Format.parse("fp4.g32"), _BF16, _BF16, "MXFP4 weights, bf16 products"),
     Scheme("nvfp4-w4a16", Format.parse("fp4.g16"), _BF16, _BF16, "NVFP4 weights, bf16 products"),

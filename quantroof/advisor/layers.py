@@ -47,8 +47,8 @@ class Linear:
     def shard(self, ways: int, group: int | None = None) -> tuple[int, int]:
         """(N, K) that one of `ways` GPUs holds; what is cut is padded to whole blocks of 16, as engines do.
 
-        A K whose weights share scales in groups is padded to whole groups: gpt-oss' 2880 columns of an expert,
-        cut in 8, are 360 each, padded to 384 for groups of 64.
+        A K whose weights share scales in groups is padded to whole groups: gpt-oss' 2880 columns of an
+        expert, cut in 8, are 360 each, padded to 384 for groups of 64.
         """
         return (
             _padded(self.n, ways, _BLOCK) if self.cut == "n" else self.n,
@@ -99,9 +99,9 @@ def _head_layers(model: Model, own: Heads, count: int, kind: str, *, shared: boo
 def _indexer(model: Model, index: SparseIndex) -> Iterator[Linear]:
     """The indexer's projections, whole on every GPU."""
     rank = model.mla.q_rank if model.mla and model.mla.q_rank else model.hidden
-    yield Linear("index q", "attention", index.heads * index.head_dim, rank, model.full_layers, "none")
+    yield Linear("index q", "attention", index.heads * index.head_dim, rank, model.indexed, "none")
     width = index.head_dim + index.heads
-    yield Linear("index k", "attention", width, model.hidden, model.full_layers, "none")
+    yield Linear("index k", "attention", width, model.hidden, model.indexed, "none")
 
 
 def _latent_attention(model: Model, mla: Mla) -> Iterator[Linear]:
@@ -119,8 +119,9 @@ def _latent_attention(model: Model, mla: Mla) -> Iterator[Linear]:
 
 def _mlp(model: Model) -> Iterator[Linear]:
     if model.dense_layers:
-        yield Linear(_up(model), "mlp", _ups(model) * model.intermediate, model.hidden, model.dense_layers, "n")
-        yield Linear("down", "mlp", model.hidden, model.intermediate, model.dense_layers, "k")
+        width, count = model.intermediate, model.dense_layers
+        yield Linear(_up(model), "mlp", _ups(model) * width, model.hidden, count, "n")
+        yield Linear("down", "mlp", model.hidden, width, count, "k")
 
 
 def _experts(model: Model) -> Iterator[Linear]:

@@ -99,10 +99,10 @@ def kv_read_bytes(model: Model, kv: Format, context: int, ways: int = 1) -> floa
 def _kept_bytes(model: Model, kv: Format, context: int, picked: int, ways: int) -> float:
     """The cache of all layers, of `picked` tokens in full layers, and the keys of an indexer."""
     width = kv.bits_per_element(1, 64) / 8
-    full = model.full_layers * picked * kv_elements(model, ways)
+    full = (model.indexed * picked + (model.full_layers - model.indexed) * context) * kv_elements(model, ways)
     local = kv_elements(model, ways) if model.mla else _heads_elements(model.local_heads, ways)
     sliding = model.windowed * min(context, model.window or context) * local
-    keys = model.full_layers * context * (model.index.head_dim + _INDEX_SCALE_BYTES) if model.index else 0
+    keys = model.indexed * context * (model.index.head_dim + _INDEX_SCALE_BYTES) if model.index else 0
     return width * (full + sliding) + keys
 
 

@@ -13,9 +13,9 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 class Moe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Routed experts: each token uses `per_token` of `experts`, and all `shared` ones.
 
-    `dense_layers` layers of the model have an ordinary MLP instead. A shared expert is as wide as a routed one
-    unless `shared_intermediate` states the width of all of them together. With a `latent`, tokens are projected
-    to that width before the experts and back after them (LatentMoE).
+    `dense_layers` layers of the model have an ordinary MLP instead. A shared expert is as wide as a routed
+    one unless `shared_intermediate` states the width of all of them together. With a `latent`, tokens are
+    projected to that width before the experts and back after them (LatentMoE).
     """
 
     experts: Positive
@@ -68,8 +68,8 @@ class Heads(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Recurrent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Layers with a state of fixed size in place of a cache: linear attention or Mamba.
 
-    `inputs` outputs are projected from the hidden state and `inner` inputs back to it; a sequence keeps `state`
-    elements of fp32 per layer.
+    `inputs` outputs are projected from the hidden state and `inner` inputs back to it; a sequence keeps
+    `state` elements of fp32 per layer.
     """
 
     layers: Positive
@@ -88,6 +88,8 @@ class SparseIndex(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     heads: Positive
     head_dim: Positive
     top_k: Positive
+    layers: Positive | None = None
+    """Layers that have one, all full layers unless stated."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -126,6 +128,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     native_dtype: str = "bfloat16"
     native_format: str | None = None
     """The format that the repository's own checkpoint is stored and served in, None for 16 bit."""
+    checkpoints: dict[str, str] = {}
+    """Other repositories of the same architecture, with the format that each is stored in."""
     moe: Moe | None = None
     mla: Mla | None = None
     published_b: float | None = None
@@ -171,4 +175,9 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def attended(self, context: int) -> int:
         """Tokens read by the attention of all layers together, for one new token at a context length."""
         picked = min(context, self.index.top_k) if self.index else context
-        return self.cached(context) - self.full_layers * (context - picked)
+        return self.cached(context) - self.indexed * (context - picked)
+
+    @property
+    def indexed(self) -> int:
+        """Layers that read only the tokens which an indexer picked."""
+        return 0 if self.index is None else self.index.layers or self.full_layers

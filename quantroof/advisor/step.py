@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import msgspec
 
+from quantroof.advisor.choices import wide_scheme
 from quantroof.advisor.estimate import Estimate, Source, total
 from quantroof.advisor.layers import linear_layers
-from quantroof.advisor.choices import wide_scheme
 from quantroof.advisor.linear_time import Timer
 from quantroof.advisor.memory import kv_bytes, kv_read_bytes
 from quantroof.advisor.models import Model
