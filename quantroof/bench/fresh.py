@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 
 from quantroof.bench.correctness import WrongOutput, output_values
 from quantroof.bench.host_heap import new_blocks_filled
+from quantroof.bench.timing.cpu import CpuBlocks
 from quantroof.bench.timing.timer import Timer
 from quantroof.kernels.kernel import Kernel, Prepared
 from quantroof.kernels.problem import Problem, tolerance
@@ -26,7 +28,9 @@ from quantroof.kernels.reference import reference_of
 # One row in sixteen and a quarter of its columns: a stale output is then wrong by sqrt(2 / 16 / 4) = 0.18 of
 # its norm, twenty times the largest tolerance; a cache that looks at a few codes does not notice.
 _ROWS_PER_CHANGED, _COLUMN_SHARE = 16, 4
+_SLOW_S = 0.1  # a block on a CPU is 10 ms; what takes longer is one call
 _CHOICE = random.SystemRandom()  # no kernel can foresee the rows
+_Refresh = Callable[[tuple[Any, ...]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,12 @@ def fresh_data(kernel: Kernel, problem: Problem) -> FreshData | None:
     return FreshData(prepared.weights, expected, tolerance(problem.case))
 
 
-def check_fresh(data: FreshData, prepared: Prepared, problem: Problem, timer: Timer) -> None:
-    """Put the data into a set of the rotation, call once as in a sample, and compare. WrongOutput if wrong.
+def check_fresh(
+    data: FreshData, prepared: Prepared, problem: Problem, call: Callable[[_Refresh], Any]
+) -> None:
+    """Put the data into the set of the rotation that `call` uses, and compare what it returns.
 
-    The set is restored whatever happens.
+    WrongOutput if it is wrong. The set is restored whatever happens.
     """
     used: list[tuple[tuple[Any, ...], tuple[Any, ...]]] = []
 
@@ -74,8 +80,7 @@ def check_fresh(data: FreshData, prepared: Prepared, problem: Problem, timer: Ti
         _write(weights, data.weights)
 
     try:
-        with new_blocks_filled():
-            values = output_values(prepared, problem, timer.output(refresh))
+        values = output_values(prepared, problem, call(refresh))
     except WrongOutput as error:
         raise WrongOutput(f"{error}, on operands that changed between timed calls") from None
     finally:
@@ -90,7 +95,10 @@ def check_fresh(data: FreshData, prepared: Prepared, problem: Problem, timer: Ti
 
 
 class Recheck:
-    """The second check of a measurement: after sampling, and once before at a random sample."""
+    """The second check of a measurement: after sampling, and once before at a random sample.
+
+    Where one call of a kernel of this package takes long on a CPU, its first sample is checked instead.
+    """
 
     def __init__(self, kernel: Kernel, problem: Problem, prepared: Prepared, *, between: int = 0) -> None:
         """`between` is the number of samples among which one is chosen for a check in between; 0 for none.
@@ -102,6 +110,28 @@ class Recheck:
         self._kernel, self._problem, self._prepared = kernel, problem, prepared
         self._data: FreshData | None = None
         self._at = _CHOICE.randrange(between) if between else -1
+        self._first_checked = False
+
+    def prepare(self, timer: Timer) -> None:
+        """Make the data before sampling where the first sample will need it."""
+        if self._is_slow(timer):
+            self._make_data()
+
+    def first_sample(self, timer: Timer) -> list[float]:
+        """The first sample, checked where a call of its own for that would cost too much."""
+        if not self._is_slow(timer) or self._data is None:
+            return timer.samples()
+        assert isinstance(timer, CpuBlocks)
+        times: list[float] = []
+
+        def timed(refresh: _Refresh) -> Any:
+            ns, output = timer.sample_with_output(refresh)
+            times.append(ns)
+            return output
+
+        check_fresh(self._data, self._prepared, self._problem, timed)
+        self._first_checked = True
+        return times
 
     def after_sample(self, index: int, timer: Timer) -> None:
         """Check where it is this sample's turn."""
@@ -119,7 +149,11 @@ class Recheck:
                     f"timed calls start threads ({started} of them): work may go on after a call"
                 )
             self._check_operands(timer)
-        self._check(timer)
+        if not self._first_checked:
+            self._check(timer)
+
+    def _is_slow(self, timer: Timer) -> bool:
+        return self._at < 0 and isinstance(timer, CpuBlocks) and timer.batch_s >= _SLOW_S
 
     def _check_operands(self, timer: Timer) -> None:
         """Every weight set, and the one that they were copied from, holds what `build` returned."""
@@ -129,9 +163,13 @@ class Recheck:
                 raise WrongOutput("timed calls write into their weights")
 
     def _check(self, timer: Timer) -> None:
-        self._data = self._data or fresh_data(self._kernel, self._problem)
+        self._make_data()
         if self._data is not None:
-            check_fresh(self._data, self._prepared, self._problem, timer)
+            with new_blocks_filled():
+                check_fresh(self._data, self._prepared, self._problem, timer.output)
+
+    def _make_data(self) -> None:
+        self._data = self._data or fresh_data(self._kernel, self._problem)
 
 
 def _tensors(weights: tuple[Any, ...]) -> list[torch.Tensor]:

@@ -20,6 +20,7 @@ __all__ = [
     "policy",
     "remeasure",
     "sides",
+    "steps",
     "suspect_suite",
     "times",
     "verdicts",

@@ -60,15 +60,17 @@ def step_noise(values: Array) -> float:
 
 
 def _best_split(values: Array, noise: float, freedom: int) -> ChangePoint | None:
+    """The place with the largest t; far from chance its p is too small for a float, and ties."""
     places = range(MIN_SEGMENT, len(values) - MIN_SEGMENT + 1)
-    tried = [_split(values, place, noise, freedom, len(places)) for place in places]
-    return min(tried, key=lambda point: point.p, default=None)
+    if not places:
+        return None
+    place = max(places, key=lambda place: _t(values, place, noise))
+    p = 2 * float(t_tail(np.array([_t(values, place, noise)]), freedom)[0])
+    change = math.expm1(float(np.median(values[place:]) - np.median(values[:place])))
+    return ChangePoint(place, change, min(1.0, p * len(places)))
 
 
-def _split(values: Array, place: int, noise: float, freedom: int, places: int) -> ChangePoint:
+def _t(values: Array, place: int, noise: float) -> float:
     before, after = values[:place], values[place:]
     error = noise * math.sqrt(1 / len(before) + 1 / len(after))
-    t = abs(float(after.mean() - before.mean())) / error
-    p = 2 * float(t_tail(np.array([t]), freedom)[0])
-    change = math.expm1(float(np.median(after) - np.median(before)))
-    return ChangePoint(place, change, min(1.0, p * places))
+    return abs(float(after.mean() - before.mean())) / error

@@ -11,6 +11,7 @@ from quantroof.bench.correctness import WrongOutput
 from quantroof.bench.fresh import Recheck
 from quantroof.bench.timing.cpu import CpuBlocks
 from quantroof.bench.timing.rotation import Copies
+from quantroof.bench.timing.sampling import StoppingRule, sample
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel, Prepared
@@ -90,6 +91,41 @@ def _dequantizing(scheme: str, *, honest: bool) -> Kernel:
         return Prepared((operand,), call, **values)
 
     return Kernel("any", "test", (scheme,), build)
+
+
+@pytest.mark.parametrize("block_s", [0.099, 0.101])
+@pytest.mark.parametrize("honest", [True, False], ids=["honest", "stale"])
+def test_the_first_sample_of_a_slow_call_is_the_check(cpu: Device, block_s: float, *, honest: bool) -> None:
+    """From 0.1 s on a call is timed and checked at once, below it is checked after the samples: either way
+    the kernel is called once more than it is sampled at most, and a stale output is refused."""
+    calls: list[int] = []
+    problem = Problem(Case.linear(SCHEMES["fp32"], 4, 256, 512), cpu)
+    kernel = _dequantizing("fp32", honest=honest)
+    prepared = kernel.build(problem)
+    assert isinstance(prepared, Prepared)
+
+    def call(*weights: torch.Tensor) -> Any:
+        calls.append(1)
+        return prepared.call(*weights)
+
+    timer = CpuBlocks(call, Copies([tuple(t.clone() for t in prepared.weights)], 0, short=False), block_ns=1)
+    timer.batch_s = block_s
+    calls.clear()
+    recheck = Recheck(kernel, problem, prepared)
+    rule = StoppingRule(None, 1, 1, 10.0)
+
+    def measured() -> None:
+        recheck.prepare(timer)
+        samples, _ = sample(timer, rule, after_sample=recheck.after_sample, first=recheck.first_sample)
+        recheck.conclude(timer)
+        assert len(samples) == 1
+
+    if honest:
+        measured()
+        assert len(calls) == (1 if block_s >= 0.1 else 2)
+        return
+    with pytest.raises(WrongOutput, match="changed between timed calls"):
+        measured()
 
 
 def _product(case: Case, x: torch.Tensor | None, w: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 
@@ -12,8 +13,11 @@ import pytest
 from quantroof.cli.main import main
 from quantroof.gate.change_points import change_points
 from quantroof.gate.history import Trend, trends
+from quantroof.gate.steps import NOT_HERE, steps
 from quantroof.records.directory import Run
 from quantroof.records.lines import Anchor, Measurement
+from tests.analysis.test_trust import loaded
+from tests.builders import write
 from tests.gate import made
 
 _KEY = ("gemm/bf16-bf16-bf16/m16-n4096-k4096", "torch.linear")
@@ -91,6 +95,80 @@ def test_a_slow_case_shows_and_a_slow_machine_does_not(history: list[Run]) -> No
     assert [trend for trend in found if trend.changes] == [_case(found)]
     assert [trend for trend in same if trend.changes] == []
     assert _case(same).ns[-1] / _case(same).ns[0] == pytest.approx(1.10, abs=0.02)
+
+
+@pytest.mark.parametrize("share", [0.03, 0.3])
+def test_a_step_among_a_hundred_runs_is_placed(share: float) -> None:
+    """The step at run 60 of 100 is found there and alone, however far from chance it is."""
+    values = np.random.default_rng(2).normal(0, 0.004, 100)
+    values[60:] += np.log1p(share)
+
+    assert [point.index for point in change_points(values)] == [60]
+
+
+def _int4_slower(run: Run, day: int, *, hashes: bool) -> Run:
+    """The run of a day; from the 6th on the int4 cases are 6 % slower, with other sources or without."""
+    late = day > 5
+    changed = made.changed(
+        run, lambda line: made.slower(line, 0.06) if late and "int4" in line.case else line
+    )
+    kernels = dict.fromkeys((line.kernel for line in run.measurements), "before")
+    if late and hashes:
+        kernels.update({line.kernel: "after" for line in run.measurements if "int4" in line.case})
+    changed.info = msgspec.structs.replace(changed.info, kernel_sources=kernels, git=f"{day:040d}")
+    return _dated(changed, day)
+
+
+@pytest.mark.parametrize(
+    ("hashes", "cause"),
+    [(True, "changed: the code, not the device"), (False, "no cause found")],
+    ids=["code", "unexplained"],
+)
+def test_a_step_has_one_sentence_with_its_cause(
+    history: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str], *, hashes: bool, cause: str
+) -> None:
+    """int4 is 6 % slower from the sixth run on: terminal, JSON and page name run, group and cause."""
+    runs = [_int4_slower(run, day, hashes=hashes) for day, run in enumerate(history, 1)]
+    folders = [str(write(run, tmp_path / f"run-{i}")) for i, run in enumerate(runs)]
+    plot = tmp_path / "trends.html"
+    with pytest.raises(SystemExit) as ended:
+        main(["history", *folders, "--plot", str(plot)])
+    first, *_ = capsys.readouterr().out.splitlines()
+    with pytest.raises(SystemExit):
+        main(["history", *folders, "--json"])
+    (step,) = json.loads(capsys.readouterr().out)["steps"]
+
+    assert not ended.value.code
+    assert f"from {runs[5].info.run_id}, 000000000000: " in first
+    assert "int4-w4a16 " in step["summary"]
+    assert "slower" in step["summary"]
+    assert " unchanged" in step["summary"]
+    assert step["summary"].endswith(cause)
+    assert first.endswith(step["summary"])
+    assert html.escape(first) in plot.read_text()
+    assert (step["before"], step["run"]) == (runs[4].info.run_id, runs[5].info.run_id)
+
+
+def test_a_step_of_stored_runs_has_no_cause(history: list[Run], tmp_path: Path) -> None:
+    """The store has times and no evidence: the sentence gives the size and names what is lacking."""
+    times = [made.times(_int4_slower(run, day, hashes=True)) for day, run in enumerate(history, 1)]
+    (step,) = steps(trends(times, tmp_path / "history.parquet"), times[6:])
+
+    assert step.sentence.endswith(NOT_HERE)
+
+
+def test_a_disturbed_run_is_left_out(
+    history: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that may not be used moves no trend; it costs a line with its counts."""
+    busy = made.changed(history[9], loaded)
+    folders = [write(run, tmp_path / str(i)) for i, run in enumerate((*history[:3], busy))]
+    with pytest.raises(SystemExit):
+        main(["history", *map(str, folders), "--json"])
+    printed = capsys.readouterr()
+
+    assert {len(trend["runs"]) for trend in json.loads(printed.out)["trends"]} == {3}
+    assert "other processes kept 1.5 cores busy; do not use" in printed.err
 
 
 def test_runs_of_another_method_are_another_trend(history: list[Run]) -> None:

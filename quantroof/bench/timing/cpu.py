@@ -41,6 +41,14 @@ class CpuBlocks:
         refresh(weights)
         return self._call(*weights)
 
+    def sample_with_output(self, refresh: Callable[[tuple[Any, ...]], None]) -> tuple[float, Any]:
+        """One timed call for a weight set that `refresh` has written into: its nanoseconds and its output."""
+        weights = next(self._sets)
+        refresh(weights)
+        start = now_ns()
+        output = self._call(*weights)
+        return _advanced(now_ns() - start, 1), output
+
     def flags(self) -> tuple[Flag, ...]:
         """A CPU's blocks have no queue to run dry."""
         return ()
@@ -50,9 +58,10 @@ class CpuBlocks:
         start = now_ns()
         for _ in range(self.calls_per_sample):
             call(*next(sets))
-        elapsed_ns = now_ns() - start
-        if elapsed_ns <= 0:
-            raise RuntimeError(
-                f"the clock does not advance: {elapsed_ns} ns over {self.calls_per_sample} calls"
-            )
-        return elapsed_ns
+        return _advanced(now_ns() - start, self.calls_per_sample)
+
+
+def _advanced(elapsed_ns: int, calls: int) -> int:
+    if elapsed_ns <= 0:
+        raise RuntimeError(f"the clock does not advance: {elapsed_ns} ns over {calls} calls")
+    return elapsed_ns

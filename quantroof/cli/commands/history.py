@@ -12,6 +12,7 @@ from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
     from quantroof.gate.history import Trend
+    from quantroof.gate.steps import Step
     from quantroof.gate.times import RunTimes
 
 _FILE = "run.jsonl"
@@ -36,38 +37,51 @@ def command(
     """Read every run below FOLDERS, add it to the store, and print how each case developed.
 
     Values are anchored where the runs have anchors (`quantroof run --anchors`): what the machine did is
-    divided out. A change point is a level that moved by 2 % or more and stayed. A run that cannot be used
-    costs a line on stderr.
+    divided out. A change point is a level that moved by 2 % or more and stayed; one sentence per run where
+    that happened names the cases and the cause that the records support. A run that cannot be used, or that
+    other processes disturbed, costs a line on stderr.
 
     \b
     quantroof history runs/                                     every run below runs/
     quantroof history runs/ --store history.parquet --changes   nightly: keep all, show what moved
     """
     from quantroof.gate.history import trends
-    from quantroof.reports.text.history_lines import trend_document, trend_lines
+    from quantroof.gate.steps import steps
+    from quantroof.reports.text.history_lines import step_document, trend_document, trend_lines
 
     if not folders and (store is None or not store.exists()):
         raise UsageError("no runs to read", hint="name folders with runs, or a --store that exists")
-    shown = [trend for trend in trends(_usable(folders, device), store) if trend.changes or not changes]
+    runs = _usable(folders, device)
+    every = trends(runs, store)
+    moved = steps(every, runs)
+    shown = [trend for trend in every if trend.changes or not changes]
     if plot is not None:
-        _write_plot(shown, plot)
+        _write_plot(shown, moved, plot)
     if as_json:
-        echo_json("history", {"trends": [trend_document(trend) for trend in shown]})
+        document = {"steps": list(map(step_document, moved)), "trends": list(map(trend_document, shown))}
+        echo_json("history", document)
         return
-    echo_lines(trend_lines(shown))
+    echo_lines([*(step.words for step in moved), *trend_lines(shown)])
 
 
 def _usable(folders: tuple[Path, ...], device: str | None) -> list[RunTimes]:
     """The runs below the folders. One night's broken run must not take the history of all others along."""
+    from quantroof.analysis.trust import trust_of
     from quantroof.gate.times import run_times
     from quantroof.records.directory import read_run
 
     runs = []
     for path in _run_folders(folders):
         try:
-            runs.append(run_times(read_run(path), device))
+            times = run_times(read_run(path), device)
         except UsageError as error:
             click.echo(f"left out: {error}", err=True)
+            continue
+        trust = trust_of([m for m in times.run.measurements if m.device == times.device.id])
+        if trust.usable:
+            runs.append(times)
+        else:
+            click.echo(f"left out: {path}: {trust.words}", err=True)
     if folders and not runs:
         raise UsageError("none of the runs can be used", where=", ".join(map(str, folders)))
     return runs
@@ -80,10 +94,11 @@ def _run_folders(folders: tuple[Path, ...]) -> list[Path]:
     return paths
 
 
-def _write_plot(trends: list[Trend], target: Path) -> None:
+def _write_plot(trends: list[Trend], moved: list[Step], target: Path) -> None:
     from quantroof.files import write_to
     from quantroof.reports.html.trend_page import trend_page
 
-    page = trend_page(trends, simulated=any(trend.device.startswith("SIMULATED") for trend in trends))
+    simulated = any(trend.device.startswith("SIMULATED") for trend in trends)
+    page = trend_page(trends, [step.words for step in moved], simulated=simulated)
     write_to(target, lambda file: file.write_text(page, encoding="utf-8"))
     click.echo(str(target), err=True)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from quantroof.gate.history import Trend
 
 
-def trend_page(trends: Sequence[Trend], *, simulated: bool) -> str:
-    """The page. Names are escaped: plotly would render markup in them."""
+def trend_page(trends: Sequence[Trend], sentences: Sequence[str], *, simulated: bool) -> str:
+    """The page, with a sentence per step above the lines. Names are escaped: they might hold markup."""
     import plotly.graph_objects as go
 
     mark = "SIMULATED: " if simulated else ""
@@ -35,4 +35,5 @@ def trend_page(trends: Sequence[Trend], *, simulated: bool) -> str:
             )
     figure.update_yaxes(title="time / time of the first run")
     page: str = figure.to_html(include_plotlyjs=True, full_html=True)
-    return page
+    steps = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)
+    return page.replace("<body>", f"<body>{steps}", 1)

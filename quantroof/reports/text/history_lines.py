@@ -10,6 +10,7 @@ from quantroof.units import change
 
 if TYPE_CHECKING:
     from quantroof.gate.history import Trend
+    from quantroof.gate.steps import Step
 
 _HEADINGS = ("runs", "first ns", "last ns", "change", "case")
 
@@ -27,6 +28,19 @@ def trend_lines(trends: Sequence[Trend]) -> list[str]:
             f"{trend.label}{f': {moved}' if moved else ''}",
         ))  # fmt: skip
     return plain(_HEADINGS, rows, right=_HEADINGS[:4])
+
+
+def step_document(step: Step) -> dict[str, Any]:
+    """A run at which levels moved, as data."""
+    return {
+        "device": step.device,
+        "before": step.before,
+        "run": step.run,
+        "started_at": step.started_at,
+        "git": step.git,
+        "cases": step.cases,
+        "summary": step.sentence,
+    }
 
 
 def trend_document(trend: Trend) -> dict[str, Any]:
