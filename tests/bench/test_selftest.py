@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from quantroof.bench.selftest import process
-from quantroof.bench.selftest.checks import checks
+from quantroof.bench.selftest.checks import _TIMED, _prepared, checks
 from quantroof.bench.selftest.process import Answer, Share
 from quantroof.bench.selftest.run import SelfTestOptions, _Watch, counts, read_answers
 from quantroof.cli.self_test import failure_line
 from quantroof.hwprofiles.cpu import cpu_device
 from quantroof.hwprofiles.types import Device
+from quantroof.kernels import registry
+from quantroof.kernels.cases import Case
+from quantroof.kernels.kernel import Kernel, Skip
+from quantroof.kernels.linear import triton_weight_only
+from quantroof.kernels.problem import Problem
+from quantroof.kernels.program import Target
 from tests.bench.conftest import FAULTY
+from tests.hwprofiles.boards import h200
 
 
 def _correct(
@@ -107,3 +115,20 @@ def test_counts_are_per_group() -> None:
 
     assert counts(answers)["correct"] == (1, 0)
     assert counts(answers)["timers"] == (0, 1)
+
+
+@pytest.mark.parametrize(("how", "split"), [("burst", "4"), ("unsplit", "1")])
+def test_a_gpu_times_a_small_layer_in_parts_and_whole(
+    monkeypatch: pytest.MonkeyPatch, how: str, split: str
+) -> None:
+    """The timers of a GPU name both, so that the first visit shows which is faster."""
+
+    def build(problem: Problem) -> Skip:
+        program = triton_weight_only.program(problem.case, Target.of(problem.device))
+        return Skip(str(program.constants["SPLIT"]))
+
+    kernel = Kernel("triton.int4", "triton", (), build)
+    monkeypatch.setattr(registry, "load", lambda: SimpleNamespace(kernels={kernel.name: kernel}))
+    (entry,) = (one for one in _TIMED["gpu"] if one[:2] == (how, kernel.name) and "m128-" in one[2])
+
+    assert _prepared(h200(), how, kernel.name, Case.parse(entry[2])) == Skip(split)

@@ -108,8 +108,36 @@ def test_remembering_replaces_the_older_entry_of_a_case() -> None:
 
 
 @pytest.mark.parametrize(
+    ("m", "n", "split"),
+    [(65, 4096, 4), (128, 4096, 4), (129, 4096, 1), (128, 8448, 2), (128, 8576, 1), (128, 28672, 1)],
+)
+def test_a_small_layer_is_cut_along_k_up_to_128_rows(m: int, n: int, split: int) -> None:
+    """One program per multiprocessor: 66 tiles in two parts are 132 programs, 67 tiles are not cut."""
+    case = Case.parse(f"gemm/int4.g128-bf16-bf16/m{m}-n{n}-k4096")
+    assert triton_weight_only.formula(case, _H200).split == split
+
+
+@pytest.mark.parametrize(
+    ("m", "n", "tile"),
+    [
+        (65, 4096, (64, 64)),
+        (128, 4224, (64, 64)),
+        (128, 4352, (128, 64)),
+        (128, 8448, (128, 64)),
+        (128, 8576, (128, 128)),
+        (129, 4096, (128, 128)),
+    ],
+)
+def test_tiles_of_few_rows_are_halved_while_all_run_at_once(m: int, n: int, tile: tuple[int, int]) -> None:
+    """33 tiles of 128 x 128 are 132 of 64 x 64; the dense kernel fed by TMA does not cut along K."""
+    tiling = dense_programs.formula(Case.parse(f"gemm/bf16-bf16-bf16/m{m}-n{n}-k4096"), _H200)
+    assert (tiling.bm, tiling.bn) == tile
+
+
+@pytest.mark.parametrize(
     ("module", "case"),
     [
+        (triton_weight_only, "gemm/int4.g128-bf16-bf16/m128-n4096-k4096"),
         (triton_weight_only, "gemv/int4.g128-bf16-bf16/m1-n4096-k4096"),
         (triton_weight_only, "gemm/nf4.g64-bf16-bf16/m512-n4096-k4096"),
         (dense_programs, "gemv/bf16-bf16-bf16/m1-n4096-k4096"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -17,7 +18,8 @@ from quantroof.bench.settings import Settings
 from quantroof.hwprofiles.types import Device, Processor
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
-from quantroof.kernels.kernel import Kernel, Skip
+from quantroof.kernels.kernel import Kernel, Prepared, Skip
+from quantroof.kernels.program import Target
 from quantroof.kernels.schemes import scheme
 
 Group = Literal["imports", "state", "correct", "timers", "ceilings"]
@@ -43,6 +45,8 @@ _TIMED = {
         ),
         ("queued", "torch.linear", "gemv/fp16-fp16-fp16/m1-n14336-k4096"),
         ("burst", "triton.int4", "gemv/int4.g128-bf16-bf16/m1-n14336-k4096"),
+        ("burst", "triton.int4", "gemm/int4.g128-bf16-bf16/m128-n4096-k4096"),
+        ("unsplit", "triton.int4", "gemm/int4.g128-bf16-bf16/m128-n4096-k4096"),
         ("burst", "cupy.int4", "gemv/int4.g128-bf16-bf16/m1-n14336-k4096"),
         ("burst", "triton.bf16", "gemm/bf16-bf16-bf16/m2048-n4096-k4096"),
         ("burst", "torch.int8pack", "gemm/int8.channel-bf16-bf16/m128-n4096-k4096"),
@@ -176,19 +180,13 @@ def _compared(device: Device, kernel: Kernel, case: Case) -> Seen:
 def _timed(device: Device, how: str, name: str, case: str) -> Seen:
     from quantroof.bench.local import local_bench
     from quantroof.bench.measure import time_prepared
-    from quantroof.kernels.problem import Problem
 
     mode: Literal["burst", "sustained"] = "sustained" if how == "sustained" else "burst"
     settings = msgspec.structs.replace(_SETTINGS, eager=how == "eager", mode=mode)
     bench = local_bench(device, settings)
-    kernel = registry.load().kernels.get(name)
-    prepared = (
-        Skip("not in this environment") if kernel is None else kernel.build(Problem(Case.parse(case), device))
-    )
+    prepared = _prepared(device, how, name, Case.parse(case))
     if isinstance(prepared, Skip):
         return {"skipped": prepared.reason}
-    if how == "queued":
-        prepared = replace(prepared, capturable=False)
     timing, state, flags = time_prepared(bench, prepared)
     return {
         "us": median(timing.samples_ns) / 1e3,
@@ -201,6 +199,23 @@ def _timed(device: Device, how: str, name: str, case: str) -> Seen:
         "clock_mhz": state.sm_clock_mhz,
         "flags": [flag.text for flag in flags],
     }
+
+
+def _prepared(device: Device, how: str, name: str, case: Case) -> Prepared | Skip:
+    """A kernel ready to be timed: not to be captured if `queued`, K in one part if `unsplit`."""
+    from quantroof.kernels.linear.triton_weight_only import formula
+    from quantroof.kernels.linear.tuned import trying
+    from quantroof.kernels.problem import Problem
+
+    kernel = registry.load().kernels.get(name)
+    if kernel is None:
+        return Skip("not in this environment")
+    whole = msgspec.structs.replace(formula(case, Target.of(device)), split=1)
+    with trying(whole) if how == "unsplit" else nullcontext():
+        prepared = kernel.build(Problem(case, device))
+    if how == "queued" and isinstance(prepared, Prepared):
+        return replace(prepared, capturable=False)
+    return prepared
 
 
 def _ceilings(device: Device) -> Iterator[Check]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from quantroof.kernels.cases import Case
-from quantroof.kernels.linear.tiling import Tiling, balanced_split, padded_rows, useful_splits
+from quantroof.kernels.linear.tiling import FEW_ROWS, Tiling, balanced_split, padded_rows, useful_splits
 from quantroof.kernels.linear.tuned import choose
 from quantroof.kernels.program import Program, Target
 
@@ -44,7 +44,20 @@ def formula(case: Case, target: Target) -> Tiling:
         stages = 4 if target.capability == (8, 0) else 3
         return Tiling(bn=128, bm=128, bk=step, num_warps=8, num_stages=stages)
     wide = -(-case.m // 128) * -(-case.n // 256) >= target.sm_count
-    return Tiling(bn=256 if wide else 128, bm=128, bk=step, num_warps=8, num_stages=4)
+    bm, bn = (128, 256) if wide else _few_rows(case, target) if case.m <= FEW_ROWS else (128, 128)
+    return Tiling(bn=bn, bm=bm, bk=step, num_warps=_warps(bm, bn), num_stages=4)
+
+
+def _few_rows(case: Case, target: Target) -> tuple[int, int]:
+    """BM, BN: tiles are halved as long as all of them are worked on at once."""
+    tiles = -(-case.m // 128) * -(-case.n // 128)
+    if 4 * tiles <= target.sm_count:
+        return 64, 64
+    return 128, 64 if 2 * tiles <= target.sm_count else 128
+
+
+def _warps(bm: int, bn: int) -> int:
+    return 4 if (bm, bn) == (64, 64) else 8
 
 
 def space(case: Case, target: Target) -> list[Tiling]:
@@ -59,8 +72,8 @@ def space(case: Case, target: Target) -> list[Tiling]:
         ]
     else:
         found = [
-            msgspec.structs.replace(start, bn=bn, bm=bm, num_stages=stages)
-            for bm, bn in ((64, 128), (128, 64), (64, 256), (128, 128), (128, 256), (256, 128))
+            msgspec.structs.replace(start, bn=bn, bm=bm, num_warps=_warps(bm, bn), num_stages=stages)
+            for bm, bn in ((64, 64), (64, 128), (128, 64), (64, 256), (128, 128), (128, 256), (256, 128))
             for stages in (3, 4)
         ]
     return [tiling for tiling in found if tiling.fits(target, bits, bits)]

@@ -11,6 +11,8 @@ from quantroof.kernels.program import Target
 # Programs that fit a multiprocessor at once with the shared memory and registers of these tiles.
 _RESIDENT = 2
 _SPLITS = (1, 2, 3, 4, 6, 8, 12, 16)
+FEW_ROWS = 128
+"""Up to here one row of large tiles covers M, and those of a small layer leave multiprocessors idle."""
 # A part shorter than this is all prologue: its loads are issued, and then it waits for them once.
 _MIN_STEPS = 4
 # Shared memory a program may have: CUDA Programming Guide, table of technical specifications.
@@ -57,6 +59,11 @@ def balanced_split(tiles: int, steps: int, target: Target) -> int:
         return programs / (waves * slots)
 
     return max(possible, key=lambda split: (round(filled(split), 2), -split))
+
+
+def one_wave_split(tiles: int, steps: int, target: Target) -> int:
+    """The most parts that run at once with one program per multiprocessor, for tiles too large for two."""
+    return max(s for s in _SPLITS if s == 1 or (tiles * s <= target.sm_count and steps // s >= _MIN_STEPS))
 
 
 def useful_splits(tiles: int, steps: int, target: Target) -> Iterator[int]:

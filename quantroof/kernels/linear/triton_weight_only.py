@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel, Prepared, Skip
-from quantroof.kernels.linear.tiling import Tiling, balanced_split, padded_rows, useful_splits
+from quantroof.kernels.linear.tiling import (
+    FEW_ROWS,
+    Tiling,
+    balanced_split,
+    one_wave_split,
+    padded_rows,
+    useful_splits,
+)
 from quantroof.kernels.linear.tuned import choose
 from quantroof.kernels.linear.workspace import workspace
 from quantroof.kernels.program import MachineCode, Program, Target
@@ -69,10 +76,11 @@ def formula(case: Case, target: Target) -> Tiling:
     bm = padded_rows(case.m, 128 if target.has_wide_matrix_instructions else 64)
     warps = bn // 16 if bm >= 64 else 4
     stages = 4 if bm < 64 else 3
+    tiles = (case.n // bn) * -(-case.m // bm)
     if case.m > 64:
         step = kind.step if kind.bits == 4 else 64
-        return Tiling(bn=bn, bm=bm, bk=step, num_warps=warps, num_stages=stages)
-    tiles = (case.n // bn) * -(-case.m // bm)
+        split = one_wave_split(tiles, case.k // step, target) if case.m <= FEW_ROWS else 1
+        return Tiling(bn=bn, bm=bm, bk=step, split=split, num_warps=warps, num_stages=stages)
     split = balanced_split(tiles, case.k // kind.step, target)
     return Tiling(bn=bn, bm=bm, bk=kind.step, split=split, num_warps=warps, num_stages=stages)
 
@@ -88,7 +96,7 @@ def space(case: Case, target: Target) -> list[Tiling]:
         for split in (
             useful_splits(case.n // bn * -(-case.m // bm), case.k // start.bk, target)
             if case.m <= 64
-            else (1, 2)
+            else sorted({1, 2, start.split})
         )
         for warps in ((4,) if bn == 64 or bm < 64 else (4, 8))
         for stages in (3, 4, 5)
