@@ -36,20 +36,32 @@ def _json(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[i
     return code, json.loads(capsys.readouterr().out)
 
 
+def _json_of(file: Path, *arguments: str | Path) -> tuple[int, Any]:
+    code = _call(*arguments, "--out", file)
+    return code, json.loads(file.read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize(
     ("device", "state", "code"),
     [
         (LONE, "ok", 0),
         (f"{NODE}+memory@3", "degraded", 1),
         (NODE, "ok", 0),
+        (f"{NODE}+busy@3", "unknown", 4),
         ("cpu", "unknown", 4),
     ],
-    ids=["lone", "one slow", "alike", "cpu"],
+    ids=["lone", "one slow", "alike", "one busy", "cpu"],
 )
 def test_every_surface_has_the_same_word(
-    device: str, state: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    device: str,
+    state: str,
+    code: int,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Burn-in, fleet, show, Markdown, page and JSON agree on a lone GPU, a slow one, 8 alike and a CPU."""
+    """Burn-in, fleet, show, Markdown, page and JSON agree: a lone GPU, a slow or a busy one of 8, a CPU."""
+    monkeypatch.delenv("CI", raising=False)  # where it is set, a disturbed run is accepted
     run = tmp_path / "run"
     if device == "cpu":
         write(cpu_run(), run)
@@ -87,11 +99,40 @@ def test_a_cpu_alone_measures_well_and_has_no_reference(tmp_path: Path) -> None:
     assert run_verdict(busy_run()) == Verdict("unknown", BUSY)
 
 
+def test_an_idle_run_keeps_its_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same machine without load: a winner, a tick and advice on every surface, and no amber sentence."""
+    quiet = write(cpu_run(), tmp_path / "quiet")
+    assert _call("show", quiet) == 0
+    shown = capsys.readouterr().out
+    assert _call("report", quiet, "--format", "md", "--out", tmp_path / "r.md") == 0
+    assert _call("report", quiet, "--plotlyjs", "beside", "--out", tmp_path / "r.html") == 0
+    advised, advice = _json(capsys, "advise", "--model", "llama-3.2-1b", "--run", quiet)
+    compared, comparison = _json(capsys, "compare", quiet, quiet)
+    _, document = _json(capsys, "show", quiet)
+    _, exported = _json_of(tmp_path / "x.json", "export", quiet, "--to", "json")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    texts = (shown, _plain(tmp_path / "r.md"), page)
+
+    assert (advised, compared, comparison["verdict"]) == (0, 0, "same")
+    assert advice["best"] is not None
+    assert all("✓" in text and "do not use" not in text for text in texts)
+    assert 'class="card good"' in page
+    assert '<main class="untrusted">' not in page
+    assert document["answers"][1]["tone"] == "good"
+    assert exported["trust"]["cpu:0"]["usable"]
+
+
 def test_a_disturbed_run_has_no_green_tick_anywhere(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Page, terminal, Markdown, JSON, compare and advice: the reason is there, a tick is not."""
+    """Page, terminal, Markdown, JSON, compare, fleet, export and advice: one reason in amber, no tick."""
     quiet, busy = write(cpu_run(), tmp_path / "quiet"), write(busy_run(), tmp_path / "busy")
+    judged, fleet = _json(capsys, "fleet", busy)
+    assert (judged, fleet["verdict"]) == (4, "unknown")
+    assert _call("fleet", busy) == 4
+    assert "unknown: other processes used it in 27 of " in capsys.readouterr().out
+    _, exported = _json_of(tmp_path / "x.json", "export", busy, "--to", "json")
+    assert exported["trust"]["cpu:0"]["words"] == BUSY
     capsys.readouterr()
     assert _call("show", busy, "--baseline", quiet) == 0
     shown = capsys.readouterr().out
@@ -110,7 +151,12 @@ def test_a_disturbed_run_has_no_green_tick_anywhere(
     assert not any("✓" in text for text in texts)
     assert "meets" not in advice.out
     assert 'class="card good"' not in page
+    assert 'class="card unsure"' in page
     assert '<main class="untrusted">' in page
+    assert comparison.splitlines()[0] == f"not comparable: now run is disturbed: {BUSY}"
+    assert len(comparison.splitlines()) == 2
+    refused, recommended = _json(capsys, "advise", "--model", "llama-3.2-1b", "--run", busy)
+    assert (refused, recommended["best"]) == (4, None)
     _, document = _json(capsys, "show", busy)
     assert {answer["tone"] for answer in document["answers"]} <= {"unsure", "none"}
     assert not document["runs"][0]["trust"]["cpu:0"]["usable"]

@@ -132,7 +132,9 @@ def _entry(
     verdict: Change = "missing" if base is not None and base.time is not None else "new"
     if base and now and base.time and now.time:
         ratio = ratio_interval(base.time, now.time)
-        verdict = "not comparable" if disturbed else _decided(base, now, judge_ratio(ratio, floor))
+        verdict = _decided(base, now, judge_ratio(ratio, floor))
+    if disturbed:
+        verdict = "not comparable"
     causes: tuple[str, ...] = (disturbed,) if disturbed else ()
     if base is not None and now is not None and verdict in ("slower", "faster", "undecided", "missing"):
         causes = (*causes, *_undecided(base, now, ratio, floor), *_causes(base, now), *general)

@@ -16,7 +16,7 @@ from quantroof.analysis.points import Point
 from quantroof.analysis.roofs import READ
 from quantroof.analysis.trust import Trust
 from quantroof.analysis.verdicts import Tone
-from quantroof.analysis.winner import summed, winner
+from quantroof.analysis.winner import candidate, summed, winner
 
 Lacking = Literal["ceilings", "reference"]
 ChangeState = Literal["no baseline", "not comparable", "slower", "open", "nothing"]
@@ -159,8 +159,8 @@ def _lead(m: int, best: dict[str, list[Point]]) -> Lead | None:
     first, *ties = winner(best).leaders or (None,)
     if first is None:
         return None
-    base = None if first == BASELINE or BASELINE not in best else summed(best[BASELINE]).median
-    speed_up = None if base is None else base / summed(best[first]).median
+    base = candidate(best.get(BASELINE, ())) if first != BASELINE else None
+    speed_up = None if base is None else base.time.median / summed(best[first]).median
     return Lead(m, first, speed_up, tuple(name for name in ties if name is not None))
 
 

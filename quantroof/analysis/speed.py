@@ -5,7 +5,7 @@ from __future__ import annotations
 from quantroof.analysis.choice import LayerChoice, whole_batches
 from quantroof.analysis.ratio import ratio_interval
 from quantroof.analysis.statistics import Interval
-from quantroof.analysis.winner import summed
+from quantroof.analysis.winner import may_win, summed
 
 SIXTEEN_BIT = ("bf16", "fp16")
 
@@ -17,13 +17,18 @@ def baseline(choices: list[LayerChoice]) -> str | None:
 
 
 def speed_ups(choices: list[LayerChoice]) -> list[tuple[int, dict[str, Interval]]]:
-    """Per M, the 16-bit time over a scheme's, both summed over all layers; empty without a 16-bit format."""
+    """Per M, the 16-bit time over a scheme's, both summed over all layers.
+
+    Empty without a 16-bit format, and where the run may not be used; an impossible time has no speed-up.
+    """
     base = baseline(choices)
+    if base is None or any(choice.unusable for choice in choices):
+        return []
     batches = []
     for m, best in whole_batches(choices):
-        if base is None or base not in best:
+        times = {name: summed(points) for name, points in best.items() if all(map(may_win, points))}
+        if base not in times:
             continue
-        times = {name: summed(points) for name, points in best.items()}
         ratios = {name: ratio_interval(time, times[base]) for name, time in times.items()}
         ratios[base] = Interval(1.0, 1.0, 1.0, times[base].samples)  # over itself, exactly
         batches.append((m, ratios))

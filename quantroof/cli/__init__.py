@@ -15,5 +15,6 @@ __all__ = [
     "progress",
     "quality",
     "quality_options",
+    "selection",
     "self_test",
 ]

@@ -40,12 +40,11 @@ class GroupAnswer:
 
 
 def gpu_answer(analysis: Analysis) -> GpuAnswer:
-    """A fleet is as bad as its worst GPU, and ok where none is bad and at least one was judged."""
+    """A fleet is as bad as its worst GPU; `unknown` is worse than `ok`, as in a burn-in."""
     unknown = sum(gpu.state == "unknown" for gpu in analysis.gpus)
     state = gravest(gpu.state for gpu in analysis.gpus)
     if analysis.bad:
         return GpuAnswer(state, tone(state), analysis.bad, unknown)
-    state = "unknown" if unknown == len(analysis.gpus) else "ok"
     texts = [finding.text for gpu in analysis.gpus for finding in gpu.findings if gpu.state == state]
     reason = next(iter(texts), None) if state == "unknown" or len(analysis.gpus) == 1 else None
     return GpuAnswer(state, tone(state), [], unknown, reason)

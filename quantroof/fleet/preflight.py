@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from quantroof.analysis.trust import DISTURBED_SHARE
 from quantroof.finding import Finding, Level
 from quantroof.fleet.collection import Unit
 from quantroof.fleet.policy import Policy
@@ -62,8 +63,9 @@ def _own(unit: Unit, policy: Policy) -> list[Finding]:
     if share > policy.throttled_share:
         text = f"thermal or hardware slowdown in {unit.faulty_clock} of {unit.rows} measurements"
         findings.append(Finding("degraded", "throttling", text))
-    if unit.foreign * 2 > unit.rows:
-        text = f"other processes used it in {unit.foreign} of {unit.rows} measurements: repeat on an idle GPU"
+    if unit.foreign > DISTURBED_SHARE * unit.rows:
+        what = f"other processes used it in {unit.foreign} of {unit.rows} measurements"
+        text = f"{what}: repeat on an idle {'CPU' if unit.device.kind == 'cpu' else 'GPU'}"
         findings.append(Finding("unknown", "busy", text))
     return findings
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from quantroof.analysis.case_time import median_ns
+from quantroof.analysis.trust import is_disturbed
 from quantroof.hwprofiles.clock_events import faults
 from quantroof.records.directory import Run
 from quantroof.records.lines import Ceiling, DeviceState, Measurement, Status
@@ -78,7 +79,7 @@ def _measurement(line: Measurement) -> dict[str, object]:
     work = f"{line.case} {line.kernel}"
     return _common(line) | {
         "work": work, "element": element, "flops": line.flops, "bytes_moved": line.bytes_moved,
-        "process": line.process,
+        "process": line.process, "foreign": is_disturbed(line),
     }  # fmt: skip
 
 

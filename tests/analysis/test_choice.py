@@ -9,6 +9,7 @@ from quantroof.analysis.device_results import device_results
 from quantroof.analysis.speed import baseline, speed_ups
 from quantroof.records.lines import Measurement
 from tests.analysis.lines import exact
+from tests.analysis.test_trust import loaded
 from tests.builders import gpu_device, info, run
 
 GPU = gpu_device()
@@ -41,13 +42,23 @@ def test_speed_ups_are_over_bf16_or_over_fp16_where_it_is_alone() -> None:
     assert speeds["int4-w4a16"].median == pytest.approx(4.0)
 
 
+def test_an_impossible_or_disturbed_time_has_no_speed_up() -> None:
+    """A thousandth of the time that memory allows, and a run beside other processes: no factor for either."""
+    both = [exact(GPU, "bf16", 12_000), exact(GPU, "fp16", 11_000)]
+    ((_, speeds),) = speed_ups(_choices([*both, exact(GPU, "int4-w4a16", 3.0)]))
+
+    assert set(speeds) == {"bf16", "fp16"}
+    assert speed_ups(_choices([exact(GPU, "bf16", 12.0), both[1]])) == []
+    assert speed_ups(_choices(list(map(loaded, both)))) == []
+
+
 def test_the_noise_of_several_layers_adds_in_squares() -> None:
-    """Two layers of 4000 ns +- 100 sum to 8000 +- 141, not +- 200: the speed-up's interval says so."""
+    """Two layers of 40 us +- 1 sum to 80 +- 1.41, not +- 2: the speed-up's interval says so."""
     layers = ((4096, 4096), (8192, 4096))
-    lines = [exact(GPU, "bf16", 8_000, layer=layer) for layer in layers]
-    lines += [exact(GPU, "fp8-w8a8", 4_000, spread=0.025, layer=layer) for layer in layers]
+    lines = [exact(GPU, "bf16", 80_000, layer=layer) for layer in layers]
+    lines += [exact(GPU, "fp8-w8a8", 40_000, spread=0.025, layer=layer) for layer in layers]
     ((_, speeds),) = speed_ups(_choices(lines))
 
     assert speeds["fp8-w8a8"].median == pytest.approx(2.0)
-    assert speeds["fp8-w8a8"].low == pytest.approx(16_000 / (8_000 + 100 * 2**0.5))
-    assert speeds["fp8-w8a8"].high == pytest.approx(16_000 / (8_000 - 100 * 2**0.5))
+    assert speeds["fp8-w8a8"].low == pytest.approx(160_000 / (80_000 + 1_000 * 2**0.5))
+    assert speeds["fp8-w8a8"].high == pytest.approx(160_000 / (80_000 - 1_000 * 2**0.5))

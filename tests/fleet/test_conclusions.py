@@ -35,12 +35,14 @@ def test_a_fleet_with_a_bad_gpu_is_bad_whatever_was_unknown() -> None:
     assert [name for name, _ in node_answer(fleet, []).bad] == ["n1"]
 
 
-def test_a_fleet_that_nobody_judged_is_not_good() -> None:
-    """All unjudged gives no answer with the reason; one judged healthy gives a good one."""
+def test_a_fleet_with_an_unknown_gpu_is_unknown() -> None:
+    """One that could not be judged leaves the fleet unknown with its reason, as a burn-in leaves a node."""
     unjudged = gpu_answer(_fleet(_gpu("n1", "unknown")))
 
     assert (unjudged.state, unjudged.tone, unjudged.reason) == ("unknown", "unsure", "why n1")
-    assert gpu_answer(_fleet(_gpu("n1", "unknown"), _gpu("n2", None))).tone == "good"
+    part = gpu_answer(_fleet(_gpu("n1", "unknown"), _gpu("n2", None)))
+    assert (part.tone, part.reason) == ("unsure", "why n1")
+    assert gpu_answer(_fleet(_gpu("n2", None))).tone == "good"
 
 
 def test_a_node_that_never_answered_leaves_the_answer_unsure() -> None:

@@ -15,12 +15,16 @@ SCHEMA_VERSION = 1
 
 
 def document(devices: list[DeviceResults]) -> dict[str, Any]:
-    """Runs with their headers, then one object per measurement: the record itself and its derived row."""
+    """Runs with their headers and trust, then one object per measurement: the record and its derived row."""
     runs = {id(results.run): results.run for results in devices}
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": "quantroof-export",
         "runs": [msgspec.to_builtins(run.info) for run in runs.values()],
+        "trust": {
+            results.label: {"usable": results.trust.usable, "words": results.trust.words}
+            for results in devices
+        },
         "ceilings": [msgspec.to_builtins(ceiling) for run in runs.values() for ceiling in run.ceilings],
         "measurements": [
             {"record": msgspec.to_builtins(point.measurement), "derived": row(point, results.run.info.run_id)}

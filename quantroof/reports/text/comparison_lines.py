@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def comparison_lines(comparison: RunComparison, entries: Sequence[CaseChange]) -> Iterator[str]:
-    """The sentence, the counts, what differs between the runs, and one line per entry."""
+    """The sentence, the counts, what differs between the runs, and one line per entry if they compare."""
     yield comparison.summary
     counts = ", ".join(f"{n} {verdict}" for verdict in CHANGES if (n := comparison.count(verdict)))
     yield f"{comparison.base_id} -> {comparison.now_id}: {counts}"
     yield from (f"differs: {text}" for text in comparison.differences)
-    for entry in entries:
+    for entry in entries if comparison.blocked is None else ():
         causes = f": {'; '.join(entry.causes)}" if entry.causes else ""
         yield f"{entry.verdict:<10} {_ratio(entry):<28} {entry.device} {entry.case} {entry.kernel}{causes}"
 
