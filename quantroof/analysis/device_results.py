@@ -59,7 +59,8 @@ def _check(run: Run) -> None:
                 f"a line names device '{device}', which the header does not list", where=str(run.path)
             )
     for m in run.measurements:
-        if m.flops <= 0 or m.bytes_moved <= 0:
+        least = 0 if m.parsed_case.operation == "call" else 1  # a copy of one's own multiplies nothing
+        if m.flops < least or m.bytes_moved <= 0:
             raise UsageError(f"a measurement of {m.case} has no operations or no bytes", where=str(run.path))
 
 

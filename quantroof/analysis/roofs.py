@@ -67,8 +67,8 @@ class Roofs:
         return None if attainable is None else attainable * 1e9 / ns
 
     def rate(self, case: Case) -> float | None:
-        """The matrix rate over a case; conversions multiply nothing and are bound by memory alone."""
-        if case.operation in ("act_quant", "dequantize"):
+        """The matrix rate over a case; what multiplies nothing is bound by memory alone."""
+        if case.operation in ("act_quant", "dequantize") or not case.flops:
             return math.inf
         return self.matrix.get(case.compute.name)
 

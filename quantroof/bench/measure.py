@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from msgspec.structs import replace
@@ -27,6 +27,16 @@ from quantroof.kernels.problem import Problem
 from quantroof.records.lines import Accuracy, DeviceState, Flag, Measurement, Status, Timing
 
 _REASON_CHARACTERS = 300
+
+
+class SecondCheck(Protocol):
+    """A check of the timed calls, between samples and after the last one."""
+
+    def after_sample(self, index: int, timer: Timer) -> None:
+        """A sample was taken."""
+
+    def conclude(self, timer: Timer) -> None:
+        """Sampling has ended. WrongOutput where the timed calls did something else than compute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +79,7 @@ def measure(bench: Bench, problem: Problem, kernel: Kernel, *, foreign: bool = F
 
 
 def time_prepared(
-    bench: Bench, prepared: Prepared, recheck: Recheck | None = None
+    bench: Bench, prepared: Prepared, recheck: SecondCheck | None = None
 ) -> tuple[Timing, DeviceState, tuple[Flag, ...]]:
     """Time a prepared call by the contract: rotated copies, blocks or graph, precision-driven stop.
 

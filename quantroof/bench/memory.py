@@ -5,7 +5,7 @@ from __future__ import annotations
 import psutil
 
 from quantroof.hwprofiles.types import Device
-from quantroof.kernels.cases import Case
+from quantroof.kernels.cases import CallCase, Case
 
 CACHE_MULTIPLE = 3  # an LRU cache keeps nothing of a cycle this long, even where replacement is imperfect
 # Of what is free now, the share one case may take: the host needs room for the library's own workspaces.
@@ -15,12 +15,18 @@ _FP32, _FP64 = 4, 8
 
 def need_bytes(case: Case, device: Device) -> int:
     """Peak bytes of a case: fp32 sources, fp64 reference with its dequantized weights, rotated copies."""
+    if isinstance(case, CallCase):
+        # The arguments, the outputs, and a reference of both in fp64, where an element has a byte or more.
+        return (2 + 2 * _FP64) * case.bytes_moved + max(2 * case.bytes_moved, _rotation_bytes(device))
     weights, activations, outputs = case.weight_rows * case.k, case.m * case.k, case.m * case.n
     sources = _FP32 * (weights + activations)
     # Dequantizing holds the fp64 codes and their product with the scales at once.
     reference = _FP64 * (2 * weights + 2 * activations + 3 * outputs)
-    rotated = max(2 * case.weight_bytes, CACHE_MULTIPLE * (device.llc_bytes or 0))
-    return sources + reference + rotated
+    return sources + reference + max(2 * case.weight_bytes, _rotation_bytes(device))
+
+
+def _rotation_bytes(device: Device) -> int:
+    return CACHE_MULTIPLE * (device.llc_bytes or 0)
 
 
 def available_bytes(device: Device) -> int | None:

@@ -12,8 +12,10 @@ from quantroof.bench.settings import Settings
 from quantroof.bench.suite import Suite, Workload
 from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device, Processor
+from quantroof.kernels.calls import functions
+from quantroof.kernels.calls.call import Call
 from quantroof.kernels.cases import Case
-from quantroof.kernels.kernel import BrokenCheck, Kernel
+from quantroof.kernels.kernel import BrokenCheck, Kernel, Skip
 from quantroof.kernels.registry import load
 from quantroof.kernels.schemes import scheme
 from quantroof.records.lines import GroupKey, Measurement
@@ -136,11 +138,12 @@ def make_plans(suite: Suite, devices: tuple[Device, ...], options: RunOptions) -
 def make_plan(suite: Suite, device: Device, options: RunOptions) -> DevicePlan:
     """Match a suite's cases on a device with kernels. UsageError for unknown formats and providers."""
     workload = suite.workload(device)
-    settings = Settings.resolve(workload.limits, options)
+    settings = Settings.resolve(workload.limits, options, workload.calls)
     cases, kernels = _wanted(suite, workload, options.formats), _kernels(workload, options)
     if options.kernels and not options.providers:
-        cases = [case for case in cases if any(kernel.made_for(case, device) for kernel in kernels)]
-    planned = tuple(_plan_case(case, device, kernels) for case in cases)
+        cases = [c for c in cases if c.operation == "call" or any(k.made_for(c, device) for k in kernels)]
+    called = _call_kernels_by_case(workload)
+    planned = tuple(_plan_case(case, device, called.get(case.id, kernels)) for case in cases)
     return DevicePlan(device, settings, planned, options.ceilings, anchors=options.anchors)
 
 
@@ -152,6 +155,40 @@ def _kernels(workload: Workload, options: RunOptions) -> list[Kernel]:
         others = registry.for_providers(options.providers or workload.providers)
         return [*(kernel for kernel in others if kernel not in named), *named]
     return named
+
+
+def _call_kernels_by_case(workload: Workload) -> dict[str, list[Kernel]]:
+    kernels: dict[str, dict[str, Kernel]] = {}
+    for call in workload.calls:
+        own = {kernel.name: kernel for kernel in call_kernels(call)}
+        for case in call.cases():
+            kernels.setdefault(case.id, {}).update(own)
+    return {case: list(by_name.values()) for case, by_name in kernels.items()}
+
+
+def call_kernels(call: Call) -> list[Kernel]:
+    """The functions of a call as kernels: the function itself first. A worker loads and calls them."""
+    return [
+        Kernel(
+            name=name,
+            provider=functions.provider_of(reference),
+            schemes=(),
+            build=_called_in_worker,
+            operations=("call",),
+            source=None if functions.is_torch(reference) else str(functions.split(reference)[0]),
+        )
+        for name, reference in call.kernels.items()
+    ]
+
+
+def foreign_functions(calls: Iterable[Call]) -> frozenset[str]:
+    """The names of the functions that come from a user's file."""
+    kernels = (kernel for call in calls for kernel in call_kernels(call))
+    return frozenset(kernel.name for kernel in kernels if kernel.source is not None)
+
+
+def _called_in_worker(_problem: object) -> Skip:
+    raise AssertionError("a function of the user's own is called, not built")
 
 
 def _require_matches(plans: list[DevicePlan], references: tuple[str, ...]) -> None:
@@ -196,7 +233,7 @@ def skipped_line(case: Case, device: Device, kernel: str, provider: str, reason:
 
 
 def _plan_case(case: Case, device: Device, kernels: list[Kernel]) -> PlannedCase:
-    meant = [k for k in kernels if k.made_for(case, device)]
+    meant = [k for k in kernels if case.operation == "call" or k.made_for(case, device)]
     if not meant:
         return PlannedCase(case, (), (_nobody(case, device, kernels),))
     if lack := shortage(case, device):

@@ -11,6 +11,7 @@ import msgspec
 
 from quantroof.bench.suite import SCHEMA, Suite, Workload, parse
 from quantroof.errors import QuantroofError, UsageError
+from quantroof.kernels.calls.toml import tables
 from quantroof.kernels.cases import Case
 from quantroof.kernels.schemes import Scheme, scheme, scheme_of
 
@@ -105,6 +106,7 @@ def _text(name: str, base: Suite, gpu: tuple[str, ...], cpu: tuple[str, ...]) ->
     lines = [f'schema = "{SCHEMA}"', f'name = "{name}"', f"cases = {json.dumps(list(gpu))}", "", "[limits]"]
     lines += _limits(limits["gpu"])
     lines += ["", "[cpu]", f"cases = {json.dumps(list(cpu))}", "", "[cpu.limits]", *_limits(limits["cpu"])]
+    lines += tables(base.workloads["gpu"].calls)
     return "\n".join(lines) + "\n"
 
 

@@ -6,6 +6,7 @@ import msgspec
 
 from quantroof.bench.suite import StoppingLimits
 from quantroof.bench.timing.sampling import StoppingRule
+from quantroof.kernels.calls.call import Call
 from quantroof.records.run import Cache, Mode, RunOptions
 
 SUSTAINED_S = 3.0
@@ -27,6 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     case_timeout_s: float = 120.0
     kernels: tuple[str, ...] = ()
+    calls: tuple[Call, ...] = ()
 
     def rule(self) -> StoppingRule:
         """When sampling of a case ends.
@@ -40,7 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return StoppingRule(self.precision, self.min_samples, self.max_samples, self.seconds_per_case)
 
     @classmethod
-    def resolve(cls, limits: StoppingLimits, options: RunOptions) -> Settings:
+    def resolve(cls, limits: StoppingLimits, options: RunOptions, calls: tuple[Call, ...] = ()) -> Settings:
         """The suite's limits, replaced where the options say otherwise."""
         return cls(
             precision=options.precision or limits.precision,
@@ -54,4 +56,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             seed=options.seed,
             case_timeout_s=options.case_timeout_s,
             kernels=options.kernels,
+            calls=calls,
         )

@@ -14,7 +14,8 @@ from quantroof.errors import QuantroofError, UsageError, unknown_name
 from quantroof.files import parse_toml, read_text
 from quantroof.hwprofiles.types import Device, Processor
 from quantroof.kernels import layers
-from quantroof.kernels.cases import Case
+from quantroof.kernels.calls.call import Call
+from quantroof.kernels.cases import CallCase, Case
 from quantroof.kernels.schemes import Scheme, scheme
 
 SCHEMA = "quantroof-suite/1"
@@ -65,7 +66,10 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SuiteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole suite file. `cpu` replaces the sweeps and limits where the device is a CPU."""
+    """A whole suite file. `cpu` replaces the sweeps and limits where the device is a CPU.
+
+    `call` holds functions of the user's own, which are measured on every device.
+    """
 
     schema: str
     name: str
@@ -75,6 +79,7 @@ class SuiteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: StoppingLimits = StoppingLimits()
     providers: tuple[str, ...] | None = None
     cpu: Variant | None = None
+    call: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,7 @@ class Workload:
     cases: tuple[Case, ...]
     limits: StoppingLimits
     providers: tuple[str, ...] | None
+    calls: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +123,39 @@ def load(name_or_path: str) -> Suite:
 def parse(text: str, where: str) -> Suite:
     """Read and check the text of a suite file; `where` is the name that errors give it."""
     file = parse_toml(text, SuiteFile, where, SCHEMA)
-    gpu = Workload(_cases(file.cases, file.sweep, where, ""), file.limits, file.providers)
+    calls, called = file.call, _called(file.call, where)
+    gpu_cases = _cases(file.cases, file.sweep, where, "", called)
+    gpu = Workload(gpu_cases, file.limits, file.providers, calls)
     cpu = gpu
     if file.cpu is not None:
         own = file.cpu
-        cpu = Workload(_cases(own.cases, own.sweep, where, "cpu."), own.limits, own.providers)
+        cpu_cases = _cases(own.cases, own.sweep, where, "cpu.", called)
+        cpu = Workload(cpu_cases, own.limits, own.providers, calls)
     return Suite(file.name, where, text, {"gpu": gpu, "cpu": cpu})
 
 
-def _cases(ids: tuple[str, ...], sweeps: tuple[Sweep, ...], file: str, prefix: str) -> tuple[Case, ...]:
-    """The distinct cases of a list of ids and of sweeps; errors name the file and the key after `prefix`."""
-    if not sweeps and not ids:
-        raise UsageError("is empty: nothing would run", where=f"{file}: {prefix}sweep")
+def _called(calls: tuple[Call, ...], file: str) -> dict[str, Case]:
+    """The cases of the functions by their ids; UsageError names the key of what is not understood."""
     cases: dict[str, Case] = {}
+    names: dict[str, int] = {}
+    for number, call in enumerate(calls):
+        call.check(f"{file}: call[{number}]")
+        first = names.setdefault(f"{call.name}-{call.dtype}", number)
+        if calls[first].function != call.function:
+            raise UsageError(f"two functions have the name {call.name}", where=f"{file}: call[{number}]")
+        cases |= {case.id: case for case in call.cases()}
+    return cases
+
+
+def _cases(
+    ids: tuple[str, ...], sweeps: tuple[Sweep, ...], file: str, prefix: str, called: dict[str, Case]
+) -> tuple[Case, ...]:
+    """The distinct cases of ids, sweeps and functions; errors name the file and the key after `prefix`."""
+    if not sweeps and not ids and not called:
+        raise UsageError("is empty: nothing would run", where=f"{file}: {prefix}sweep")
+    cases: dict[str, Case] = {} if ids else dict(called)
     for number, text in enumerate(ids):
-        cases.setdefault(text, _listed(text, f"{file}: {prefix}cases[{number}]"))
+        cases.setdefault(text, called.get(text) or _listed(text, f"{file}: {prefix}cases[{number}]"))
     for number, sweep in enumerate(sweeps):
         key = f"{file}: {prefix}sweep[{number}]"
         for field, values in (("m", sweep.m), ("formats", sweep.formats)):
@@ -146,9 +170,12 @@ def _cases(ids: tuple[str, ...], sweeps: tuple[Sweep, ...], file: str, prefix: s
 
 def _listed(text: str, key: str) -> Case:
     try:
-        return Case.parse(text)
+        case = Case.parse(text)
     except UsageError as error:
         raise UsageError(error.what, where=key, hint=error.hint) from None
+    if isinstance(case, CallCase):
+        raise UsageError(f"no function of the suite has the case {text}", where=key)
+    return case
 
 
 def _schemes(sweep: Sweep, key: str) -> list[Scheme]:

@@ -10,12 +10,16 @@ from quantroof.errors import UsageError
 from quantroof.kernels.formats import Element, Format
 from quantroof.kernels.schemes import Scheme, compute_element, scheme, scheme_of
 
-Operation = Literal["gemv", "gemm", "act_quant", "dequantize"]
+Operation = Literal["gemv", "gemm", "act_quant", "dequantize", "call"]
 _OPERATIONS: dict[str, Operation] = {o: o for o in get_args(Operation)}
 
 _ID = re.compile(
     r"(?P<operation>gemv|gemm|act_quant|dequantize)/(?P<weight>[^-/]+)-(?P<activation>[^-/]+)-(?P<output>[^-/]+)"
     r"/m(?P<m>\d+)-n(?P<n>\d+)-k(?P<k>\d+)"
+)
+_CALL_ID = re.compile(
+    r"call/(?P<name>[A-Za-z0-9_][\w.+-]{0,79})/(?P<element>[a-z0-9_]+)"
+    r"/(?P<axes>fixed|[A-Za-z]\w{0,15}=[1-9]\d{0,14}(,[A-Za-z]\w{0,15}=[1-9]\d{0,14})*)"
 )
 
 
@@ -68,6 +72,8 @@ class Case:
     @classmethod
     def parse(cls, text: str) -> Case:
         """Read a case id back."""
+        if text.startswith("call/"):
+            return CallCase.parse(text)
         match = _ID.fullmatch(text)
         if match is None:
             raise UsageError(f"'{text}' is not a case id", hint="like gemm/bf16-bf16-bf16/m16-n4096-k4096")
@@ -75,6 +81,11 @@ class Case:
         weight, activation, output = (Format.parse(f[key]) for key in ("weight", "activation", "output"))
         operation = _OPERATIONS[f["operation"]]
         return cls(operation, weight, activation, output, int(f["m"]), int(f["n"]), int(f["k"]))
+
+    @property
+    def sizes(self) -> str:
+        """The shape as people read it: `16x4096x4096`."""
+        return f"{self.m}x{self.n}x{self.k}"
 
     @property
     def scheme(self) -> str:
@@ -113,3 +124,76 @@ class Case:
         """Compulsory DRAM traffic in bytes (see the counting convention)."""
         activations = self.activation.storage_bytes(self.m, self.k)
         return self.weight_bytes + activations + self.output.storage_bytes(self.m, self.n)
+
+
+@dataclass(frozen=True, slots=True)
+class CallCase(Case):
+    """Any function at some sizes of its axes. `activation` and `output` are the element of its matrix roof.
+
+    The counts are what its author states; a case that was read back from its id has none of them. M, N and K
+    are the axes with these names, else the first, second and third one.
+    """
+
+    call: str = ""
+    axes: tuple[tuple[str, int], ...] = ()
+    counts: tuple[int, int] = (0, 0)
+    """Operations and bytes."""
+
+    @classmethod
+    def of(
+        cls, call: str, element: str, axes: tuple[tuple[str, int], ...], flops: int, bytes_moved: int
+    ) -> CallCase:
+        """A case of a function with its counts."""
+        none, fmt = Format.parse("none"), Format.parse(element)
+        sizes = dict(axes)
+        m, n, k = (sizes.get(name, _nth(axes, i)) for i, name in enumerate("MNK"))
+        return cls("call", none, fmt, fmt, m, n, k, call, axes, (flops, bytes_moved))
+
+    @classmethod
+    def parse(cls, text: str) -> CallCase:
+        """Read the id of a call back, without its counts."""
+        match = _CALL_ID.fullmatch(text)
+        if match is None:
+            raise UsageError(f"'{text}' is not a case id", hint="like call/softmax/bf16/M=16,N=4096")
+        pairs = [] if match["axes"] == "fixed" else [pair.split("=") for pair in match["axes"].split(",")]
+        return cls.of(match["name"], match["element"], tuple((name, int(size)) for name, size in pairs), 0, 0)
+
+    @property
+    def id(self) -> str:
+        """Stable text: `call/softmax/bf16/M=16,N=4096`."""
+        return f"call/{self.call}/{self.activation.element.name}/{self.sizes}"
+
+    @property
+    def sizes(self) -> str:
+        """The axes: `M=16,N=4096`."""
+        return ",".join(f"{name}={size}" for name, size in self.axes) or "fixed"
+
+    @property
+    def scheme(self) -> str:
+        """The function with its element, where others have their scheme."""
+        return f"{self.call}-{self.activation.element.name}"
+
+    @property
+    def flops(self) -> int:
+        """As its author counts."""
+        return self.counts[0]
+
+    @property
+    def bytes_moved(self) -> int:
+        """As its author counts, or every argument and output once."""
+        return self.counts[1]
+
+    @property
+    def weight_rows(self) -> int:
+        """It has no weight."""
+        return 0
+
+    @property
+    def weight_bytes(self) -> int:
+        """It has no weight."""
+        return 0
+
+
+def _nth(axes: tuple[tuple[str, int], ...], index: int) -> int:
+    named = [size for name, size in axes if name not in ("M", "N", "K")]
+    return named[index] if index < len(named) else 1

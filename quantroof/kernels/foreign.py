@@ -14,6 +14,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import ModuleType
 from typing import Any, get_args
 
 from quantroof.errors import UsageError, described
@@ -32,6 +33,11 @@ def load_file(reference: str) -> Kernel:
     path = Path(path_text)
     if not path_text or not name.isidentifier() or path.suffix != ".py":
         raise UsageError(f"'{reference}' does not name a kernel", hint="write PATH.py:NAME")
+    return _checked(getattr(import_file(path), name, None), name, str(path))
+
+
+def import_file(path: Path) -> ModuleType:
+    """Import a Python file; UsageError where it does not exist, or for whatever it raises."""
     if not path.is_file():
         raise UsageError("no such file", where=str(path))
     # The name under which Triton and pickle find the module again; the stem alone could shadow a library.
@@ -41,20 +47,31 @@ def load_file(reference: str) -> Kernel:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
-    with _guarded("cannot be imported", str(path)):
+    sys.path += [root for root in map(str, import_roots(path)) if root not in sys.path]
+    with guarded("cannot be imported", str(path)):
         spec.loader.exec_module(module)
-    return _checked(getattr(module, name, None), name, str(path))
+    return module
+
+
+def import_roots(path: Path) -> list[Path]:
+    """Where a file's own imports are looked for: its folder, its project's folder and that one's `src`."""
+    folder = path.resolve().parent
+    marks = (".git", "pyproject.toml", "setup.py")
+    project = next(
+        (p for p in (folder, *folder.parents) if any((p / mark).exists() for mark in marks)), folder
+    )
+    return [root for root in dict.fromkeys((folder, project / "src", project)) if root.is_dir()]
 
 
 def entry_point_kernels(point: EntryPoint) -> list[Kernel]:
     """The kernels of an installed package; UsageError where it cannot be imported or declares them badly."""
-    with _guarded("cannot be imported", point.value):
+    with guarded("cannot be imported", point.value):
         declared = tuple(point.load().KERNELS)
     return [_checked(kernel, "an entry of KERNELS", point.value) for kernel in declared]
 
 
 @contextmanager
-def _guarded(what: str, where: str) -> Iterator[None]:
+def guarded(what: str, where: str) -> Iterator[None]:
     """Turn everything that foreign code raises into one UsageError; what it prints goes to standard error."""
     try:
         with redirect_stdout(sys.stderr):

@@ -69,6 +69,8 @@ class Kernel:
     targets: tuple[Processor, ...] = ("cpu", "gpu")
     summary: str = ""
     machine_code: MachineCode | None = None
+    source: str | None = None
+    """The file that it comes from, where `build` is not of that file."""
 
     def made_for(self, case: Case, device: Device) -> bool:
         """Whether this kernel applies to a case on a device at all; if not, nothing is reported."""

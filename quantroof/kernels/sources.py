@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from quantroof.kernels.foreign import import_roots
 from quantroof.kernels.kernel import Kernel
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -48,16 +49,40 @@ def relocated(path: Path, moved: Mapping[Path, Path]) -> Path:
 
 
 def _files(kernel: Kernel, package: Path, moved: Mapping[Path, Path]) -> list[Path]:
+    if kernel.source is not None:
+        return _own_files(relocated(Path(kernel.source).resolve(), moved))
     module = _function(kernel.build).__module__
     if not module.startswith(f"{_ROOM}."):
         name = getattr(sys.modules.get(module), "__file__", None)
         outside = None if name is None else relocated(Path(name).resolve(), moved)
-        return [outside] if outside is not None and outside.is_file() else []
+        return [] if outside is None else _own_files(outside)
     folder = module.rpartition(".")[0]
     modules = sorted(_closure(module, package, (f"{folder}.", f"{_SHARED}.")))
     native = (package.parent / folder.replace(".", "/")).rglob("*")
     device = sorted(path for path in native if path.suffix in _DEVICE_SUFFIXES)
     return [_path(name, package) for name in modules] + (device if modules else [])
+
+
+def _own_files(path: Path) -> list[Path]:
+    """A user's file and what it imports of its own project."""
+    roots = import_roots(path)
+    seen: set[Path] = set()
+    waiting = [path] if path.is_file() else []
+    while waiting:
+        file = waiting.pop()
+        if file not in seen:
+            seen.add(file)
+            waiting += [own for module in _imports(file) for own in _project_files(module, roots)]
+    return [path, *sorted(seen - {path})] if seen else []
+
+
+def _project_files(module: str, roots: list[Path]) -> Iterator[Path]:
+    """The file of a module below the roots, and those of the packages that it is in."""
+    for root in roots:
+        parts = module.split(".")
+        folders = [root.joinpath(*parts[: i + 1]) for i in range(len(parts))]
+        files = [*(folder / "__init__.py" for folder in folders), folders[-1].with_suffix(".py")]
+        yield from (file for file in files if file.is_file())
 
 
 def _function(build: Any) -> Any:

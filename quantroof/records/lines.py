@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from quantroof.errors import UsageError
-from quantroof.kernels.cases import Case
+from quantroof.kernels.cases import CallCase, Case
 from quantroof.records.run import Cache, Mode, Record, RunEnd, RunInfo
 
 Status = Literal["ok", "incorrect", "skipped", "failed", "simulated"]
@@ -186,7 +186,10 @@ class Measurement(Record, frozen=True, kw_only=True, dict=True, tag="measurement
     @cached_property
     def parsed_case(self) -> Case:
         """The Case behind the id; parsed once, when the measurement is made or read."""
-        return parsed_case(self.case)
+        case = parsed_case(self.case)
+        if isinstance(case, CallCase):  # its id does not hold what its author counts
+            return CallCase.of(case.call, case.compute.name, case.axes, self.flops, self.bytes_moved)
+        return case
 
     @property
     def key(self) -> tuple[str, str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from quantroof.bench.plan import DevicePlan, PlannedCase, skipped_line
+from quantroof.bench.plan import DevicePlan, PlannedCase, foreign_functions, skipped_line
 from quantroof.bench.workers import protocol
 from quantroof.bench.workers.compiler import CompilerPool
 from quantroof.bench.workers.handle import NO_LOG, ContextLost, Worker, WorkerLost
@@ -43,7 +43,7 @@ class DeviceRun:
         self._plan, self._emit, self._log = plan, emit, log
         self._deaths: Deaths = {} if deaths is None else deaths
         self._workers: dict[bool, Worker] = {}
-        self._foreign = load(plan.settings.kernels).foreign
+        self._foreign = load(plan.settings.kernels).foreign | foreign_functions(plan.settings.calls)
         self._stopping = threading.Event()
 
     def run(self) -> None:

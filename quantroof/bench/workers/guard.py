@@ -39,9 +39,9 @@ _CUDA = ("Event", "Stream", "CUDAGraph", "synchronize", "_sleep", "stream", "cur
 
 
 class Guard:
-    """The state of the worker and of a problem's data when it is made."""
+    """The state of the worker and of a problem's data, if it has one, when it is made."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem | None) -> None:
         self._problem = problem
         self._data = dict(_data(problem))
         self._state = {**dict(_settings()), **dict(_process())}
@@ -68,8 +68,10 @@ class Guard:
         return f"{CHANGED}: {', '.join(changes[:_SHOWN])}{more}"
 
 
-def _data(problem: Problem) -> Iterator[tuple[str, int]]:
+def _data(problem: Problem | None) -> Iterator[tuple[str, int]]:
     """Checksums of everything that a kernel is given."""
+    if problem is None:
+        return
     weight, activation = problem.weight, problem.activation
     parts = {
         "activations": (problem.source, problem.arriving, activation.codes, activation.scales),

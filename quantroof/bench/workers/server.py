@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 
 from msgspec.structs import replace
 
+from quantroof.bench.calls.measure import measure_call
 from quantroof.bench.ceilings.anchors import measure_anchors
 from quantroof.bench.ceilings.measure import ceiling_groups
 from quantroof.bench.local import local_bench, lost_context, tidy
@@ -17,7 +19,7 @@ from quantroof.bench.workers import protocol
 from quantroof.bench.workers.guard import CHANGED, CHANGED_DATA, Guard
 from quantroof.errors import described
 from quantroof.kernels import registry
-from quantroof.kernels.cases import Case
+from quantroof.kernels.cases import CallCase, Case
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.reference import forget_data
 from quantroof.records.lines import Anchor, Ceiling, Measurement, Status
@@ -47,7 +49,11 @@ def _lines(bench: Bench, request: protocol.Request) -> Iterator[tuple[protocol.A
     match request:
         case protocol.MeasureCase():
             tidy(bench)
-            problem = Problem(Case.parse(request.case), bench.device, bench.settings.seed)
+            case = Case.parse(request.case)
+            if isinstance(case, CallCase):
+                yield from _calls(bench, case, request.kernels)
+                return
+            problem = Problem(case, bench.device, bench.settings.seed)
             for name in request.kernels:
                 kernel = registry.own().kernels.get(name)
                 line = (
@@ -70,7 +76,19 @@ def _foreign_line(bench: Bench, problem: Problem, name: str) -> Measurement:
     """Measure a kernel from outside; where it changed its data or this process, its record has no time."""
     before = Guard(problem)
     kernel = registry.load(bench.settings.kernels).kernels[name]
-    line = measure(bench, problem, kernel, foreign=True)
+    return _guarded(before, partial(measure, bench, problem, kernel, foreign=True))
+
+
+def _calls(bench: Bench, case: CallCase, names: tuple[str, ...]) -> Iterator[tuple[protocol.Answer, _Line]]:
+    """Measure functions of the user's own on one case."""
+    for name in names:
+        line = _guarded(Guard(None), partial(measure_call, bench, case, name))
+        yield protocol.MeasurementReply(measurement=line), line
+
+
+def _guarded(before: Guard, measured: Callable[[], Measurement]) -> Measurement:
+    """A measurement, without its time where it changed its data or this process."""
+    line = measured()
     try:
         change = before.changed_data() or before.changed_worker()
     except Exception as error:  # noqa: BLE001 - torch or a limit may be in any state now

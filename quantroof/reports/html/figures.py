@@ -156,7 +156,7 @@ def reported_states(devices: list[DeviceResults]) -> list[str]:
 
 def intensity_range(devices: list[DeviceResults]) -> tuple[float, float]:
     """Intensities from a third of the least point to three times the greatest ridge or point."""
-    measured = [point.intensity for results in devices for point in results.timed]
+    measured = [p.intensity for results in devices for p in results.timed if p.intensity > 0]
     ridges = [
         roofline.ridge_point(max(roofs.matrix.values()), bandwidth)
         for results in devices

@@ -61,7 +61,7 @@ def result_line(record: Ceiling | Measurement) -> str:
         what = f"ceiling {record.name} {record.kernel}"
     else:
         case = record.parsed_case
-        what = f"{case.scheme} {case.m}x{case.n}x{case.k} {record.kernel}"
+        what = f"{case.scheme} {case.sizes} {record.kernel}"
     if record.timing is None:
         return f"{record.device} {what}: {record.status}, {record.reason}"
     interval = median_interval(record.timing.samples_ns)

@@ -11,6 +11,7 @@ from quantroof.analysis.points import Point, row
 from quantroof.analysis.unmeasured import unmeasured
 from quantroof.reports import facts as header
 from quantroof.reports.cards import cards, untrusted
+from quantroof.reports.text.race_lines import race_lines
 from quantroof.reports.text.table import literal, table
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def show(answers: Answers, console: Console, *, failed: bool) -> None:
         if choices:
             console.print()
             console.print(format_table(results.label, choices[0]))
+    for line in race_lines(answers.devices):
+        console.print(literal(line), soft_wrap=True)
     _print_reasons(answers, console)
 
 

@@ -15,7 +15,7 @@ const isTimed = (row) => column("median", row) !== null && subjectOf(row) >= 0;
 const layerKey = (row) => `${caseOf("n", row)}x${caseOf("k", row)}`;
 const rowCount = () => data.points.subject.length;
 
-const intensity = (row) => caseOf("flops", row) / caseOf("bytes", row);
+const intensity = (row) => caseOf("flops", row) / caseOf("bytes", row) || null; // none on a log axis where nothing is multiplied
 const flopsPerSecond = (row, ns = column("median", row)) => (ns === null ? null : (caseOf("flops", row) / ns) * 1e9);
 const bytesPerSecond = (row) => (isTimed(row) ? (caseOf("bytes", row) / column("median", row)) * 1e9 : null);
 const roofShare = (row, ns = column("median", row)) =>
