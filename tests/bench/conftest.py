@@ -37,6 +37,9 @@ def cpu() -> Device:
 def tiny_plan(device: Device, *faulty: str, timeout_s: float = 30.0, ceilings: bool = False) -> DevicePlan:
     """The plan of a gemv and a gemm in fp32 and int4, with faulty kernels by name beside torch's."""
     run_options = RunOptions(
-        kernels=tuple(f"{FAULTY}:{name}" for name in faulty), case_timeout_s=timeout_s, ceilings=ceilings
+        kernels=tuple(f"{FAULTY}:{name}" for name in faulty),
+        providers=("torch",),
+        case_timeout_s=timeout_s,
+        ceilings=ceilings,
     )
     return make_plan(parse(SUITE, "tiny.toml"), device, run_options)

@@ -268,7 +268,8 @@ def test_a_real_worker_that_dies_is_named_as_the_reason(tmp_path: Path) -> None:
     suite = tmp_path / "small.toml"
     suite.write_text(SMALL)
     faulty = Path(__file__).parent.parent / "bench" / "faulty.py"
-    run_options = RunOptions(suite=str(suite), kernels=(f"{faulty}:SEGFAULT",), ceilings=False)
+    named = (f"{faulty}:SEGFAULT",)
+    run_options = RunOptions(suite=str(suite), kernels=named, providers=("torch",), ceilings=False)
     cpu = select(detect(), ["cpu"])
 
     def measure(job: Job, directory: Path) -> None:
