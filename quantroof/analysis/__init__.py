@@ -20,6 +20,7 @@ __all__ = [
     "points",
     "preflight",
     "processes",
+    "race",
     "ratio",
     "roofs",
     "run_verdict",

@@ -136,14 +136,14 @@ class Recheck:
     def after_sample(self, index: int, timer: Timer) -> None:
         """Check where it is this sample's turn."""
         if index == 0 and self._at >= 0:
-            self._threads = _threads_started()
+            self._threads = threads_started()
         if index == self._at:
             self._check(timer)
 
     def conclude(self, timer: Timer) -> None:
         """Check at the end. WrongOutput where the timed calls did something else than compute."""
         if self._at >= 0:
-            started = _threads_started() - self._threads - 1  # one of them was started by no one: it counts
+            started = threads_started() - self._threads - 1  # one of them was started by no one: it counts
             if started > 0:
                 raise WrongOutput(
                     f"timed calls start threads ({started} of them): work may go on after a call"
@@ -180,7 +180,7 @@ def _bits(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().contiguous().reshape(-1).view(torch.uint8)
 
 
-def _threads_started() -> int:
+def threads_started() -> int:
     """How many unnamed threads Python has counted, the one that is made here to read the number included."""
     digits = re.search(r"\d+", threading.Thread(target=None).name)
     return int(digits[0]) if digits else 0

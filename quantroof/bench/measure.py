@@ -32,6 +32,13 @@ _REASON_CHARACTERS = 300
 class SecondCheck(Protocol):
     """A check of the timed calls, between samples and after the last one."""
 
+    def prepare(self, timer: Timer) -> None:
+        """Sampling is about to begin."""
+
+    def first_sample(self, timer: Timer) -> list[float]:
+        """The first sample, with a check where one by itself would cost too much."""
+        ...
+
     def after_sample(self, index: int, timer: Timer) -> None:
         """A sample was taken."""
 

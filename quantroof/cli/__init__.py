@@ -5,11 +5,13 @@ Parsing, exit codes and progress; one file per command in `commands`.
 
 __all__ = [
     "burn_in",
+    "call_options",
     "commands",
     "gate",
     "library_checks",
     "machine_check",
     "main",
+    "measuring",
     "options",
     "output",
     "progress",

@@ -16,6 +16,7 @@ import torch
 from quantroof.bench.calls.data import CallData
 from quantroof.bench.calls.output import error_of, tensors_of
 from quantroof.bench.correctness import WrongOutput, correct
+from quantroof.bench.fresh import threads_started
 from quantroof.bench.host_heap import new_blocks_filled
 from quantroof.bench.timing.timer import Timer
 
@@ -32,15 +33,28 @@ class CallRecheck:
     ) -> None:
         self._data, self._expected = data, expected
         self._at = _CHOICE.randrange(max(1, between))
+        self._threads = 0
         self._kept = [tensor.clone() for tensor in data.tensors]
+
+    def prepare(self, timer: Timer) -> None:
+        """Nothing is needed before sampling."""
+
+    def first_sample(self, timer: Timer) -> list[float]:
+        """The first sample as the timer takes it."""
+        return timer.samples()
 
     def after_sample(self, index: int, timer: Timer) -> None:
         """Check where it is this sample's turn."""
+        if index == 0:
+            self._threads = threads_started()
         if index == self._at:
             self._check(timer)
 
     def conclude(self, timer: Timer) -> None:
         """Check at the end. WrongOutput where the timed calls did something else than compute."""
+        started = threads_started() - self._threads - 1  # one was made to read the number
+        if started > 0:
+            raise WrongOutput(f"timed calls start threads ({started} of them): work may go on after a call")
         for arguments in (self._data.tensors, *timer.copies.sets):
             for place, (now, kept) in enumerate(zip(arguments, self._kept, strict=True)):
                 if place not in self._data.written and not torch.equal(_bits(now), _bits(kept)):
