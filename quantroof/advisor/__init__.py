@@ -12,6 +12,7 @@ __all__ = [
     "cost",
     "crossover",
     "decision",
+    "derived_gpu",
     "estimate",
     "explain",
     "families",

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from quantroof.advisor.choices import CHOICES
+from quantroof.advisor.derived_gpu import derived_gpu
 from quantroof.advisor.links import DEFAULT_LATENCY_S, Link
 from quantroof.advisor.machine import Machine, device_of, from_profile, from_run
 from quantroof.advisor.timings import TimingTable
@@ -34,15 +35,29 @@ def machine_and_times(gpu: str | None, run_path: Path | None) -> tuple[Machine, 
 
 
 def _profile(gpu: str) -> HardwareProfile:
-    """A catalog entry by its id, or by the exact name that one entry alone has."""
+    """A derived board, or a catalog entry by its id, its name, or the start of an id that one entry has."""
+    if "=" in gpu:
+        return derived_gpu(gpu)
     profiles = catalog.profiles()
-    matches = [p for p in profiles.values() if gpu == p.id or gpu in p.device_names]
+    matches = [p for p in profiles.values() if gpu.lower() == p.id] or catalog.by_name(gpu)
+    if not matches:
+        short = _slug(gpu)
+        exact = [profiles[short]] if short in profiles else []
+        matches = exact or [p for p in profiles.values() if short and p.id.startswith(f"{short}-")]
     if len(matches) > 1:
         ids = ", ".join(p.id for p in matches)
         raise UsageError(f"several boards are called '{gpu}'", where="--gpu", hint=f"name one: {ids}")
     if not matches:
         raise unknown_name("GPU", gpu, list(profiles))
     return matches[0]
+
+
+_MAKERS = ("nvidia", "geforce", "amd", "instinct")
+
+
+def _slug(name: str) -> str:
+    """A name as ids are written: `NVIDIA GeForce RTX 4090` is rtx-4090."""
+    return "-".join(word for word in name.lower().split() if word not in _MAKERS)
 
 
 def with_link(machine: Machine, gbps: float | None, latency_us: float | None) -> Machine:

@@ -92,7 +92,7 @@ def test_derived_bandwidth_is_within_one_percent_of_the_catalog() -> None:
 def test_an_unlisted_geforce_is_derived_with_its_assumptions() -> None:
     """Rated clock, halved fp32 accumulation, bandwidth of the bus; everything marked derived."""
     card = gpu(
-        name="NVIDIA GeForce RTX 4070",
+        name="NVIDIA GeForce RTX 4070 of another name",
         compute_capability="8.9",
         sm_count=46,
         rated_sm_clock_mhz=2475,

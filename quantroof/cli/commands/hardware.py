@@ -38,6 +38,8 @@ class Figures:
     tensor_clock_mhz: float | None
     memory_gbps_per_pin: float | None
     bus_bits: int | None
+    bandwidth_gbps: float | None
+    memory_gib: float | None
 
 
 @click.group(short_help="Datasheet peaks with their sources; derive and audit.")
@@ -100,6 +102,8 @@ def show(name: str, run_path: Path | None, as_json: bool) -> None:
 @click.option("--tensor-clock-mhz", type=POSITIVE, help="Clock of the matrix units, if rated separately.")
 @click.option("--memory-gbps-per-pin", type=POSITIVE, help="Data rate, Gbit/s.")
 @click.option("--bus-bits", type=COUNT, help="Width of the memory bus.")
+@click.option("--bandwidth-gbps", type=POSITIVE, help="Bandwidth in GB/s, in place of data rate and bus.")
+@click.option("--memory-gib", type=POSITIVE, help="Memory in GiB: prints the option that advise takes.")
 @click.option(
     "--rate-class", type=click.Choice(_CLASSES), help="How matrix rates are limited.  [default: full]"
 )
@@ -130,6 +134,9 @@ def derive(figures: Figures, *, device_text: str | None, rate_class: RateClass |
         echo_json("hardware-derive", {"peaks": msgspec.to_builtins(peaks), "bandwidth_gbps": bandwidth})
         return
     echo_lines(derived_lines(peaks, bandwidth))
+    option = _for_advise(rate_class or "full", figures, bandwidth)
+    if option is not None:
+        click.echo(f"\nquantroof advise --model llama-3.1-8b --gpu {option}")
 
 
 @command.command(short_help="Check claims about hardware.")
@@ -232,4 +239,12 @@ def _by_numbers(rate_class: RateClass, figures: Figures) -> tuple[tuple[Peak, ..
     derived = peaks(capability, sms, clock, figures.tensor_clock_mhz or clock, rate_class)
     per_pin, bus = figures.memory_gbps_per_pin, figures.bus_bits
     bandwidth = None if per_pin is None or bus is None else bandwidth_gbps(per_pin, bus)
-    return derived, bandwidth
+    return derived, figures.bandwidth_gbps or bandwidth
+
+
+def _for_advise(rate_class: RateClass, figures: Figures, bandwidth: float | None) -> str | None:
+    """The `--gpu` of advise for these figures, None where the memory or its bandwidth is not stated."""
+    if bandwidth is None or figures.memory_gib is None:
+        return None
+    text = f"cc={figures.compute_capability},sms={figures.sms},clock={figures.clock_mhz:g}"
+    return f"{text},memory={figures.memory_gib:g},bandwidth={bandwidth:g},class={rate_class}"
