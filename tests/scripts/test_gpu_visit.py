@@ -139,13 +139,36 @@ def test_the_plan_of_an_h200_keeps_the_budget() -> None:
     assert sum(int(row[1]) for row in rows[:-1]) == int(rows[-1][1]) <= 250
 
 
-def test_pytest_prints_its_failures_when_its_time_is_up(tmp_path: Path) -> None:
-    """SIGTERM ends it as Ctrl-C does: the failure before the endless test is on the screen."""
-    (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
-    (tmp_path / "test_two.py").write_text(
-        "import time\ndef test_a(): assert 1 == 2\ndef test_b(): time.sleep(60)\n"
-    )
-    command = ["timeout", "8", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+_ENDLESS = """
+import os, signal, time
+def test_a(): assert 1 == 2
+def endless():
+    if "PYTEST_XDIST_WORKER" in os.environ: signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(60)
+def test_b(): endless()
+def test_c(): endless()
+"""
 
-    assert "FAILED test_two.py::test_a - assert 1 == 2" in done.stdout
+
+@pytest.mark.parametrize("processes", [(), ("-p", "xdist.plugin", "-n", "2")], ids=["one process", "xdist"])
+def test_pytest_prints_its_failures_when_its_time_is_up(tmp_path: Path, processes: tuple[str, ...]) -> None:
+    """SIGTERM ends it as Ctrl-C does, also twice; and soon, if the tests in xdist's workers ignore it."""
+    (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
+    (tmp_path / "test_two.py").write_text(_ENDLESS)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *processes, str(tmp_path)]
+    environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, start_new_session=True
+    ) as tests:
+        assert tests.stdout is not None
+        while (seen := tests.stdout.read(1)) not in (b"F", b""):
+            pass
+        started = time.monotonic()
+        tests.terminate()
+        os.killpg(tests.pid, signal.SIGTERM)  # as `timeout` does: the process, then its group
+        out, errors = tests.communicate(timeout=60)
+
+    assert seen == b"F", errors
+    assert time.monotonic() - started < 8, "xdist waits for 10 s"
+    assert "FAILED test_two.py::test_a - assert 1 == 2" in out.decode()
