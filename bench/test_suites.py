@@ -1,6 +1,6 @@
 """A suite as pytest-benchmark tests, one per case and kernel, on every detected device.
 
-`pytest bench/ --suite quick --benchmark-json out.json`, with the extra `quantroof[pytest]`.
+`pytest bench/ --quantroof-suite quick --benchmark-json out.json`, with the extra `quantroof[pytest]`.
 """
 
 from __future__ import annotations

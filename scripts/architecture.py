@@ -46,7 +46,7 @@ def _table(room: str, importers: dict[str, set[str]]) -> str:
     rows = ["| file | owns | imported by |", "|---|---|---|"]
     for path in files:
         rooms = importers[_module(path)]
-        users = ", ".join(name for name in (*ROOMS, "pytest_plugin") if name in rooms)
+        users = ", ".join(name for name in (*ROOMS, "pytest_fixtures") if name in rooms)
         rows.append(f"| `{path.relative_to(PACKAGE)}` | {_first_sentence(path)} | {users or '-'} |")
     return "\n".join(rows) + "\n"
 

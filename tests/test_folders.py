@@ -22,8 +22,8 @@ BOARD = ROOT / "hwprofiles" / "quadro_rtx_6000.toml"
 # Too long for this test, or dependent on the machine; tests/gate/test_pytest_plugin.py runs pytest on bench/.
 NOT_RUN = {
     "quantroof run --suite bench/small.toml --out runs/small",
-    "pytest bench/ --suite bench/small.toml --benchmark-json out.json",
-    "pytest bench/ --suite quick",
+    "pytest bench/ --quantroof-suite bench/small.toml --benchmark-json out.json",
+    "pytest bench/ --quantroof-suite quick",
     "quantroof --profiles hwprofiles/quadro_rtx_6000.toml doctor",
     "python reports/make_samples.py",
 }

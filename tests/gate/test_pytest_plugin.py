@@ -92,6 +92,7 @@ def test_a_function_of_ones_own_is_timed_by_our_sampler(tmp_path: Path) -> None:
     assert found["stats"]["rounds"] == len(found["stats"]["data"]) >= 1
     assert 1e-6 < found["stats"]["median"] < 0.1
     assert found["extra_info"]["timer"] == "cpu-blocks"
+    assert found["extra_info"]["time"] == "device"
     assert found["extra_info"]["shape"] == "64x256x256"
 
 
@@ -120,8 +121,8 @@ def test_compare_fail_works_on_device_time(tmp_path: Path, scale: float, code: i
 
 
 def test_an_unknown_suite_is_one_line() -> None:
-    """`--suite quik`: pytest's usage error with the nearest name, and no traceback."""
-    done = _pytest(ROOT, "bench/", "--suite", "quik")
+    """`--quantroof-suite quik`: pytest's usage error with the nearest name, and no traceback."""
+    done = _pytest(ROOT, "bench/", "--quantroof-suite", "quik")
 
     assert done.returncode != 0
     assert "unknown suite 'quik' (did you mean quick?)" in done.stdout + done.stderr
@@ -130,10 +131,10 @@ def test_an_unknown_suite_is_one_line() -> None:
 
 
 def test_a_suite_is_one_test_a_case_and_kernel(tmp_path: Path) -> None:
-    """`pytest bench/ --suite FILE`: what runs is timed under its limits, the rest skipped with a reason."""
+    """`pytest bench/ --quantroof-suite FILE`: what runs is timed under its limits, the rest is skipped."""
     (tmp_path / "tiny.toml").write_text(_SUITE)
     done = _pytest(
-        ROOT, "bench/", "-rs", "--suite", tmp_path / "tiny.toml", "--quantroof-device", "cpu",
+        ROOT, "bench/", "-rs", "--quantroof-suite", tmp_path / "tiny.toml", "--quantroof-device", "cpu",
         f"--benchmark-json={tmp_path / 'out.json'}",
     )  # fmt: skip
 
@@ -144,3 +145,48 @@ def test_a_suite_is_one_test_a_case_and_kernel(tmp_path: Path) -> None:
     assert found["name"] == "test_case[cpu:0-gemv/fp32-fp32-fp32/m1-n64-k128-torch.linear]"
     assert found["extra_info"]["kernel"] == "torch.linear"
     assert found["stats"]["rounds"] == 4
+
+
+_FOREIGN = """
+import pytest
+
+def pytest_addoption(parser):
+    parser.addoption("--suite", default="theirs")
+    parser.addoption("--device", default="theirs")
+
+@pytest.fixture
+def suite_case(request):
+    return request.config.getoption("--suite")
+
+@pytest.fixture
+def gpu_benchmark():
+    return "their own"
+"""
+_FOREIGN_TEST = """
+def test_theirs(suite_case, gpu_benchmark):
+    assert (suite_case, gpu_benchmark) == ("mine", "their own")
+"""
+
+
+@pytest.mark.parametrize("without", [(), ("-p", "no:benchmark")], ids=["with", "without"])
+def test_a_project_with_a_suite_option_and_such_fixtures_runs_unchanged(
+    tmp_path: Path, without: tuple[str, ...]
+) -> None:
+    """With and without pytest-benchmark: its own option, fixtures and tests, and not one warning of ours."""
+    (tmp_path / "conftest.py").write_text(_FOREIGN)
+    (tmp_path / "test_theirs.py").write_text(_FOREIGN_TEST)
+    done = _pytest(tmp_path, *without, "--strict-markers", "-W", "error", "--suite", "mine")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    assert "warning" not in done.stdout
+
+
+def test_without_pytest_benchmark_our_fixture_says_what_to_install(tmp_path: Path) -> None:
+    """One line, and no unknown marker or missing fixture."""
+    (tmp_path / "test_mine.py").write_text("def test_mine(gpu_benchmark):\n    gpu_benchmark(len, [])\n")
+    done = _pytest(tmp_path, "-p", "no:benchmark", "test_mine.py")
+
+    assert done.returncode == 1
+    assert "gpu_benchmark needs pytest-benchmark: pip install pytest-benchmark" in done.stdout
+    assert "PytestUnknownMarkWarning" not in done.stdout
