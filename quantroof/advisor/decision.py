@@ -44,7 +44,7 @@ def advise(
         formats=formats_on_gpu(machine, table, request.formats),
         curves=tuple(_curves(evaluator, counts)),
         price=price,
-        remarks=tuple(_remarks(model, machine, table, request)),
+        remarks=tuple(_remarks(model, machine, table)),
     )
 
 
@@ -56,10 +56,10 @@ def _options(evaluator: OptionEvaluator, name: str, counts: tuple[int, ...]) -> 
 
 
 def _rank(option: Option, request: AdviceOptions) -> tuple[float, ...]:
-    """Those that meet the targets first, then likely ones; measured before modeled; then fewest GPUs for the
-    load, or most tokens per GPU without a load.
+    """Those that meet the targets, surely or likely; measured before modeled; then fewest GPUs for the load,
+    or most tokens per GPU without a load.
 
-    Ties go to the widest weights, for quality, then to the most tokens per GPU.
+    Ties go to what meets surely, to the widest weights, for quality, then to the most tokens per GPU.
     """
     if option.verdict == "misses" or option.decode is None or option.tokens_per_s is None:
         took = option.decode.total.seconds if option.decode else float("inf")
@@ -69,7 +69,7 @@ def _rank(option: Option, request: AdviceOptions) -> tuple[float, ...]:
     speed = option.tokens_per_s / option.gpus
     effort = float(total) if request.tokens_per_day is not None else -speed
     modeled = next(iter(option.decode.linear_shares)) == "modeled"
-    return float(option.verdict == "likely"), float(modeled), effort, -bits, -speed
+    return 0.0, float(modeled), effort, float(option.verdict == "likely"), -bits, -speed
 
 
 def _refusal(evaluator: OptionEvaluator, options: list[Option]) -> str:
@@ -125,17 +125,16 @@ def _curve_point(step: Step, batch: int) -> CurvePoint:
     )
 
 
-def _remarks(model: Model, machine: Machine, table: TimingTable, request: AdviceOptions) -> Iterable[str]:
+def _remarks(model: Model, machine: Machine, table: TimingTable) -> Iterable[str]:
     if machine.simulated:
         yield "SIMULATED: these times come from a simulated device; they are not a result"
     if not table.points:
         yield (
-            f"there are no measurements of {machine.name}: times are modeled at "
-            f"{request.assumptions.memory_efficiency:.0%} of the bandwidth and "
-            f"{request.assumptions.compute_efficiency:.0%} of the matrix rate"
+            f"there are no measurements of {machine.name}: times are modeled by kernels that others timed, "
+            "and their bands are those of published serving times"
         )
     else:
-        yield "attention, all-reduces and layers that were not measured are modeled at stated efficiencies"
+        yield "attention, all-reduces and what was not measured are modeled by kernels that others timed"
     if not model.verified:
         yield f"the sizes of {model.id} are not from its official config.json: {model.note or model.source}"
     if machine.link is not None and machine.is_gpu:

@@ -31,6 +31,15 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
             source=self.source,
         )
 
+    def banded(self, low: float, high: float) -> Estimate:
+        """A modeled time with the range of measured over predicted as its band; others keep their own."""
+        if self.source != "modeled":
+            return self
+        least = max(self.seconds * low, min(self.floor or 0.0, self.seconds))
+        return Estimate(
+            seconds=self.seconds, low=least, high=self.seconds * high, floor=self.floor, source=self.source
+        )
+
 
 def total(parts: Iterable[Estimate]) -> Estimate:
     """Work done one after another. Bands add up as if every error had the same sign: the cautious way."""

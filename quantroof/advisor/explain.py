@@ -9,6 +9,7 @@ import msgspec
 from quantroof.advisor.advice import Advice, Option
 from quantroof.advisor.choices import choice, kv_format
 from quantroof.advisor.crossover import case_bound
+from quantroof.advisor.kernel_costs import Operation, reduce_cost
 from quantroof.advisor.layers import (
     Linear,
     embedding_parameters,
@@ -16,8 +17,11 @@ from quantroof.advisor.layers import (
     norm_parameters,
     total_parameters,
 )
-from quantroof.advisor.memory import KV_BLOCK_TOKENS, kv_bytes, kv_elements
-from quantroof.advisor.step import REDUCES_PER_LAYER
+from quantroof.advisor.linear_time import Timer
+from quantroof.advisor.links import Link
+from quantroof.advisor.memory import KV_BLOCK_TOKENS, kv_elements, kv_read_bytes
+from quantroof.advisor.step import EXPERTS, OTHER, REDUCES_PER_LAYER
+from quantroof.advisor.timings import TimingTable
 from quantroof.kernels.cases import Case
 
 
@@ -86,28 +90,47 @@ def _fit(advice: Advice, option: Option) -> Iterator[Calculation]:
 
 def _linear(advice: Advice, option: Option) -> Iterator[Calculation]:
     assert option.decode is not None
-    batch = option.batch or 1
+    batch, layers = option.batch or 1, {layer.name: layer for layer in linear_layers(advice.model)}
     for part in option.decode.parts:
         if not part.name.startswith("linear "):
             continue
-        name = part.name.removeprefix("linear ")
-        layer = next(layer for layer in linear_layers(advice.model) if layer.name == name)
+        name, time = part.name.removeprefix("linear "), part.estimate
+        result = f"{time.seconds * 1e3:.3f} ms [{time.low * 1e3:.3f}, {time.high * 1e3:.3f}]"
+        if part.name == EXPERTS:
+            formula = f"{time.source}; {_experts(advice, option, batch)}"
+            yield Calculation(what=f"experts, M = {batch}", formula=formula, result=result)
+            continue
+        layer = layers[name]
         n, k = layer.shard(option.gpus, layer.kept(choice(option.format)).weight.group)
-        time = part.estimate
-        yield Calculation(
-            what=f"{name} [{n} x {k}] x {layer.count}, M = {batch}",
-            formula=f"{time.source}; {_roof(advice, option, layer, (n, k), batch)}",
-            result=f"{time.seconds * 1e3:.3f} ms [{time.low * 1e3:.3f}, {time.high * 1e3:.3f}]",
-        )
+        formula = f"{time.source}; {_roof(advice, option, layer, (n, k), batch)}"
+        what = f"{name} [{n} x {k}] x {layer.count}, M = {batch}"
+        yield Calculation(what=what, formula=formula, result=result)
+
+
+def _experts(advice: Advice, option: Option, batch: int) -> str:
+    moe = advice.model.moe
+    assert moe is not None
+    constants = _constants(advice, "experts", option.format)
+    layers = advice.model.moe_layers
+    return (
+        f"{layers} x ({constants}), {moe.expected_hit(batch):.1f} of {moe.experts} experts read, router's "
+        "sort and both products counted"
+    )
+
+
+def _constants(advice: Advice, operation: Operation, name: str) -> str:
+    """The constants of a kernel with their origin, as `7.2 us + roof / 0.84 of the bandwidth`."""
+    row = Timer(advice.machine, TimingTable(), advice.request.assumptions).cost(operation, name)
+    shares = [(row.memory, "the bandwidth"), (row.compute, "the matrix rate")]
+    words = " or ".join(f"{share:.2f} of {what}" for share, what in shares if share is not None)
+    origin = f", kernels timed on {row.gpu}" if row.points else ""
+    return f"{row.fixed_us:.3g} us + roof / ({words or '1'}){origin}"
 
 
 def _roof(advice: Advice, option: Option, layer: Linear, shape: tuple[int, int], batch: int) -> str:
-    """The roofs over one layer with their numbers; for experts the expected number that is read."""
-    machine, scheme = advice.machine, choice(option.format)
-    if layer.moe is not None:
-        hit = layer.moe.expected_hit(batch)
-        return f"{hit:.1f} of {layer.moe.experts} experts read, by the roof"
-    case = Case.linear(layer.kept(scheme), batch, *shape)
+    """The roofs over one layer with their numbers, and the constants of its kernel."""
+    machine, own = advice.machine, layer.kept(choice(option.format))
+    case = Case.linear(own, batch, *shape)
     rate = machine.rate(case.compute.name)
     flops = "unknown" if rate is None else f"{rate.value / 1e12:.4g} T/s"
     moved, work = case.bytes_moved * layer.count / 1e9, case.flops * layer.count / 1e12
@@ -116,7 +139,8 @@ def _roof(advice: Advice, option: Option, layer: Linear, shape: tuple[int, int],
     roof, bound = machine.roof_seconds(case.flops, case.bytes_moved, case.compute.name), machine.bound(case)
     if roof is None or bound is None:
         return roofs
-    return f"{roofs}, {case_bound(bound, roof, advice.request.assumptions.launch_s)} bound"
+    constants = _constants(advice, "linear", own.name)
+    return f"{roofs}, {case_bound(bound, roof, advice.request.assumptions.launch_s)} bound; each {constants}"
 
 
 def _rest(advice: Advice, option: Option) -> Iterator[Calculation]:
@@ -125,35 +149,47 @@ def _rest(advice: Advice, option: Option) -> Iterator[Calculation]:
     attention, whole = decode.part("attention"), decode.total
     kv = kv_format(advice.request.kv)
     context = advice.request.context
-    moved = batch * kv_bytes(advice.model, kv, context, option.gpus)  # no page is read whole
+    moved = batch * kv_read_bytes(advice.model, kv, context, option.gpus)  # no page is read whole
+    kind: Operation = "decode-attention" if advice.model.mla is None else "latent-attention"
+    constants = _constants(advice, kind, "fp16" if kv.element.bits > 8 else "fp8")
     yield Calculation(
         what="attention",
         formula=(
             f"{batch} x cache of {context} tokens = {moved / 1e9:.2f} GB / "
-            f"({machine.bandwidth.value / 1e9:.0f} GB/s x "
-            f"{advice.request.assumptions.memory_efficiency:g}), or its operations where they take longer"
+            f"{machine.bandwidth.value / 1e9:.0f} GB/s, or its operations; per layer {constants}"
         ),
         result=f"{attention.seconds * 1e3:.3f} ms",
     )
     if option.gpus > 1 and machine.link is not None:
-        count = REDUCES_PER_LAYER * advice.model.layers
-        link = machine.link
-        yield Calculation(
-            what="all-reduces",
-            formula=(
-                f"{count} x ({link.latency_s * 1e6:g} us + 2 x {option.gpus - 1}/{option.gpus} x {batch} x "
-                f"{advice.model.hidden} x 2 B / {link.bytes_per_s / 1e9:g} GB/s)"
-            ),
-            result=f"{decode.part('all-reduce').seconds * 1e3:.3f} ms",
-        )
+        yield _all_reduces(advice, option, machine.link, batch)
+    if any(part.name == OTHER for part in decode.parts):
+        other = decode.part(OTHER)
+        formula = "norms, rotary embedding and activations: short kernels of every layer, and their bytes"
+        yield Calculation(what=OTHER, formula=formula, result=f"{other.seconds * 1e3:.3f} ms")
     yield Calculation(
         what="decode step",
         formula="sum of the above",
         result=f"{whole.seconds * 1e3:.2f} ms [{whole.low * 1e3:.2f}, {whole.high * 1e3:.2f}]",
     )
     if option.tokens_per_s is not None:
-        formula = f"{batch} tokens / {whole.seconds * 1e3:.2f} ms"
+        formula = f"{batch} tokens / {batch / option.tokens_per_s * 1e3:.2f} ms"
         yield Calculation(what="throughput", formula=formula, result=f"{option.tokens_per_s:.1f} tokens/s")
+
+
+def _all_reduces(advice: Advice, option: Option, link: Link, batch: int) -> Calculation:
+    assert option.decode is not None
+    count, ways = REDUCES_PER_LAYER * advice.model.layers, option.gpus
+    row = reduce_cost(link.kind, option.gpus) if link.from_catalog else None
+    fixed = link.latency_s * 1e6 if row is None else row.fixed_us
+    share = "" if row is None or row.memory is None else f" / {row.memory:.2f}"
+    return Calculation(
+        what="all-reduces",
+        formula=(
+            f"{count} x ({fixed:.3g} us + 2 x {ways - 1}/{ways} x {batch} x {advice.model.hidden} x 2 B / "
+            f"{link.bytes_per_s / 1e9:g} GB/s{share})"
+        ),
+        result=f"{option.decode.part('all-reduce').seconds * 1e3:.3f} ms",
+    )
 
 
 def _money(advice: Advice, option: Option) -> Iterator[Calculation]:

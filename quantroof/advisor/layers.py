@@ -108,11 +108,12 @@ def _latent_attention(model: Model, mla: Mla) -> Iterator[Linear]:
     heads, count = model.heads, model.full_layers
     queries = heads * (mla.nope_dim + mla.rope_dim)
     if mla.q_rank is not None:
-        yield Linear("q_a", "attention", mla.q_rank, model.hidden, count, "none")
+        # Engines compute both latents in one product.
+        yield Linear("qkv_a", "attention", mla.q_rank + mla.latent, model.hidden, count, "none")
         yield Linear("q_b", "attention", queries, mla.q_rank, count, "n")
     else:
         yield Linear("q", "attention", queries, model.hidden, count, "n")
-    yield Linear("kv_a", "attention", mla.latent, model.hidden, count, "none")
+        yield Linear("kv_a", "attention", mla.latent, model.hidden, count, "none")
     yield Linear("kv_b", "attention", heads * (mla.nope_dim + mla.v_dim), mla.kv_rank, count, "n")
     yield Linear("o", "attention", model.hidden, heads * mla.v_dim, count, "k")
 

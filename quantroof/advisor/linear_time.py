@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from statistics import median
 
 import msgspec
 
-from quantroof.advisor.choices import named
 from quantroof.advisor.estimate import Estimate, Source
+from quantroof.advisor.kernel_costs import Cost, Operation, cost, reduce_cost
 from quantroof.advisor.layers import Linear
 from quantroof.advisor.machine import Machine
+from quantroof.advisor.node_costs import fitted_cost
 from quantroof.advisor.timings import TimingTable
-from quantroof.hwprofiles.roofline import Bound
 from quantroof.kernels.cases import Case
 from quantroof.kernels.schemes import SCHEMES, Scheme
 
@@ -20,91 +19,126 @@ from quantroof.kernels.schemes import SCHEMES, Scheme
 class Assumptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the model assumes where nothing was measured; an option overrides each.
 
-    The efficiencies are shares of a roof. aiconfigurator 0.12.0 takes 0.8 of the bandwidth for every GPU; 0.7
-    of the matrix rate is llm-analysis' suggestion. `launch_s` a kernel is 0 under CUDA graphs.
+    Efficiencies are shares of a roof; None takes those of `kernel_costs`. With both stated the model is a
+    plain roofline without fixed costs. `launch_s` a kernel is 0 under CUDA graphs.
     """
 
-    memory_efficiency: float = 0.8
-    compute_efficiency: float = 0.7
+    memory_efficiency: float | None = None
+    compute_efficiency: float | None = None
     launch_s: float = 0.0
     kernels_per_layer: int = 10
 
+    @property
+    def plain_roofline(self) -> bool:
+        """Whether both efficiencies are stated, so that no kernel cost applies."""
+        return self.memory_efficiency is not None and self.compute_efficiency is not None
 
-# aiconfigurator's measured kernels against its own roofline at batch 1: 1.4-1.5 times in bf16, 2.2 in fp8.
-# An estimate at 0.8 of the bandwidth already is 1.25 times the roofline; these are the rest.
-WIDE_BAND, NARROW_BAND = 0.2, 0.76
+
+# aiconfigurator 0.12.0 takes 0.8 of the bandwidth for elementwise kernels on every GPU.
+STREAM_EFFICIENCY = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a kernel does: operations in an element type, bytes of memory, and the rows of its product."""
+
+    flops: float
+    bytes_moved: float
+    element: str
+    rows: float = 1.0
 
 
 @dataclass(frozen=True)
 class Timer:
-    """Answers how long linear layers take on one machine."""
+    """Answers how long kernels take on one machine. The step gives modeled times their band."""
 
     machine: Machine
     table: TimingTable
     assumptions: Assumptions
-    _efficiencies: dict[tuple[str, Bound], float | None] = field(default_factory=dict)
+    _fits: dict[str, Cost | None] = field(default_factory=dict)
 
     def layer(self, layer: Linear, scheme: Scheme, tokens: int, ways: int) -> tuple[Estimate, float | None]:
         """One layer of this kind on one of `ways` GPUs for `tokens` rows; and its joules, if read."""
         own = layer.kept(scheme)
         n, k = layer.shard(ways, own.weight.group)
-        if layer.moe is not None:
-            return self._experts(layer, own, (n, k), tokens), None
         case = Case.linear(own, tokens, n, k)
         floor = self.machine.roof_seconds(case.flops, case.bytes_moved, case.compute.name)
         name = case.scheme if own.name in SCHEMES else own.name
         time = self.table.predict(name, (n, k), tokens)
         if time is None:
-            return self.modeled(name, case.flops, case.bytes_moved, case.compute.name), None
+            work = Work(case.flops, case.bytes_moved, case.compute.name, tokens)
+            return self.modeled("linear", name, work), None
         source: Source = "measured" if time.exact else "interpolated"
         joules = None if time.power_w is None else time.power_w * time.seconds
         estimate = Estimate(seconds=time.seconds, low=time.low, high=time.high, floor=floor, source=source)
         return estimate, joules
 
-    def modeled(self, scheme: str, flops: float, bytes_moved: float, element: str) -> Estimate:
-        """max(flops / (e F), bytes / (e BW)), with the efficiencies of this node's points if it has any."""
-        rate = self.machine.rate(element)
+    def experts(self, up: Linear, down: Linear, scheme: Scheme, tokens: int, ways: int) -> Estimate:
+        """The routed experts of one layer: both products, and the kernels that route and sort."""
+        assert up.moe is not None
+        each, hit = tokens * up.moe.per_token, up.moe.expected_hit(tokens)
+        moved = flops = 0.0
+        for layer in (up, down):
+            own = layer.kept(scheme)
+            n, k = layer.shard(ways, own.weight.group)
+            moved += hit * own.weight.storage_bytes(n, k)
+            moved += each * (k * scheme.activation.traffic_element.bits + n * scheme.output.element.bits) / 8
+            flops += 2.0 * each * n * k
+        work = Work(flops, moved, scheme.compute.name, each / up.moe.experts)
+        return self.modeled("experts", scheme.name, work)
+
+    def modeled(self, operation: Operation, name: str, work: Work) -> Estimate:
+        """A kernel's fixed time and efficiencies over its roof, by this node's points if it has enough."""
+        rate = self.machine.rate(work.element)
         assert rate is not None, "formats without a known rate are refused before they are timed"
-        bandwidth = self.machine.bandwidth.value
-        by_memory = bytes_moved / bandwidth / self.efficiency(scheme, "memory")
-        by_compute = flops / rate.value / self.efficiency(scheme, "compute")
-        seconds = max(by_memory, by_compute)
-        floor = max(bytes_moved / bandwidth, flops / rate.value)
-        high = seconds * (1 + self._band(scheme))
-        return Estimate(seconds=seconds, low=min(floor, seconds), high=high, floor=floor, source="modeled")
+        by_memory = work.bytes_moved / self.machine.bandwidth.value
+        by_compute = work.flops / rate.value
+        floor = max(by_memory, by_compute)
+        seconds = self.cost(operation, name).seconds(by_memory, by_compute, work.rows)
+        return _modeled(seconds, floor)
 
-    def efficiency(self, scheme: str, bound: Bound) -> float:
-        """Median share of the roof that this node's points of a format reach, else the stated assumption."""
-        if (scheme, bound) not in self._efficiencies:
-            self._efficiencies[scheme, bound] = self._measured_efficiency(scheme, bound)
-        assumption = (
-            self.assumptions.memory_efficiency if bound == "memory" else self.assumptions.compute_efficiency
+    def cost(self, operation: Operation, name: str) -> Cost:
+        """The constants of a kernel: as stated, as this node's points show them, else as shipped."""
+        stated = self.assumptions
+        own = None if stated.plain_roofline or operation != "linear" else self._fit(name)
+        shipped = own or self._shipped(operation, name)
+        return msgspec.structs.replace(
+            shipped,
+            memory=stated.memory_efficiency or shipped.memory,
+            compute=stated.compute_efficiency or shipped.compute,
         )
-        return self._efficiencies[scheme, bound] or assumption
 
-    def _measured_efficiency(self, scheme: str, bound: Bound) -> float | None:
-        shares = []
-        for (n, k), points in self.table.points.get(scheme, {}).items():
-            for timed in points:
-                case = Case.linear(named(scheme), timed.m, n, k)
-                if self.machine.bound(case) == bound:
-                    roof = self.machine.roof_seconds(case.flops, case.bytes_moved, case.compute.name)
-                    assert roof is not None
-                    shares.append(roof / timed.seconds)
-        return median(shares) if shares else None
+    def short_kernels(self, count: int, bytes_moved: float) -> Estimate:
+        """Kernels that do little but start, one after another; together they move some bytes."""
+        row = self._row("short", "")
+        floor = bytes_moved / self.machine.bandwidth.value
+        fixed = count * row.fixed_us * 1e-6 if row else 0.0
+        seconds = fixed + floor / (self.assumptions.memory_efficiency or STREAM_EFFICIENCY)
+        return _modeled(seconds, floor)
 
-    def _band(self, scheme: str) -> float:
-        if scheme in self.table.points:
-            return self.table.band(scheme)
-        wide = scheme in ("fp32", "tf32", "fp16", "bf16")
-        return WIDE_BAND if wide else NARROW_BAND
+    def all_reduce(self, payload_bytes: float, ways: int) -> Estimate:
+        """One all-reduce: by a link that was measured or stated, else by the cost fitted to its kind."""
+        link = self.machine.link
+        assert link is not None, "tensor parallelism without a link is refused before it is timed"
+        wire = link.all_reduce_seconds(payload_bytes, ways) - link.latency_s
+        row = reduce_cost(link.kind, ways) if link.from_catalog else None
+        if row is None or self.assumptions.plain_roofline:
+            return _modeled(link.latency_s + wire, wire)
+        return _modeled(row.seconds(wire, 0.0, 1.0), wire)
 
-    def _experts(self, layer: Linear, scheme: Scheme, shape: tuple[int, int], tokens: int) -> Estimate:
-        """All routed experts of a layer as one grouped product: nothing measures that here, so by roof."""
-        assert layer.moe is not None
-        n, k = shape
-        rows = tokens * layer.moe.per_token
-        hit = layer.moe.expected_hit(tokens)
-        weights = hit * scheme.weight.storage_bytes(n, k)
-        moved = scheme.activation.storage_bytes(rows, k) + scheme.output.storage_bytes(rows, n)
-        return self.modeled(scheme.name, 2.0 * rows * n * k, weights + moved, scheme.compute.name)
+    def _shipped(self, operation: Operation, name: str) -> Cost:
+        row = None if self.assumptions.plain_roofline else self._row(operation, name)
+        return row or Cost(operation=operation, format=name, gpu=self.machine.id, engine="roofline")
+
+    def _row(self, operation: Operation, name: str) -> Cost | None:
+        return cost(operation, name, self.machine.id, self.machine.capability)
+
+    def _fit(self, name: str) -> Cost | None:
+        """The constants that this node's own points of a format give, None where they are too few."""
+        if name not in self._fits:
+            self._fits[name] = fitted_cost(name, self.table.points.get(name, {}), self.machine)
+        return self._fits[name]
+
+
+def _modeled(seconds: float, floor: float) -> Estimate:
+    return Estimate(seconds=seconds, low=seconds, high=seconds, floor=floor, source="modeled")

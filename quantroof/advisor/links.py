@@ -25,6 +25,8 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     bytes_per_s: float
     latency_s: float = DEFAULT_LATENCY_S
     source: str
+    from_catalog: bool = False
+    """Whether it is the catalog's figure, which fitted costs of all-reduces may refine."""
 
     def all_reduce_seconds(self, payload_bytes: float, ways: int) -> float:
         """Ring all-reduce: each GPU sends 2 (t - 1) / t of the payload (Patarasuk & Yuan 2009)."""
@@ -35,7 +37,10 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
 def _shipped() -> list[tuple[str, Link]]:
     text = (files("quantroof") / "advisor" / "links.toml").read_text()
     rows = [
-        (row["prefix"], Link(kind=row["kind"], bytes_per_s=row["gbps"] * 1e9, source=row["source"]))
+        (
+            row["prefix"],
+            Link(kind=row["kind"], bytes_per_s=row["gbps"] * 1e9, source=row["source"], from_catalog=True),
+        )
         for row in tomllib.loads(text)["link"]
     ]
     return sorted(rows, key=lambda row: -len(row[0]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -26,6 +26,7 @@ class OptionEvaluator:
     request: AdviceOptions
     timer: Timer
     price: Price | None
+    _steps: dict[tuple[str, int, int], Step] = field(default_factory=dict)
 
     def evaluate(self, name: str, gpus: int) -> Option:
         """The largest batch that memory and targets allow, with its speed and cost, or why it is rejected."""
@@ -35,14 +36,18 @@ class OptionEvaluator:
             return Option(format=name, gpus=gpus, verdict="misses", reasons=(impossible,), memory=memory)
         most = min(memory.sequences, self.request.max_batch)
         surely = self._largest_batch(name, gpus, most, whole_band=True)
-        batch = surely or self._largest_batch(name, gpus, most, whole_band=False)
+        batch = self._largest_batch(name, gpus, most, whole_band=False)
+        if batch is None or not self._saves_replicas(name, gpus, surely, batch):
+            batch = surely or batch
         decode = self.decode(name, gpus, batch or 1)
         prompt = self._prefill(name, gpus)
         reasons = tuple(self._missed(decode, prompt, batch))
         option = Option(
             format=name,
             gpus=gpus,
-            verdict=self._fit(prompt, surely=surely is not None) if not reasons else "misses",
+            verdict=self._fit(prompt, surely=surely is not None and surely == batch)
+            if not reasons
+            else "misses",
             reasons=reasons,
             caveats=caveats(
                 choice(name), self.timer.machine, self.model, decode, batch=batch or 1, gpus=gpus
@@ -53,6 +58,14 @@ class OptionEvaluator:
             prefill=prompt,
         )
         return option if reasons or batch is None else self._with_load(option, batch, decode)
+
+    def _saves_replicas(self, name: str, gpus: int, surely: int | None, likely: int) -> bool:
+        """Whether the batch that likely holds the target serves the load on fewer replicas."""
+        needed = self.request.tokens_per_s
+        if needed is None or surely is None:
+            return False
+        rates = [b / self.decode(name, gpus, b).total.seconds for b in (surely, likely)]
+        return math.ceil(needed / rates[1]) < math.ceil(needed / rates[0])
 
     def longest_context(self, name: str, gpus: int) -> int:
         """The longest single sequence that fits, in whole pages of the cache; 0 where not one page does."""
@@ -69,10 +82,12 @@ class OptionEvaluator:
 
     def decode(self, name: str, gpus: int, batch: int) -> Step:
         """A decode step at the asked context."""
-        kv, context = kv_format(self.request.kv), self.request.context
-        return decode_step(
-            self.model, choice(name), kv, batch=batch, context=context, ways=gpus, timer=self.timer
-        )
+        if (name, gpus, batch) not in self._steps:
+            kv, context = kv_format(self.request.kv), self.request.context
+            self._steps[name, gpus, batch] = decode_step(
+                self.model, choice(name), kv, batch=batch, context=context, ways=gpus, timer=self.timer
+            )
+        return self._steps[name, gpus, batch]
 
     def _prefill(self, name: str, gpus: int) -> Step:
         kv, context = kv_format(self.request.kv), self.request.context

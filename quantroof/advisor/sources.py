@@ -70,7 +70,7 @@ def with_link(machine: Machine, gbps: float | None, latency_us: float | None) ->
             kind="a stated link", bytes_per_s=gbps * 1e9, latency_s=latency, source="stated by the user"
         )
     elif machine.link is not None:
-        link = msgspec.structs.replace(machine.link, latency_s=latency)
+        link = msgspec.structs.replace(machine.link, latency_s=latency, from_catalog=False)
     else:
         raise UsageError(
             f"no link between GPUs is known for {machine.id}", where="--link-latency", hint="--link-gbps"

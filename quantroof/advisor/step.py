@@ -1,24 +1,32 @@
 """Time of one decode step and of a prefill, on one GPU or with tensor parallelism.
 
-T = sum over operations of max(bytes / bandwidth, operations / rate), + all-reduces + launches. A sum of
-maxima, not a maximum of sums: operations of one step depend on one another. Not counted: norms, rotary
-embedding, residuals, sampling and the gather of the logits; together they move a few rows of hidden width.
+T = sum over operations of fixed time + max(bytes / bandwidth, operations / rate) at the efficiencies
+of `kernel_costs`, + all-reduces. A sum of maxima, not a maximum of sums: operations of one step depend on
+one another. Not counted: sampling, the gather of the logits, and what the host does between steps.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from quantroof.advisor.bands import Kind, band_of
 from quantroof.advisor.choices import wide_scheme
 from quantroof.advisor.estimate import Estimate, Source, total
+from quantroof.advisor.kernel_costs import Operation
 from quantroof.advisor.layers import linear_layers
-from quantroof.advisor.linear_time import Timer
+from quantroof.advisor.linear_time import Timer, Work
 from quantroof.advisor.memory import kv_bytes, kv_read_bytes
 from quantroof.advisor.models import Model
 from quantroof.kernels.formats import Format
 from quantroof.kernels.schemes import Scheme
 
+EXPERTS, OTHER = "linear experts", "other"
 REDUCES_PER_LAYER = 2  # after the attention's output and after the MLP (Megatron-LM)
+# Two norms with their residuals, rotary embedding with the write of the cache, and the activation.
+SHORT_KERNELS_PER_LAYER = 4
+# Norms and the activation quantize what they write for the next product; the time of a product that quantizes
+# already counts these kernels.
+FUSED_WITH_QUANTIZING = 3
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +66,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
             return next(iter(shares))
         return ", ".join(f"{share:.0%} {source}" for source, share in shares.items())
 
+    def banded(self, low: float, high: float) -> Estimate:
+        """The total with another band of its modeled parts."""
+        return total(part.estimate.banded(low, high) for part in self.parts)
+
     def part(self, name: str) -> Estimate:
         """The sum of the parts whose name starts so."""
         return total(p.estimate for p in self.parts if p.name.startswith(name))
@@ -67,41 +79,119 @@ def decode_step(
     model: Model, scheme: Scheme, kv: Format, *, batch: int, context: int, ways: int, timer: Timer
 ) -> Step:
     """One new token for each of `batch` sequences that are `context` tokens long."""
-    attended = model.attended(context) * batch
-    moved = kv_read_bytes(model, kv, context, ways) * batch
-    flops = attended * _decode_flops_per_token(model) / ways
-    attention = timer.modeled("attention", flops, moved, wide_scheme(scheme).compute.name)
-    return _step(model, scheme, batch, batch, attention, ways, timer)
+    attention = _decode_attention(model, scheme, kv, batch, context, ways, timer)
+    return _step("per token", model, scheme, batch, batch, attention, ways, timer)
+
+
+def mixed_step(
+    model: Model,
+    scheme: Scheme,
+    kv: Format,
+    *,
+    batch: int,
+    context: int,
+    prompt: int,
+    ways: int,
+    timer: Timer,
+) -> Step:
+    """A decode step in which one prompt of `prompt` tokens is read as well: its weights are read once."""
+    attention = total(
+        [
+            _decode_attention(model, scheme, kv, batch, context, ways, timer),
+            _prefill_attention(model, scheme, kv, 1, prompt, ways, timer),
+        ]
+    )
+    return _step("per token", model, scheme, batch + prompt, batch + 1, attention, ways, timer)
 
 
 def prefill(
     model: Model, scheme: Scheme, kv: Format, *, batch: int, context: int, ways: int, timer: Timer
 ) -> Step:
     """The prompts of `batch` sequences, `context` tokens each; the head for the last token only."""
+    attention = _prefill_attention(model, scheme, kv, batch, context, ways, timer)
+    return _step("first token", model, scheme, batch * context, batch, attention, ways, timer)
+
+
+def _decode_attention(
+    model: Model, scheme: Scheme, kv: Format, batch: int, context: int, ways: int, timer: Timer
+) -> Estimate:
+    flops = model.attended(context) * batch * _decode_flops_per_token(model) / ways
+    moved = kv_read_bytes(model, kv, context, ways) * batch
+    kind: Operation = "decode-attention" if model.mla is None else "latent-attention"
+    return _attention(model, kv, kind, Work(flops, moved, wide_scheme(scheme).compute.name), timer)
+
+
+def _prefill_attention(
+    model: Model, scheme: Scheme, kv: Format, batch: int, context: int, ways: int, timer: Timer
+) -> Estimate:
     flops = batch * _prefill_flops(model, context) / ways
     moved = kv_bytes(model, kv, context, ways) * batch
-    attention = timer.modeled("attention", flops, moved, wide_scheme(scheme).compute.name)
-    return _step(model, scheme, batch * context, batch, attention, ways, timer)
+    work = Work(flops, moved, wide_scheme(scheme).compute.name, context)
+    return _attention(model, kv, "prefill-attention", work, timer)
+
+
+def _attention(model: Model, kv: Format, kind: Operation, work: Work, timer: Timer) -> Estimate:
+    """The attention of all layers: one kernel per layer, each with its share of the work."""
+    cache = "fp16" if kv.element.bits > 8 else "fp8"
+    count = max(model.full_layers + model.windowed, 1)
+    each = Work(work.flops / count, work.bytes_moved / count, work.element, work.rows)
+    return timer.modeled(kind, cache, each).times(count)
 
 
 def _step(
-    model: Model, scheme: Scheme, tokens: int, logits: int, attention: Estimate, ways: int, timer: Timer
+    kind: Kind,
+    model: Model,
+    scheme: Scheme,
+    tokens: int,
+    logits: int,
+    attention: Estimate,
+    ways: int,
+    timer: Timer,
 ) -> Step:
-    parts, joules = [], 0.0
-    unread = False
-    for layer in linear_layers(model):
+    parts, joules, unread = [], 0.0, False
+    layers = linear_layers(model)
+    for layer in layers:
+        if layer.moe is not None:
+            continue
         rows = logits if layer.part == "head" else tokens
         one, energy = timer.layer(layer, scheme, rows, ways)
         parts.append(Part(name=f"linear {layer.name}", estimate=one.times(layer.count)))
         unread = unread or energy is None
         joules += (energy or 0.0) * layer.count
+    routed = [layer for layer in layers if layer.moe is not None]
+    if routed:
+        up, down = routed
+        estimate = timer.experts(up, down, scheme, tokens, ways).times(up.count)
+        parts.append(Part(name=EXPERTS, estimate=estimate))
     parts.append(Part(name="attention", estimate=attention))
     if ways > 1:
-        parts.append(Part(name="all-reduce", estimate=_communication(model, scheme, tokens, ways, timer)))
+        payload = tokens * model.hidden * wide_scheme(scheme).output.element.bits / 8
+        reduces = timer.all_reduce(payload, ways).times(REDUCES_PER_LAYER * model.layers)
+        parts.append(Part(name="all-reduce", estimate=reduces))
+    if not timer.assumptions.plain_roofline:
+        parts.append(Part(name=OTHER, estimate=_other(model, scheme, tokens, ways, timer)))
     if timer.assumptions.launch_s:
         parts.append(Part(name="launches", estimate=_launches(model, timer)))
+    band = band_of(kind, model.moe is not None, 0.0, sum(p.estimate.seconds for p in parts))
+    parts = [Part(name=p.name, estimate=p.estimate.banded(*band)) for p in parts]
     whole = total(p.estimate for p in parts)
-    return Step(tokens=tokens, parts=tuple(parts), total=whole, joules=None if unread else joules)
+    joules_read = None if unread or routed else joules
+    return Step(tokens=tokens, parts=tuple(parts), total=whole, joules=joules_read)
+
+
+def _other(model: Model, scheme: Scheme, tokens: int, ways: int, timer: Timer) -> Estimate:
+    """Norms with residuals, rotary embedding with the write of the cache, and activations.
+
+    A norm reads and writes two rows of the hidden width; the rotary embedding reads and writes queries and
+    keys; the activation reads gate and up and writes their product.
+    """
+    width = wide_scheme(scheme).output.element.bits / 8
+    heads = 2 * (model.heads + 2 * model.kv_heads) * model.head_dim / ways
+    inner = 3 * model.intermediate / ways if model.moe is None else 0.0
+    moved = tokens * (8 * model.hidden + heads + inner) * width
+    quantizes = scheme.activation.element.bits < 16
+    count = SHORT_KERNELS_PER_LAYER - (FUSED_WITH_QUANTIZING if quantizes else 0)
+    return timer.short_kernels(count, moved).times(model.layers)
 
 
 def _decode_flops_per_token(model: Model) -> float:
@@ -122,17 +212,6 @@ def _prefill_flops(model: Model, context: int) -> float:
     sliding = context * window - window**2 / 2
     pairs = model.full_layers * full + (model.layers - model.full_layers) * sliding
     return 2.0 * widths * model.heads * pairs
-
-
-def _communication(model: Model, scheme: Scheme, tokens: int, ways: int, timer: Timer) -> Estimate:
-    link = timer.machine.link
-    assert link is not None, "tensor parallelism without a link is refused before it is timed"
-    payload = tokens * model.hidden * wide_scheme(scheme).output.element.bits / 8
-    count = REDUCES_PER_LAYER * model.layers
-    seconds = count * link.all_reduce_seconds(payload, ways)
-    wire = seconds - count * link.latency_s
-    # The latency is an assumption: between nothing and twice of it.
-    return Estimate(seconds=seconds, low=wire, high=2 * seconds - wire, floor=0.0, source="modeled")
 
 
 def _launches(model: Model, timer: Timer) -> Estimate:

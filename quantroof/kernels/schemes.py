@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from quantroof.errors import unknown_name
@@ -119,6 +120,7 @@ def scheme(name: str, where: str | None = None) -> Scheme:
     return known[name]
 
 
+@lru_cache(maxsize=1024)
 def scheme_of(weight: Format, activation: Format, output: Format) -> Scheme | None:
     """The scheme that formats belong to, whatever its group size; None for a triple without a name."""
     for candidate in (*SCHEMES.values(), *OTHER_OPERATIONS.values()):

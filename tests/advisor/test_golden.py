@@ -68,7 +68,8 @@ def test_dense_decode_on_two_gpus() -> None:
     )
 
     assert step.total.seconds == pytest.approx(80 * layer + head + cache + reduces, rel=1e-9)
-    assert step.total.floor == pytest.approx(80 * layer + head + cache, rel=1e-9)
+    wire = 160 * 2 * 0.5 * 32 * 8192 * 2 / 300e9
+    assert step.total.floor == pytest.approx(80 * layer + head + cache + wire, rel=1e-9)
 
 
 @pytest.mark.parametrize(("ways", "context"), [(1, 2048), (2, 2048)])
@@ -151,7 +152,7 @@ def test_latent_attention_decode(ways: int) -> None:
         return _linear(1, n, k)
 
     attention = (
-        one(1536, 7168) + one(24576 // t, 1536) + one(576, 7168)
+        one(1536 + 576, 7168) + one(24576 // t, 1536)
         + one(32768 // t, 512) + one(7168, 16384 // t)
     )  # fmt: skip
     dense = one(36864 // t, 7168) + one(7168, 18432 // t)
@@ -185,7 +186,7 @@ def test_latent_attention_prefill(t: int) -> None:
         return max((hit * n * k * 2 + 2 * rows * (n + k)) / BW, 2 * rows * n * k / BF16)
 
     attention = (
-        one(1536, 7168) + one(24576 // t, 1536) + one(576, 7168)
+        one(1536 + 576, 7168) + one(24576 // t, 1536)
         + one(32768 // t, 512) + one(7168, 16384 // t)
     )  # fmt: skip
     dense = one(36864 // t, 7168) + one(7168, 18432 // t)
@@ -216,7 +217,7 @@ def test_weight_bytes_of_a_tied_model() -> None:
 
 def test_stated_efficiency_divides_each_roof() -> None:
     """At 80 % of the bandwidth a memory-bound step takes 1 / 0.8 of its roof; the floor stays the roof."""
-    at = timer(H200, Assumptions(memory_efficiency=0.8))
+    at = timer(H200, Assumptions(memory_efficiency=0.8, compute_efficiency=0.7))
 
     step = decode_step(model("llama-3.1-8b"), choice("bf16"), KV16, batch=1, context=2048, ways=1, timer=at)
 
@@ -260,15 +261,3 @@ def test_a_row_of_logits_per_sequence_counts_where_it_outweighs_the_activations(
     assert found.logits_per_sequence == 128256 * 6
     assert found.sequences == sequences
     assert found.logits_bind == (context == 1024)
-
-
-@pytest.mark.parametrize(("name", "band"), [("bf16", 1.2), ("fp8-w8a8", 1.76), ("int4-w4a16", 1.76)])
-def test_modeled_band_reaches_what_kernels_were_seen_to_take(name: str, band: float) -> None:
-    """At 80 % of the bandwidth: up to 1.5 times the roof in 16 bit, 2.2 times in 8 bit and less."""
-    at = timer(H200, Assumptions(memory_efficiency=0.8))
-
-    step = decode_step(model("llama-3.1-8b"), choice(name), KV16, batch=1, context=1, ways=1, timer=at)
-
-    qkv = step.part("linear qkv")
-    assert qkv.high == pytest.approx(band * qkv.seconds)
-    assert qkv.low == qkv.floor

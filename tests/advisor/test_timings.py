@@ -185,9 +185,9 @@ def test_efficiency_is_the_nodes_own_where_it_has_points() -> None:
 
     at = Timer(H100, table, Assumptions())
 
-    assert at.efficiency("bf16", "memory") == pytest.approx(0.5)
-    assert at.efficiency("bf16", "compute") == 0.7
-    assert at.efficiency("int8-w8a8", "memory") == 0.8
+    assert at.cost("linear", "bf16").memory == pytest.approx(0.5)
+    assert at.cost("linear", "bf16").fixed_us == 0
+    assert at.cost("linear", "int8-w8a8").memory != pytest.approx(0.5)
 
 
 def test_crossing_is_found_with_its_band() -> None:

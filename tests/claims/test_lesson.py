@@ -72,7 +72,7 @@ def test_verdicts_are_those_of_the_checked_list(row: str, verdict: str) -> None:
         ("fp16-70b-gb", "141.1 GB"),
         ("two-a100-serve", "15 sequences"),
         ("2400-a-month", "1.644 $"),
-        ("under-50-ms", "roofline 37.7 ms"),
+        ("under-50-ms", "roofline 37.9 ms"),
         ("int8-70-gb", "72.7 GB"),
         ("nf4-35-gb", "42.7 GB"),
         ("int4-35-gb", "39.5 GB"),
@@ -137,7 +137,7 @@ def test_command_prints_a_row_and_its_exit_code(capsys: pytest.CaptureFixture[st
     assert code == 1
     assert out.startswith("A. A model too big to ship")
     assert "1 rows: 0 holds, 0 in part, 1 wrong, 0 open" in out
-    assert "roofline 37.7 ms" in out
+    assert "roofline 37.9 ms" in out
     assert ended("--only", "A1")[0] == 0
     code, _, error = ended("--only", "Z9")
     assert (code, error.count("\n")) == (2, 1)
