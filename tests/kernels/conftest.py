@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from quantroof.kernels.sass.table import Row, all_architectures, machine_code_table
 from tests.kernels.interpreter import Interpreter
 
 
@@ -16,9 +15,3 @@ def interpreter() -> Iterator[Interpreter]:
     workers = Interpreter()
     yield workers
     workers.close()
-
-
-@pytest.fixture(scope="session")
-def machine_code() -> list[Row]:
-    """Every declared kernel compiled for every architecture, once."""
-    return machine_code_table(all_architectures())

@@ -2,43 +2,70 @@
 
 There is a golden table per version of Triton: the newest, with which the tests compile, and those that torch
 2.13 and 2.11 bring to GPU nodes. Under any other version the promises still hold, and no table is compared.
+
+The table of the newest has digests of Triton's IR. Rows of equal IR are not compiled again, except for a
+sample that has every kernel and every architecture; `scripts/acceptance` compiles them all.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import triton
 
+from quantroof.kernels import registry
+from quantroof.kernels.kernel import Skip
 from quantroof.kernels.sass import table
 from quantroof.kernels.sass.nvrtc import nvrtc_version
-from quantroof.kernels.sass.table import Row, declared
+from quantroof.kernels.sass.table import Row, all_architectures, declared, jobs, machine_code_table
+from tests.kernels.golden import FILES, golden, ir_digests, sample
 
-_DATA = Path(__file__).parents[1] / "data"
 _CUDA = ("cupy.int4",)
-_GOLDEN = {
-    "3.9.0": _DATA / "machine_code.json",
-    "3.7.1": _DATA / "machine_code_3.7.1.json",
-    "3.6.0": _DATA / "machine_code_3.6.0.json",
-}
+_VERSION = triton.__version__
+_REGENERATE = "the kernels changed: python -m tests.kernels.golden > tests/data/machine_code.json"
 
 
-def _golden(version: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(_GOLDEN[version].read_text())
-    assert document["triton"] == version
-    return document
+def _has_digests() -> bool:
+    return _VERSION in FILES and "ir" in golden(_VERSION)
 
 
 @pytest.fixture(scope="module")
-def golden() -> dict[str, Any]:
-    """The committed table of the Triton that is installed."""
-    if triton.__version__ not in _GOLDEN:
-        pytest.skip(f"golden tables are of triton {', '.join(_GOLDEN)}, this is {triton.__version__}")
-    return _golden(triton.__version__)
+def compiled() -> list[Row]:
+    """What is compiled here: the sample, and everything where the golden table has no digests."""
+    return table.rows_of(sample(_VERSION), workers=1) if _has_digests() else _all()
+
+
+@pytest.fixture(scope="module")
+def machine_code(compiled: list[Row]) -> list[Row]:
+    """Every row with what is declared today, compiled or from the golden table."""
+    if not _has_digests():
+        return compiled
+    rows = {_key(row): row for row in msgspec.convert(golden(_VERSION)["rows"], list[Row])}
+    rows |= {_key(row): row for row in compiled}
+    return [_as_declared(row) for row in rows.values()]
+
+
+def _all() -> list[Row]:
+    return machine_code_table(all_architectures())
+
+
+def _as_declared(row: Row) -> Row:
+    code = registry.load().kernels[row.kernel].machine_code
+    program = table.program_of(table.Job(row.kernel, row.case, row.arch))
+    if code is None or isinstance(program, Skip):
+        return msgspec.structs.replace(row, reason=program.reason if isinstance(program, Skip) else None)
+    row = msgspec.structs.replace(
+        row, expected=code.expects.get(row.arch), budget=code.budget_of(row.case, row.arch)
+    )
+    return msgspec.structs.replace(row, verdict=table.verdict_of(row))
+
+
+@pytest.mark.skipif(not _has_digests(), reason="the golden table of this Triton has no digests")
+def test_every_kernel_is_the_one_of_the_golden_table() -> None:
+    """Triton's compiler gets the same IR and options for every row: the table is that of today's kernels."""
+    assert ir_digests() == golden(_VERSION)["ir"], _REGENERATE
 
 
 def test_every_kernel_keeps_its_promise(machine_code: list[Row]) -> None:
@@ -65,21 +92,38 @@ def test_int4_gemv_takes_at_most_3_instructions_per_weight_on_hopper(machine_cod
     assert row.instructions_per_weight <= 3.0
 
 
-def test_the_golden_table_is_what_compiles_today(machine_code: list[Row], golden: dict[str, Any]) -> None:
-    """A change is a reviewed difference: `quantroof compile --json > tests/data/machine_code.json`."""
-    committed = {_key(row): row for row in golden["rows"]}
-    now = {_key(row): row for row in msgspec.to_builtins(machine_code)}
-    if nvrtc_version() != golden["nvrtc"]:  # another version of the compiler of CUDA C++
-        committed, now = (
-            {k: row for k, row in table.items() if k[0] not in _CUDA} for table in (committed, now)
-        )
-    assert committed.keys() == now.keys()
-    assert {k: now[k] for k in now if now[k] != committed[k]} == {}
+def test_the_golden_table_is_what_compiles_today(machine_code: list[Row]) -> None:
+    """A change is a reviewed difference: the sample compiled, declarations and skips of all rows."""
+    _assert_golden(machine_code)
+
+
+@pytest.mark.slow
+def test_the_whole_golden_table_is_what_compiles_today() -> None:
+    """The same of all rows, those with equal IR too."""
+    _assert_golden(_all())
+
+
+def _assert_golden(rows: list[Row]) -> None:
+    if _VERSION not in FILES:
+        pytest.skip(f"golden tables are of triton {', '.join(FILES)}, this is {_VERSION}")
+    committed = {_key(row): row for row in msgspec.convert(golden(_VERSION)["rows"], list[Row])}
+    wanted = {(job.kernel, job.case, job.arch) for job in jobs(all_architectures())}
+    assert committed.keys() == wanted == {_key(row) for row in rows}, _REGENERATE
+    if nvrtc_version() != golden(_VERSION)["nvrtc"]:  # another version of the compiler of CUDA C++
+        rows = [row for row in rows if row.kernel not in _CUDA]
+    assert [row for row in rows if row != committed[_key(row)]] == [], _REGENERATE
+
+
+def test_the_sample_has_every_kernel_and_every_architecture() -> None:
+    """Whatever is not compiled in this suite has a row of its kernel and one of its architecture that is."""
+    chosen = sample("3.9.0")
+    assert {job.kernel for job in chosen} == {kernel.name for kernel in declared()}
+    assert {job.arch for job in chosen if job.kernel not in _CUDA} == set(all_architectures())
 
 
 def test_all_tritons_compile_to_the_same_classes_without_spills() -> None:
     """Versions differ in counts; in class only for int8 on sm_100a, which has tcgen05 since 3.8."""
-    new, *older = ({_key(row): row for row in _golden(version)["rows"]} for version in _GOLDEN)
+    new, *older = ({_name(row): row for row in golden(version)["rows"]} for version in FILES)
     for old in older:
         assert old.keys() == new.keys()
         differ = {k for k in old if old[k].get("instruction_class") != new[k].get("instruction_class")}
@@ -110,11 +154,13 @@ def test_a_class_is_one_of_the_declared(found: str | None, expected: str, fits: 
 
 def test_kernels_with_device_code_of_ours_are_all_declared() -> None:
     """Every kernel of the providers triton and cupy is in the table."""
-    from quantroof.kernels import registry
-
     ours = {k.name for k in registry.load().kernels.values() if k.provider in ("triton", "cupy")}
     assert ours == {k.name for k in declared()}
 
 
-def _key(row: dict[str, Any]) -> tuple[str, str, str]:
+def _key(row: Row) -> tuple[str, str, str]:
+    return row.kernel, row.case, row.arch
+
+
+def _name(row: dict[str, Any]) -> tuple[str, str, str]:
     return row["kernel"], row["case"], row["arch"]

@@ -41,21 +41,25 @@ def compile_ahead(program: Program | CudaProgram, arch: str) -> tuple[bytes, int
 def _compile_triton(program: Program, arch: str) -> tuple[bytes, int]:
     import triton
     from triton.backends.compiler import GPUTarget
+
+    target = GPUTarget("cuda", capability_of(arch), 32)
+    compiled = triton.compile(ast_source(program), target=target, options=program.compile_options)
+    return compiled.asm["cubin"], int(compiled.metadata.shared)
+
+
+def ast_source(program: Program) -> Any:
+    """What Triton compiles: the function with its constants and the types of its arguments."""
     from triton.compiler import ASTSource
 
     names = list(program.function.arg_names)
     runtime = [name for name in names if name not in program.constants]
     types = dict(zip(runtime, program.arguments, strict=True))
-    signature = {n: types[n].partition(":")[0] if n in types else "constexpr" for n in names}
-    source = ASTSource(
+    return ASTSource(
         fn=program.function,
-        signature=signature,
+        signature={n: types[n].partition(":")[0] if n in types else "constexpr" for n in names},
         constexprs={(names.index(n),): v for n, v in program.constants.items()},
         attrs=_attributes(program, names, types),
     )
-    target = GPUTarget("cuda", capability_of(arch), 32)
-    compiled = triton.compile(source, target=target, options=program.compile_options)
-    return compiled.asm["cubin"], int(compiled.metadata.shared)
 
 
 def _attributes(

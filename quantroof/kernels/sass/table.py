@@ -14,8 +14,8 @@ from quantroof.errors import EnvironmentMissing
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
-from quantroof.kernels.kernel import Kernel
-from quantroof.kernels.program import CudaProgram, Target
+from quantroof.kernels.kernel import Kernel, Skip
+from quantroof.kernels.program import CudaProgram, Program, Target
 from quantroof.kernels.sass.ahead import ARCHITECTURES, capability_of, compile_ahead
 from quantroof.kernels.sass.batch import read_cubins
 from quantroof.kernels.sass.cubin import CodeReport
@@ -50,7 +50,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class Job:
+    """One case of a kernel on one architecture."""
+
     kernel: str
     case: str
     arch: str
@@ -60,7 +62,7 @@ class _Job:
 class _Compiled:
     """Machine code of a job. Triton requests shared memory at launch; CUDA C++ declares it in the code."""
 
-    job: _Job
+    job: Job
     cubin: bytes
     shared_bytes: int
     declares_shared_memory: bool
@@ -70,15 +72,24 @@ class _Compiled:
 
 def machine_code_table(archs: Sequence[str], kernels: Sequence[str] = (), workers: int = 2) -> list[Row]:
     """Compile and read every declared kernel (or the named ones); UsageError for an unknown architecture."""
+    return rows_of(jobs(archs, kernels), workers)
+
+
+def jobs(archs: Sequence[str], kernels: Sequence[str] = ()) -> list[Job]:
+    """What is compiled: every case of every declared kernel (or the named ones) for every architecture."""
     for arch in archs:
         capability_of(arch)
-    jobs = [
-        _Job(kernel.name, case, arch)
+    return [
+        Job(kernel.name, case, arch)
         for kernel in declared()
         if not kernels or kernel.name in kernels
         for case in (kernel.machine_code.cases if kernel.machine_code else ())
         for arch in archs
     ]
+
+
+def rows_of(jobs: Sequence[Job], workers: int = 2) -> list[Row]:
+    """Compile jobs in parallel, and read the machine code of each architecture at once."""
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         results = list(pool.map(_compiled, jobs, chunksize=4))
         by_arch: dict[str, list[_Compiled]] = {}
@@ -89,7 +100,15 @@ def machine_code_table(archs: Sequence[str], kernels: Sequence[str] = (), worker
     return [result if isinstance(result, Row) else rows[_key(result.job)] for result in results]
 
 
-def _key(of: Row | _Job) -> tuple[str, str, str]:
+def program_of(job: Job) -> Program | CudaProgram | Skip:
+    """What is compiled for a job, or why nothing is."""
+    kernel = registry.load().kernels[job.kernel]
+    assert kernel.machine_code is not None
+    case, device = Case.parse(job.case), device_of(job.arch)
+    return kernel.check(case, device) or kernel.machine_code.program(case, Target.of(device))
+
+
+def _key(of: Row | Job) -> tuple[str, str, str]:
     return of.kernel, of.case, of.arch
 
 
@@ -104,15 +123,11 @@ def device_of(arch: str) -> Device:
     return Device(kind="cuda", index=0, name=arch, compute_capability=capability, sm_count=_SM_COUNT[arch])
 
 
-def _compiled(job: _Job) -> Row | _Compiled:
+def _compiled(job: Job) -> Row | _Compiled:
     """Compile one job; a row at once where there is no machine code to read."""
-    kernel = registry.load().kernels[job.kernel]
-    code = kernel.machine_code
-    assert code is not None
-    case, device = Case.parse(job.case), device_of(job.arch)
-    if skip := kernel.check(case, device):
-        return _skipped(job, skip.reason)
-    program = code.program(case, Target.of(device))
+    program = program_of(job)
+    if isinstance(program, Skip):
+        return _skipped(job, program.reason)
     try:
         cubin, shared_bytes = compile_ahead(program, job.arch)
     except EnvironmentMissing as missing:
@@ -125,11 +140,11 @@ def _compiled(job: _Job) -> Row | _Compiled:
     )
 
 
-def _skipped(job: _Job, reason: str) -> Row:
+def _skipped(job: Job, reason: str) -> Row:
     return Row(kernel=job.kernel, case=job.case, arch=job.arch, status="skipped", reason=reason)
 
 
-def _failed(job: _Job, error: BaseException) -> Row:
+def _failed(job: Job, error: BaseException) -> Row:
     while error.__cause__ is not None:
         error = error.__cause__
     lines = str(error).strip().splitlines()
@@ -155,8 +170,7 @@ def _read(compiled: Sequence[_Compiled]) -> list[Row]:
 
 
 def _row(compiled: _Compiled, report: CodeReport) -> Row:
-    job = compiled.job
-    code = registry.load().kernels[job.kernel].machine_code
+    job, code = compiled.job, registry.load().kernels[compiled.job.kernel].machine_code
     assert code is not None
     per_weight = None
     if compiled.weights_per_iteration:
@@ -177,10 +191,11 @@ def _row(compiled: _Compiled, report: CodeReport) -> Row:
         instructions_per_weight=per_weight,
         budget=code.budget_of(job.case, job.arch),
     )
-    return msgspec.structs.replace(row, verdict=_verdict(row))
+    return msgspec.structs.replace(row, verdict=verdict_of(row))
 
 
-def _verdict(row: Row) -> str | None:
+def verdict_of(row: Row) -> str | None:
+    """The promise that a compiled row breaks, or None."""
     if row.expected is not None and not _is_class(row.instruction_class, row.expected):
         return f"declared {row.expected}, compiled to {row.instruction_class}"
     if row.spill_instructions:
