@@ -19,6 +19,7 @@ from quantroof.hwprofiles.types import Device
 from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel, Skip
+from quantroof.kernels.linear.torch_fp8_blocks import multiplier, scales_of_activation, scales_of_weight
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.quantize import Quantized
 from quantroof.kernels.schemes import scheme
@@ -127,6 +128,24 @@ def test_tinygemm_takes_the_layout_that_is_packed_for_it(m: int) -> None:
         output = torch._weight_int4pack_mm(x, packed, 128, scales)
 
     assert (tuple(output.shape), output.dtype) == ((m, 512), torch.bfloat16)
+
+
+@pytest.mark.parametrize("m", [1, 17, 2048])
+def test_the_block_recipe_takes_the_scales_that_are_made_for_it(m: int) -> None:
+    """x in groups of 128 along K, strides (1, M); w in blocks of 128 x 128, K / 128 padded to four."""
+    with FakeTensorMode():
+        multiply = multiplier()
+        assert not isinstance(multiply, Skip)
+        x = torch.empty(m, 1152, dtype=torch.float8_e4m3fn, device="cuda")
+        w = torch.empty(512, 1152, dtype=torch.float8_e4m3fn, device="cuda")
+        xs = torch.empty_strided((m, 9), (1, m), device="cuda")
+        ws = torch.empty_strided((12, 4), (1, 12), device="cuda")
+        output = multiply(x, xs, w, ws)
+    real = scales_of_weight(torch.ones(4, 9)), scales_of_activation(torch.ones(m, 9))
+
+    assert (tuple(output.shape), output.dtype) == ((m, 512), torch.bfloat16)
+    assert [tuple(scales.shape) for scales in real] == [tuple(ws.shape), tuple(xs.shape)]
+    assert [scales.stride() for scales in real] == [ws.stride(), xs.stride()]
 
 
 def test_a_shape_that_an_operator_refuses_is_seen() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -116,7 +117,20 @@ def _state(device: Device) -> Iterator[Check]:
     yield Check("NVML reading", partial(ask, lambda board: board.reading()))
     yield Check("NVML counters", partial(ask, lambda board: board.counters(processes=True)))
     yield Check("NVML XIDs", partial(ask, lambda board: board.xids()))
+    yield Check("NVML processes", partial(_listed, device))
     yield Check("device clock", partial(_clock, device))
+
+
+def _listed(device: Device) -> Seen:
+    """Whether NVML lists this process once it has a context: foreign processes are counted besides it."""
+    import torch
+
+    from quantroof.hwprofiles.nvml import Board
+
+    torch.zeros(1, device=f"cuda:{device.index}")
+    board = Board.open(device.uuid, device.nvml_index)
+    listed = None if board is None else board.health().process_ids
+    return {"process_ids": listed, "own": os.getpid(), "own_is_listed": listed and os.getpid() in listed}
 
 
 def _clock(device: Device) -> Seen:
@@ -138,12 +152,10 @@ def _clock(device: Device) -> Seen:
         torch.cuda.synchronize()
         mhz = sorted(sm_clocks_mhz(clock.stamps()[0]))
         by_events = cycles / begin.elapsed_time(end) / 1e3
-        seen[f"{cycles} cycles"] = found = {
-            "events": by_events,
-            "min": mhz[0],
-            "max": mhz[-1],
-            "sms": len(mhz),
-        }
+        if not mhz:
+            raise AssertionError(f"no SM was stamped around {cycles} cycles")
+        found = {"events": by_events, "min": mhz[0], "max": mhz[-1], "sms": len(mhz)}
+        seen[f"{cycles} cycles"] = found
         spread = max(abs(value / by_events - 1) for value in (mhz[0], median(mhz), mhz[-1]))
         if cycles == _SPINS[-1] and spread > _CLOCKS_AGREE:
             raise AssertionError(f"the SMs' clocks differ from cycles / event time by {spread:.1%}: {found}")

@@ -1,7 +1,8 @@
 """Launches Triton kernels of ours up to a stand-in driver, and prints a line of JSON per check.
 
-Run as `python walk.py [--plant argument|box|compilation] [KERNEL ...]`, where the stand-in is found as
-libcuda.so.1. Everything above the driver is real: the JIT, the launcher, the encoding of tensor maps.
+Run as `python walk.py [KERNEL=argument|box|compilation ...]`: all kernels, or some with planted faults.
+The stand-in must be found as libcuda.so.1. Everything above the driver is real: the JIT, the launcher, the
+encoding of tensor maps.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ import argparse
 import ctypes
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import triton
 from triton.backends.nvidia.driver import CudaDriver
+from triton.tools.tensor_descriptor import TensorDescriptor
 
 from quantroof.bench.state.device_clock import stamp_programs
 from quantroof.hwprofiles.types import Device
@@ -129,43 +133,45 @@ def _result(seen: Compilations) -> dict[str, Any]:
     }
 
 
-def _plant(fault: str) -> None:
-    """Break the launches of every kernel in one way."""
-    launch = Program.launch
-    if fault == "argument":
-        Program.launch = lambda self, *a: launch(self, *a[:-1], "no number")  # type: ignore[method-assign]
-    elif fault == "compilation":
+@contextmanager
+def _planted(fault: str | None) -> Iterator[None]:
+    """Break the launches of a kernel in one way."""
+    launch, from_tensor = Program.launch, TensorDescriptor.from_tensor
 
-        def more_stages(self: Program, *arguments: Any) -> None:
-            launch(replace(self, num_stages=self.num_stages + 1), *arguments)
+    def wrong_argument(self: Program, *arguments: Any) -> None:
+        launch(self, *arguments[:-1], "no number")
 
-        Program.launch = more_stages  # type: ignore[method-assign]
-    elif fault == "box":
-        from triton.tools.tensor_descriptor import TensorDescriptor
+    def more_stages(self: Program, *arguments: Any) -> None:
+        launch(replace(self, num_stages=self.num_stages + 1), *arguments)
 
-        from_tensor = TensorDescriptor.from_tensor
-        TensorDescriptor.from_tensor = staticmethod(
-            lambda tensor, block: from_tensor(tensor, [512, *block[1:]])
-        )
+    def wide_box(tensor: Any, block: Any) -> Any:
+        return from_tensor(tensor, [512, *block[1:]])
+
+    faults: dict[str, AbstractContextManager[object]] = {
+        "argument": patch.object(Program, "launch", wrong_argument),
+        "compilation": patch.object(Program, "launch", more_stages),
+        "box": patch.object(TensorDescriptor, "from_tensor", staticmethod(wide_box)),
+    }
+    with faults[fault] if fault else nullcontext():
+        yield
 
 
 def main() -> None:
     """Walk over the kernels."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("kernels", nargs="*")
-    parser.add_argument("--plant", default="")
-    options = parser.parse_args()
+    parser.add_argument("plants", nargs="*")
+    plants = dict(plant.split("=") for plant in parser.parse_args().plants)
     torch.set_num_threads(1)
     Problem.torch_device = property(lambda _: torch.device("cpu"))  # type: ignore[assignment,method-assign]
     triton.runtime.driver.set_active(StandInDriver())
     seen = Compilations()
     triton.knobs.compilation.listener = seen
-    _plant(options.plant)
-    if not options.kernels:
+    if not plants:
         print(json.dumps({"check": "device clock", **_clock(seen)}), flush=True)
-    for kernel, case in checks(options.kernels):
+    for kernel, case in checks(list(plants)):
         try:
-            found = launched(kernel, case, seen)
+            with _planted(plants.get(kernel.name)):
+                found = launched(kernel, case, seen)
         except Exception as error:  # noqa: BLE001 - what a plant or a defect raises is the finding
             found = {"error": f"{type(error).__name__}: {error}"[:500]}
         print(json.dumps({"check": f"{kernel.name} {case.id}", **found}), flush=True)
