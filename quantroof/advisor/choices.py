@@ -11,19 +11,8 @@ from quantroof.kernels.schemes import SCHEMES, Scheme
 
 _BF16 = Format.parse("bf16")
 # Weight-only fp8 is what an engine falls back to without fp8 instructions (vLLM's Marlin kernels); nf4 in
-# blocks of 64 with fp32 scales is what bitsandbytes stores. The fp4 formats of Blackwell and of gpt-oss are
-# those of OCP Microscaling 1.0 (groups of 32, an 8-bit exponent) and NVIDIA's (16, an fp8 scale).
-# Before Blackwell engines unpack them to 16 bit.
+# blocks of 64 with fp32 scales is what bitsandbytes stores.
 _STORED_ONLY = (
-    Scheme("mxfp4-w4a16", Format.parse("fp4.g32"), _BF16, _BF16, "MXFP4 weights, bf16 products"),
-    Scheme("nvfp4-w4a16", Format.parse("fp4.g16"), _BF16, _BF16, "NVFP4 weights, bf16 products"),
-    Scheme(
-        "nvfp4-w4a4",
-        Format.parse("fp4.g16"),
-        Format.parse("fp4.g16.from_bf16"),
-        _BF16,
-        "NVFP4 products, quantizing included",
-    ),
     Scheme("fp8-w8a16", Format.parse("fp8_e4m3.channel"), _BF16, _BF16, "fp8 weights, bf16 products"),
     Scheme("nf4-w4a16", Format.parse("nf4.g64"), _BF16, _BF16, "nf4 weights in blocks of 64, bf16 products"),
 )
@@ -69,6 +58,8 @@ def fitted(scheme: Scheme, k: int) -> Scheme:
     group = scheme.weight.group
     if group is None or k % group == 0:
         return scheme
+    if scheme.weight.element.block:
+        raise UsageError(f"blocks of {group} do not divide K = {k}", hint="take another GPU count or format")
     for smaller in (g for g in (64, 32, 16) if g < group):
         if k % smaller == 0:
             return replace(scheme, weight=replace(scheme.weight, group=smaller))

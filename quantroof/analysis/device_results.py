@@ -71,16 +71,17 @@ def _device_results(run: Run, device: Device, label: str) -> DeviceResults:
     measured = measured_roofs(device.id, ceilings, mine, profile)
     datasheet = datasheet_roofs(profile) if profile else None
     curve = bandwidth_curve(ceilings, "read")
-    by_case: dict[str, CaseRoofs] = {}
+    by_case: dict[tuple[str, str | None], CaseRoofs] = {}
     points = []
     for lines in grouped(mine).values():
         line = representative(lines)
-        if line.case not in by_case:
+        key = line.case, line.computes
+        if key not in by_case:
             sized = bandwidth_at(curve, line.bytes_moved)
-            by_case[line.case] = case_roofs(
-                line.parsed_case, measured, datasheet, sized, device.compute_capability
+            by_case[key] = case_roofs(
+                line.parsed_case, measured, datasheet, sized, device.compute_capability, line.computes
             )
-        points.append(point(lines, by_case[line.case], guard_flags(line, measured, device, profile)))
+        points.append(point(lines, by_case[key], guard_flags(line, measured, device, profile)))
     held = held_roofs(profile, ceilings, measured) if profile else None
     return DeviceResults(
         label, run, device, profile, measured, datasheet, held, ceilings, tuple(points),

@@ -10,7 +10,6 @@ from quantroof.analysis.case_time import median_ns
 from quantroof.analysis.roofs import RAISABLE, Roofs, datasheet_roofs
 from quantroof.hwprofiles import roofline
 from quantroof.hwprofiles.types import Device, HardwareProfile
-from quantroof.kernels.cases import Case
 from quantroof.records.lines import Flag, Measurement
 
 ROOF_NOISE = 0.05
@@ -28,6 +27,7 @@ def guard_flags(
     """The flags of a measurement for where it lies under, at or above the roofs."""
     if measurement.timing is None:
         return ()
+    measured = measured.multiplying(measurement.parsed_case, measurement.computes)
     flags = (
         _impossible(measurement, device, profile) or _beyond(measurement, measured, profile),
         _above_measured(measurement, measured, device),
@@ -47,22 +47,21 @@ def physical_bandwidth(device: Device, profile: HardwareProfile | None) -> float
     return max(limits, default=None)
 
 
-def physical_rate(case: Case, clock_mhz: float | None, profile: HardwareProfile | None) -> float | None:
+def physical_rate(element: str, clock_mhz: float | None, profile: HardwareProfile | None) -> float | None:
     """Operations/s of the instruction itself at a held clock, by the fastest accumulator of the element."""
     if profile is None or clock_mhz is None:
         return None
-    peaks = [p for p in profile.peaks if p.element == case.compute.name and p.clock_mhz]
+    peaks = [p for p in profile.peaks if p.element == element and p.clock_mhz]
     return max((p.flops_per_s * clock_mhz / p.clock_mhz for p in peaks if p.clock_mhz), default=None)
 
 
 def _impossible(measurement: Measurement, device: Device, profile: HardwareProfile | None) -> Flag | None:
     """Shorter than the memory bus or the instruction allows: something is miscounted or misreported."""
     assert measurement.timing is not None
-    case = measurement.parsed_case
     seconds = median_ns(measurement.timing) / 1e9
     clock = measurement.state.sm_clock_mhz if measurement.state else None
     bandwidth = physical_bandwidth(device, profile) if measurement.timing.cache == "cold" else None
-    rate = physical_rate(case, clock or device.max_sm_clock_mhz, profile)
+    rate = physical_rate(measurement.element, clock or device.max_sm_clock_mhz, profile)
     if bandwidth is not None and measurement.bytes_moved / seconds > bandwidth * (1 + PHYSICS_SLACK):
         share = measurement.bytes_moved / seconds / bandwidth
         text = f"{share:.0%} of what the memory bus can carry: {_memory_cause(measurement, device)}"
@@ -79,7 +78,7 @@ def _beyond(measurement: Measurement, measured: Roofs, profile: HardwareProfile 
     assert measurement.timing is not None
     case, ns = measurement.parsed_case, median_ns(measurement.timing)
     hot = measurement.timing.cache == "hot"
-    sheet = datasheet_roofs(profile) if profile else None
+    sheet = datasheet_roofs(profile).multiplying(case, measurement.computes) if profile else None
     shares = [roofs.share(case, ns, hot=hot) for roofs in (measured.library(), sheet) if roofs]
     share = min((share for share in shares if share is not None), default=None)
     if share is None or share <= BEYOND:
@@ -116,8 +115,7 @@ def _above_measured(measurement: Measurement, measured: Roofs, device: Device) -
 
 
 def _raised(measurement: Measurement, measured: Roofs) -> Flag | None:
-    case = measurement.parsed_case
-    if measured.raised.get(case.compute.name) != f"{measurement.case} {measurement.kernel}":
+    if measured.raised.get(measurement.element) != f"{measurement.case} {measurement.kernel}":
         return None
-    text = f"faster than the best library GEMM of {case.compute.name}: it is that ceiling now"
+    text = f"faster than the best library GEMM of {measurement.element}: it is that ceiling now"
     return Flag(code="raised_ceiling", text=text)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CaseRoofs:
-    """What the roofs of a device allow one case, the same for every kernel that runs it.
+    """What the roofs of a device allow one case, the same for every kernel that multiplies it in one element.
 
     `roof_ns` and `datasheet_ns` are the shortest times that the measured and the vendor's roofs allow;
     `sized_roof_ns` reads the bandwidth off the measured curve at the case's own number of bytes.
@@ -98,13 +98,16 @@ class Point:
         return self.case.n, self.case.k
 
 
-def arithmetic(case: Case, compute_capability: str | None) -> Arithmetic | None:
+def arithmetic(case: Case, compute_capability: str | None, computes: str | None = None) -> Arithmetic | None:
     """How a product is computed there, by the machine code of its architecture; None if it is unknown.
 
     Weights of another element than the multiplier's are unpacked first, whatever the instruction is.
+    `computes` is the element that a kernel multiplies in, if it is not the case's.
     """
     if case.operation not in ("gemv", "gemm"):
         return None
+    if computes not in (None, case.compute.name):
+        return "emulated"
     if case.weight.element is not case.compute:
         return "unpack"
     verdict = overall(case.compute.name, compute_capability) if compute_capability else None
@@ -117,11 +120,14 @@ def case_roofs(
     datasheet: Roofs | None,
     sized_bandwidth: float | None,
     compute_capability: str | None = None,
+    computes: str | None = None,
 ) -> CaseRoofs:
     """What the roofs of a device allow a case.
 
     `sized_bandwidth` is the read bandwidth in bytes/s at this case's size, None if no curve was measured.
     """
+    measured = measured.multiplying(case, computes)
+    datasheet = datasheet and datasheet.multiplying(case, computes)
     sized = None
     if sized_bandwidth is not None:
         at_size = replace(measured, bandwidth={**measured.bandwidth, "read": sized_bandwidth})
@@ -129,7 +135,7 @@ def case_roofs(
     return CaseRoofs(
         scheme=case.scheme,
         bound=measured.bound(case) or (datasheet.bound(case) if datasheet else None),
-        arithmetic=arithmetic(case, compute_capability),
+        arithmetic=arithmetic(case, compute_capability, computes),
         roof_ns=_ns(measured.seconds(case)),
         datasheet_ns=_ns(datasheet.seconds(case)) if datasheet else None,
         sized_roof_ns=sized,

@@ -37,6 +37,15 @@ class Roofs:
         """The roofs without what cases of the suite raised."""
         return replace(self, matrix={**self.matrix, **self.beaten}, raised={}, beaten={})
 
+    def multiplying(self, case: Case, element: str | None) -> Roofs:
+        """The roofs for a kernel that multiplies a case in another element: emulation has no native roof."""
+        if element is None or element == case.compute.name:
+            return self
+        matrix = {name: rate for name, rate in self.matrix.items() if name != case.compute.name}
+        if element in self.matrix:
+            matrix[case.compute.name] = self.matrix[element]
+        return replace(self, matrix=matrix)
+
     def read_bandwidth(self) -> float | None:
         """The bandwidth a linear layer is judged by: it reads nearly all of its bytes."""
         return self.bandwidth.get(READ)
@@ -98,7 +107,7 @@ def measured_roofs(
     for line in measurements:
         if line.device != device or line.timing is None:
             continue
-        element = line.parsed_case.compute.name
+        element = line.element
         reached = line.flops / (median_ns(line.timing) / 1e9)
         if element not in matrix or reached > max(RAISABLE * library[element], sheet.get(element, 0.0)):
             continue
@@ -119,6 +128,11 @@ def datasheet_roofs(profile: HardwareProfile) -> Roofs:
     """The vendor's dense figures. A datasheet has one bandwidth, for reads and writes alike."""
     bandwidth = profile.bandwidth_bytes_per_s
     matrix = {p.element: p.flops_per_s for p in profile.peaks if profile.peak(p.element) is p}
+    for element in ("mxfp4", "nvfp4"):
+        if "fp4" in matrix:  # a vendor's "FP4" is its block-scaled rate
+            matrix.setdefault(element, matrix["fp4"])
+    if "fp4" in matrix and "fp8_e4m3" in matrix:  # tcgen05 and mma.sync of Blackwell: one rate for both
+        matrix.setdefault("mxfp8", matrix["fp8_e4m3"])
     return Roofs("datasheet", {"read": bandwidth, "write": bandwidth, "copy": bandwidth}, matrix)
 
 
@@ -127,7 +141,8 @@ def best_roof_shares(lines: Iterable[Measurement], roofs: Roofs) -> dict[str, tu
     best: dict[str, tuple[str, float]] = {}
     for (_, case, kernel), group in grouped(lines).items():
         time = case_time(group)
-        share = None if time is None else roofs.share(parsed_case(case), time.interval.median)
+        own = roofs.multiplying(parsed_case(case), group[0].computes)
+        share = None if time is None else own.share(parsed_case(case), time.interval.median)
         if share is not None and (case not in best or share > best[case][1]):
             best[case] = kernel, share
     return best

@@ -174,6 +174,7 @@ class _Record:
             reason=reason,
             flops=self._case.flops,
             bytes_moved=self._case.bytes_moved,
+            computes=self._kernel.computes,
             **parts,
         )
 

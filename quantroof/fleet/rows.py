@@ -75,7 +75,7 @@ def rows(run: Run) -> Iterator[Row]:
 
 
 def _measurement(line: Measurement) -> dict[str, object]:
-    element = line.parsed_case.compute.name
+    element = line.element
     work = f"{line.case} {line.kernel}"
     return _common(line) | {
         "work": work, "element": element, "flops": line.flops, "bytes_moved": line.bytes_moved,

@@ -93,6 +93,8 @@ class Case:
         known = scheme_of(self.weight, self.activation, self.output)
         if known is None:
             return f"{self.weight}-{self.activation}"
+        if known.weight.swizzled:
+            return f"{known.name}-swizzled"
         standard = known.weight.group == scheme(known.name).weight.group
         return known.name if standard else f"{known.name}-g{known.weight.group}"
 

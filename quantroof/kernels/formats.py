@@ -11,8 +11,10 @@ A Format is written `element[.granularity][.zp][.actorder][.from_element]`:
     int4.g128.actorder       ... groups of columns sorted by importance, not of neighbors (GPTQ's desc_act)
     nf4.g64                  16 levels of a normal distribution, one fp32 largest magnitude per 64 values
     fp8_e4m3.b128            one fp32 scale per block of 128 x 128 (DeepSeek-V3's weights)
-    fp4.g32, fp4.g16         MXFP4 and NVFP4: an 8-bit scale per group of 32 or 16 along K
     fp8_e4m3.g128            one fp32 scale per group of 128 along K (its activations)
+    mxfp8.g32, mxfp4.g32     OCP Microscaling: one power of two (e8m0, 8 bits) per 32 values of e4m3 or e2m1
+    nvfp4.g16                one e4m3 scale per 16 values of e2m1, and one fp32 scale per tensor
+    mxfp4.g32.swizzled       ... the block scales in the 32 x 4 x 4 order of NVIDIA's matrix units, padded
 """
 
 from __future__ import annotations
@@ -32,8 +34,11 @@ Granularity = Literal["none", "tensor", "channel", "token", "group", "block"]
 class Element:
     """A scalar type: width in bits, largest finite magnitude, and the relative step (or 1 for integers).
 
+    `scale` is the 8-bit type of the scale that a block-scaled element has for every `block` values along K.
+
     Sources: IEEE 754; bfloat16 and tf32 by their mantissa widths; OCP 8-bit Floating Point Specification
-    1.0 for e4m3 (448) and e5m2 (57344); two's complement for integers; QLoRA (arXiv 2305.14314) for nf4.
+    1.0 for e4m3 (448) and e5m2 (57344); two's complement for integers; QLoRA (arXiv 2305.14314) for nf4; OCP
+    Microscaling Formats 1.0 for mxfp8, mxfp4 and e8m0; NVIDIA's cuBLAS documentation for nvfp4.
     """
 
     name: str
@@ -41,6 +46,13 @@ class Element:
     max_value: float
     step: float
     kind: Literal["float", "int", "codebook"]
+    scale: Literal["e8m0", "e4m3"] | None = None
+    block: int | None = None
+
+    @property
+    def is_e2m1(self) -> bool:
+        """Whether a code is a sign and one of eight magnitudes, as in both 4-bit floats."""
+        return self.scale is not None and self.bits == 4
 
 
 ELEMENTS: dict[str, Element] = {
@@ -56,8 +68,9 @@ ELEMENTS: dict[str, Element] = {
         Element("int8", 8, 127.0, 1.0, "int"),
         Element("int4", 4, 7.0, 1.0, "int"),
         Element("nf4", 4, 1.0, 0.0, "codebook"),
-        # e2m1 of the OCP Microscaling specification 1.0: 0, 0.5, 1, 1.5, 2, 3, 4, 6.
-        Element("fp4", 4, 6.0, 2.0**-1, "float"),
+        Element("mxfp8", 8, 448.0, 2.0**-3, "float", "e8m0", 32),
+        Element("mxfp4", 4, 6.0, 2.0**-1, "float", "e8m0", 32),
+        Element("nvfp4", 4, 6.0, 2.0**-1, "float", "e4m3", 16),
         # An operand that an operation does not have, as the weight of activation quantization.
         Element("none", 0, 0.0, 0.0, "float"),
     )
@@ -75,8 +88,10 @@ _SCALE_BITS: dict[Granularity, int] = {
 }
 # NF4's largest magnitudes, and the group scales that 128-block fp8 recipes read (cuBLASLt, DeepSeek-V3).
 _WIDE_GROUP_SCALE_BITS = 32
-# MXFP4's power-of-two exponents and NVFP4's fp8 scales; NVFP4's one fp32 scale per matrix is not counted.
-_MICRO_SCALE_BITS = 8
+_BLOCK_SCALE_BITS = 8
+_TENSOR_SCALE_BITS = 32  # nvfp4 only: e4m3 has too small a range to be a tensor's only scale
+# The swizzled order has tiles of 128 rows and 4 scales along K; what is missing is padded.
+SWIZZLED_ROWS, SWIZZLED_COLUMNS = 128, 4
 # GPTQ checkpoints store the group of every column (g_idx) as int32.
 _ORDER_BITS = 32
 
@@ -85,6 +100,7 @@ _TEXT = re.compile(
     r"(?:\.(?P<granularity>tensor|channel|token|[gb](?P<group>\d+)))?"
     r"(?P<zp>\.zp)?"
     r"(?P<order>\.actorder)?"
+    r"(?P<swizzled>\.swizzled)?"
     r"(?:\.from_(?P<source>[a-z0-9_]+))?"
 )
 
@@ -96,7 +112,7 @@ class Format:
     `group` counts elements along K that share a scale, and rows too where the granularity is `block`;
     `zero_point` adds one zero of the element's width per scale; `act_order` means that groups are made of K's
     columns in a stored order (one 32-bit index per column); `arrives_as` is the element in which activations
-    reach a call that quantizes them itself.
+    reach a call that quantizes them itself; `swizzled` means block scales in the order of the matrix units.
     """
 
     element: Element
@@ -105,6 +121,7 @@ class Format:
     zero_point: bool = False
     arrives_as: Element | None = None
     act_order: bool = False
+    swizzled: bool = False
 
     def __post_init__(self) -> None:
         if (self.granularity in ("group", "block")) != (self.group is not None):
@@ -117,6 +134,17 @@ class Format:
             raise UsageError("a zero point needs a scale: name a granularity")
         if self.act_order and self.granularity != "group":
             raise UsageError("an activation order needs groups")
+        self._check_block_scales()
+
+    def _check_block_scales(self) -> None:
+        name, block = self.element.name, self.element.block
+        if block is not None and (self.granularity != "group" or self.group != block):
+            raise UsageError(f"{name} has one scale per {block} values: write {name}.g{block}")
+        if block is not None and self.act_order:
+            raise UsageError(f"{name} has no activation order: its blocks are neighbors along K")
+        if self.swizzled and block is None:
+            have = ", ".join(e.name for e in ELEMENTS.values() if e.block)
+            raise UsageError(f"{name} has no block scales to swizzle: {have} have")
 
     def __str__(self) -> str:
         """The stable text that `parse` reads."""
@@ -129,6 +157,8 @@ class Format:
             text += ".zp"
         if self.act_order:
             text += ".actorder"
+        if self.swizzled:
+            text += ".swizzled"
         return f"{text}.from_{self.arrives_as.name}" if self.arrives_as else text
 
     @staticmethod
@@ -146,7 +176,8 @@ class Format:
         sized: Granularity = "block" if (found["granularity"] or "").startswith("b") else "group"
         granularity = sized if group is not None else named.get(found["granularity"] or "", "none")
         source = element(found["source"]) if found["source"] else None
-        options = {"zero_point": bool(found["zp"]), "act_order": bool(found["order"])}
+        flags = {"zero_point": "zp", "act_order": "order", "swizzled": "swizzled"}
+        options = {field: bool(found[name]) for field, name in flags.items()}
         return Format(element(found["element"]), granularity, group, arrives_as=source, **options)
 
     @property
@@ -157,17 +188,25 @@ class Format:
     @property
     def scale_bits(self) -> int:
         """Bits of one scale of this format."""
-        if self.element.name == "fp4" and self.granularity == "group":
-            return _MICRO_SCALE_BITS
+        if self.element.scale is not None:
+            return _BLOCK_SCALE_BITS
         if self.element.kind != "int" and self.granularity == "group":
             return _WIDE_GROUP_SCALE_BITS
         return _SCALE_BITS[self.granularity]
 
+    @property
+    def tensor_scale_bits(self) -> int:
+        """Bits of the scale of the whole tensor that block scales are relative to; 0 without one."""
+        return _TENSOR_SCALE_BITS if self.element.scale == "e4m3" else 0
+
     def scale_count(self, rows: int, cols: int) -> int:
-        """How many scales a [rows, cols] tensor has; cols is the dimension K that groups run along."""
+        """How many scales a [rows, cols] tensor has, padding included; groups run along cols, which is K."""
         if self.group is not None:
             if cols % self.group:
                 raise UsageError(f"group size {self.group} does not divide K = {cols}")
+            if self.swizzled:
+                rows = _padded(rows, SWIZZLED_ROWS)
+                return rows * _padded(cols // self.group, SWIZZLED_COLUMNS)
             sharing = self.group if self.granularity == "block" else 1
             return -(-rows // sharing) * (cols // self.group)
         return {"none": 0, "tensor": 1, "channel": rows, "token": rows}[self.granularity]
@@ -179,7 +218,7 @@ class Format:
         scales = self.scale_count(rows, cols)
         zeros = scales * self.element.bits if self.zero_point else 0
         order = cols * _ORDER_BITS if self.act_order else 0
-        extra = scales * self.scale_bits + zeros + order
+        extra = scales * self.scale_bits + zeros + order + (self.tensor_scale_bits if rows else 0)
         return _ceil_bytes(rows * cols * self.element.bits) + _ceil_bytes(extra)
 
     def bits_per_element(self, rows: int, cols: int) -> float:
@@ -187,8 +226,9 @@ class Format:
         return self.storage_bytes(rows, cols) * 8 / (rows * cols)
 
     def with_group(self, group: int) -> Format:
-        """The same format with another group size; a format without groups is returned unchanged."""
-        return replace(self, group=group) if self.granularity == "group" else self
+        """The same format with another group size; one without groups, or with fixed ones, is unchanged."""
+        sized = self.granularity == "group" and self.element.block is None
+        return replace(self, group=group) if sized else self
 
 
 @lru_cache(maxsize=1)
@@ -207,6 +247,14 @@ def nf4_levels() -> tuple[float, ...]:
     return tuple(sorted(value / top for value in (*below, 0.0, *above)))
 
 
+_E2M1_MAGNITUDES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+
+
+def e2m1_levels() -> tuple[float, ...]:
+    """The value of every e2m1 code (OCP Microscaling Formats 1.0, 5.3.3): bit 3 is the sign."""
+    return (*_E2M1_MAGNITUDES, *(-value for value in _E2M1_MAGNITUDES))
+
+
 def element(name: str) -> Element:
     """Look an element type up by name."""
     if name not in ELEMENTS:
@@ -216,3 +264,7 @@ def element(name: str) -> Element:
 
 def _ceil_bytes(bits: int) -> int:
     return (bits + 7) // 8
+
+
+def _padded(count: int, to: int) -> int:
+    return -(-count // to) * to

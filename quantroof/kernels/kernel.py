@@ -71,6 +71,8 @@ class Kernel:
     machine_code: MachineCode | None = None
     source: str | None = None
     """The file that it comes from, where `build` is not of that file."""
+    computes: str | None = None
+    """The element that enters the multiplier, where it is not the one that the formats of the case name."""
 
     def made_for(self, case: Case, device: Device) -> bool:
         """Whether this kernel applies to a case on a device at all; if not, nothing is reported."""

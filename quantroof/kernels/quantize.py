@@ -7,6 +7,7 @@ Codebook       s = max|x|,                   q = index of the level nearest to x
 
 The error of an integer format is at most s / 2 inside the range (a zero point rounds once more: up to s).
 Rounding is to nearest, ties to even. NaN and infinity are refused; fp8 saturates at its largest value.
+`block_scales` has the formats with 8-bit block scales.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 import torch
 
+from quantroof.kernels.block_scales import e2m1_values, quantize_blocks
 from quantroof.kernels.formats import Format, nf4_levels
 
 _FLOAT_TYPES: dict[str, torch.dtype] = {
@@ -24,6 +26,7 @@ _FLOAT_TYPES: dict[str, torch.dtype] = {
     "bf16": torch.bfloat16,
     "fp8_e4m3": torch.float8_e4m3fn,
     "fp8_e5m2": torch.float8_e5m2,
+    "mxfp8": torch.float8_e4m3fn,
 }
 
 
@@ -35,7 +38,8 @@ class Quantized:
     scales `codes` is the rounded tensor itself and `scales` is None; a per-tensor scale has shape [1, 1], a
     per-channel or per-token one [rows, 1], those of blocks [ceil(rows / block), K / block]. `zeros` (uint8)
     has the shape of the scales. `order` (int64 [K]) lists the columns in the order in which they are grouped;
-    the codes themselves stay in the given order.
+    the codes themselves stay in the given order. Codes of e2m1 are uint8; scales of 8-bit types are held by
+    value, in plain order whatever the format's layout; `tensor_scale` (fp32 [1]) is nvfp4's.
     """
 
     format: Format
@@ -43,6 +47,7 @@ class Quantized:
     scales: torch.Tensor | None
     zeros: torch.Tensor | None = None
     order: torch.Tensor | None = None
+    tensor_scale: torch.Tensor | None = None
 
     @property
     def scale(self) -> torch.Tensor:
@@ -56,6 +61,8 @@ class Quantized:
         if self.format.element.kind == "codebook":
             values = torch.tensor(nf4_levels(), dtype=torch.float32, device=self.codes.device).to(dtype)
             values = values[self.codes.long()]
+        elif self.format.element.is_e2m1:
+            values = e2m1_values(self.codes, dtype)
         else:
             values = self.codes.to(dtype)
         if self.scales is None:
@@ -67,6 +74,8 @@ class Quantized:
         if self.zeros is not None:
             grouped = grouped - self.zeros.to(dtype)[:, :, None]
         scales = self.scales.to(dtype)
+        if self.tensor_scale is not None:
+            scales = scales * self.tensor_scale.to(dtype)
         if self.format.granularity == "block" and self.format.group:
             scales = scales.repeat_interleave(self.format.group, dim=0)[:rows]
         scaled = (grouped * scales[:, :, None]).view(rows, k)
@@ -75,7 +84,7 @@ class Quantized:
 
 def storage_dtype(fmt: Format) -> torch.dtype:
     """The torch dtype that holds one element of a format."""
-    if fmt.zero_point or fmt.element.kind == "codebook":
+    if fmt.zero_point or fmt.element.kind == "codebook" or fmt.element.is_e2m1:
         return torch.uint8
     return _FLOAT_TYPES.get(fmt.element.name, torch.int8)
 
@@ -87,6 +96,9 @@ def quantize(x: torch.Tensor, fmt: Format) -> Quantized:
     if fmt.granularity == "none":
         limit = fmt.element.max_value
         return Quantized(fmt, x.clamp(-limit, limit).to(storage_dtype(fmt)), None)
+    if fmt.element.scale is not None:
+        blocks = quantize_blocks(x, fmt.element)
+        return Quantized(fmt, blocks.codes, blocks.scales, tensor_scale=blocks.tensor_scale)
     order = _importance_order(x) if fmt.act_order else None
     grouped = _grouped(x if order is None else x[:, order], fmt)
     scales = _shippable(_range(grouped, fmt), fmt)

@@ -82,6 +82,13 @@ _TABLE = (
     ("int4-zp-w4a16", "int4.g128.zp", "bf16", "bf16", "int4 weights with zero points, bf16 products"),
     ("int4-actorder-w4a16", "int4.g128.actorder", "bf16", "bf16", "int4 weights in GPTQ's activation order"),
     ("nf4-w4a16", "nf4.g64", "bf16", "bf16", "NF4 weights in blocks of 64, bf16 products"),
+    ("mxfp8-w8a8", "mxfp8.g32", "mxfp8.g32.from_bf16", "bf16", "MXFP8 products, quantizing included"),
+    ("mxfp4-w4a4", "mxfp4.g32", "mxfp4.g32.from_bf16", "bf16", "MXFP4 products, quantizing included"),
+    ("nvfp4-w4a4", "nvfp4.g16", "nvfp4.g16.from_bf16", "bf16", "NVFP4 products, quantizing included"),
+    ("mxfp4-w4a8", "mxfp4.g32", "mxfp8.g32.from_bf16", "bf16", "MXFP4 weights, MXFP8 activations"),
+    ("int4-w4a8", "int4.g128", "fp8_e4m3.token.from_bf16", "bf16", "int4 weights, fp8 activations"),
+    ("mxfp4-w4a16", "mxfp4.g32", "bf16", "bf16", "MXFP4 weights, bf16 products"),
+    ("nvfp4-w4a16", "nvfp4.g16", "bf16", "bf16", "NVFP4 weights, bf16 products"),
 )
 
 # The same for the other operations: what they read, and what they write.
@@ -122,9 +129,13 @@ def scheme(name: str, where: str | None = None) -> Scheme:
 
 @lru_cache(maxsize=1024)
 def scheme_of(weight: Format, activation: Format, output: Format) -> Scheme | None:
-    """The scheme that formats belong to, whatever its group size; None for a triple without a name."""
+    """The scheme that formats belong to, whatever group size and layout; None for a triple without a name."""
     for candidate in (*SCHEMES.values(), *OTHER_OPERATIONS.values()):
         sized = candidate if weight.group is None else candidate.with_group(weight.group)
+        if weight.swizzled:
+            sized = replace(
+                sized, weight=replace(sized.weight, swizzled=sized.weight.element.block is not None)
+            )
         if (sized.weight, sized.activation, sized.output) == (weight, activation, output):
             return sized
     return None

@@ -175,6 +175,8 @@ class Measurement(Record, frozen=True, kw_only=True, dict=True, tag="measurement
     concurrent: int = 1
     elapsed_s: float | None = None
     """Wall time the whole case took, set-up and checks included."""
+    computes: str | None = None
+    """The element that the kernel multiplies in, where it is not the case's: the roof of an emulation."""
 
     def __post_init__(self) -> None:
         _require_timing_iff_timed(self.status, self.timing, self.reason)
@@ -190,6 +192,11 @@ class Measurement(Record, frozen=True, kw_only=True, dict=True, tag="measurement
         if isinstance(case, CallCase):  # its id does not hold what its author counts
             return CallCase.of(case.call, case.compute.name, case.axes, self.flops, self.bytes_moved)
         return case
+
+    @property
+    def element(self) -> str:
+        """The element that entered the multiplier: which matrix roof applies."""
+        return self.computes or self.parsed_case.compute.name
 
     @property
     def key(self) -> tuple[str, str, str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from quantroof.analysis.roofs import Roofs, best_roof_shares, measured_roofs
+from quantroof.analysis.guard import guard_flags
+from quantroof.analysis.points import arithmetic, case_roofs
+from quantroof.analysis.roofs import Roofs, best_roof_shares, datasheet_roofs, measured_roofs
+from quantroof.hwprofiles.catalog import profile
 from quantroof.records.lines import parsed_case
 from tests.builders import ceilings, gpu_device, measurement
 
@@ -56,3 +59,36 @@ def test_a_case_without_a_roof_or_a_time_has_no_share() -> None:
     line = measurement(gpu_device(), "bf16", 1, LAYER, 12_500)
 
     assert best_roof_shares([line], Roofs("measured", {"read": 3e12}, {})) == {}
+
+
+def test_an_emulated_row_never_lies_under_a_native_roof() -> None:
+    """A kernel that multiplies mxfp4 in bf16 has bf16's roof; without one it has none, and raises none."""
+    device = gpu_device(name="NVIDIA B200")
+    roofs = Roofs("measured", {"read": 3.0e12}, {"bf16": 700e12, "mxfp4": 2800e12})
+    native = measurement(device, "mxfp4-w4a4", 4096, LAYER, 200_000)
+    emulated = replace(native, computes="bf16", kernel="torch.quant+dequant+linear")
+    case = native.parsed_case
+
+    def of(computes: str | None, within: Roofs = roofs) -> float | None:
+        return case_roofs(case, within, None, None, "10.0", computes).roof_ns
+
+    assert of(None) == pytest.approx(case.flops / 2800e12 * 1e9)
+    assert of("bf16") == pytest.approx(case.flops / 700e12 * 1e9)
+    assert of("bf16", Roofs("measured", {"read": 3.0e12}, {"mxfp4": 2800e12})) is None
+    assert (native.element, emulated.element) == ("mxfp4", "bf16")
+    assert arithmetic(case, "10.0", "bf16") == "emulated"
+    assert arithmetic(case, "10.0") == "native"
+    share = {k: best_roof_shares([line], roofs)[case.id][1] for k, line in ((1, native), (4, emulated))}
+    assert share[4] == pytest.approx(4 * share[1])
+    quick = replace(emulated, timing=measurement(device, "mxfp4-w4a4", 4096, LAYER, 100_000).timing)
+    assert [flag.code for flag in guard_flags(quick, roofs, device, None)] == ["impossible", "above_roof"]
+    assert guard_flags(replace(quick, computes=None), roofs, device, None) == ()
+
+
+def test_a_datasheets_fp4_is_the_roof_of_both_fp4_formats() -> None:
+    """And MXFP8 has fp8's rate where fp4 is native; before Blackwell none of the three has a roof."""
+    new, old = (datasheet_roofs(profile(name)).matrix for name in ("b200", "h100-sxm5-80gb"))
+
+    assert new["mxfp4"] == new["nvfp4"] == new["fp4"]
+    assert new["mxfp8"] == new["fp8_e4m3"]
+    assert not {"mxfp4", "nvfp4", "mxfp8"} & old.keys()

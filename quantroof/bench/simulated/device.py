@@ -22,6 +22,7 @@ from quantroof.hwprofiles.clock_events import ClockEvent
 from quantroof.hwprofiles.roofline import attainable_seconds
 from quantroof.hwprofiles.types import HardwareProfile
 from quantroof.kernels.cases import Case
+from quantroof.kernels.kernel import Kernel
 from quantroof.records.lines import Anchor, AnchorName, Ceiling, DeviceState, Measurement, Moment, Timing
 
 _SAMPLES = 24
@@ -99,7 +100,7 @@ class SimulatedRun:
         for kernel in planned.kernels:
             if self._stopping.is_set():
                 return
-            self._emit(self._measurement(planned.case, kernel.name, kernel.provider))
+            self._emit(self._measurement(planned.case, kernel))
 
     def _ceilings_at_end(self) -> None:
         if not self._plan.ceilings_at_end or self._fault.crashes("ceilings"):
@@ -185,20 +186,22 @@ class SimulatedRun:
             timing=timing,
         )
 
-    def _measurement(self, case: Case, kernel: str, provider: str) -> Measurement:
-        true_ns = self._true_ns(case)
+    def _measurement(self, case: Case, kernel: Kernel) -> Measurement:
+        element = kernel.computes or case.compute.name
+        true_ns = self._true_ns(case, element)
         if true_ns is None:
-            reason = f"the profile {self._profile.id} has no {case.compute.name} peak to simulate with"
-            return skipped_line(case, self._plan.device, kernel, provider, reason)
-        name = f"{case.id}/{kernel}"
+            reason = f"the profile {self._profile.id} has no {element} peak to simulate with"
+            return skipped_line(case, self._plan.device, kernel.name, kernel.provider, reason)
+        name = f"{case.id}/{kernel.name}"
         if self._fault.crashes(name):
-            lost = skipped_line(case, self._plan.device, kernel, provider, CRASHED)
+            lost = skipped_line(case, self._plan.device, kernel.name, kernel.provider, CRASHED)
             return replace(lost, status="failed", process=self._plan.process)
         return Measurement(
             device=self._plan.device.id,
             case=case.id,
-            kernel=kernel,
-            provider=provider,
+            kernel=kernel.name,
+            provider=kernel.provider,
+            computes=kernel.computes,
             status="simulated",
             flops=case.flops,
             bytes_moved=case.bytes_moved,
@@ -208,12 +211,13 @@ class SimulatedRun:
             process=self._plan.process,
         )
 
-    def _true_ns(self, case: Case) -> float | None:
-        peak = self._profile.peak(case.compute.name)
+    def _true_ns(self, case: Case, element: str) -> float | None:
+        peak = self._profile.peak(element)
         if peak is None:
             return None
         share = self._efficiency
-        compute = share.compute if case.weight.element is case.compute else share.dequantizing
+        whole = case.weight.element is case.compute and element == case.compute.name
+        compute = share.compute if whole else share.dequantizing
         rate = peak.flops_per_s * compute * self._fault.compute
         bandwidth = self._profile.bandwidth_bytes_per_s * share.memory * self._fault.memory
         seconds = attainable_seconds(case.flops, case.bytes_moved, rate, bandwidth)

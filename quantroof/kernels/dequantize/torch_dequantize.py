@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from quantroof.kernels.dequantize.torch_blocks import block_dequantizer, packed_blocks
 from quantroof.kernels.kernel import Kernel, Prepared
 
 if TYPE_CHECKING:
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
     from quantroof.kernels.problem import Problem
 
 
-def _packed(problem: Problem) -> tuple[torch.Tensor, ...]:
+def packed_weight(problem: Problem) -> tuple[torch.Tensor, ...]:
     """(codes, scales) and the zero points of a format that has them; two 4-bit codes per byte."""
+    if problem.case.weight.element.block:
+        return packed_blocks(problem)
     from quantroof.kernels.packing import pack_nibbles
 
     weight = problem.weight
@@ -27,8 +30,14 @@ def _packed(problem: Problem) -> tuple[torch.Tensor, ...]:
     return (codes, scales) if weight.zeros is None else (codes, scales, weight.zeros)
 
 
-def _dequantizer(problem: Problem) -> Callable[..., torch.Tensor]:
+def dequantizer(problem: Problem) -> Callable[..., torch.Tensor]:
     """A function from packed tensors to bf16 [rows, K]."""
+    if problem.case.weight.element.block:
+        return block_dequantizer(problem)
+    return _group_dequantizer(problem)
+
+
+def _group_dequantizer(problem: Problem) -> Callable[..., torch.Tensor]:
     import torch
 
     from quantroof.kernels.formats import nf4_levels
@@ -58,18 +67,18 @@ def _dequantizer(problem: Problem) -> Callable[..., torch.Tensor]:
 
 
 def _build(problem: Problem) -> Prepared:
-    return Prepared(_packed(problem), _dequantizer(problem), hot=("output",))
+    return Prepared(packed_weight(problem), dequantizer(problem), hot=("output",))
 
 
 def _build_linear(problem: Problem) -> Prepared:
     import torch
 
-    dequantize, x = _dequantizer(problem), problem.arriving
+    dequantize, x = dequantizer(problem), problem.arriving
 
     def call(*packed: Any) -> torch.Tensor:
         return torch.nn.functional.linear(x, dequantize(*packed))
 
-    return Prepared(_packed(problem), call, hot=("activations", "output", "dequantized weights"))
+    return Prepared(packed_weight(problem), call, hot=("activations", "output", "dequantized weights"))
 
 
 KERNELS = (
@@ -84,7 +93,16 @@ KERNELS = (
     Kernel(
         "torch.dequant+linear",
         "torch",
-        ("int8-w8a16", "fp8-w8a16", "int4-w4a16", "int4-zp-w4a16", "int4-actorder-w4a16", "nf4-w4a16"),
+        (
+            "int8-w8a16",
+            "fp8-w8a16",
+            "int4-w4a16",
+            "int4-zp-w4a16",
+            "int4-actorder-w4a16",
+            "nf4-w4a16",
+            "mxfp4-w4a16",
+            "nvfp4-w4a16",
+        ),
         _build_linear,
         summary="weights written out in bf16 by torch operations, then F.linear",
     ),

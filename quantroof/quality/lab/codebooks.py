@@ -1,8 +1,7 @@
-"""Four-bit formats that no kernel here has yet, and the best a four-bit codebook can do: for comparison only.
+"""Four-bit formats that no kernel here has, and the best a four-bit codebook can do: for comparison only.
 
-FP4 is E2M1 of the OCP Microscaling Specification 1.0: magnitudes 0, 0.5, 1, 1.5, 2, 3, 4, 6. `fp4.g64` scales
-it by an fp32 largest magnitude per 64, MXFP4 by a power of two per 32, NVFP4 by an fp8 scale per 16 and one
-fp32 scale per tensor. `lloyd-max.g64` is the codebook of least squared error for Gaussian blocks of 64.
+`fp4.g64` scales e2m1, the element of MXFP4 and NVFP4, by an fp32 largest magnitude per 64, as bitsandbytes
+does. `lloyd-max.g64` is the codebook of least squared error for Gaussian blocks of 64.
 """
 
 from __future__ import annotations
@@ -11,31 +10,19 @@ from functools import lru_cache
 
 import torch
 
-_E2M1 = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
-_E2M1_LEVELS = tuple(sorted({sign * level for level in _E2M1 for sign in (-1.0, 1.0)}))
+from quantroof.kernels.formats import e2m1_levels
+
+_E2M1_LEVELS = tuple(sorted(set(e2m1_levels())))
 _LARGEST = 6.0
-_E4M3_LARGEST = 448.0
 _TRAINING_BLOCKS = 4096
 _ITERATIONS = 60
 
 # Stored bits per weight: four, and each scale's share.
-BITS = {"fp4.g64": 4 + 32 / 64, "mxfp4": 4 + 8 / 32, "nvfp4": 4 + 8 / 16, "lloyd-max.g64": 4 + 32 / 64}
+BITS = {"fp4.g64": 4 + 32 / 64, "lloyd-max.g64": 4 + 32 / 64}
 
 
 def rounded(name: str, x: torch.Tensor) -> torch.Tensor:
     """x [rows, K] of fp32 after a round trip through one of BITS; K must be a multiple of its block."""
-    if name == "mxfp4":
-        blocks = x.view(x.shape[0], -1, 32)
-        largest = _largest(blocks)
-        # E8M0 scale: 2 to floor(log2 of the largest) minus the exponent of 6, which is 2.
-        scale = torch.exp2(torch.floor(torch.log2(largest)) - 2)
-        return (_nearest((blocks / scale).clamp(-_LARGEST, _LARGEST), _E2M1_LEVELS) * scale).view_as(x)
-    if name == "nvfp4":
-        blocks = x.view(x.shape[0], -1, 16)
-        whole = x.abs().amax().clamp_min(torch.finfo(torch.float32).tiny) / (_LARGEST * _E4M3_LARGEST)
-        scale = (_largest(blocks) / _LARGEST / whole).clamp(max=_E4M3_LARGEST)
-        scale = scale.to(torch.float8_e4m3fn).float().clamp_min(2.0**-9) * whole
-        return (_nearest((blocks / scale).clamp(-_LARGEST, _LARGEST), _E2M1_LEVELS) * scale).view_as(x)
     levels = lloyd_max_levels() if name == "lloyd-max.g64" else tuple(v / _LARGEST for v in _E2M1_LEVELS)
     blocks = x.view(x.shape[0], -1, 64)
     scale = _largest(blocks)

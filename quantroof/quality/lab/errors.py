@@ -15,7 +15,7 @@ from quantroof.kernels.schemes import SCHEMES, Scheme
 from quantroof.quality.lab import codebooks
 from quantroof.quality.lab.data import Matrix
 
-# By width; no kernel runs the last four (codebooks.py).
+# By width; no kernel runs the last two (codebooks.py).
 FORMATS = (
     "fp16",
     "bf16",
@@ -33,6 +33,9 @@ FORMATS = (
     "int4.g128.zp",
     "int4.g64.zp",
     "nf4.g64",
+    "mxfp8.g32",
+    "mxfp4.g32",
+    "nvfp4.g16",
     *codebooks.BITS,
 )
 

@@ -15,7 +15,16 @@ from quantroof.quality.environment import load, use_device
 from quantroof.quality.refusals import accepting
 
 # Weight formats of interest, with what else is stored in 16 bits.
-FORMATS = ("bf16", "fp8_e4m3.channel", "int8.channel", "int4.g128", "int4.g128.zp", "nf4.g64")
+FORMATS = (
+    "bf16",
+    "fp8_e4m3.channel",
+    "int8.channel",
+    "int4.g128",
+    "int4.g128.zp",
+    "nf4.g64",
+    "mxfp4.g32",
+    "nvfp4.g16",
+)
 # QLoRA's double quantization: an 8-bit scale per block of 64, and an fp32 scale of scales per 256 blocks.
 _DOUBLE_BITS = 4 + 8 / 64 + 32 / (64 * 256)
 

@@ -21,6 +21,9 @@ LIGHT = {
     "int8-w8a16": "#551302",
     "int4-w4a16": "#d55e00",
     "nf4-w4a16": "#000134",
+    "int4-w4a8": "#2e02e7",
+    "mxfp4-w4a8": "#428c8f",
+    "mxfp4-w4a4": "#614949",
 }
 DARK = {
     "fp32": "#abd4f2",
@@ -35,6 +38,9 @@ DARK = {
     "int8-w8a16": "#e9f5c8",
     "int4-w4a16": "#e8702a",
     "nf4-w4a16": "#604c6e",
+    "int4-w4a8": "#c63c14",
+    "mxfp4-w4a8": "#69946d",
+    "mxfp4-w4a4": "#a2c974",
 }
 _OTHERS = (("#8a8a8a", "#a8a8a8"), ("#6b5b00", "#c9b458"), ("#5b2a86", "#c39be0"))
 # One number format with another scale scheme: the same color, a dot in the mark, a dashed path.
@@ -48,6 +54,11 @@ _VARIANT_OF = {
     "fp8-quant": "fp8-w8a8",
     "fp8-block-w8a8": "fp8-w8a8",
     "fp8-block-w8a8-static": "fp8-w8a8-static",
+    "mxfp8-w8a8": "fp8-w8a8",
+    "nvfp4-w4a4": "mxfp4-w4a4",
+    # Three sets of 4-bit levels over bf16 products: no seventh color keeps its distance under that roof.
+    "mxfp4-w4a16": "nf4-w4a16",
+    "nvfp4-w4a16": "nf4-w4a16",
 }
 _GROUP = re.compile(r"-g\d+$")
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "star", "triangle-down", "cross", "hexagon")
