@@ -9,6 +9,7 @@ __all__ = [
     "bands",
     "caveats",
     "check",
+    "check_table",
     "choices",
     "config_fields",
     "cost",

@@ -13,6 +13,7 @@ from quantroof.advisor.linear_time import Assumptions
 from quantroof.advisor.machine import Machine, Rate
 from quantroof.advisor.memory import MemoryFit, Reserve
 from quantroof.advisor.models import Model
+from quantroof.advisor.steady_load import SteadyLoad
 from quantroof.advisor.step import Step
 
 Fit = Literal["meets", "likely", "misses", "unknown"]
@@ -30,10 +31,17 @@ class AdviceOptions(msgspec.Struct, frozen=True, kw_only=True):
     tokens_per_day: float | None = None
     formats: tuple[str, ...]
     gpu_counts: tuple[int, ...] = (1, 2, 4, 8)
+    output: int | None = None
+    """Tokens that a request generates of its context; a quarter of it unless stated."""
     kv: str = "fp16"
     max_batch: int = 1024
     reserve: Reserve = Reserve()
     assumptions: Assumptions = Assumptions()
+
+    @property
+    def output_tokens(self) -> int:
+        """Tokens that a request generates; the others of its context are its prompt."""
+        return self.output or max(1, self.context // 4)
 
     @property
     def tokens_per_s(self) -> float | None:
@@ -56,6 +64,8 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     batch: int | None = None
     decode: Step | None = None
     prefill: Step | None = None
+    load: SteadyLoad | None = None
+    """What requests see when that many are served at once, with the prompts of the others."""
     tokens_per_s: float | None = None
     replicas: int | None = None
     load_batch: int | None = None

@@ -55,19 +55,19 @@ class Timer:
     machine: Machine
     table: TimingTable
     assumptions: Assumptions
-    _fits: dict[str, Cost | None] = field(default_factory=dict)
+    _costs: dict[tuple[str, str], Cost] = field(default_factory=dict)
 
     def layer(self, layer: Linear, scheme: Scheme, tokens: int, ways: int) -> tuple[Estimate, float | None]:
         """One layer of this kind on one of `ways` GPUs for `tokens` rows; and its joules, if read."""
         own = layer.kept(scheme)
         n, k = layer.shard(ways, own.weight.group)
         case = Case.linear(own, tokens, n, k)
-        floor = self.machine.roof_seconds(case.flops, case.bytes_moved, case.compute.name)
         name = case.scheme if own.name in SCHEMES else own.name
         time = self.table.predict(name, (n, k), tokens)
         if time is None:
             work = Work(case.flops, case.bytes_moved, case.compute.name, tokens)
             return self.modeled("linear", name, work), None
+        floor = self.machine.roof_seconds(case.flops, case.bytes_moved, case.compute.name)
         source: Source = "measured" if time.exact else "interpolated"
         joules = None if time.power_w is None else time.power_w * time.seconds
         estimate = Estimate(seconds=time.seconds, low=time.low, high=time.high, floor=floor, source=source)
@@ -99,6 +99,11 @@ class Timer:
 
     def cost(self, operation: Operation, name: str) -> Cost:
         """The constants of a kernel: as stated, as this node's points show them, else as shipped."""
+        if (operation, name) not in self._costs:
+            self._costs[operation, name] = self._constants(operation, name)
+        return self._costs[operation, name]
+
+    def _constants(self, operation: Operation, name: str) -> Cost:
         stated = self.assumptions
         own = None if stated.plain_roofline or operation != "linear" else self._fit(name)
         shipped = own or self._shipped(operation, name)
@@ -135,9 +140,7 @@ class Timer:
 
     def _fit(self, name: str) -> Cost | None:
         """The constants that this node's own points of a format give, None where they are too few."""
-        if name not in self._fits:
-            self._fits[name] = fitted_cost(name, self.table.points.get(name, {}), self.machine)
-        return self._fits[name]
+        return fitted_cost(name, self.table.points.get(name, {}), self.machine)
 
 
 def _modeled(seconds: float, floor: float) -> Estimate:

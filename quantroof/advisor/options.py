@@ -15,6 +15,7 @@ from quantroof.advisor.cost import Price, usd_per_million_tokens, usd_per_month
 from quantroof.advisor.linear_time import Timer
 from quantroof.advisor.memory import KV_BLOCK_TOKENS, MemoryFit, memory_fit
 from quantroof.advisor.models import Model
+from quantroof.advisor.steady_load import SteadyLoad, steady_load
 from quantroof.advisor.step import Step, decode_step, prefill
 
 
@@ -161,7 +162,12 @@ class OptionEvaluator:
         served = speed if needed is None else needed / replicas
         joules = None if decode.joules is None else decode.joules * option.gpus / batch
         option = msgspec.structs.replace(
-            option, tokens_per_s=speed, replicas=replicas, load_batch=load, joules_per_token=joules
+            option,
+            load=self._steady_load(option.format, option.gpus, batch),
+            tokens_per_s=speed,
+            replicas=replicas,
+            load_batch=load,
+            joules_per_token=joules,
         )
         if self.price is None:
             return option
@@ -170,6 +176,19 @@ class OptionEvaluator:
             option,
             usd_per_month=usd_per_month(self.price, gpus),
             usd_per_million_tokens=usd_per_million_tokens(self.price, option.gpus, served),
+        )
+
+    def _steady_load(self, name: str, gpus: int, batch: int) -> SteadyLoad:
+        output = self.request.output_tokens
+        return steady_load(
+            self.model,
+            choice(name),
+            kv_format(self.request.kv),
+            batch=batch,
+            prompt=max(1, self.request.context - output),
+            output=output,
+            ways=gpus,
+            timer=self.timer,
         )
 
     def _load_batch(self, option: Option, most: int, needed: float) -> int:

@@ -113,7 +113,8 @@ def _point(row: dict[str, str], where: str) -> Point:
         point = msgspec.convert(cells, Point, strict=False)
     except msgspec.ValidationError as error:
         raise UsageError(str(error), where=where) from None
-    if point.value <= 0 or point.tp < 1 or point.isl < 1 or point.osl < 1 or (point.concurrency or 1) < 1:
+    counts = (point.tp, point.isl, point.osl, 1 if point.concurrency is None else point.concurrency)
+    if point.value <= 0 or min(counts) < 1:
         raise UsageError("a count or a value is not positive", where=where)
     return point
 

@@ -4,6 +4,7 @@ Parsing, exit codes and progress; one file per command in `commands`.
 """
 
 __all__ = [
+    "advise_check",
     "burn_in",
     "call_options",
     "commands",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quantroof.cli.advise_check import SHIPPED, check_points
 from quantroof.cli.options import FILE, NOT_NEGATIVE, POSITIVE, SHARE, as_struct, with_options
 from quantroof.cli.output import echo_json, echo_lines, json_option
 from quantroof.errors import ExitCode, UsageError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 # The figures a plan rests on; None keeps the stated assumption.
 _assumptions = with_options(
+    click.option("--output", help="Tokens that a request generates.  [default: a quarter of the context]"),
     click.option("--kv", default="fp16", help="Format of the KV cache: fp16, fp8, int8 or int4."),
     click.option("--gpus", default="1,2,4,8", help="GPU counts to try, as a list."),
     click.option("--memory-share", type=SHARE, help="Share of the memory that the engine takes."),
@@ -35,7 +37,7 @@ _assumptions = with_options(
 class AdviseFlags:
     """The question, as it was typed."""
 
-    model_name: str
+    model_name: str | None
     gpu: str | None
     run_path: Path | None
     context: str
@@ -45,6 +47,7 @@ class AdviseFlags:
     formats: str | None
     price: float | None
     prices: str | None
+    output: str | None
     kv: str
     gpus: str
     memory_share: float | None
@@ -55,7 +58,7 @@ class AdviseFlags:
 
 
 @click.command("advise", context_settings={"show_default": True})
-@click.option("--model", "model_name", required=True, help="A model's id, or the path of a config.json.")
+@click.option("--model", "model_name", help="A model's id, or the path of a config.json.  [required]")
 @click.option("--gpu", help="A profile's id, or a device of the run.")
 @click.option("--run", "run_path", type=FILE, help="This node's measurements.")
 @click.option("--context", default="4096", help="Tokens per sequence.")
@@ -68,10 +71,26 @@ class AdviseFlags:
 @_assumptions
 @click.option("--explain", "explained", is_flag=True, help="Every formula with its numbers.")
 @click.option("--emit", type=click.Choice(["vllm"]), help="The command that serves the chosen option.")
+@click.option(
+    "--check",
+    "points",
+    is_flag=False,
+    flag_value=SHIPPED,
+    metavar="[POINTS.csv]",
+    help="The advisor's own error against published points: those of a file, or of the package.",
+)
 @click.option("--markdown", is_flag=True, help="Print Markdown.")
 @json_option
 @as_struct(AdviseFlags)
-def command(flags: AdviseFlags, *, explained: bool, emit: str | None, markdown: bool, as_json: bool) -> int:
+def command(
+    flags: AdviseFlags,
+    *,
+    explained: bool,
+    emit: str | None,
+    points: str | None,
+    markdown: bool,
+    as_json: bool,
+) -> int:
     """Rank formats and GPU counts for a model.
 
     Times are measured ones where --run has them, else modeled from the profile; each is labeled.
@@ -80,11 +99,14 @@ def command(flags: AdviseFlags, *, explained: bool, emit: str | None, markdown: 
     \b
     quantroof advise --model llama-3.1-70b --gpu a100-sxm4-80gb --latency 50ms --tokens-per-day 10M
     quantroof advise --model config.json --run runs/run-... --explain --emit vllm
+    quantroof advise --check
     """
     from quantroof.reports.text.advice_lines import advice_document, advice_lines, advice_markdown
 
     if markdown and as_json:
         raise UsageError("--markdown and --json exclude each other")
+    if points is not None:
+        return check_points(points, as_json=as_json, markdown=markdown)
     advice = _answer(flags)
     shown = next((o for o in advice.options if o.decode is not None), None)
     option = advice.choice or (shown if advice.unusable is None else None)
@@ -105,6 +127,8 @@ def _answer(flags: AdviseFlags) -> Advice:
     from quantroof.advisor.model_lookup import model
     from quantroof.advisor.sources import machine_and_times, with_link
 
+    if flags.model_name is None:
+        raise UsageError("no model is named", where="--model", hint="--model llama-3.1-8b, or a config.json")
     architecture = model(flags.model_name)
     machine, table = machine_and_times(flags.gpu, flags.run_path)
     machine = with_link(machine, flags.link_gbps, flags.link_latency)
@@ -127,6 +151,7 @@ def _request(flags: AdviseFlags) -> AdviceOptions:
         first_token_s=seconds(flags.first_token, "--first-token") if flags.first_token else None,
         tokens_per_day=count(flags.tokens_per_day, "--tokens-per-day") if flags.tokens_per_day else None,
         formats=formats,
+        output=tokens(flags.output, "--output") if flags.output else None,
         gpu_counts=counts(flags.gpus, "--gpus"),
         kv=flags.kv,
         reserve=Reserve(utilization=flags.memory_share or reserve.utilization),

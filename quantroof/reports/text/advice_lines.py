@@ -10,6 +10,7 @@ import msgspec
 from quantroof.advisor.advice import Advice, Option
 from quantroof.advisor.explain import explain
 from quantroof.advisor.launch import Launch, vllm
+from quantroof.advisor.steady_load import SteadyLoad
 from quantroof.reports.text import md, table
 from quantroof.reports.text.advice_words import (
     FORMAT_HEADINGS,
@@ -73,8 +74,20 @@ def _notes(advice: Advice, option: Option | None) -> Iterator[str]:
             prompt = option.prefill.total
             took = f"{prompt.seconds * 1e3:.0f} ms ({prompt.source})"
             yield f"{name}: the first token of a {advice.request.context}-token prompt takes {took}"
+        if option.load is not None:
+            yield f"{name}: {_under_load(option.load)}"
         yield from (f"{name}: {caveat}" for caveat in option.caveats)
     yield from advice.remarks
+
+
+def _under_load(load: SteadyLoad) -> str:
+    """A token's time with the prompts of the other requests, and the rate that follows."""
+    took, first = load.per_token, load.first_token.seconds * 1e3
+    band = f"{took.seconds * 1e3:.3g} ms per token [{took.low * 1e3:.3g}, {took.high * 1e3:.3g}]"
+    return (
+        f"{load.batch} requests at once, {load.prompt} tokens in and {load.output} out: {band} with the "
+        f"others' prompts, {load.tokens_per_s:.0f} tokens/s; the first after {first:.0f} ms at least"
+    )
 
 
 def _name(advice: Advice, option: Option) -> str:
