@@ -78,6 +78,7 @@ def test_a_step_out_of_time_loses_its_own_rest_only(tmp_path: Path, sleeper: str
     assert done.returncode == 0, done.stderr
     assert _rows(tmp_path) == {step: "124" if step == sleeper else "0" for step in STEPS}
     assert done.stdout.strip().splitlines()[-1].startswith("VERDICT: ")
+    assert 0 <= done.stderr.find("gpu_tests") < done.stderr.find("== "), "the plan comes first"
     assert {f"{step}.log" for step in STEPS} | {"summary.md", "plan.tsv", "steps.tsv"} <= set(files)
     assert files["summary.md"] == done.stdout
     if sleeper not in ("none", "summary"):
