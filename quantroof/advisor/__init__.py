@@ -22,6 +22,7 @@ __all__ = [
     "flow",
     "formats_on_gpu",
     "huggingface",
+    "interpolation",
     "kernel_costs",
     "launch",
     "layers",

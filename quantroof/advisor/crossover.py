@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from quantroof.advisor.timings import KernelTime
+from quantroof.advisor.interpolation import KernelTime
 from quantroof.hwprofiles.roofline import Bound
 
 CaseBound = Literal["memory", "compute", "launch"]
@@ -53,10 +53,11 @@ def decompose(base: KernelTime, other: KernelTime, work: tuple[float, float], bo
 
 
 def crossing(base: Sequence[KernelTime], other: Sequence[KernelTime]) -> Crossing | None:
-    """First batch at which `other`, faster below, is not faster than `base`; log-log in between.
+    """Last batch from which `other`, faster below, is not faster than `base`; log-log in between.
 
-    The band takes the ends of both 95 % intervals: as early as the noise allows, and as late. None if the
-    curves share fewer than two batches, `other` is slower from the start, or never falls behind.
+    Small layers may dip once and recover, so an earlier crossing decides nothing. The band takes the ends of
+    both 95 % intervals: as early as the noise allows, and as late. None if the curves share fewer than two
+    batches, `other` is slower from the start, or never falls behind.
     """
     theirs = {point.m: point for point in other}
     shared = [(point, theirs[point.m]) for point in base if point.m in theirs]
@@ -71,9 +72,9 @@ def crossing(base: Sequence[KernelTime], other: Sequence[KernelTime]) -> Crossin
 
 
 def _zero(points: Sequence[tuple[int, float, float]]) -> float | None:
-    """Where log(base / other) falls through 0, linear in log M."""
+    """Where log(base / other) falls through 0 for the last time, linear in log M."""
     gaps = [(math.log(m), math.log(base / other)) for m, base, other in points]
-    for (x0, y0), (x1, y1) in pairwise(gaps):
+    for (x0, y0), (x1, y1) in reversed(list(pairwise(gaps))):
         if y0 > 0 >= y1:
             return math.exp(x0 + (x1 - x0) * y0 / (y0 - y1))
     return None

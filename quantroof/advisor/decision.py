@@ -140,5 +140,6 @@ def _remarks(model: Model, machine: Machine, table: TimingTable) -> Iterable[str
     if machine.link is not None and machine.is_gpu:
         link, least = machine.link, machine.link.latency_s * 1e6
         yield f"GPUs talk over {link.kind} ({link.source}); an all-reduce takes {least:g} us at least"
-    for dip in table.dips():
-        yield f"kept as measured: {dip}"
+    dips, worst = table.dips()
+    if worst is not None:
+        yield f"kept as measured: {worst}" + (f"; and {dips - 1} more such cases" if dips > 1 else "")

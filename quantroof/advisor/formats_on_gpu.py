@@ -5,8 +5,9 @@ from __future__ import annotations
 from quantroof.advisor.advice import FormatOnGpu
 from quantroof.advisor.choices import choice
 from quantroof.advisor.crossover import Crossing, SpeedUp, crossing, decompose, ridge_batch
+from quantroof.advisor.interpolation import Shape
 from quantroof.advisor.machine import Machine
-from quantroof.advisor.timings import Shape, TimingTable
+from quantroof.advisor.timings import TimingTable
 from quantroof.kernels.cases import Case
 from quantroof.kernels.schemes import Scheme
 

@@ -7,9 +7,9 @@ from statistics import median
 import numpy as np
 
 from quantroof.advisor.choices import named
+from quantroof.advisor.interpolation import KernelTime, Shape
 from quantroof.advisor.kernel_costs import Cost
 from quantroof.advisor.machine import Machine
-from quantroof.advisor.timings import KernelTime, Shape
 from quantroof.kernels.cases import Case
 
 # Fewer points of one bound than this, or of less spread in bytes, decide no line.

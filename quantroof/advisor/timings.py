@@ -9,26 +9,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 
+from quantroof.advisor.interpolation import KernelTime, Shape, at_batch, at_shape, batch_errors, shape_errors
 from quantroof.analysis.case_time import case_time, grouped
 from quantroof.records.lines import TIMED, Measurement
 
-Shape = tuple[int, int]
-# A layer of another shape stands in for one that is at most this many times larger or smaller.
-NEAREST_FACTOR = 4.0
 # The band of an interpolation where there are too few points to leave one out.
 UNTESTED_BAND = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class KernelTime:
-    """The fastest correct kernel of one case: seconds with the 95 % interval, and power where it was read."""
-
-    m: int
-    seconds: float
-    low: float
-    high: float
-    kernel: str
-    power_w: float | None = None
+_ENOUGH = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,38 +38,53 @@ class TimingTable:
     """Why nothing may be concluded from these times."""
     without_kernel: frozenset[str] = frozenset()
     """Formats that no kernel of the run's device makes."""
-    _bands: dict[str, float] = field(default_factory=dict)
+    imported: str | None = None
+    """Whose times these are, if others measured them elsewhere."""
+    _bands: dict[tuple[str, bool], float] = field(default_factory=dict)
 
     def predict(self, scheme: str, shape: Shape, m: int) -> LayerTime | None:
-        """The time of a layer: measured, else interpolated in log M or from the nearest shape; else None."""
+        """The time of a layer: as timed, else interpolated in log N, K and M, or from the nearest shape."""
         shapes = self.points.get(scheme, {})
         for timed in shapes.get(shape, []):
             if timed.m == m:
                 return LayerTime(timed.seconds, timed.low, timed.high, exact=True, power_w=timed.power_w)
-        nearest = _from_nearest(shapes, shape, m)
-        if nearest is None:
+        value = at_shape(shapes, shape, m)
+        if value is None:
             return None
-        seconds, power = nearest
-        band = self.band(scheme)
+        seconds, power = value
+        own = shape in shapes and at_batch(shapes[shape], m) is not None
+        band = self.band(scheme) if own else self.band(scheme, other_shape=True)
         return LayerTime(seconds, seconds / (1 + band), seconds * (1 + band), exact=False, power_w=power)
 
-    def band(self, scheme: str) -> float:
-        """Relative error of predicting every measured point from the others: their 90th percentile."""
-        if scheme not in self._bands:
-            errors = sorted(_leave_one_out(self.points.get(scheme, {})))
-            enough = len(errors) >= 3
-            self._bands[scheme] = errors[math.ceil(0.9 * len(errors)) - 1] if enough else UNTESTED_BAND
-        return self._bands[scheme]
+    def band(self, scheme: str, *, other_shape: bool = False) -> float:
+        """90th percentile of the errors of predicting points without themselves, or without their shape.
 
-    def dips(self) -> list[str]:
-        """Where a larger batch was measured faster than a smaller one, beyond both intervals."""
-        return [
-            f"{scheme} {n}x{k} takes {b.seconds * 1e6:.4g} us at M={b.m}, {a.seconds * 1e6:.4g} us at M={a.m}"
+        Where too few shapes can be left out: the stated band, or that of batches if it is larger.
+        """
+        key = scheme, other_shape
+        if key not in self._bands:
+            shapes = self.points.get(scheme, {})
+            errors = sorted(shape_errors(shapes) if other_shape else batch_errors(shapes))
+            if len(errors) >= _ENOUGH:
+                self._bands[key] = errors[math.ceil(0.9 * len(errors)) - 1]
+            else:
+                self._bands[key] = max(UNTESTED_BAND, self.band(scheme)) if other_shape else UNTESTED_BAND
+        return self._bands[key]
+
+    def dips(self) -> tuple[int, str | None]:
+        """How often a larger batch was timed faster than a smaller one, beyond both intervals; the worst."""
+        found = [
+            (a.seconds / b.seconds, f"{scheme} {n}x{k} takes {_us(b)}, {_us(a)}")
             for scheme, shapes in self.points.items()
             for (n, k), points in shapes.items()
             for a, b in pairwise(points)
             if b.high < a.low
         ]
+        return len(found), max(found)[1] if found else None
+
+
+def _us(timed: KernelTime) -> str:
+    return f"{timed.seconds * 1e6:.4g} us at M={timed.m}"
 
 
 def table_of(measurements: Iterable[Measurement], device: str) -> TimingTable:
@@ -115,46 +117,3 @@ def _timed(kernel: str, lines: list[Measurement]) -> KernelTime:
     powers = [line.state.power_w for line in lines if line.state and line.state.power_w is not None]
     power = median(powers) if powers else None
     return KernelTime(lines[0].parsed_case.m, seconds, low, high, kernel, power)
-
-
-def _from_nearest(
-    shapes: dict[Shape, list[KernelTime]], shape: Shape, m: int
-) -> tuple[float, float | None] | None:
-    """Seconds and power from the nearest shape that covers M, scaled by N K as bytes and operations are."""
-    size = shape[0] * shape[1]
-    for n, k in sorted(
-        shapes, key=lambda s: (abs(math.log(s[0] * s[1] / size)), abs(math.log(s[1] / shape[1])))
-    ):
-        if not 1 / NEAREST_FACTOR <= n * k / size <= NEAREST_FACTOR:
-            return None
-        at = _interpolate(shapes[n, k], m)
-        if at is not None:
-            return at[0] * size / (n * k), at[1]
-    return None
-
-
-def _interpolate(points: list[KernelTime], m: int) -> tuple[float, float | None] | None:
-    """Log-log between the neighbors in M; beyond the largest M as repeats of it; None below the smallest."""
-    last = points[-1]
-    if m >= last.m:
-        return last.seconds * m / last.m, last.power_w
-    for a, b in pairwise(points):
-        if a.m <= m <= b.m:
-            share = math.log(m / a.m) / math.log(b.m / a.m)
-            powers = [p.power_w for p in (a, b) if p.power_w is not None]
-            power = median(powers) if len(powers) == 2 else None
-            return a.seconds ** (1 - share) * b.seconds**share, power
-    return None
-
-
-def _leave_one_out(shapes: dict[Shape, list[KernelTime]]) -> Iterable[float]:
-    for shape, points in shapes.items():
-        for i, timed in enumerate(points):
-            rest = dict(shapes)
-            rest[shape] = points[:i] + points[i + 1 :]
-            inside = 0 < i < len(points) - 1
-            if not inside:  # the ends cannot be interpolated: predict them from the other shapes alone
-                del rest[shape]
-            predicted = _from_nearest(rest, shape, timed.m)
-            if predicted is not None:
-                yield abs(predicted[0] / timed.seconds - 1)

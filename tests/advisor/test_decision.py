@@ -10,12 +10,13 @@ from quantroof.advisor.choices import DEFAULT
 from quantroof.advisor.cost import stated_price
 from quantroof.advisor.decision import advise
 from quantroof.advisor.explain import explain
+from quantroof.advisor.interpolation import KernelTime
 from quantroof.advisor.kernel_costs import cost
 from quantroof.advisor.launch import vllm
 from quantroof.advisor.linear_time import Assumptions
 from quantroof.advisor.machine import Machine
 from quantroof.advisor.model_lookup import catalog, model
-from quantroof.advisor.timings import KernelTime, TimingTable
+from quantroof.advisor.timings import TimingTable
 from quantroof.errors import UsageError
 from tests.advisor.machines import A100, H100, gpu
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from quantroof.advisor.interpolation import KernelTime
 from quantroof.advisor.kernel_costs import Cost, cost, reduce_cost, shipped
 from quantroof.advisor.linear_time import Assumptions, Timer, Work
 from quantroof.advisor.links import link_of
 from quantroof.advisor.machine import Machine
 from quantroof.advisor.node_costs import fitted_cost
-from quantroof.advisor.timings import KernelTime, TimingTable
+from quantroof.advisor.timings import TimingTable
 from tests.advisor.machines import H100
 
 KERNEL = Cost(

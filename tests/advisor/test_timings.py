@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
 from quantroof.advisor.choices import choice, kv_format
 from quantroof.advisor.crossover import crossing, decompose
+from quantroof.advisor.interpolation import KernelTime, Shape
 from quantroof.advisor.linear_time import Assumptions, Timer
 from quantroof.advisor.model_lookup import model
 from quantroof.advisor.step import decode_step
-from quantroof.advisor.timings import UNTESTED_BAND, KernelTime, Shape, TimingTable, table_of
+from quantroof.advisor.timings import UNTESTED_BAND, TimingTable, table_of
 from quantroof.records.lines import Measurement
 from tests.advisor.machines import H100
 from tests.builders import gpu_device, measurement, state, unmeasured
@@ -132,6 +135,43 @@ def test_band_is_what_leaving_a_point_out_gets_wrong() -> None:
     assert _table({1: 1e-5, 2: 2e-5}).band("bf16") == UNTESTED_BAND
 
 
+def _grid(seconds: Callable[[int, int], float]) -> TimingTable:
+    shapes = {(n, k): [_timed(1, seconds(n, k))] for n in (1024, 4096, 16384) for k in (1024, 4096, 16384)}
+    return TimingTable({"bf16": shapes})
+
+
+def test_a_shape_between_others_is_interpolated_in_both_sizes() -> None:
+    """2048 x 8192 lies halfway between four shapes in log N and log K: their geometric mean."""
+    found = _grid(lambda n, k: n**0.5 * k * 1e-9).predict("bf16", (2048, 8192), 1)
+
+    assert found is not None
+    assert found.seconds == pytest.approx(2048**0.5 * 8192 * 1e-9)
+    assert not found.exact
+
+
+def test_a_shape_outside_of_the_grid_takes_the_nearest() -> None:
+    """32768 x 4096 is twice 16384 x 4096, which is nearer than any shape of its own size."""
+    found = _grid(lambda n, k: n * k * 1e-12).predict("bf16", (32768, 4096), 1)
+
+    assert found is not None
+    assert found.seconds == pytest.approx(32768 * 4096 * 1e-12)
+
+
+def test_the_band_of_another_shape_leaves_shapes_out() -> None:
+    """A grid whose middle row is twice as slow is predicted well in M, and badly without its shape."""
+    slow = {
+        (n, k): [_timed(m, m * n * k * 1e-12 * (2 if n == 4096 else 1)) for m in (1, 2, 4)]
+        for n in (1024, 4096, 16384)
+        for k in (1024, 4096, 16384)
+    }
+    table = TimingTable({"bf16": slow})
+
+    assert table.band("bf16", other_shape=True) >= 0.5
+    found = table.predict("bf16", (2048, 4096), 1)
+    assert found is not None
+    assert found.high / found.seconds == pytest.approx(1 + table.band("bf16", other_shape=True))
+
+
 def test_measured_dip_is_kept_and_marked() -> None:
     """A batch that was measured faster than a smaller one stays so, and is told."""
     table = _table({1: 1e-5, 16: 3e-5, 32: 2e-5})
@@ -140,12 +180,12 @@ def test_measured_dip_is_kept_and_marked() -> None:
 
     assert found is not None
     assert found.seconds == 2e-5
-    assert table.dips() == ["bf16 4096x4096 takes 20 us at M=32, 30 us at M=16"]
+    assert table.dips() == (1, "bf16 4096x4096 takes 20 us at M=32, 30 us at M=16")
 
 
 def test_noise_is_no_dip() -> None:
     """Intervals that overlap prove nothing."""
-    assert _table({1: 1e-5, 2: 0.99e-5}).dips() == []
+    assert _table({1: 1e-5, 2: 0.99e-5}).dips() == (0, None)
 
 
 def test_step_takes_the_measured_layers() -> None:
@@ -202,6 +242,17 @@ def test_crossing_is_found_with_its_band() -> None:
     assert found.low is not None
     assert found.high is not None
     assert found.low < 4 < found.high
+
+
+def test_the_last_crossing_counts() -> None:
+    """A layer that dips at M=2 and recovers loses for good only between M=4 and M=16."""
+    base = [_timed(m, 2e-5) for m in (1, 2, 4, 16)]
+    other = [_timed(1, 1e-5), _timed(2, 3e-5), _timed(4, 1e-5), _timed(16, 4e-5)]
+
+    found = crossing(base, other)
+
+    assert found is not None
+    assert found.batch == pytest.approx(8)
 
 
 @pytest.mark.parametrize("other", [{1: 1e-5, 16: 1e-5}, {1: 3e-5, 16: 4e-5}, {1: 1e-5}])
