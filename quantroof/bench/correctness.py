@@ -49,7 +49,12 @@ def check(prepared: Prepared, problem: Problem) -> Accuracy:
 def output_values(prepared: Prepared, problem: Problem, output: Any) -> torch.Tensor:
     """The numbers [M, N] of an output in fp64; WrongOutput if it is not what the case names."""
     case = problem.case
+    for tensor in output if isinstance(output, tuple) else (output,):
+        if isinstance(tensor, torch.Tensor) and type(tensor) is not torch.Tensor:
+            raise WrongOutput(f"output is a {type(tensor).__name__}, which may compute when it is read")
     values = prepared.values(output)
+    if values is not output and case.operation != "act_quant":
+        raise WrongOutput(f"the output of {case.operation} is one tensor, and needs no `values`")
     if not isinstance(values, torch.Tensor):
         raise WrongOutput(f"output is a {type(values).__name__}, not a tensor")
     if tuple(values.shape) != (case.m, case.n):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 import re
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,7 +29,6 @@ from quantroof.kernels.reference import reference_of
 _ROWS_PER_CHANGED, _COLUMN_SHARE = 16, 4
 _SLOW_S = 0.1  # a block on a CPU is 10 ms; what takes longer is one call
 _CHOICE = random.SystemRandom()  # no kernel can foresee the rows
-_Refresh = Callable[[tuple[Any, ...]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,34 +64,6 @@ def fresh_data(kernel: Kernel, problem: Problem) -> FreshData | None:
     return FreshData(prepared.weights, expected, tolerance(problem.case))
 
 
-def check_fresh(
-    data: FreshData, prepared: Prepared, problem: Problem, call: Callable[[_Refresh], Any]
-) -> None:
-    """Put the data into the set of the rotation that `call` uses, and compare what it returns.
-
-    WrongOutput if it is wrong. The set is restored whatever happens.
-    """
-    used: list[tuple[tuple[Any, ...], tuple[Any, ...]]] = []
-
-    def refresh(weights: tuple[Any, ...]) -> None:
-        used.append((weights, tuple(t.clone() if isinstance(t, torch.Tensor) else t for t in weights)))
-        _write(weights, data.weights)
-
-    try:
-        values = output_values(prepared, problem, call(refresh))
-    except WrongOutput as error:
-        raise WrongOutput(f"{error}, on operands that changed between timed calls") from None
-    finally:
-        for weights, kept in used:
-            _write(weights, kept)
-    off = float((values - data.expected).norm() / data.expected.norm())
-    if not off <= data.limit:
-        raise WrongOutput(
-            f"relative error {off:.2e} on operands that changed between timed calls is above the tolerance "
-            f"{data.limit:.0e}: the timed calls did not compute this product"
-        )
-
-
 class Recheck:
     """The second check of a measurement: after sampling, and once before at a random sample.
 
@@ -109,51 +79,47 @@ class Recheck:
         self._threads = 0
         self._kernel, self._problem, self._prepared = kernel, problem, prepared
         self._data: FreshData | None = None
-        self._at = _CHOICE.randrange(between) if between else -1
-        self._first_checked = False
+        self._kept: tuple[tuple[Any, ...], tuple[Any, ...]] | None = None
+        self._between, self._foreign = between, bool(between)
+        self._at: int | None = None
+        self._at_first = False
 
-    def prepare(self, timer: Timer) -> None:
-        """Make the data before sampling where the first sample will need it."""
-        if self._is_slow(timer):
-            self._make_data()
+    def prepare(self, timer: Timer, seconds: float) -> None:
+        """Choose the sample that is checked, and prepare the first if it is. Sampling takes `seconds`."""
+        if self._foreign:
+            self._at = _CHOICE.randrange(min(self._between, max(1, int(seconds / timer.batch_s))))
+        if not self._foreign and isinstance(timer, CpuBlocks) and timer.batch_s >= _SLOW_S:
+            self._at, self._at_first = 0, True
+        if self._at == 0:
+            self._arm(timer)
 
-    def first_sample(self, timer: Timer) -> list[float]:
-        """The first sample, checked where a call of its own for that would cost too much."""
-        if not self._is_slow(timer) or self._data is None:
-            return timer.samples()
-        assert isinstance(timer, CpuBlocks)
-        times: list[float] = []
-
-        def timed(refresh: _Refresh) -> Any:
-            ns, output = timer.sample_with_output(refresh)
-            times.append(ns)
-            return output
-
-        check_fresh(self._data, self._prepared, self._problem, timed)
-        self._first_checked = True
-        return times
-
-    def after_sample(self, index: int, timer: Timer) -> None:
-        """Check where it is this sample's turn."""
-        if index == 0 and self._at >= 0:
+    def after_sample(self, index: int, timer: Timer) -> bool:
+        """Check where it was this sample's turn, and prepare the next if that is checked; True until then."""
+        if index == 0 and self._foreign:
             self._threads = threads_started()
         if index == self._at:
             self._check(timer)
+        elif self._at is not None and index == self._at - 1:
+            self._arm(timer)
+        return self._at is not None and index < self._at
 
     def conclude(self, timer: Timer) -> None:
         """Check at the end. WrongOutput where the timed calls did something else than compute."""
-        if self._at >= 0:
+        if self._at_first:
+            return
+        if self._foreign:
             started = threads_started() - self._threads - 1  # one of them was started by no one: it counts
             if started > 0:
                 raise WrongOutput(
                     f"timed calls start threads ({started} of them): work may go on after a call"
                 )
-            self._check_operands(timer)
-        if not self._first_checked:
+        with new_blocks_filled():
+            self._arm(timer)
+            if isinstance(timer, CpuBlocks):
+                timer.samples()
             self._check(timer)
-
-    def _is_slow(self, timer: Timer) -> bool:
-        return self._at < 0 and isinstance(timer, CpuBlocks) and timer.batch_s >= _SLOW_S
+        if self._foreign:
+            self._check_operands(timer)
 
     def _check_operands(self, timer: Timer) -> None:
         """Every weight set, and the one that they were copied from, holds what `build` returned."""
@@ -162,14 +128,37 @@ class Recheck:
             if not all(map(torch.equal, now, self._weights)):
                 raise WrongOutput("timed calls write into their weights")
 
-    def _check(self, timer: Timer) -> None:
-        self._make_data()
-        if self._data is not None:
-            with new_blocks_filled():
-                check_fresh(self._data, self._prepared, self._problem, timer.output)
-
-    def _make_data(self) -> None:
+    def _arm(self, timer: Timer) -> None:
+        """Let the next block of a CPU be the one that is checked; on a GPU `output` does it at once."""
         self._data = self._data or fresh_data(self._kernel, self._problem)
+        if self._data is not None and isinstance(timer, CpuBlocks):
+            timer.refresh_next(self._refresh)
+
+    def _refresh(self, weights: tuple[Any, ...]) -> None:
+        assert self._data is not None
+        self._kept = weights, tuple(t.clone() if isinstance(t, torch.Tensor) else t for t in weights)
+        _write(weights, self._data.weights)
+
+    def _output(self, timer: Timer) -> Any:
+        return timer.take_output() if isinstance(timer, CpuBlocks) else timer.output(self._refresh)
+
+    def _check(self, timer: Timer) -> None:
+        """Compare the output, and restore the set whatever happens."""
+        if self._data is None:
+            return
+        try:
+            values = output_values(self._prepared, self._problem, self._output(timer))
+        except WrongOutput as error:
+            raise WrongOutput(f"{error}, on operands that changed between timed calls") from None
+        finally:
+            if self._kept is not None:
+                _write(*self._kept)
+        off = float((values - self._data.expected).norm() / self._data.expected.norm())
+        if not off <= self._data.limit:
+            raise WrongOutput(
+                f"relative error {off:.2e} on operands that changed between timed calls is above the "
+                f"tolerance {self._data.limit:.0e}: the timed calls did not compute this product"
+            )
 
 
 def _tensors(weights: tuple[Any, ...]) -> list[torch.Tensor]:
@@ -218,6 +207,7 @@ def _rows_of(weight: Quantized, rows: torch.Tensor) -> Quantized:
 
 
 def _write(targets: tuple[Any, ...], sources: tuple[Any, ...]) -> None:
+    """Write in place; through `.data`, so that the tensors' version counters do not show it."""
     for target, source in zip(targets, sources, strict=True):
         if isinstance(target, torch.Tensor) and target is not source:
-            target.copy_(source)
+            target.data.copy_(source)

@@ -97,12 +97,11 @@ def time_prepared(
     timer = make_timer(bench, prepared, copies)
     settle(timer, SETTLE_S[bench.device.processor][settings.mode])
     if recheck is not None:
-        recheck.prepare(timer)
+        recheck.prepare(timer, settings.rule().seconds)
     after_sample = None if recheck is None else recheck.after_sample
-    first = None if recheck is None else recheck.first_sample
     bench.monitor.start()
     try:
-        samples, stopped_by = sample(timer, settings.rule(), after_sample=after_sample, first=first)
+        samples, stopped_by = sample(timer, settings.rule(), after_sample=after_sample)
         timer.finish()  # the monitor reads stamps that the device may not have written yet
     except BaseException:
         with suppress(Exception):  # the device may be gone; what ended the sampling is the reason to report

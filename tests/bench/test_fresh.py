@@ -115,8 +115,8 @@ def test_the_first_sample_of_a_slow_call_is_the_check(cpu: Device, block_s: floa
     rule = StoppingRule(None, 1, 1, 10.0)
 
     def measured() -> None:
-        recheck.prepare(timer)
-        samples, _ = sample(timer, rule, after_sample=recheck.after_sample, first=recheck.first_sample)
+        recheck.prepare(timer, 10.0)
+        samples, _ = sample(timer, rule, after_sample=recheck.after_sample)
         recheck.conclude(timer)
         assert len(samples) == 1
 

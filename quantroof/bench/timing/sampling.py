@@ -66,20 +66,18 @@ def sample(
     timer: Timer,
     rule: StoppingRule,
     clock_s: Callable[[], float] = now_s,
-    after_sample: Callable[[int, Timer], None] | None = None,
-    first: Callable[[Timer], list[float]] | None = None,
+    after_sample: Callable[[int, Timer], bool] | None = None,
 ) -> tuple[tuple[float, ...], StoppedBy]:
     """Nanoseconds per call of every block in order, none removed, and what ended the sampling.
 
     `after_sample` is called with the number of every batch, from 0; the samples exclude the time it takes.
-    `first` times the first batch in place of the timer.
+    While it returns True, sampling goes on.
     """
     samples: list[float] = []
     start = clock_s()
     batches = count()
     while True:
-        samples += timer.samples() if first is None or samples else first(timer)
-        if after_sample is not None:
-            after_sample(next(batches), timer)
-        if reason := rule.stopped_by(samples, clock_s() - start):
+        samples += timer.samples()
+        more = after_sample is not None and after_sample(next(batches), timer)
+        if (reason := rule.stopped_by(samples, clock_s() - start)) and not more:
             return tuple(samples), reason

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from quantroof.bench.timing.rotation import Copies
 
 Call = Callable[..., Any]
+Refresh = Callable[[tuple[Any, ...]], None]
+"""Writes other values into a weight set in place."""
 
 
 class Probe(Protocol):
@@ -40,7 +42,7 @@ class Timer(Protocol):
         """Time the next block or blocks: nanoseconds per call of each."""
         ...
 
-    def output(self, refresh: Callable[[tuple[Any, ...]], None]) -> Any:
+    def output(self, refresh: Refresh) -> Any:
         """Run once as in a sample; what a call returned for the set that `refresh` had written into."""
         ...
 

@@ -34,6 +34,7 @@ _TORCH = (
 )
 _TENSOR = ("double", "float", "to", "copy_", "clone", "norm", "abs", "max", "all", "view", "data_ptr")
 _TENSOR_OPERATORS = ("__matmul__", "__mul__", "__sub__", "__getitem__", "__setitem__")
+_OPERATORS = ("linear", "matmul", "mm", "addmm", "bmm", "mul", "add", "copy_", "clone", "_int_mm")
 _FUNCTIONAL = ("linear", "pad")
 _CUDA = ("Event", "Stream", "CUDAGraph", "synchronize", "_sleep", "stream", "current_stream")
 
@@ -102,6 +103,7 @@ def _settings() -> Iterator[tuple[str, Any]]:
     yield "autocast", (torch.is_autocast_enabled("cpu"), torch.is_autocast_enabled("cuda"))
     yield "oneDNN", torch.backends.mkldnn.enabled
     yield "tf32 flags", (torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32)
+    yield "kernels of torch's operators", tuple(map(_registered, _OPERATORS))
     # The smallest normal number halved is 0 where denormals are flushed.
     yield (
         "flushed denormals",
@@ -109,11 +111,19 @@ def _settings() -> Iterator[tuple[str, Any]]:
     )
 
 
+def _registered(operator: str) -> tuple[str, ...]:
+    """Where the kernels of an operator come from, by device, as torch's dispatcher has them."""
+    dump: str = torch._C._dispatch_dump(f"aten::{operator}")  # noqa: SLF001 - there is no public one
+    lines = dump.splitlines()
+    return tuple(line for line in lines if line.startswith(("CPU:", "CUDA:")))
+
+
 def _process() -> Iterator[tuple[str, Any]]:
     """What the operating system and the interpreter keep for this process."""
     yield "affinity", frozenset(os.sched_getaffinity(0))
     yield "niceness", os.nice(0)
     yield "working directory", _or_none(os.getcwd)
+    yield "environment variables", dict(os.environ)
     yield "garbage collector", gc.isenabled()
     yield "recursion limit", sys.getrecursionlimit()
     yield "switch interval", sys.getswitchinterval()

@@ -1,4 +1,4 @@
-"""End a child process together with the process that started it."""
+"""Keep processes together: a child ends with its parent, and what a child leaves behind becomes ours."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import ctypes
 import signal
 from contextlib import suppress
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 
 
 def die_with_parent() -> None:
     """Have the kernel kill this process when its parent ends; without effect where there is no prctl."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends: none escapes a look at children."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)

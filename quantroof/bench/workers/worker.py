@@ -17,7 +17,7 @@ from pathlib import Path
 from quantroof.bench import failures
 from quantroof.bench.workers import protocol
 from quantroof.bench.workers.channel import Channel
-from quantroof.bench.workers.parent import die_with_parent
+from quantroof.bench.workers.parent import adopt_orphans, die_with_parent
 
 
 def main() -> None:
@@ -69,9 +69,10 @@ class _Replies:
 
 
 def _prepare_process() -> None:
-    """Ignore SIGINT, die with the parent (PR_SET_PDEATHSIG), and be the OOM killer's first choice."""
+    """Ignore SIGINT, die with the parent, adopt orphans, and be the OOM killer's first choice."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
+    adopt_orphans()
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
