@@ -14,6 +14,7 @@ from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.points import Point
 from quantroof.analysis.ratio import judge_ratio, ratio_interval
 from quantroof.analysis.statistics import Interval
+from quantroof.analysis.trust import is_disturbed
 from quantroof.analysis.verdicts import CHANGES, Change
 from quantroof.analysis.winner import may_win
 from quantroof.errors import ExitCode, QuantroofError
@@ -138,13 +139,17 @@ def _entry(
     causes: tuple[str, ...] = (disturbed,) if disturbed else ()
     if base is not None and now is not None and verdict in ("slower", "faster", "undecided", "missing"):
         causes = (*causes, *_undecided(base, now, ratio, floor), *_causes(base, now), *general)
+    if verdict == "not comparable" and any(p and is_disturbed(p.measurement) for p in (base, now)):
+        causes = causes or ("other processes or a quota disturbed it",)
     differs = verdict == "undecided" and ratio is not None and judge_ratio(ratio, floor) != "undecided"
     return CaseChange(*key, verdict, base, now, ratio, causes, differs)
 
 
 def _decided(base: Point, now: Point, change: Change) -> Change:
-    """What two points may be called: an impossible time is never faster, and few processes decide nothing."""
+    """What two points may be called. Impossible and disturbed times have no change, few processes no word."""
     if not (may_win(base) and may_win(now)):
+        return "not comparable"
+    if change != "same" and any(is_disturbed(point.measurement) for point in (base, now)):
         return "not comparable"
     processes = base.basis == now.basis == "processes"
     return change if processes or change == "same" else "undecided"

@@ -24,7 +24,8 @@ MEDIAN_WIDTH = 0.10
 CEILING_MOVED = 0.10
 """A bandwidth that differs by more between the begin and the end of a run: the machine changed its state."""
 _IDLE_CORES = 0.05
-_LOAD_FLAGS = ("foreign_load", "foreign_process")
+_QUOTA = "cpu_throttled"
+_DISTURBANCES = ("foreign_load", "foreign_process", _QUOTA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def trust_of(lines: Sequence[Measurement], ceilings: Iterable[Ceiling] = ()) -> 
     clocks = [clock for line in timed if line.state and (clock := line.state.sm_clock_mhz)]
     finite = [width for width in widths if math.isfinite(width)]
     reasons = [
-        _disturbance(len(timed), len(disturbed), load),
+        _disturbance(len(timed), disturbed, load),
         _contradictions(disturbed),
         _wide(finite, len(widths)),
         *_moved(ceilings),
@@ -82,18 +83,21 @@ def trust_of(lines: Sequence[Measurement], ceilings: Iterable[Ceiling] = ()) -> 
 
 
 def is_disturbed(line: Measurement) -> bool:
-    """Whether other processes used the device meanwhile, by the line's flags or by its recorded state."""
+    """Whether other processes or a quota took the device meanwhile, by the line's flags or its state."""
     load = line.state.other_load_cores if line.state else None
     processes = line.state.foreign_processes if line.state else None
-    flagged = any(flag.code in _LOAD_FLAGS for flag in line.flags)
+    flagged = any(flag.code in _DISTURBANCES for flag in line.flags)
     return flagged or bool(processes) or (load is not None and load > FOREIGN_CORES)
 
 
-def _disturbance(timed: int, disturbed: int, load: float) -> str | None:
+def _disturbance(timed: int, disturbed: list[Measurement], load: float) -> str | None:
     if not timed:
         return "nothing was timed"
-    if disturbed <= DISTURBED_SHARE * timed:
+    if len(disturbed) <= DISTURBED_SHARE * timed:
         return None
+    stopped = sum(any(flag.code == _QUOTA for flag in line.flags) for line in disturbed)
+    if 2 * stopped > len(disturbed):
+        return f"a CPU quota stopped the threads in {stopped} measurements"
     return f"other processes kept {load:.1f} cores busy" if load else "other processes used the device"
 
 

@@ -1,19 +1,21 @@
 """Which of several times wins: decided by their intervals and the roof guard, never by order alone.
 
 Cards, tables, exports and the advisor use this module. An impossible time never wins. A time above its roof
-without an explanation never wins alone, and overlapping intervals are ties.
+without an explanation never wins alone, and overlapping intervals are ties. A time beside other processes
+neither wins nor loses alone.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quantroof.analysis.guard import ABOVE_ROOF, IMPOSSIBLE, guard_flags
 from quantroof.analysis.points import Point
 from quantroof.analysis.roofs import measured_roofs
 from quantroof.analysis.statistics import Interval
+from quantroof.analysis.trust import is_disturbed
 from quantroof.hwprofiles.types import Device
 from quantroof.records.directory import Run
 from quantroof.records.lines import Flag, Measurement
@@ -81,7 +83,10 @@ def candidate(points: Iterable[Point]) -> Candidate | None:
     if not points or not all(map(may_win, points)):
         return None
     doubtful = any(flag.code == ABOVE_ROOF for point in points for flag in point.flags)
-    return Candidate(summed(points), doubtful)
+    time = summed(points)
+    if any(is_disturbed(point.measurement) for point in points):  # alone it might be any faster
+        return Candidate(replace(time, low=0.0), doubtful=True)
+    return Candidate(time, doubtful)
 
 
 def winner(best: Mapping[str, list[Point]]) -> Winner:

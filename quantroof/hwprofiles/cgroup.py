@@ -22,6 +22,18 @@ def memory_limit_bytes(root: Path = Path("/")) -> int | None:
     return min((limit for limit in limits if limit is not None and limit < _UNLIMITED_BYTES), default=None)
 
 
+def throttled_periods(root: Path = Path("/")) -> int | None:
+    """How often a quota has stopped this process's groups so far; None where no group counts it."""
+    folders = [*_folders(root, ""), *_folders(root, "cpu")]
+    counts = [_field(folder / "cpu.stat", "nr_throttled") for folder in folders]
+    return max((count for count in counts if count is not None), default=None)
+
+
+def _field(file: Path, name: str) -> int | None:
+    values = dict(line.split(" ", 1) for line in _text(file).splitlines() if " " in line)
+    return int(values[name]) if values.get(name, "").isdigit() else None
+
+
 def _folders(root: Path, controller: str) -> Iterator[Path]:
     """The group's folder of a controller ("" for v2) with all above it: every one of them may limit.
 

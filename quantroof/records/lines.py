@@ -64,7 +64,7 @@ class DeviceState(msgspec.Struct, frozen=True, kw_only=True):
     clock-event reason bits, or-ed over the case, with `age_ms` of the oldest reading. `power_w` and
     `energy_j` come from the total-energy counter over at least a second. `ecc_errors` are uncorrected memory
     errors and `xid` the driver's critical error codes that came meanwhile. `other_load_cores` is how many of
-    a CPU's cores others kept busy.
+    a CPU's cores others kept busy, `throttled_periods` how often a CPU quota stopped the threads.
     """
 
     sm_clock_mhz: float | None = None
@@ -80,6 +80,7 @@ class DeviceState(msgspec.Struct, frozen=True, kw_only=True):
     xid: tuple[int, ...] = ()
     foreign_processes: int | None = None
     other_load_cores: float | None = None
+    throttled_periods: int | None = None
 
 
 class Flag(msgspec.Struct, frozen=True, kw_only=True):

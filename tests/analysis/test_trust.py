@@ -14,8 +14,9 @@ from quantroof.analysis.conclusions import conclude
 from quantroof.analysis.device_results import device_results
 from quantroof.analysis.run_verdict import run_verdict
 from quantroof.analysis.trust import trust_of
+from quantroof.bench.state.flags import state_flags
 from quantroof.records.directory import Run
-from quantroof.records.lines import Ceiling, Flag, Measurement
+from quantroof.records.lines import Ceiling, DeviceState, Flag, Measurement
 from quantroof.reports.cards import cards
 from tests.analysis.lines import exact
 from tests.analysis.test_cause import simulated
@@ -46,6 +47,15 @@ def test_ten_percent_of_disturbed_lines_are_too_many(disturbed: int, usable: boo
     trust = trust_of([loaded(line) if i < disturbed else line for i in range(100)])
 
     assert (trust.usable, trust.disturbed) == (usable, disturbed)
+
+
+def test_a_quota_that_stops_the_threads_disturbs() -> None:
+    """A container's CPU quota lengthens samples without any other load: the run says so."""
+    line = exact(CPU, "bf16", 1e6)
+    stopped = replace(line, flags=state_flags(DeviceState(throttled_periods=23), "burst"))
+
+    assert trust_of([stopped]).reasons == ("a CPU quota stopped the threads in 1 measurements",)
+    assert trust_of([replace(line, flags=state_flags(DeviceState(throttled_periods=0), "burst"))]).usable
 
 
 @pytest.mark.parametrize(("spread", "usable"), [(0.098, True), (0.102, False)])

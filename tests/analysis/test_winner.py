@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from quantroof.analysis.answers import answers
+from quantroof.analysis.choice import layer_choices
 from quantroof.analysis.comparison import compare
 from quantroof.analysis.device_results import device_results
 from quantroof.analysis.roofs import measured_roofs
@@ -14,7 +15,9 @@ from quantroof.analysis.winner import Candidate, decide
 from quantroof.records.directory import Run
 from quantroof.records.lines import Measurement
 from quantroof.reports.cards import cards
-from tests.builders import run
+from tests.analysis.lines import exact
+from tests.analysis.test_trust import loaded
+from tests.builders import gpu_device, info, run
 from tests.runs import cpu_run, gpu_run, repeated
 
 
@@ -40,6 +43,42 @@ def test_winners_are_decided(
     result = decide(candidates)
 
     assert (result.alone, result.leaders) == (alone, leaders)
+
+
+@pytest.mark.parametrize(("disturbed", "leaders"), [("none", ("bf16",)), ("bf16", ("bf16", "int8-w8a16")),
+                                                  ("int8-w8a16", ("bf16", "int8-w8a16"))])  # fmt: skip
+def test_a_disturbed_time_neither_wins_nor_loses_alone(disturbed: str, leaders: tuple[str, ...]) -> None:
+    """1 of 20 lines beside other processes leaves the run usable; what they touched is a tie, either way."""
+    device = gpu_device()
+    lines = [exact(device, "bf16", 20_000), exact(device, "int8-w8a16", 40_000)]
+    lines += [exact(device, "bf16", 20_000.0 + m, m=m) for m in range(100, 118)]
+    touched = [loaded(x) if x.kernel.endswith(disturbed) and x.parsed_case.m == 8 else x for x in lines]
+    (results,) = device_results([run(info([device]), touched)])
+    (choice,) = layer_choices(results, ["bf16", "int8-w8a16"])
+
+    assert results.trust.usable
+    assert choice.batches[0].winner.leaders == leaders
+
+
+@pytest.mark.parametrize(("touched", "verdict"), [(False, "slower"), (True, "not comparable")])
+def test_a_disturbed_time_is_not_slower(touched: bool, verdict: str) -> None:
+    """Twice the time beside other processes is no slowdown of the code, whatever its processes agree on."""
+    base = repeated(gpu_run(), 3)
+    first = next(m.key for m in base.measurements if m.timing is not None)
+
+    def slow(line: Measurement) -> Measurement:
+        if line.key != first or line.timing is None:
+            return line
+        samples = tuple(2 * sample for sample in line.timing.samples_ns)
+        line = replace(line, timing=replace(line.timing, samples_ns=samples))
+        return loaded(line) if touched else line
+
+    now = run(base.info, [*base.ceilings, *map(slow, base.measurements)])
+    entries = compare(device_results([base]), device_results([now])).entries
+    entry = next(e for e in entries if (e.device, e.case, e.kernel) == first)
+
+    assert entry.verdict == verdict
+    assert not touched or entry.causes == ("other processes or a quota disturbed it",)
 
 
 def _faster(line: Measurement, factor: float) -> Measurement:

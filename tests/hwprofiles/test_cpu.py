@@ -81,9 +81,11 @@ def test_a_cpu_quota_and_a_memory_limit_of_a_container_count(tmp_path: Path) -> 
             "sys/fs/cgroup/pod/cpu.max": "max 100000\n",
             "sys/fs/cgroup/pod/memory.max": "1073741824\n",
             "sys/fs/cgroup/pod/box/memory.max": "max\n",
+            "sys/fs/cgroup/pod/box/cpu.stat": "nr_periods 80\nnr_throttled 23\nthrottled_usec 9\n",
         },
     )
     assert cgroup.cpu_quota(root) == 1.5
+    assert cgroup.throttled_periods(root) == 23
     assert cgroup.memory_limit_bytes(root) == 1 << 30
     device = cpu_device(root)
     assert device.memory_bytes == 1 << 30

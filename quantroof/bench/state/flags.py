@@ -20,6 +20,7 @@ def state_flags(state: DeviceState, mode: Mode) -> tuple[Flag, ...]:
         _xid(state),
         _foreign_processes(state),
         _foreign_load(state),
+        _throttled(state),
     )
     return tuple(flag for flag in flags if flag is not None)
 
@@ -81,3 +82,10 @@ def _foreign_load(state: DeviceState) -> Flag | None:
         return None
     text = f"other processes kept {cores:.1f} cores busy: measure again on an idle host"
     return Flag(code="foreign_load", text=text)
+
+
+def _throttled(state: DeviceState) -> Flag | None:
+    if not state.throttled_periods:
+        return None
+    text = f"a CPU quota stopped the threads in {state.throttled_periods} periods: measure without a quota"
+    return Flag(code="cpu_throttled", text=text)

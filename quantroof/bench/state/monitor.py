@@ -8,6 +8,7 @@ import psutil
 
 from quantroof.bench.clock import now_s
 from quantroof.bench.timing.timer import NoProbe, Probe
+from quantroof.hwprofiles.cgroup import throttled_periods
 from quantroof.hwprofiles.types import Device
 from quantroof.records.lines import DeviceState
 
@@ -47,12 +48,16 @@ class CpuMonitor:
 
     def start(self) -> None:
         """Remember the counters."""
-        self._begin = self._counters()
+        self._begin, self._throttled = self._counters(), throttled_periods()
 
     def stop(self) -> DeviceState:
-        """The load since the start."""
+        """The load since the start, and what a quota did."""
         wall, own, busy = (end - begin for begin, end in zip(self._begin, self._counters(), strict=True))
-        return DeviceState(other_load_cores=max(0.0, busy - own) / wall if wall > 0 else None)
+        throttled = throttled_periods()
+        return DeviceState(
+            other_load_cores=max(0.0, busy - own) / wall if wall > 0 else None,
+            throttled_periods=None if throttled is None else throttled - (self._throttled or 0),
+        )
 
     def _counters(self) -> tuple[float, float, float]:
         """Seconds of wall time, of this process, and of all busy cores (stolen time included)."""
