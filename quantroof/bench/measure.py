@@ -32,15 +32,12 @@ _REASON_CHARACTERS = 300
 class SecondCheck(Protocol):
     """A check of the timed calls, between samples and after the last one."""
 
-    def prepare(self, timer: Timer) -> None:
-        """Sampling is about to begin."""
+    def prepare(self, timer: Timer, seconds: float) -> None:
+        """Sampling is about to begin, for about so many seconds."""
 
-    def first_sample(self, timer: Timer) -> list[float]:
-        """The first sample, with a check where one by itself would cost too much."""
+    def after_sample(self, index: int, timer: Timer) -> bool:
+        """A sample was taken; True to go on sampling."""
         ...
-
-    def after_sample(self, index: int, timer: Timer) -> None:
-        """A sample was taken."""
 
     def conclude(self, timer: Timer) -> None:
         """Sampling has ended. WrongOutput where the timed calls did something else than compute."""

@@ -62,7 +62,7 @@ def test_a_disturbed_time_neither_wins_nor_loses_alone(disturbed: str, leaders: 
 
 @pytest.mark.parametrize(("touched", "verdict"), [(False, "slower"), (True, "not comparable")])
 def test_a_disturbed_time_is_not_slower(touched: bool, verdict: str) -> None:
-    """Twice the time beside other processes is no slowdown of the code, whatever its processes agree on."""
+    """Twice the time beside others does not make the code slower, however well its processes agree."""
     base = repeated(gpu_run(), 3)
     first = next(m.key for m in base.measurements if m.timing is not None)
 

@@ -36,19 +36,16 @@ class CallRecheck:
         self._threads = 0
         self._kept = [tensor.clone() for tensor in data.tensors]
 
-    def prepare(self, timer: Timer) -> None:
+    def prepare(self, timer: Timer, seconds: float) -> None:
         """Nothing is needed before sampling."""
 
-    def first_sample(self, timer: Timer) -> list[float]:
-        """The first sample as the timer takes it."""
-        return timer.samples()
-
-    def after_sample(self, index: int, timer: Timer) -> None:
+    def after_sample(self, index: int, timer: Timer) -> bool:
         """Check where it is this sample's turn."""
         if index == 0:
             self._threads = threads_started()
         if index == self._at:
             self._check(timer)
+        return False
 
     def conclude(self, timer: Timer) -> None:
         """Check at the end. WrongOutput where the timed calls did something else than compute."""
@@ -94,7 +91,7 @@ class CallRecheck:
 def _write(targets: Arguments, sources: Arguments) -> None:
     for target, source in zip(targets, sources, strict=True):
         if target is not source:
-            target.copy_(source)
+            target.data.copy_(source)  # no version counter shows it
 
 
 def _bits(tensor: torch.Tensor) -> torch.Tensor:
