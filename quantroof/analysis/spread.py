@@ -17,7 +17,8 @@ from quantroof.analysis.distributions import Array
 PRIOR_FREEDOM = 6
 TINY = 1e-6
 """The least spread: values that tie by the clock's resolution still vary."""
-_MEDIAN_VARIANCE_RATIO = math.pi / 2  # variance of a median over that of a mean, for normal values
+MEDIAN_VARIANCE_RATIO = math.pi / 2
+"""Variance of a median over that of a mean, for normal values."""
 _NORMAL_IQR, _NORMAL_Q90 = 1.349, 1.2816  # of the standard normal distribution
 
 Variance = TypeVar("Variance", float, Array)
@@ -46,9 +47,9 @@ def moderated_spread(values: Array, prior: float) -> float:
     """
     n = len(values)
     if n < 2:
-        return prior * math.sqrt(1 + _MEDIAN_VARIANCE_RATIO)
+        return prior * math.sqrt(1 + MEDIAN_VARIANCE_RATIO)
     variance = moderated_variance(float(robust_spread(values, axis=0)) ** 2, prior**2, n - 1)
-    return math.sqrt(variance * (1 + _MEDIAN_VARIANCE_RATIO / n))
+    return math.sqrt(variance * (1 + MEDIAN_VARIANCE_RATIO / n))
 
 
 def robust_spread(values: Array, axis: int) -> Array:

@@ -25,5 +25,7 @@ __all__ = [
     "preflight",
     "rows",
     "scores",
+    "slow_side",
     "sources",
+    "within",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+
+import numpy as np
 
 from quantroof.analysis.roofs import READ
 from quantroof.analysis.verdicts import STATES, State, gravest, state_of
@@ -16,9 +18,10 @@ from quantroof.fleet.findings import by_class, gpu_findings
 from quantroof.fleet.grades import JUDGED_ALONE, vouched
 from quantroof.fleet.groups import GroupRow, Labels, compare_groups
 from quantroof.fleet.past import latest_and_past
-from quantroof.fleet.policy import Policy
+from quantroof.fleet.policy import MIN_SIBLINGS, Policy
 from quantroof.fleet.preflight import preflight
 from quantroof.fleet.scores import CLASSES, expected_below
+from quantroof.fleet.within import judged_within_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,8 @@ class GpuResult:
 
 @dataclass(frozen=True, slots=True)
 class PopulationSummary:
-    """Similar GPUs: how many, how much they spread, and what share of healthy ones is below the floor by
-    chance."""
+    """Similar GPUs: how many, how much they spread, the floor of each class as a share of the siblings'
+    median, and what share of healthy ones is below it by chance."""
 
     population: Population
     gpus: int
@@ -63,6 +66,7 @@ class PopulationSummary:
     compared: bool
     """Whether there are enough of them to compare; otherwise `spread` is the prior alone."""
     spread: dict[str, float]
+    floor: dict[str, float]
     expected_below: dict[str, float]
     remarks: tuple[str, ...]
 
@@ -111,18 +115,49 @@ def analyze(
     problems = [*collection.problems, *history.problems, *_mixed(by_population)]
     others = _Others(history.past, _timed(retest), _timed(reference))
     times = collection.log_times()
+    everything = {
+        population: _evidence((collection, times), indices, others, policy)
+        for population, indices in by_population.items()
+    }
+    groups = compare_groups(_levels(everything), labels)
     gpus, summaries = [], []
-    for population, indices in by_population.items():
-        evidence = _evidence((collection, times), indices, others, policy)
+    odd = _odd_caps(by_population)
+    for population, whole in everything.items():
+        evidence, inside = judged_within_groups(whole, groups, labels, policy)
         if reference is not None and evidence.reference is None:
             problems.append(f"the reference has no other GPU of this kind: {population}")
-        findings, remarks = preflight(evidence.times.units, policy)
+        findings, remarks = preflight(evidence.times.units, policy, odd_cap=population in odd)
         gpus += _results(population, evidence, findings, policy)
-        summaries.append(_summary(population, evidence, remarks, policy))
+        summaries.append(_summary(population, evidence, [*remarks, *inside], policy))
     gpus = _vouched(gpus)
     gpus.sort(key=lambda gpu: (STATES.index(gpu.state), -gpu.worst))
-    groups = compare_groups([(g.unit, g.population, g.level) for g in gpus], labels)
     return Analysis(gpus, summaries, groups, problems, policy)
+
+
+def _levels(everything: dict[Population, Evidence]) -> list[tuple[Unit, Population, dict[str, float | None]]]:
+    """The levels of all GPUs by class, for the comparison of groups."""
+    return [
+        (unit, population, _own_levels(evidence, row))
+        for population, evidence in everything.items()
+        for row, unit in enumerate(evidence.times.units)
+    ]
+
+
+def _own_levels(evidence: Evidence, row: int) -> dict[str, float | None]:
+    return by_class(evidence.scores.level[row]) if evidence.compared else dict.fromkeys(CLASSES)
+
+
+def _odd_caps(by_population: dict[Population, list[int]]) -> set[Population]:
+    """Populations of few GPUs whose power limit is lower than that of many others of their model."""
+    alike = Counter({p.uncapped: 0 for p in by_population})
+    for population, indices in by_population.items():
+        alike[population.uncapped] += len(indices)
+    return {
+        population
+        for population, indices in by_population.items()
+        if population.power_cap_w is not None
+        and len(indices) < MIN_SIBLINGS <= alike[population.uncapped] - len(indices)
+    }
 
 
 _Timed = tuple[Collection, Times]
@@ -144,9 +179,10 @@ def _timed(collection: Collection | None) -> _Timed | None:
 def _evidence(timed: _Timed, indices: list[int], others: _Others, policy: Policy) -> Evidence:
     collection, times = timed
     gpus = gpu_times(collection, times, indices)
-    population = gpus.units[0].population
     past = past_times(gpus, times, [others.past.get(index, []) for index in indices])
-    reference = others.reference and reference_fleet(population, gpus.units, gpus.works, *others.reference)
+    reference = others.reference and reference_fleet(
+        gpus.units, gpus.works, gpus.class_weights, *others.reference
+    )
     retest = others.retest and retest_times(gpus, *others.retest)
     return weigh(gpus, past, reference, retest, policy)
 
@@ -161,7 +197,7 @@ def _results(
         GpuResult(
             unit=unit,
             population=population,
-            level=by_class(evidence.scores.level[row]) if evidence.compared else dict.fromkeys(CLASSES),
+            level=_own_levels(evidence, row),
             past=by_class(evidence.past_change[row]),
             reference=by_class(evidence.reference_level[row]),
             datasheet=shares[row],
@@ -183,6 +219,7 @@ def _summary(
         works=len(evidence.times.works),
         compared=evidence.compared,
         spread=dict(zip(CLASSES, map(float, siblings.spread), strict=True)),
+        floor=dict(zip(CLASSES, map(float, np.exp(-siblings.floors(policy))), strict=True)),
         expected_below=dict(zip(CLASSES, map(float, expected_below(siblings, policy)), strict=True)),
         remarks=tuple(remarks),
     )

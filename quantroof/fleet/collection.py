@@ -16,22 +16,42 @@ from quantroof.analysis.processes import low_position
 from quantroof.fleet.rows import Row
 from quantroof.hwprofiles.types import Device
 
+_CAP = 0.98
+"""A power limit below this share of the default is a cap."""
 _EARLIEST = datetime(2025, 1, 1, tzinfo=UTC)  # before any run of this schema
 DEVICE: msgspec.json.Decoder[Device] = msgspec.json.Decoder(Device)
 
 
 class Population(NamedTuple):
-    """GPUs that may be compared with each other: one model, measured by one suite in one mode."""
+    """GPUs that may be compared with each other: one model, measured by one suite in one mode.
+
+    `power_cap_w` is the power limit where it is lower than the board's default: a property of the GPU.
+    """
 
     model: str
     suite: str
     mode: str
     cache: str
     simulated: bool
+    power_cap_w: int | None = None
 
     def __str__(self) -> str:
         kind = "SIMULATED " if self.simulated and not self.model.startswith("SIMULATED") else ""
-        return f"{kind}{self.model}, suite {self.suite}, {self.mode}, {self.cache}"
+        cap = "" if self.power_cap_w is None else f", limited to {self.power_cap_w} W"
+        return f"{kind}{self.model}{cap}, suite {self.suite}, {self.mode}, {self.cache}"
+
+    @property
+    def uncapped(self) -> Population:
+        """The same without its power cap."""
+        return self._replace(power_cap_w=None)
+
+
+def population_of(device: Device, suite: str, mode: str, cache: str, *, simulated: bool) -> Population:
+    """The population of a device in a run."""
+    limit, default = device.power_limit_w, device.default_power_limit_w
+    if limit is None or default is None or limit >= default * _CAP:
+        return Population(device.name, suite, mode, cache, simulated)
+    return Population(device.name, suite, mode, cache, simulated, round(limit))
 
 
 class Work(NamedTuple):
@@ -162,7 +182,7 @@ def collect_rows(rows: Iterable[Row], into: Collection) -> None:
 
 def _unit(row: Row) -> Unit:
     device = DEVICE.decode(row.device)
-    population = Population(device.name, row.suite, row.mode, row.cache, row.simulated)
+    population = population_of(device, row.suite, row.mode, row.cache, simulated=row.simulated)
     return Unit(row.run_id, row.started_at, row.node, device, population)
 
 

@@ -12,10 +12,11 @@ import numpy as np
 
 from quantroof.analysis.distributions import Array
 from quantroof.analysis.roofs import READ, datasheet_roofs
-from quantroof.finding import Finding
-from quantroof.fleet.collection import Collection, Population, Times, Unit, Work, matrix
+from quantroof.finding import Finding, Level
+from quantroof.fleet.collection import Collection, Times, Unit, Work, matrix
 from quantroof.fleet.policy import Policy
-from quantroof.fleet.scores import CLASSES, class_levels, nanmedian
+from quantroof.fleet.scores import CLASSES, class_levels, nanmedian, slow_sides
+from quantroof.fleet.slow_side import SlowSide
 from quantroof.hwprofiles.catalog import match
 
 _READS, _MATRIX = "bandwidth/read/", "matrix/"
@@ -62,10 +63,12 @@ def below_datasheet(share: float | None, policy: Policy) -> list[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceFleet:
-    """The median log time [works] of `gpus` GPUs of the same model that are not themselves judged."""
+    """The median log time [works] of `gpus` GPUs of the same model that are not themselves judged, and the
+    slow side of their classes."""
 
     center: Array
     gpus: int
+    slow: tuple[SlowSide, ...]
 
     def level(self, log_ns: Array, class_weights: Array) -> Array:
         """Log time relative to the reference [gpus, classes], NaN where it has no such case."""
@@ -73,9 +76,13 @@ class ReferenceFleet:
 
 
 def reference_fleet(
-    population: Population, judged: list[Unit], works: list[Work], reference: Collection, times: Times
+    judged: list[Unit], works: list[Work], weights: Array, reference: Collection, times: Times
 ) -> ReferenceFleet | None:
-    """The reference for one population, without the GPUs that are judged; None if it has none alike."""
+    """The reference for the population of the judged GPUs, without them; None if it has none alike.
+
+    `weights` are `scores.class_weights` of the works.
+    """
+    population = judged[0].population
     identities = {unit.identity for unit in judged}
     alike = [
         index
@@ -84,7 +91,10 @@ def reference_fleet(
     ]
     if not alike:
         return None
-    return ReferenceFleet(nanmedian(on_works(reference, times, alike, works), 0), len(alike))
+    log_ns = on_works(reference, times, alike, works)
+    center = nanmedian(log_ns, 0)
+    level = class_levels(log_ns - center, weights)
+    return ReferenceFleet(center, len(alike), slow_sides(level))
 
 
 def on_works(collection: Collection, times: Times, units: list[int], works: list[Work]) -> Array:
@@ -99,12 +109,18 @@ def on_works(collection: Collection, times: Times, units: list[int], works: list
 
 
 def below_reference(level: Array, reference: ReferenceFleet, policy: Policy) -> list[Finding]:
-    """Findings of one GPU from the levels of its classes."""
+    """Findings of one GPU from the levels of its classes; a note where healthy GPUs may spread as far."""
     findings = []
-    for name, value in zip(CLASSES, level, strict=True):
+    for name, value, side in zip(CLASSES, level, reference.slow, strict=True):
         if value > policy.log_floor:
             gpus = f"{reference.gpus} GPU{'' if reference.gpus == 1 else 's'}"
-            text = f"{name} at {math.exp(-value):.1%} of the reference's median ({gpus}), "
-            text += f"the floor is {policy.floor:.0%}"
-            findings.append(Finding("degraded", f"{name}_reference", text))
+            limit = max(policy.log_floor, side.limit(policy.healthy_share))
+            text = f"{name} at {math.exp(-value):.1%} of the reference's median ({gpus}), {floor_text(limit)}"
+            grade: Level = "degraded" if value > limit else "note"
+            findings.append(Finding(grade, f"{name}_reference", text))
     return findings
+
+
+def floor_text(limit: float) -> str:
+    """A floor in log time as the least share of a median."""
+    return f"the floor is {math.exp(-limit):.1%}"

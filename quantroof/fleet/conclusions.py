@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quantroof.analysis.verdicts import State, Tone, gravest, tone
 from quantroof.fleet.analysis import Analysis, GpuResult
 from quantroof.fleet.groups import GroupRow
-from quantroof.fleet.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def group_answer(analysis: Analysis) -> GroupAnswer:
     return GroupAnswer(tone, bool(analysis.groups), differing)
 
 
-def below_floor(gpus: Sequence[GpuResult], name: str, policy: Policy) -> int:
-    """How many GPUs are below the floor of a class, whether chance explains it or not."""
+def below_floor(gpus: Sequence[GpuResult], name: str, floor: float) -> int:
+    """How many GPUs are below the floor of a class, a share of the siblings' median speed."""
     levels = [gpu.level[name] for gpu in gpus]
-    return sum(level is not None and level > policy.log_floor for level in levels)
+    return sum(level is not None and math.exp(-level) < floor for level in levels)

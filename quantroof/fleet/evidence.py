@@ -5,7 +5,7 @@ Each step is a function of arrays. `weigh` puts them together; nothing is change
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from quantroof.fleet.scores import (
     Mask,
     Scores,
     Siblings,
-    below_policy,
+    below_floor,
     class_weights,
     confirmed_by_retest,
     defective,
@@ -34,7 +34,8 @@ from quantroof.fleet.scores import (
 class GpuTimes:
     """The GPUs of one population: log times [gpus, works], NaN where absent, and what bounds each work.
 
-    `columns` are the indices of `works` in the collection.
+    `columns` are the indices of `works` in the collection. `group_offset` [gpus, works] is what the group of
+    a GPU differs from all others: no part of the spread. `offset` is the part that a GPU is not judged by.
     """
 
     units: list[Unit]
@@ -42,6 +43,8 @@ class GpuTimes:
     columns: NDArray[np.intp]
     log_ns: Array
     class_weights: Array
+    group_offset: Array | float = 0.0
+    offset: Array | float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class Evidence:
     `compared` tells whether there are enough siblings. `past_change` and `reference_level` are [gpus,
     classes] in log time, NaN where there is nothing to compare with. `slow` holds what the re-test confirmed,
     `cleared` the GPUs that were slow at first only. `best_log_ns` [gpus, works] is the better of both
-    measurements.
+    measurements; `past` and `retest` are what they were compared with.
     """
 
     times: GpuTimes
@@ -88,6 +91,8 @@ class Evidence:
     slow: Slow
     cleared: Mask
     best_log_ns: Array
+    past: Array
+    retest: Retest | None
 
 
 def gpu_times(collection: Collection, times: Times, indices: list[int]) -> GpuTimes:
@@ -101,6 +106,18 @@ def gpu_times(collection: Collection, times: Times, indices: list[int]) -> GpuTi
         log_ns=log_ns,
         class_weights=class_weights(works, nanmedian(log_ns, 0)),
     )
+
+
+def within_groups(gpus: GpuTimes, groups: list[str | None], excused: set[str]) -> GpuTimes:
+    """The same GPUs with the difference of their groups; those of an excused group are judged within it."""
+    offset = np.zeros_like(gpus.log_ns)
+    center = nanmedian(gpus.log_ns, 0)
+    for group in dict.fromkeys(groups):
+        members = np.array([own == group for own in groups])
+        if group is not None and members.sum() >= MIN_SIBLINGS:
+            offset[members] = np.nan_to_num(nanmedian(gpus.log_ns[members], 0) - center)
+    kept = np.array([group in excused for group in groups])
+    return replace(gpus, group_offset=offset, offset=np.where(kept[:, None], offset, 0.0))
 
 
 def past_times(gpus: GpuTimes, times: Times, past: list[list[int]]) -> Array:
@@ -132,17 +149,19 @@ def weigh(
 ) -> Evidence:
     """Compare GPUs with their siblings, their past [gpus, works] and the reference; drop what a re-test
     clears."""
-    siblings = learn_siblings(gpus.log_ns, gpus.class_weights)
-    scores = score(gpus.log_ns, gpus.class_weights, siblings, policy)
+    own = gpus.log_ns - gpus.offset
+    siblings = learn_siblings(gpus.log_ns - gpus.group_offset, gpus.class_weights)
+    scores = score(own, gpus.class_weights, siblings, policy)
     compared = len(gpus.units) >= MIN_SIBLINGS and bool(gpus.works)
     past_change, slower = change_from_past(gpus.log_ns, past, gpus.class_weights, policy)
-    slow = Slow(defective(scores, policy) & compared, below_policy(scores, policy) & compared, slower)
+    low = below_floor(scores, siblings, policy)
+    slow = Slow(defective(scores, policy) & compared, low & compared, slower)
     first = slow
     if retest is not None:
-        again = score(retest.log_ns, gpus.class_weights, siblings, policy)
+        again = score(retest.log_ns - gpus.offset, gpus.class_weights, siblings, policy)
         confirmed = Slow(
             confirmed_by_retest(scores, again, policy),
-            below_policy(again, policy),
+            below_floor(again, siblings, policy),
             slower_on_retest(retest.log_ns, past, gpus.class_weights, policy),
         )
         slow = _confirmed(first, confirmed, retest.measured)
@@ -158,6 +177,8 @@ def weigh(
         slow=slow,
         cleared=np.asarray(first.any & ~slow.any),
         best_log_ns=gpus.log_ns if retest is None else np.fmin(gpus.log_ns, retest.log_ns),
+        past=past,
+        retest=retest,
     )
 
 

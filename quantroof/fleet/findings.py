@@ -9,7 +9,7 @@ import numpy as np
 from quantroof.analysis.distributions import Array
 from quantroof.analysis.verdicts import BY_DATASHEET, BY_ITSELF
 from quantroof.finding import Finding
-from quantroof.fleet.comparisons import below_datasheet, below_reference
+from quantroof.fleet.comparisons import below_datasheet, below_reference, floor_text
 from quantroof.fleet.evidence import Evidence
 from quantroof.fleet.grades import ALONE, JUDGED_ALONE, gravest_first
 from quantroof.fleet.policy import MIN_SIBLINGS, Policy
@@ -56,19 +56,33 @@ def _slow_findings(evidence: Evidence, row: int, policy: Policy) -> list[Finding
     findings = []
     if evidence.cleared[row]:
         findings.append(Finding("note", "cleared", "slow at first, but not when it was measured again"))
-    suffix = ", measured again" if evidence.retested[row] else ""
+    suffix = _suffix(evidence, row)
     for test, name in enumerate(TESTS):
         if slow.defective[row, test]:
             findings.append(Finding("degraded", name, _defect_text(evidence, row, test) + suffix))
     for c, name in enumerate(CLASSES):
-        if slow.below_floor[row, c]:
-            speed = math.exp(-evidence.scores.level[row, c])
-            text = f"{name} at {speed:.1%} of the siblings' median, the floor is {policy.floor:.0%}"
-            findings.append(Finding("degraded", f"{name}_floor", text + suffix))
+        findings += _floor_findings(evidence, row, c, policy)
         if slow.since_past[row, c]:
             text = f"{name} {_percent(evidence.past_change[row, c])} against its own past{suffix}"
             findings.append(Finding("degraded", f"{name}_past", text))
     return findings
+
+
+def _floor_findings(evidence: Evidence, row: int, c: int, policy: Policy) -> list[Finding]:
+    """Below the floor that the spread allows; a note where the GPU is only below the site's floor."""
+    level = evidence.scores.level[row, c]
+    text = f"{CLASSES[c]} at {math.exp(-level):.1%} of the siblings' median, "
+    if evidence.slow.below_floor[row, c]:
+        text += floor_text(evidence.siblings.floors(policy)[c]) + _suffix(evidence, row)
+        return [Finding("degraded", f"{CLASSES[c]}_floor", text)]
+    if evidence.compared and level > policy.log_floor and not evidence.cleared[row]:
+        text += f"below {policy.floor:.0%}, and no further than healthy GPUs may spread"
+        return [Finding("note", f"{CLASSES[c]}_low", text)]
+    return []
+
+
+def _suffix(evidence: Evidence, row: int) -> str:
+    return ", measured again" if evidence.retested[row] else ""
 
 
 def _defect_text(evidence: Evidence, row: int, test: int) -> str:

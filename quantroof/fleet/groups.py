@@ -81,6 +81,12 @@ def compare_groups(
     return sorted(made, key=lambda row: (not row.differs, -abs(row.difference)))
 
 
+def attribute_of(unit: Unit, attribute: str, labels: Labels | None) -> str | None:
+    """The group of a GPU: a label of its node, else its own version."""
+    label = (labels or {}).get(unit.node, {}).get(attribute)
+    return label if label is not None or attribute not in _VERSIONS else getattr(unit.device, attribute)
+
+
 _Row = tuple[Population, str, str, str, int, float, float]
 
 

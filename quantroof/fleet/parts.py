@@ -11,7 +11,7 @@ import numpy as np
 
 from quantroof.errors import UsageError, first_line
 from quantroof.files import require
-from quantroof.fleet.collection import DEVICE, Collection, Population, Unit, Work
+from quantroof.fleet.collection import DEVICE, Collection, Unit, Work, population_of
 from quantroof.fleet.rows import SCHEMA, Row
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _collect(connection: DuckDBPyConnection, into: Collection) -> None:
         connection, "SELECT * FROM units ORDER BY unit"
     ):
         decoded = DEVICE.decode(device)
-        population = Population(decoded.name, suite, mode, cache, simulated)
+        population = population_of(decoded, suite, mode, cache, simulated=simulated)
         into.units.append(Unit(run_id, started, node, decoded, population, *map(int, counts)))
     numbers = {work.name: index for index, work in enumerate(into.works)}
     connection.execute("CREATE TABLE works (work VARCHAR, number BIGINT)")

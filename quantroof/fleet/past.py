@@ -40,7 +40,7 @@ def latest_and_past(units: list[Unit], now: datetime) -> GpuHistory:
     nodes: dict[str, set[str]] = defaultdict(set)
     starts = [unit.started(now) for unit in units]
     for index, unit in enumerate(units):
-        by_gpu[unit.identity, unit.node, unit.population].append(index)
+        by_gpu[unit.identity, unit.node, unit.population.uncapped].append(index)
         nodes[unit.identity].add(unit.node)
     for identity, names in nodes.items():
         if len(names) > 1:
@@ -49,7 +49,8 @@ def latest_and_past(units: list[Unit], now: datetime) -> GpuHistory:
     for gpu in by_gpu.values():
         gpu.sort(key=lambda i: starts[i] or _NO_CLOCK)
         history.latest.append(gpu[-1])
-        earlier = [i for i in gpu[:-1] if starts[i] is not None]
+        kind = units[gpu[-1]].population
+        earlier = [i for i in gpu[:-1] if starts[i] is not None and units[i].population == kind]
         if earlier:
             history.past[gpu[-1]] = earlier
     wrong = {units[i].node: units[i].started_at for i, start in enumerate(starts) if start is None}

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from quantroof.analysis.health import BANDWIDTH_FLOOR, SIBLING_FLOOR
 
-NATURAL_SPREAD = 0.02
+NATURAL_SPREAD = {"memory": 0.006, "compute": 0.02}
 """Relative spread of healthy GPUs of one model: a prior that dominates on a node of 8 and not on a fleet.
 
 Sinha et al., SC 2022, "Not All GPUs Are Created Equal", saw 8 % between GPUs of one model in the mean of
 several clusters, with unlocked clocks and in different racks. With locked clocks and equal cooling it is
-less.
+less. The memory's clock is fixed and does not depend on heat or power.
 """
 REPEAT_SPREAD = 0.01
 """The same for one GPU against its own past."""
@@ -24,16 +24,19 @@ MIN_SIBLINGS = 4
 class Policy:
     """Thresholds that a site may set.
 
-    `floor` is the share of the siblings' median speed below which a GPU is below policy, `datasheet_floor`
-    the least share of the vendor's bandwidth that a read must reach. A slowdown under `min_effect` is never
-    called a defect, however certain; `false_discovery_rate` is the share of those called defective that may
-    only be the slow end of healthy silicon, chosen on simulated fleets (docs/fleet.md). A GPU throttles when
-    more than `throttled_share` of its lines show a clock-event reason that no healthy node shows.
+    `floor` is the share of the siblings' median speed below which a GPU is below policy, unless healthy GPUs
+    spread further: at most `healthy_share` of them may fall below a floor or pass for a defect.
+    `datasheet_floor` is the least share of the vendor's bandwidth that a read must reach. A slowdown under
+    `min_effect` is never called a defect, however certain; `false_discovery_rate` is the share of those
+    called defective that may only be the slow end of healthy silicon. Both rates were chosen on simulated
+    fleets (docs/fleet.md). A GPU throttles when more than `throttled_share` of its lines show a clock-event
+    reason that no healthy node shows.
     """
 
     floor: float = 1 - SIBLING_FLOOR
     min_effect: float = 0.03
     false_discovery_rate: float = 0.15
+    healthy_share: float = 8e-4
     datasheet_floor: float = BANDWIDTH_FLOOR
     throttled_share: float = 0.05
 
@@ -44,5 +47,5 @@ class Policy:
 
     @property
     def log_floor(self) -> float:
-        """The log time relative to the siblings' median beyond which a GPU is below the floor."""
+        """`floor` in log time."""
         return -math.log(self.floor)

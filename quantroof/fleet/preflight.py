@@ -19,21 +19,34 @@ _ALIKE: dict[str, Level] = {
 """What siblings should have in common, and the level of the finding where a GPU differs. Versions are
 compared by groups."""
 _WORDS = {"ecc": "ECC", "mig": "MIG", "max_sm_clock_mhz": "its highest SM clock", "vbios": "VBIOS"}
+_CAP = "power_cap"  # code of hwprofiles.checks
 _COMMON = 0.5  # what more than this share of siblings has in common is the site's setup
 
 
-def preflight(units: list[Unit], policy: Policy) -> tuple[list[list[Finding]], list[str]]:
-    """Findings of every unit of one population, and remarks on what most of them have in common."""
+def preflight(
+    units: list[Unit], policy: Policy, *, odd_cap: bool = False
+) -> tuple[list[list[Finding]], list[str]]:
+    """Findings of every unit of one population, and remarks on what most of them have in common.
+
+    A power cap is a property that a site chooses, unless `odd_cap`: few GPUs have it, and most siblings have
+    another limit.
+    """
     own = [_own(unit, policy) for unit in units]
     facts = _facts(units)
-    common = {c for c, n in Counter(code for fact in facts for code in fact).items() if _shared(n, units)}
+    levels: dict[str, Level] = {_CAP: "degraded" if odd_cap else "note"}
+    counts = Counter(code for fact in facts for code in fact)
+    common = {c for c, n in counts.items() if _shared(n, units) and not (odd_cap and c == _CAP)}
     remarks = [
         f"on most GPUs: {next(fact[code] for fact in facts if code in fact)}" for code in sorted(common)
     ]
     findings = [
         [
             *unit_findings,
-            *(Finding("failed", code, text) for code, text in fact.items() if code not in common),
+            *(
+                Finding(levels.get(code, "failed"), code, text)
+                for code, text in fact.items()
+                if code not in common
+            ),
         ]
         for unit_findings, fact in zip(own, facts, strict=True)
     ]

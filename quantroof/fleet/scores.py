@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantroof.analysis.balance import RoofFollowed, compute_share, roof_followed
-from quantroof.analysis.distributions import MAX_FREEDOM, Array, benjamini_hochberg, t_quantile, t_tail
-from quantroof.analysis.spread import PRIOR_FREEDOM, moderated_spread, moderated_spreads, robust_spread
+from quantroof.analysis.distributions import MAX_FREEDOM, Array, benjamini_hochberg, t_quantile
+from quantroof.analysis.spread import PRIOR_FREEDOM, moderated_spreads, robust_spread
 from quantroof.fleet.collection import Work
 from quantroof.fleet.policy import NATURAL_SPREAD, Policy
+from quantroof.fleet.slow_side import SlowSide, slow_side
 
 Mask = NDArray[np.bool_]
 
@@ -40,14 +41,28 @@ _LARGE = 8  # works that move less than this part of the largest may live in a c
 @dataclass(frozen=True, slots=True)
 class Siblings:
     """The center and the spread of similar GPUs, in log time: `center` and `case_spread` are [cases],
-    `middle` and `spread` [classes]."""
+    `middle` and `slow` [classes]."""
 
     center: Array
     middle: Array
-    spread: Array
+    slow: tuple[SlowSide, ...]
     case_spread: Array
     case_limit: float
-    freedom: int
+
+    @property
+    def spread(self) -> Array:
+        """[classes]: how much the slow half of healthy GPUs spreads."""
+        return np.array([side.spread for side in self.slow])
+
+    def tails(self, level: Array) -> Array:
+        """Share of healthy GPUs that are at least as slow as each level [gpus, classes]; NaN where absent."""
+        columns = [side.tail(column) for side, column in zip(self.slow, level.T, strict=True)]
+        return np.asarray(np.where(np.isnan(level), np.nan, np.column_stack(columns)), np.float64)
+
+    def floors(self, policy: Policy) -> Array:
+        """[classes]: the log time beyond which a GPU is below the floor; the spread may move it out."""
+        limits = [side.limit(policy.healthy_share) for side in self.slow]
+        return np.asarray(np.maximum(policy.log_floor, np.array(limits)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +83,17 @@ def learn_siblings(log_ns: Array, class_weights: Array) -> Siblings:
     middle = nanmedian(level, 0)
     residual = np.nan_to_num(_residual(log_ns - center, level, class_weights))
     freedom = min(PRIOR_FREEDOM + gpus - 1, MAX_FREEDOM)
-    own = [moderated_spread(column[~np.isnan(column)], NATURAL_SPREAD) for column in level.T]
-    case_spread = moderated_spreads(residual) if gpus > 1 else np.full(log_ns.shape[1], NATURAL_SPREAD)
-    return Siblings(center, middle, np.array(own), case_spread, t_quantile(TAIL, freedom), freedom)
+    alone = np.full(log_ns.shape[1], max(NATURAL_SPREAD.values()))
+    case_spread = moderated_spreads(residual) if gpus > 1 else alone
+    return Siblings(center, middle, slow_sides(level), case_spread, t_quantile(TAIL, freedom))
+
+
+def slow_sides(level: Array) -> tuple[SlowSide, ...]:
+    """The slow side of each class, from levels [gpus, classes]."""
+    return tuple(
+        slow_side(column[~np.isnan(column)], NATURAL_SPREAD[name])
+        for name, column in zip(CLASSES, level.T, strict=True)
+    )
 
 
 def score(log_ns: Array, class_weights: Array, siblings: Siblings, policy: Policy) -> Scores:
@@ -82,7 +105,7 @@ def score(log_ns: Array, class_weights: Array, siblings: Siblings, policy: Polic
     deviation = log_ns - siblings.center
     raw = class_levels(deviation, class_weights)
     level = raw - siblings.middle
-    p = np.where(np.isnan(level), np.nan, t_tail(level / siblings.spread, siblings.freedom))
+    p = siblings.tails(level)
     residual = _residual(deviation, raw, class_weights)
     own = np.maximum(robust_spread(np.nan_to_num(residual) / siblings.case_spread, axis=1), 1.0)
     limit = np.maximum(siblings.case_limit * own[:, None] * siblings.case_spread, policy.log_effect)
@@ -92,19 +115,24 @@ def score(log_ns: Array, class_weights: Array, siblings: Siblings, policy: Polic
 
 
 def defective(scores: Scores, policy: Policy) -> Mask:
-    """[gpus, TESTS]: slower than siblings beyond chance, under false-discovery control over GPUs."""
+    """[gpus, TESTS]: slower than siblings beyond chance.
+
+    A false-discovery rate alone would let one of seven healthy nodes have a discovery, so each p value must
+    be small by itself, too.
+    """
     large = np.column_stack([scores.level > policy.log_effect, scores.slow_cases.any(axis=1)])
-    return discovered(scores.p, policy.false_discovery_rate) & large
+    rare = np.nan_to_num(scores.p, nan=1.0) <= policy.healthy_share
+    return np.asarray(discovered(scores.p, policy.false_discovery_rate) & large & rare)
 
 
-def below_policy(scores: Scores, policy: Policy) -> Mask:
-    """[gpus, classes]: below the floor, whether chance explains it or not."""
-    return np.asarray(np.nan_to_num(scores.level, nan=-np.inf) > policy.log_floor)
+def below_floor(scores: Scores, siblings: Siblings, policy: Policy) -> Mask:
+    """[gpus, classes]: below the floor that the spread of healthy GPUs allows."""
+    return np.asarray(np.nan_to_num(scores.level, nan=-np.inf) > siblings.floors(policy))
 
 
 def expected_below(siblings: Siblings, policy: Policy) -> Array:
-    """Share of healthy GPUs [classes] that lie below the floor if their spread is normal."""
-    return t_tail(policy.log_floor / siblings.spread, siblings.freedom)
+    """Share of healthy GPUs [classes] that lie below the floor."""
+    return np.asarray(siblings.tails(siblings.floors(policy)[None])[0])
 
 
 def confirmed_by_retest(first: Scores, repeated: Scores, policy: Policy) -> Mask:

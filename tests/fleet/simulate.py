@@ -23,7 +23,7 @@ from quantroof.fleet.scores import (
     Mask,
     Scores,
     Siblings,
-    below_policy,
+    below_floor,
     confirmed_by_retest,
     defective,
     expected_below,
@@ -94,7 +94,7 @@ def one_sweep(fleet: SimulatedFleet, policy: Policy, outcome: Outcome) -> dict[s
     outcome.suspects.append(int(screened.any(axis=1).sum()))
     return {
         OURS: np.asarray(confirmed | evident),
-        BELOW: np.asarray(below_policy(found, policy).any(axis=1)),
+        BELOW: np.asarray(below_floor(found, siblings, policy).any(axis=1)),
         PAST: np.asarray(slower),
         SCREEN: np.asarray(screened.any(axis=1) | evident),
         **rivals(now),

@@ -75,4 +75,4 @@ def test_below_the_floor_is_counted_on_the_level_itself() -> None:
     levels = (0.5276, 0.4943, None)  # -ln 0.59, -ln 0.61
     gpus = [_gpu("n", None, level) for level in levels]
 
-    assert below_floor(gpus, "memory", Policy(floor=0.6)) == 1
+    assert below_floor(gpus, "memory", 0.6) == 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from quantroof.fleet.policy import Policy
-from quantroof.fleet.scores import below_policy, learn_siblings, score
+from quantroof.fleet.scores import below_floor, learn_siblings, score
 from tests.fleet.simulate import BELOW, FLOOR, JUDGING, OURS, PAST, SUPERBENCH, Outcome, experiment
 from tests.fleet.world import SimulatedFleet
 
@@ -38,10 +38,10 @@ def test_slow_silicon_is_below_policy_and_slower_than_its_past(outcome: Outcome)
     """What spread hides from statistics, the floor and the GPU's own past show."""
     tallies = outcome.tallies
 
-    assert tallies[BELOW].share("compute") >= 0.75  # 12 GPUs; 0.94 of them in the long run
+    assert tallies[BELOW].share("compute") >= 0.5  # 12 GPUs; 0.78 of them in the long run
     assert tallies[PAST].share("compute") >= 0.95
     assert tallies[PAST].share("healthy") < 0.001
-    assert tallies[BELOW].share("healthy") == pytest.approx(np.mean(outcome.expected), abs=0.005)
+    assert tallies[BELOW].share("healthy") < 0.002  # 3,000 GPUs; 0.05 % in the long run
 
 
 def test_a_missing_class_is_no_verdict() -> None:
@@ -49,8 +49,9 @@ def test_a_missing_class_is_no_verdict() -> None:
     fleet = SimulatedFleet(64, np.random.default_rng(5))
     times = fleet.sweep()
     times[:8, fleet.class_weights[:, 0] == 1] = np.nan
-    found = score(times, fleet.class_weights, learn_siblings(times, fleet.class_weights), Policy())
+    siblings = learn_siblings(times, fleet.class_weights)
+    found = score(times, fleet.class_weights, siblings, Policy())
 
     assert np.isnan(found.level[:8, 0]).all()
     assert not np.isnan(found.level[8:]).any()
-    assert not below_policy(found, Policy())[:8, 0].any()
+    assert not below_floor(found, siblings, Policy())[:8, 0].any()

@@ -5,6 +5,7 @@ Healthy GPUs spread by 2 % in compute and 0.6 % in memory bandwidth, and each ca
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,20 +24,30 @@ STRAY = 0.01
 """Share of healthy GPUs that show a single line with a slowdown reason."""
 
 
+Silicon = Callable[[np.random.Generator, tuple[int, int]], Array]
+
+
 @dataclass
 class SimulatedFleet:
-    """`kind` of every GPU, `slowdown` [gpus, cases] relative, and what NVML would have told."""
+    """`kind` of every GPU, `slowdown` [gpus, cases] relative, and what NVML would have told. `silicon` draws
+    how much slower each GPU is than usual, in spreads; `planted` counts defects by kind."""
 
     gpus: int
     random: np.random.Generator
+    silicon: Silicon | None = None
+    planted: dict[str, int] = field(default_factory=lambda: dict(PLANTED))
+    cases_each: int = 200
     kind: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.world = World(Sizes(machines=self.gpus, drift=SESSION_DRIFT), self.random)
+        sizes = Sizes(cases=self.cases_each, machines=self.gpus, drift=SESSION_DRIFT)
+        self.world = World(sizes, self.random)
+        if self.silicon is not None:
+            self.world._machines = self.silicon(self.random, (self.gpus, 2)) * sizes.machine
         self.kind = ["healthy"] * self.gpus
-        chosen = iter(self.random.choice(self.gpus, sum(PLANTED.values()), replace=False))
+        chosen = iter(self.random.choice(self.gpus, sum(self.planted.values()), replace=False))
         self.slowdown = np.zeros((self.gpus, self.cases))
-        for kind, count in PLANTED.items():
+        for kind, count in self.planted.items():
             for _ in range(count):
                 self._plant(int(next(chosen)), kind)
         stray = self.random.random(self.gpus) < STRAY

@@ -55,7 +55,8 @@ def large(gpus: int) -> Analysis:
         )  # fmt: skip
     judged.sort(key=lambda gpu: (not gpu.findings, -gpu.worst))
     shares = {"memory": 0.006, "compute": 0.016}
-    summary = PopulationSummary(POPULATION, gpus, 42, True, shares, shares, ())
+    floor = {"memory": 0.95, "compute": 0.94}
+    summary = PopulationSummary(POPULATION, gpus, 42, True, shares, floor, shares, ())
     return Analysis(judged, [summary], [], [], Policy())
 
 
@@ -71,7 +72,7 @@ def test_the_command_writes_a_page_that_opens(
     text = seen.page.inner_text("body")
 
     assert ended.value.code == 1
-    for words in ("SIMULATED", "1 of 48", "node-3 cuda:5", "node-77", "floor of 95 %", "Policy"):
+    for words in ("SIMULATED", "1 of 48", "node-3 cuda:5", "node-77", "floor of 95.0 %", "Policy"):
         assert words in text
     assert seen.page.locator("svg .bar").count() > 10
     assert seen.page.locator(".cell.degraded").count() == 1

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from quantroof.analysis.verdicts import State
 from quantroof.fleet.analysis import Analysis, GpuResult, PopulationSummary
 from quantroof.fleet.conclusions import below_floor
-from quantroof.fleet.policy import Policy
 from quantroof.fleet.scores import CLASSES
 from quantroof.units import change, percent
 
@@ -79,15 +78,13 @@ class Charts:
 def histograms(summary: PopulationSummary, analysis: Analysis) -> Charts:
     """One histogram per class that was measured."""
     gpus = [gpu for gpu in analysis.gpus if gpu.population == summary.population]
-    drawn = [_histogram(name, gpus, summary, analysis.policy) for name in CLASSES]
+    drawn = [_histogram(name, gpus, summary) for name in CLASSES]
     title = f"{summary.population}: {summary.gpus} GPUs, {summary.works} cases"
     return Charts(title, [chart for chart in drawn if chart is not None], summary.remarks)
 
 
-def _histogram(
-    name: str, gpus: list[GpuResult], summary: PopulationSummary, policy: Policy
-) -> Histogram | None:
-    floor = policy.floor
+def _histogram(name: str, gpus: list[GpuResult], summary: PopulationSummary) -> Histogram | None:
+    floor = summary.floor[name]
     judged = [(gpu, math.expm1(-level)) for gpu in gpus if (level := gpu.level[name]) is not None]
     if not judged:
         return None
@@ -103,7 +100,7 @@ def _histogram(
     ]
     expected, spread = percent(summary.expected_below[name], 2), percent(summary.spread[name], 1)
     caption = (
-        f"{name}: {below_floor(gpus, name, policy)} of {len(judged)} below the floor of {percent(floor)}; "
+        f"{name}: {below_floor(gpus, name, floor)} of {len(judged)} below the floor of {percent(floor, 1)}; "
         f"of healthy GPUs {expected} would be by chance (spread {spread})"
     )
     return Histogram(

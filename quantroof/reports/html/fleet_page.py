@@ -150,7 +150,7 @@ def _left_out(analysis: Analysis) -> dict[str, str]:
 def _policy_facts(analysis: Analysis) -> Facts:
     policy, percent = analysis.policy, units.percent
     chances = [
-        f"{percent(share, 2)} of healthy GPUs by chance ({name})"
+        f"{name} {percent(summary.floor[name], 1)}, by chance {percent(share, 2)} of healthy GPUs"
         for summary in analysis.populations
         if summary.compared
         for name, share in summary.expected_below.items()
@@ -158,7 +158,7 @@ def _policy_facts(analysis: Analysis) -> Facts:
     chance = "; ".join(chances) or "no fleet to estimate a chance from"
     rate = percent(policy.false_discovery_rate)
     return [
-        ("floor", f"{percent(policy.floor)} of the siblings' median; {chance}"),
+        ("floor", f"{percent(policy.floor)} of the siblings' median, lower where they spread; {chance}"),
         ("least effect", f"{percent(policy.min_effect)}: a smaller slowdown is not a defect"),
         ("false discoveries", f"at most {rate} of those called defective (Benjamini and Hochberg over GPUs)"),
         ("datasheet", f"DRAM read of at least {percent(policy.datasheet_floor)}"),
@@ -197,7 +197,7 @@ def _gpu_card(analysis: Analysis) -> Card:
     answer, policy = gpu_answer(analysis), analysis.policy
     floor = (
         f"failed by what it reports about itself, degraded by at least {units.percent(policy.min_effect)} "
-        f"beyond chance or under {units.percent(policy.floor)} of the siblings' median"
+        f"beyond chance or below the floor of its siblings"
     )
     facts = [f"{gpu.unit.label}: {gpu.findings[0].text}" for gpu in answer.bad[:_FACTS]]
     if answer.state == "ok" and answer.unknown:

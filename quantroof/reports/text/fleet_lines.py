@@ -36,7 +36,7 @@ def fleet_lines(analysis: Analysis, silent: list[str], top: int) -> Iterator[str
     answer = gpu_answer(analysis)
     yield verdict_words(Verdict(answer.state, answer.reason))
     for summary in analysis.populations:
-        yield from _population_lines(summary, analysis.policy.floor)
+        yield from _population_lines(summary)
     shown = analysis.bad[:top]
     if shown:
         yield from plain(_HEADINGS, map(_cells, shown), right=_HEADINGS[1:4])
@@ -63,7 +63,7 @@ def fleet_document(analysis: Analysis, silent: list[str]) -> dict[str, Any]:
             {
                 **_kind(summary.population), "gpus": summary.gpus, "cases": summary.works,
                 "compared": summary.compared, "spread": summary.spread,
-                "expected_below_floor": summary.expected_below,
+                "floor": summary.floor, "expected_below_floor": summary.expected_below,
                 "remarks": list(summary.remarks),
             }
             for summary in analysis.populations
@@ -84,20 +84,23 @@ def fleet_document(analysis: Analysis, silent: list[str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _population_lines(summary: PopulationSummary, floor: float) -> Iterator[str]:
+def _population_lines(summary: PopulationSummary) -> Iterator[str]:
     head = f"{summary.population}: {plural(summary.gpus, 'GPU')}, {plural(summary.works, 'case')}"
-    yield from _comparison(summary, head, floor)
+    yield from _comparison(summary, head)
     yield from (f"  {remark}" for remark in summary.remarks)
 
 
-def _comparison(summary: PopulationSummary, head: str, floor: float) -> Iterator[str]:
+def _comparison(summary: PopulationSummary, head: str) -> Iterator[str]:
     if not summary.compared:
         yield f"{head}; too few to be compared with each other"
         return
     spreads = ", ".join(f"{name} {percent(value, 1)}" for name, value in summary.spread.items())
     yield f"{head}; healthy ones spread by {spreads}"
-    expected = ", ".join(f"{name} {percent(share, 2)}" for name, share in summary.expected_below.items())
-    yield f"  healthy GPUs below a floor of {percent(floor)} of the median by chance: {expected}"
+    floors = ", ".join(
+        f"{name} {percent(floor, 1)} (by chance {percent(summary.expected_below[name], 2)} of healthy GPUs)"
+        for name, floor in summary.floor.items()
+    )
+    yield f"  floors as shares of the median: {floors}"
 
 
 def _cells(gpu: GpuResult) -> tuple[str, ...]:
