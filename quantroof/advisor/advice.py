@@ -8,7 +8,7 @@ import msgspec
 
 from quantroof.advisor.cost import Price
 from quantroof.advisor.crossover import Crossing, SpeedUp
-from quantroof.advisor.estimate import Source
+from quantroof.advisor.estimate import Estimate, Source
 from quantroof.advisor.linear_time import Assumptions
 from quantroof.advisor.machine import Machine, Rate
 from quantroof.advisor.memory import MemoryFit, Reserve
@@ -29,11 +29,14 @@ class AdviceOptions(msgspec.Struct, frozen=True, kw_only=True):
     latency_s: float | None = None
     first_token_s: float | None = None
     tokens_per_day: float | None = None
-    formats: tuple[str, ...]
+    formats: tuple[str, ...] = ()
+    """Formats to compare; none stands for those that the checkpoint and the GPU propose."""
     gpu_counts: tuple[int, ...] = (1, 2, 4, 8)
     output: int | None = None
     """Tokens that a request generates of its context; a quarter of it unless stated."""
     kv: str = "fp16"
+    kv_choices: tuple[str, ...] = ()
+    """Cache formats to try, `kv` alone unless stated."""
     max_batch: int = 1024
     reserve: Reserve = Reserve()
     assumptions: Assumptions = Assumptions()
@@ -42,6 +45,11 @@ class AdviceOptions(msgspec.Struct, frozen=True, kw_only=True):
     def output_tokens(self) -> int:
         """Tokens that a request generates; the others of its context are its prompt."""
         return self.output or max(1, self.context // 4)
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether anything was asked for that decides between options."""
+        return (self.latency_s, self.first_token_s, self.tokens_per_day) != (None, None, None)
 
     @property
     def tokens_per_s(self) -> float | None:
@@ -56,6 +64,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     format: str
+    kv: str = "fp16"
     gpus: int
     verdict: Fit
     reasons: tuple[str, ...] = ()
@@ -63,6 +72,8 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     memory: MemoryFit
     batch: int | None = None
     decode: Step | None = None
+    single: Estimate | None = None
+    """A step of a single sequence: the shortest time per token."""
     prefill: Step | None = None
     load: SteadyLoad | None = None
     """What requests see when that many are served at once, with the prompts of the others."""
@@ -112,13 +123,17 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole answer. `options` are ranked; `best` is the index of the first that fits every target."""
+    """The whole answer. `options` are ranked; `best` is the index of the first that fits every target.
+
+    Without targets there is no best: `frontier` has the first option of each GPU count that pays.
+    """
 
     request: AdviceOptions
     model: Model
     machine: Machine
     options: tuple[Option, ...]
     best: int | None
+    frontier: tuple[int, ...] = ()
     refusal: str | None
     formats: tuple[FormatOnGpu, ...]
     curves: tuple[Curve, ...]
@@ -131,3 +146,12 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     def choice(self) -> Option | None:
         """The option that is recommended."""
         return None if self.best is None else self.options[self.best]
+
+    @property
+    def shown(self) -> Option | None:
+        """The option to explain: the best, else the first of the frontier, else the first timed one."""
+        if self.choice is not None:
+            return self.choice
+        if self.frontier:
+            return self.options[self.frontier[0]]
+        return next((option for option in self.options if option.decode is not None), None)

@@ -9,12 +9,15 @@ from quantroof.advisor.step import Step
 from quantroof.kernels.schemes import Scheme
 
 INT8_REFUSED = "vLLM refuses INT8 W8A8 from compute capability 10.0 on"
+NF4_SLOW = "bitsandbytes took 2.2 times its roofline at batch 1 and 8.9 times at batch 2 (vllm#22780)"
 # What one NVLink or PCIe domain of the listed boards holds.
 NODE_GPUS = 8
 
 
 def cannot_run(scheme: Scheme, machine: Machine) -> str | None:
     """Why a scheme has no kernel worth the name on a machine, or None."""
+    if scheme.name.startswith("int8-w8a8") and machine.int8_refused:
+        return INT8_REFUSED
     element = scheme.compute.name
     if machine.rate(element) is not None:
         return None
@@ -39,8 +42,8 @@ def caveats(
         sentences.append(f"{stored} weights are multiplied in {computes}: fewer bytes, the same operations")
     if scheme.name == "fp8-w8a16" and machine.multiplies_fp8:
         sentences.append("this GPU has fp8 instructions: fp8-w8a8 uses them")
-    if scheme.name == "int8-w8a8" and machine.int8_refused:
-        sentences.append(INT8_REFUSED)
+    if scheme.weight.element.name == "nf4":
+        sentences.append(NF4_SLOW)
     if computes != scheme.compute.name:
         sentences.append(
             f"no {scheme.compute.name} matrix units: served in {computes}, with its smaller range"

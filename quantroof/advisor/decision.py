@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from quantroof.advisor.advice import FITTING, Advice, AdviceOptions, Curve, CurvePoint, Option
 from quantroof.advisor.caveats import cannot_run
 from quantroof.advisor.choices import choice
@@ -13,6 +15,8 @@ from quantroof.advisor.linear_time import Timer
 from quantroof.advisor.machine import Machine
 from quantroof.advisor.models import Model
 from quantroof.advisor.options import OptionEvaluator
+from quantroof.advisor.proposals import proposed
+from quantroof.advisor.ranking import frontier, ranked
 from quantroof.advisor.step import Step
 from quantroof.advisor.timings import TimingTable
 from quantroof.errors import UsageError
@@ -28,17 +32,22 @@ def advise(
         what = f"a context of {request.context} tokens is beyond the {model.max_context} of {model.id}"
         raise UsageError(what, where="--context")
     counts = request.gpu_counts if machine.is_gpu else (1,)
-    evaluator = OptionEvaluator(model, request, Timer(machine, table, request.assumptions), price)
-    options = [option for name in request.formats for option in _options(evaluator, name, counts)]
-    options.sort(key=lambda option: _rank(option, request))
-    best = 0 if options and options[0].verdict in FITTING else None
-    refusal = table.unusable or (_refusal(evaluator, options) if best is None else None)
+    formats = request.formats or proposed(model, machine, frozenset(table.points))
+    request = msgspec.structs.replace(request, formats=formats)
+    timer = Timer(machine, table, request.assumptions)
+    evaluators = [_evaluator(model, request, timer, price, kv) for kv in _caches(request, machine)]
+    evaluator = evaluators[0]
+    options = ranked(_options(evaluators, counts), request, model)
+    fits = bool(options) and options[0].verdict in FITTING
+    best = 0 if fits and request.has_targets else None
+    refusal = table.unusable or (None if fits else _refusal(evaluator, options))
     return Advice(
         request=request,
         model=model,
         machine=machine,
         options=tuple(options),
         best=best,
+        frontier=frontier(options) if fits and not request.has_targets else (),
         refusal=refusal,
         unusable=table.unusable,
         formats=formats_on_gpu(machine, table, request.formats),
@@ -48,28 +57,28 @@ def advise(
     )
 
 
-def _options(evaluator: OptionEvaluator, name: str, counts: tuple[int, ...]) -> list[Option]:
-    """A format on every GPU count, or on the first alone where no count can help it."""
-    if cannot_run(choice(name), evaluator.timer.machine) is not None:
-        counts = counts[:1]
-    return [evaluator.evaluate(name, gpus) for gpus in counts]
+def _evaluator(
+    model: Model, request: AdviceOptions, timer: Timer, price: Price | None, kv: str
+) -> OptionEvaluator:
+    return OptionEvaluator(model, msgspec.structs.replace(request, kv=kv), timer, price)
 
 
-def _rank(option: Option, request: AdviceOptions) -> tuple[float, ...]:
-    """Those that meet the targets, surely or likely; measured before modeled; then fewest GPUs for the load,
-    or most tokens per GPU without a load.
+def _caches(request: AdviceOptions, machine: Machine) -> tuple[str, ...]:
+    """The cache formats to try: a narrower one only where the GPU multiplies fp8."""
+    if not machine.is_gpu or machine.multiplies_fp8 is False:
+        return request.kv_choices[:1] or (request.kv,)
+    return request.kv_choices or (request.kv,)
 
-    Ties go to what meets surely, to the widest weights, for quality, then to the most tokens per GPU.
-    """
-    if option.verdict == "misses" or option.decode is None or option.tokens_per_s is None:
-        took = option.decode.total.seconds if option.decode else float("inf")
-        return 2.0, float(option.decode is None), option.gpus, took
-    bits = choice(option.format).weight.element.bits
-    total = option.total_gpus or option.gpus
-    speed = option.tokens_per_s / option.gpus
-    effort = float(total) if request.tokens_per_day is not None else -speed
-    modeled = next(iter(option.decode.linear_shares)) == "modeled"
-    return 0.0, float(modeled), effort, float(option.verdict == "likely"), -bits, -speed
+
+def _options(evaluators: list[OptionEvaluator], counts: tuple[int, ...]) -> list[Option]:
+    """Every format on every GPU count with every cache; a format that cannot run at all is listed once."""
+    options = []
+    for name in evaluators[0].request.formats:
+        runs = cannot_run(choice(name), evaluators[0].timer.machine) is None
+        for gpus in counts if runs else counts[:1]:
+            first, *others = (evaluator.evaluate(name, gpus) for evaluator in evaluators)
+            options += [first, *(option for option in others if option.decode is not None)]
+    return options
 
 
 def _refusal(evaluator: OptionEvaluator, options: list[Option]) -> str:

@@ -65,7 +65,7 @@ def _weights(advice: Advice, option: Option) -> Iterator[Calculation]:
 
 def _cache(advice: Advice, option: Option) -> Iterator[Calculation]:
     model, context = advice.model, advice.request.context
-    bits = kv_format(advice.request.kv).bits_per_element(1, 64)
+    bits = kv_format(option.kv).bits_per_element(1, 64)
     pages = -(-context // KV_BLOCK_TOKENS) * KV_BLOCK_TOKENS
     elements = kv_elements(model, option.gpus)
     what = "latent + rope" if model.mla else "2 x KV heads x head_dim"
@@ -147,7 +147,7 @@ def _rest(advice: Advice, option: Option) -> Iterator[Calculation]:
     assert option.decode is not None
     decode, batch, machine = option.decode, option.batch or 1, advice.machine
     attention, whole = decode.part("attention"), decode.total
-    kv = kv_format(advice.request.kv)
+    kv = kv_format(option.kv)
     context = advice.request.context
     moved = batch * kv_read_bytes(advice.model, kv, context, option.gpus)  # no page is read whole
     kind: Operation = "decode-attention" if advice.model.mla is None else "latent-attention"

@@ -33,7 +33,7 @@ def _questions(advice: Advice) -> Iterator[Question]:
     wide = _fewest_gpus(advice, "bf16") or _fewest_gpus(advice, "fp16")
     if wide is not None:
         yield _does_16_bit_fit(advice, wide)
-    best = advice.choice or next((o for o in advice.options if o.decode is not None), None)
+    best = advice.shown
     if best is None or best.decode is None:
         return
     yield _do_bytes_bind(advice, best)

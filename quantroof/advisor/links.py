@@ -25,6 +25,8 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     bytes_per_s: float
     latency_s: float = DEFAULT_LATENCY_S
     source: str
+    joins: int | None = None
+    """The most GPUs that it joins, None for those of a node."""
     from_catalog: bool = False
     """Whether it is the catalog's figure, which fitted costs of all-reduces may refine."""
 
@@ -39,7 +41,13 @@ def _shipped() -> list[tuple[str, Link]]:
     rows = [
         (
             row["prefix"],
-            Link(kind=row["kind"], bytes_per_s=row["gbps"] * 1e9, source=row["source"], from_catalog=True),
+            Link(
+                kind=row["kind"],
+                bytes_per_s=row["gbps"] * 1e9,
+                source=row["source"],
+                joins=row.get("joins"),
+                from_catalog=True,
+            ),
         )
         for row in tomllib.loads(text)["link"]
     ]

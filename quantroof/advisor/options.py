@@ -12,6 +12,7 @@ from quantroof.advisor.advice import AdviceOptions, Fit, Option
 from quantroof.advisor.caveats import cannot_run, caveats
 from quantroof.advisor.choices import choice, kv_format
 from quantroof.advisor.cost import Price, usd_per_million_tokens, usd_per_month
+from quantroof.advisor.engine_limits import cut_refused
 from quantroof.advisor.linear_time import Timer
 from quantroof.advisor.memory import KV_BLOCK_TOKENS, MemoryFit, memory_fit
 from quantroof.advisor.models import Model
@@ -34,7 +35,14 @@ class OptionEvaluator:
         memory = self._memory(name, gpus, self.request.context)
         impossible = self._impossible(name, gpus, memory)
         if impossible is not None:
-            return Option(format=name, gpus=gpus, verdict="misses", reasons=(impossible,), memory=memory)
+            return Option(
+                format=name,
+                kv=self.request.kv,
+                gpus=gpus,
+                verdict="misses",
+                reasons=(impossible,),
+                memory=memory,
+            )
         most = min(memory.sequences, self.request.max_batch)
         surely = self._largest_batch(name, gpus, most, whole_band=True)
         batch = self._largest_batch(name, gpus, most, whole_band=False)
@@ -45,6 +53,8 @@ class OptionEvaluator:
         reasons = tuple(self._missed(decode, prompt, batch))
         option = Option(
             format=name,
+            kv=self.request.kv,
+            single=self.decode(name, gpus, 1).total,
             gpus=gpus,
             verdict=self._fit(prompt, surely=surely is not None and surely == batch)
             if not reasons
@@ -103,8 +113,11 @@ class OptionEvaluator:
             return missing
         if gpus > 1 and machine.link is None:
             return f"no link between GPUs is known for {machine.id} (state one with --link-gbps)"
-        if self.model.heads % gpus:
-            return f"{self.model.heads} attention heads cannot be divided among {gpus} GPUs"
+        if gpus > 1 and machine.link and machine.link.joins and gpus > machine.link.joins:
+            return f"{machine.link.kind} joins {machine.link.joins} of {machine.id}, not {gpus}"
+        refused = cut_refused(self.model, choice(name), gpus)
+        if refused is not None:
+            return refused
         if memory.sequences > 0:
             return None
         needed = memory.usable - memory.left_for_kv + memory.kv_per_sequence

@@ -40,7 +40,8 @@ def test_the_question_of_the_lesson_is_answered_within_a_second() -> None:
 
 def test_json_is_one_document() -> None:
     """--json holds the request, ranked options with all parts, curves, explanation and launch line."""
-    ran = _advise(*A100, "--latency", "50ms", "--price", "2", "--json", "--explain", "--emit", "vllm")
+    asked = (*A100, "--formats", "bf16", "--gpus", "4", "--latency", "50ms", "--price", "2")
+    ran = _advise(*asked, "--json", "--explain", "--emit", "vllm")
 
     document = json.loads(ran.stdout)
     assert document["schema_version"] == 1
@@ -56,7 +57,7 @@ def test_markdown_is_tables() -> None:
     """--markdown prints tables that a merge request renders."""
     lines = _advise(*A100, "--markdown").stdout.splitlines()
 
-    assert any(line.startswith("| option | GPUs |") for line in lines)
+    assert any(line.startswith("| option | KV | GPUs |") for line in lines)
     assert any(line.startswith("| --- | --- |") for line in lines)
 
 
@@ -113,8 +114,8 @@ def test_a_cpu_run_is_answered(tmp_path: Path) -> None:
         ((*A100, "--price", "inf"), 2, "'--price': 'inf' is not a finite number"),
         ((*A100, "--context", "4.5"), 2, "--context: '4.5' is not a positive length like 4096 or 8k"),
         ((*A100, "--gpus", "3"), 1, "64 attention heads cannot be divided among 3 GPUs"),
-        (("--model", "llama-3.1-8b", "--gpu", "gb10"), 1, "no bf16 matrix rate is known or measured"),
-        (("--model", "llama-3.1-8b", "--gpu", "H200"), 2, "did you mean h200-sxm or h200-nvl"),
+        (("--model", "phi-4", "--gpu", "l4", "--gpus", "4"), 1, "10 KV heads cannot be divided among 4"),
+        (("--model", "llama-3.1-8b", "--gpu", "a100"), 2, "several boards are called 'a100'"),
         ((*A100, "--context", "1M"), 2, "1048576 tokens is beyond the 131072"),
         ((*A100, "--latency", "1us"), 1, "the fastest is"),
         (("--model", "llama-3.1-8b"), 2, "no GPU is named"),

@@ -8,7 +8,7 @@ from quantroof.advisor.advice import AdviceOptions
 from quantroof.advisor.caveats import INT8_REFUSED, cannot_run
 from quantroof.advisor.choices import choice
 from quantroof.advisor.decision import advise
-from quantroof.advisor.launch import vllm
+from quantroof.advisor.engines import launch_of
 from quantroof.advisor.machine import Machine
 from quantroof.advisor.model_lookup import model
 from quantroof.advisor.timings import TimingTable
@@ -23,7 +23,7 @@ BLACKWELL = gpu("b200", 180, 8000, (10, 0), fp16=2250, bf16=2250, int8=4500, fp8
 def _caveats_and_warnings(machine: Machine, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     asked = AdviceOptions(context=128, formats=(name,), gpu_counts=(1,))
     advice = advise(model("llama-3.1-8b"), machine, TimingTable(), asked, None)
-    return advice.options[0].caveats, vllm(advice, advice.options[0]).warnings
+    return advice.options[0].caveats, launch_of("vllm", advice, advice.options[0]).warnings
 
 
 @pytest.mark.parametrize(("machine", "fp8"), [(AMPERE, False), (ADA, True), (HOPPER, True)])
@@ -48,8 +48,9 @@ def test_an_unknown_rate_of_ada_is_not_called_a_missing_instruction() -> None:
 
 @pytest.mark.parametrize(("machine", "refused"), [(HOPPER, False), (BLACKWELL, True)])
 def test_vllm_refuses_int8_from_blackwell_on(machine: Machine, refused: bool) -> None:
-    """Capability 9.0 serves INT8 W8A8, 10.0 does not; the option and its command say the same sentence."""
-    caveats, warnings = _caveats_and_warnings(machine, "int8-w8a8")
+    """Capability 9.0 serves INT8 W8A8, 10.0 does not: the option is out, and no command is made."""
+    asked = AdviceOptions(context=128, formats=("int8-w8a8",), gpu_counts=(1,))
+    advice = advise(model("llama-3.1-8b"), machine, TimingTable(), asked, None)
 
-    assert (INT8_REFUSED in caveats) is refused
-    assert (INT8_REFUSED in warnings) is refused
+    assert (advice.options[0].reasons == (INT8_REFUSED,)) is refused
+    assert (INT8_REFUSED in (launch_of("vllm", advice, advice.options[0]).refusal or "")) is refused

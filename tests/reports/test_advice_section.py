@@ -87,4 +87,4 @@ def test_unknown_gpu_without_a_profile_still_gets_advice() -> None:
     advice = usual_advice(builders.run(built.info, [*built.ceilings, *built.measurements]))
 
     assert advice.machine.bandwidth.basis == "measured"
-    assert advice.choice is not None
+    assert advice.frontier

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 # The figures a plan rests on; None keeps the stated assumption.
 _assumptions = with_options(
     click.option("--output", help="Tokens that a request generates.  [default: a quarter of the context]"),
-    click.option("--kv", default="fp16", help="Format of the KV cache: fp16, fp8, int8 or int4."),
+    click.option(
+        "--kv",
+        help="Format of the KV cache: fp16, fp8, int8 or int4.  [default: fp16, and fp8 where it runs]",
+    ),
     click.option("--gpus", default="1,2,4,8", help="GPU counts to try, as a list."),
     click.option("--memory-share", type=SHARE, help="Share of the memory that the engine takes."),
     click.option("--efficiency", type=SHARE, help="Share of the bandwidth that the model assumes."),
@@ -48,7 +51,7 @@ class AdviseFlags:
     price: float | None
     prices: str | None
     output: str | None
-    kv: str
+    kv: str | None
     gpus: str
     memory_share: float | None
     efficiency: float | None
@@ -70,7 +73,12 @@ class AdviseFlags:
 @click.option("--prices", help="A price file, or `examples` for the shipped, dated ones.")
 @_assumptions
 @click.option("--explain", "explained", is_flag=True, help="Every formula with its numbers.")
-@click.option("--emit", type=click.Choice(["vllm"]), help="The command that serves the chosen option.")
+@click.option(
+    "--emit",
+    type=click.Choice(["vllm", "sglang", "trtllm"]),
+    help="The command that serves the shown option.",
+)
+@click.option("--all", "all_rows", is_flag=True, help="Every option, not only the first five rows.")
 @click.option(
     "--check",
     "points",
@@ -87,11 +95,15 @@ def command(
     *,
     explained: bool,
     emit: str | None,
+    all_rows: bool,
     points: str | None,
     markdown: bool,
     as_json: bool,
 ) -> int:
     """Rank formats and GPU counts for a model.
+
+    Options within one another's error are equal: then the smallest deployment is first, the checkpoint's own
+    format, the widest weights. Without targets nothing decides, and the answer is the set that pays.
 
     Times are measured ones where --run has them, else modeled from the profile; each is labeled.
     Exit code 1 means that nothing fits the targets, 4 that the run may not be used.
@@ -101,21 +113,21 @@ def command(
     quantroof advise --model config.json --run runs/run-... --explain --emit vllm
     quantroof advise --check
     """
-    from quantroof.reports.text.advice_lines import advice_document, advice_lines, advice_markdown
+    from quantroof.reports.text.advice_lines import Wanted, advice_document, advice_lines, advice_markdown
 
     if markdown and as_json:
         raise UsageError("--markdown and --json exclude each other")
     if points is not None:
         return check_points(points, as_json=as_json, markdown=markdown)
     advice = _answer(flags)
-    shown = next((o for o in advice.options if o.decode is not None), None)
-    option = advice.choice or (shown if advice.unusable is None else None)
+    option = advice.shown if advice.unusable is None else None
+    wanted = Wanted(all_rows=all_rows, explained=explained, engine=emit)
     if as_json:
-        echo_json("advice", advice_document(advice, option, explained=explained, emit=bool(emit)))
+        echo_json("advice", advice_document(advice, option, wanted))
     elif markdown:
-        click.echo(advice_markdown(advice, option, explained=explained, emit=bool(emit)), nl=False)
+        click.echo(advice_markdown(advice, option, wanted), nl=False)
     else:
-        echo_lines(advice_lines(advice, option, explained=explained, emit=bool(emit)))
+        echo_lines(advice_lines(advice, option, wanted))
     if advice.refusal is not None:
         click.echo(f"error: {advice.refusal}", err=True)
         return ExitCode.UNDECIDED if advice.unusable is not None else ExitCode.FINDING
@@ -137,13 +149,13 @@ def _answer(flags: AdviseFlags) -> Advice:
 
 def _request(flags: AdviseFlags) -> AdviceOptions:
     from quantroof.advisor.advice import AdviceOptions
-    from quantroof.advisor.choices import DEFAULT, choice, kv_format
+    from quantroof.advisor.choices import choice, kv_format
     from quantroof.advisor.linear_time import Assumptions
     from quantroof.advisor.memory import Reserve
     from quantroof.advisor.quantities import count, counts, seconds, tokens
 
-    formats = tuple(choice(n.strip()).name for n in flags.formats.split(",")) if flags.formats else DEFAULT
-    kv_format(flags.kv)
+    formats = tuple(choice(n.strip()).name for n in flags.formats.split(",")) if flags.formats else ()
+    kv_format(flags.kv or "fp16")
     reserve, assumed = Reserve(), Assumptions()
     return AdviceOptions(
         context=tokens(flags.context, "--context"),
@@ -153,7 +165,8 @@ def _request(flags: AdviseFlags) -> AdviceOptions:
         formats=formats,
         output=tokens(flags.output, "--output") if flags.output else None,
         gpu_counts=counts(flags.gpus, "--gpus"),
-        kv=flags.kv,
+        kv=flags.kv or "fp16",
+        kv_choices=("fp16", "fp8") if flags.kv is None else (flags.kv,),
         reserve=Reserve(utilization=flags.memory_share or reserve.utilization),
         assumptions=Assumptions(
             memory_efficiency=flags.efficiency or assumed.memory_efficiency,

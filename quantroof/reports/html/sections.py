@@ -13,7 +13,7 @@ from quantroof.records.quality import QualityStudy
 from quantroof.reports.facts import Facts, device_facts, run_facts
 from quantroof.reports.html.accuracy_section import study_tables
 from quantroof.reports.html.advice_section import Picture, picture
-from quantroof.reports.text.advice_words import OPTION_HEADINGS, headline, option_row
+from quantroof.reports.text.advice_words import OPTION_HEADINGS, headline, option_rows
 
 _FIRST_CEILINGS = 12
 
@@ -169,7 +169,7 @@ def advice_section(advice: Advice | None) -> AdviceSection | None:
     """None without advice."""
     if advice is None:
         return None
-    rows = [option_row(option) for option in advice.options]
+    rows = option_rows(advice)
     return AdviceSection(
         headline(advice), picture(advice), bool(advice.curves), OPTION_HEADINGS, rows, advice.remarks
     )

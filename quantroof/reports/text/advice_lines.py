@@ -3,66 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from quantroof.advisor.advice import Advice, Option
+from quantroof.advisor.engines import launch_of
 from quantroof.advisor.explain import explain
-from quantroof.advisor.launch import Launch, vllm
+from quantroof.advisor.flow import decision_flow
+from quantroof.advisor.launch import Launch
 from quantroof.advisor.steady_load import SteadyLoad
 from quantroof.reports.text import md, table
 from quantroof.reports.text.advice_words import (
     FORMAT_HEADINGS,
     NONE,
     OPTION_HEADINGS,
+    SHOWN_ROWS,
     format_row,
     headline,
-    option_row,
+    misses,
+    option_rows,
 )
 
 _EXPLANATION = ("what", "formula with its numbers", "result")
 _Row = tuple[str, ...]
 
 
-def advice_lines(advice: Advice, option: Option | None, *, explained: bool, emit: bool) -> Iterator[str]:
-    """The ranking, formats and remarks; `explained` adds the formulas of `option`, `emit` its command."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is printed beside the ranking: every row, an option's formulas, and the line that starts it."""
+
+    all_rows: bool = False
+    explained: bool = False
+    engine: str | None = None
+
+
+def advice_lines(advice: Advice, option: Option | None, wanted: Wanted) -> Iterator[str]:
+    """The ranking, the decision, formats and remarks; then what else is wanted of `option`."""
     yield from (headline(advice), "")
-    yield from (*table.plain(*_options(advice)), "")
+    yield from (*table.plain(*_options(advice, wanted)), *_left_out(advice, wanted), "")
+    yield from (*_flow_lines(advice), "")
     yield from (*table.plain(FORMAT_HEADINGS, _formats(advice)), "")
     yield from (f"- {note}" for note in _notes(advice, option))
-    if option is not None and explained:
+    if option is not None and wanted.explained:
         yield from ("", _steps_title(advice, option), "")
         yield from (*table.plain(_EXPLANATION, _steps(advice, option)), "")
-    if option is not None and emit:
-        launch = vllm(advice, option)
-        yield from ("", launch.command)
+    if option is not None and wanted.engine is not None:
+        launch = launch_of(wanted.engine, advice, option)
+        yield from ("", launch.command or f"{launch.engine} would refuse this: {launch.refusal}")
         yield from (f"  {text}" for text in _launch_notes(launch))
 
 
-def advice_markdown(advice: Advice, option: Option | None, *, explained: bool, emit: bool) -> str:
+def advice_markdown(advice: Advice, option: Option | None, wanted: Wanted) -> str:
     """The same as Markdown."""
     parts = [
         md.text(headline(advice)),
-        md.table(*_options(advice)),
+        md.table(*_options(advice, wanted)),
+        md.bullets([*_left_out(advice, wanted), *_flow_lines(advice)]),
         md.table(FORMAT_HEADINGS, _formats(advice)),
         md.bullets(_notes(advice, option)),
     ]
-    if option is not None and explained:
+    if option is not None and wanted.explained:
         parts += [md.text(_steps_title(advice, option)), md.table(_EXPLANATION, _steps(advice, option))]
-    if option is not None and emit:
-        launch = vllm(advice, option)
-        parts += [md.code(launch.command), md.bullets(_launch_notes(launch))]
+    if option is not None and wanted.engine is not None:
+        launch = launch_of(wanted.engine, advice, option)
+        refused = md.text(f"{launch.engine} would refuse this: {launch.refusal}")
+        parts += [md.code(launch.command) if launch.command else refused, md.bullets(_launch_notes(launch))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def advice_document(advice: Advice, option: Option | None, *, explained: bool, emit: bool) -> dict[str, Any]:
-    """The same as data."""
+def advice_document(advice: Advice, option: Option | None, wanted: Wanted) -> dict[str, Any]:
+    """The same as data, always with every option."""
     document: dict[str, Any] = msgspec.to_builtins(advice)
-    if option is not None and explained:
+    document["decision"] = msgspec.to_builtins(decision_flow(advice))
+    if option is not None and wanted.explained:
         document["explanation"] = msgspec.to_builtins(explain(advice, option))
-    if option is not None and emit:
-        launch = vllm(advice, option)
+    if option is not None and wanted.engine is not None:
+        launch = launch_of(wanted.engine, advice, option)
         document["launch"] = {**msgspec.to_builtins(launch), "command": launch.command}
     return document
 
@@ -107,11 +125,29 @@ def _launch_notes(launch: Launch) -> Iterator[str]:
     yield from (f"warning: {warning}" for warning in launch.warnings)
 
 
-def _options(advice: Advice) -> tuple[_Row, list[_Row]]:
+def _options(advice: Advice, wanted: Wanted) -> tuple[_Row, list[_Row]]:
     """Headings and rows, without the columns that are empty everywhere, such as dollars without a price."""
-    rows = [option_row(option) for option in advice.options]
+    rows = _rows(advice, wanted)
     filled = [i for i in range(len(OPTION_HEADINGS)) if any(row[i] != NONE for row in rows)]
     return tuple(OPTION_HEADINGS[i] for i in filled), [tuple(row[i] for i in filled) for row in rows]
+
+
+def _rows(advice: Advice, wanted: Wanted) -> list[_Row]:
+    rows = option_rows(advice)
+    return rows if wanted.all_rows else rows[:SHOWN_ROWS]
+
+
+def _left_out(advice: Advice, wanted: Wanted) -> list[str]:
+    """What the short table does not show: how many rows, and why options were rejected."""
+    if wanted.all_rows:
+        return []
+    more = len(option_rows(advice)) - SHOWN_ROWS
+    return [*([f"{more} more rows: --all"] if more > 0 else []), *misses(advice)]
+
+
+def _flow_lines(advice: Advice) -> list[str]:
+    """How the decision is reached, one question per line."""
+    return [f"{q.ask} {'yes' if q.yes else 'no'}: {q.evidence} -> {q.follows}" for q in decision_flow(advice)]
 
 
 def _formats(advice: Advice) -> list[_Row]:

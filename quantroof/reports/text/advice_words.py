@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from quantroof.advisor.advice import Advice, FormatOnGpu, Option
 
 NONE = "-"
 OPTION_HEADINGS = (
-    "option", "GPUs", "ms/token", "band", "batch", "linear layers", "sequences", "tok/s per GPU", "$/M tok",
-    "$/month", "J/tok", "verdict",
+    "option", "KV", "GPUs", "first token", "ms/token", "band", "batch", "sequences", "KV GB per sequence",
+    "tok/s per GPU", "$/M tok", "$/month", "J/tok", "linear layers", "verdict",
 )  # fmt: skip
+SHOWN_ROWS = 5
 FORMAT_HEADINGS = ("format", "bits/weight", "computes in", "rate", "ridge batch", "measured against bf16")
 
 
@@ -24,36 +27,90 @@ def headline(advice: Advice) -> str:
     subject = f"{mark}{advice.model.id} on {advice.machine.name}, {', '.join(asked)}"
     if advice.unusable is not None:
         return f"{subject}: unknown, {advice.unusable}."
+    if advice.frontier:
+        return f"{subject}: {_open_question(advice)}"
     if best is None or best.decode is None:
         return f"{subject}: nothing meets the targets."
     count = advice.machine.count(best.total_gpus or best.gpus)
-    took = f"{best.decode.total.seconds * 1e3:.1f} ms per token at batch {best.batch}"
-    speed = f"{took} (linear layers {best.decode.linear_words})"
-    return f"{subject}: {best.format} on {count}, {speed}."
+    low, high = two(best.decode.total.low * 1e3), two(best.decode.total.high * 1e3)
+    took = f"{best.verdict} at {two(best.decode.total.seconds * 1e3)} ms per token ({low} to {high})"
+    speed = f"batch {best.batch}, linear layers {best.decode.linear_words}"
+    return f"{subject}: {_named(best)} on {count} {took}, {speed}."
+
+
+def _open_question(advice: Advice) -> str:
+    """What the frontier is, and what the user must say to decide."""
+    options = [advice.options[index] for index in advice.frontier]
+    names = "; ".join(f"{_named(option)} on {advice.machine.count(option.gpus)}" for option in options)
+    if len(options) == 1:
+        return f"{names}, the only GPU count that pays"
+    ask = "How quick must a token be (--latency), and how much traffic is there (--tokens-per-day)?"
+    return f"without targets nothing decides between {names}. {ask}"
+
+
+def _named(option: Option) -> str:
+    return option.format if option.kv == "fp16" else f"{option.format} with {option.kv} KV"
+
+
+def two(value: float) -> str:
+    """A number with two significant digits, never in powers of ten."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    digits = 1 - math.floor(math.log10(abs(value)))
+    return f"{round(value, digits):.{max(0, digits)}f}"
+
+
+def option_rows(advice: Advice) -> list[tuple[str, ...]]:
+    """Every option as cells, the frontier first, formats that differ in their name only in one row."""
+    first = [advice.options[index] for index in advice.frontier]
+    ordered = [*first, *(option for option in advice.options if option not in first)]
+    merged: dict[tuple[str, ...], list[str]] = {}
+    for option in ordered:
+        name, *cells = option_row(option)
+        merged.setdefault(tuple(cells), []).append(name)
+    return [(", ".join(names), *cells) for cells, names in merged.items()]
+
+
+def misses(advice: Advice) -> list[str]:
+    """Why options were not timed: one line per reason, with the formats and GPU counts that it rejects."""
+    rejected: dict[str, dict[str, list[str]]] = {}
+    for option in advice.options:
+        if option.decode is None:
+            head, _, rest = option.reasons[0].partition(" fit: ")
+            counts = rejected.setdefault(f"{head} fit" if rest else head, {}).setdefault(option.format, [])
+            if str(option.gpus) not in counts:
+                counts.append(str(option.gpus))
+    lines = []
+    for reason, formats in rejected.items():
+        named = "; ".join(f"{name} on {', '.join(counts)}" for name, counts in formats.items())
+        lines.append(f"misses: {reason}" + (f" ({named})" if advice.machine.is_gpu else ""))
+    return lines
 
 
 def option_row(option: Option) -> tuple[str, ...]:
     """One option as cells, in the order of OPTION_HEADINGS."""
     verdict = f"{option.verdict}: {'; '.join(option.reasons)}" if option.reasons else option.verdict
+    gpus = str(option.gpus)
     if option.decode is None:
-        return (option.format, str(option.gpus), *[NONE] * 9, verdict)
-    time = option.decode.total
-    speed = None if option.tokens_per_s is None else option.tokens_per_s / option.gpus
-    gpus = (
-        f"{option.replicas} x {option.gpus}" if option.replicas and option.replicas > 1 else str(option.gpus)
-    )
+        return (option.format, option.kv, gpus, *[NONE] * 11, verdict)
+    time, memory = option.decode.total, option.memory
+    if option.replicas and option.replicas > 1:
+        gpus = f"{option.replicas} x {option.gpus}"
     return (
         option.format,
+        option.kv,
         gpus,
-        f"{time.seconds * 1e3:.2f}",
-        f"{time.low * 1e3:.2f}..{time.high * 1e3:.2f}",
+        NONE if option.prefill is None else f"{two(option.prefill.total.seconds * 1e3)} ms",
+        two(time.seconds * 1e3),
+        f"{two(time.low * 1e3)}..{two(time.high * 1e3)}",
         str(option.batch or 1),
-        option.decode.linear_words,
-        str(option.memory.sequences),
-        _cell(speed, ".1f"),
+        str(memory.sequences),
+        two(memory.kv_per_sequence / 1e9),
+        NONE if option.tokens_per_s is None else two(option.tokens_per_s / option.gpus),
         _cell(option.usd_per_million_tokens, ".2f"),
         _cell(option.usd_per_month, ".0f"),
-        _cell(option.joules_per_token, ".3g"),
+        NONE if option.joules_per_token is None else two(option.joules_per_token),
+        option.decode.linear_words,
         verdict,
     )
 
