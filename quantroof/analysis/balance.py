@@ -14,6 +14,8 @@ _MEMORY_BELOW, _COMPUTE_ABOVE = 1 / 3, 2 / 3
 
 def compute_share(flops: float, bytes_moved: float, rate: float, bandwidth: float) -> float:
     """Compute time over compute + memory time, each at its roof (operations/s, bytes/s)."""
+    if not flops:
+        return 0.0
     compute, memory = flops / rate, bytes_moved / bandwidth
     return compute / (compute + memory)
 

@@ -50,6 +50,8 @@ def with_options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def as_struct(kind: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Hand a command those of its parameters that are fields of `kind` as one `kind`, its first argument.
 
+    Of several, the one next to the function is the first.
+
     `kind` is a dataclass or a msgspec Struct whose fields have the names of the click parameters.
     """
     fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else msgspec.structs.fields(kind)
@@ -57,9 +59,9 @@ def as_struct(kind: type) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
-        def call(**parameters: Any) -> Any:
+        def call(*others: Any, **parameters: Any) -> Any:
             options = kind(**{name: parameters.pop(name) for name in names})
-            return function(options, **parameters)
+            return function(options, *others, **parameters)
 
         return call
 

@@ -29,6 +29,7 @@ class AnchorWeights:
         measured = measured_roofs(device, times.run.ceilings)
         self._roofs = [measured] if profile is None else [measured, datasheet_roofs(profile)]
         self._anchors = _anchor_rates(times)
+        self._cases = {line.case: line for line in times.run.measurements}
 
     def weights(self, case_id: str) -> Weights:
         """Weights that add up to 1; the copy alone where the case's roofs are unknown."""
@@ -36,7 +37,8 @@ class AnchorWeights:
         return _WEIGHTS["memory" if share is None else roof_followed(share)]
 
     def _compute_share(self, case_id: str) -> float | None:
-        case = parsed_case(case_id)
+        line = self._cases.get(case_id)  # the counts of a user's own function are in its record
+        case = parsed_case(case_id) if line is None else line.parsed_case
         shares = (compute_share_of(case, roofs) for roofs in self._roofs)
         share = next((share for share in shares if share is not None), None)
         if share is None and self._anchors is not None:

@@ -24,6 +24,16 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         return max(band.detectable for band in self.baseline.cases.values())
 
 
+def require_hope(runs: list[RunTimes], planned: int, tolerance: Tolerance) -> None:
+    """EnvironmentMissing where the first run is already unusable, or too few are left to become valid."""
+    reasons = [{f.text for f in findings(times, None, tolerance)} for times in runs]
+    invalid = sum(map(bool, reasons))
+    if reasons[0] or planned - invalid < MIN_RUNS:
+        text = "; ".join(sorted(set().union(*reasons)))
+        what = f"stopped after {len(runs)} of {planned} runs, {invalid} of them not valid: {text}"
+        raise EnvironmentMissing(what, hint="use a quiet machine")
+
+
 def calibrate(runs: list[RunTimes], pairs: int, tolerance: Tolerance) -> Calibration:
     """Learn this machine's noise from A/A runs; runs whose anchors moved beyond it are listed and left out.
 

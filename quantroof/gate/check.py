@@ -31,8 +31,11 @@ from quantroof.gate.learning import COLLECT
 from quantroof.gate.policy import Policy
 from quantroof.gate.remeasure import Progress, Remeasurement
 from quantroof.gate.sides import Side, base_of_python, base_of_revision, candidate
+from quantroof.gate.start import Start, start_process
+from quantroof.gate.suspect_suite import calls_of
 from quantroof.gate.times import Key, RunTimes
 from quantroof.gate.verdicts import CaseVerdict, exit_code, worst_first
+from quantroof.kernels.calls.call import Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,9 @@ class CheckOptions:
     pairs: int = 10
     allow_undecided: bool = False
     keep: Path | None = None
+    base: Side | None = None
+    """The base of the A/B, where the caller has made one."""
+    start: Start = start_process
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, rename={"cases": "judgements"}):
@@ -153,10 +159,10 @@ def _result(context: Context, progress: Progress) -> _Result:
 def _second_stage(context: Context, screening: Screening, progress: Progress) -> _Result:
     """Measure the suspects again: A/B where the base's code differs, else the same code once more."""
     options, suspects = context.options, screening.suspects
-    kernels = options.times.run.info.options.kernels
-    ours = candidate(kernels)
-    with _folder(options.keep) as folder, _base(options, kernels) as base:
-        remeasurement = Remeasurement(options.times, folder, progress)
+    kernels, calls = options.times.run.info.options.kernels, calls_of(options.times)
+    ours = candidate(kernels, calls)
+    with _folder(options.keep) as folder, _base(options, kernels, calls) as base:
+        remeasurement = Remeasurement(options.times, folder, progress, options.start)
         same = frozenset[Key]() if base is None else _same_source(base, ours, suspects)
         verdicts: Verdicts = {}
         invalid: tuple[Finding, ...] = ()
@@ -166,7 +172,7 @@ def _second_stage(context: Context, screening: Screening, progress: Progress) ->
             pairs = remeasurement.pairs(base, ours, differing, options.pairs)
             verdicts |= verdicts_after_ab(context.criteria, screening, differing, pairs)
         if same:
-            remarks.append(f"{len(same)} suspects have the same source on both sides: measured again, no A/B")
+            remarks.append(_no_ab(base, ours, len(same)))
         if alone := [key for key in suspects if key not in differing]:
             again = remeasurement.run(ours, alone, options.pairs)
             invalid = context.environment(again)
@@ -176,6 +182,14 @@ def _second_stage(context: Context, screening: Screening, progress: Progress) ->
         remarks += remeasurement.disturbances()
     sources = {} if base is None else _sources(base, ours, suspects)
     return _Result(invalid, verdicts, tuple(remarks), sources)
+
+
+def _no_ab(base: Side | None, ours: Side, count: int) -> str:
+    """Why suspects were not compared with the base."""
+    why = "have the same source on both sides"
+    if base is not None and base.package == ours.package and not ours.calls and not ours.kernels:
+        why += ": quantroof is not built from this repository, and no kernel of the run is"
+    return f"{count} suspects {why}; measured again, no A/B"
 
 
 def _same_source(base: Side, ours: Side, suspects: list[Key]) -> frozenset[Key]:
@@ -213,11 +227,13 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _base(options: CheckOptions, kernels: tuple[str, ...]) -> Iterator[Side | None]:
-    if options.revision is not None:
-        with base_of_revision(options.revision, kernels) as side:
+def _base(options: CheckOptions, kernels: tuple[str, ...], calls: tuple[Call, ...]) -> Iterator[Side | None]:
+    if options.base is not None:
+        yield options.base
+    elif options.revision is not None:
+        with base_of_revision(options.revision, kernels, calls) as side:
             yield side
     elif options.python is not None:
-        yield base_of_python(options.python, kernels)
+        yield base_of_python(options.python, kernels, calls)
     else:
         yield None

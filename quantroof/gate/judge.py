@@ -139,7 +139,8 @@ def verdicts_after_ab(
     slow = np.array([screening.slow[key] for key in paired_keys])
     masks = confirmed(changes, criteria.thresholds(paired_keys), slow, ~slow)
     how = f"base and candidate in {len(pairs[paired_keys[0]])} pairs of fresh processes"
-    return verdicts | _second_verdicts(criteria, paired_keys, changes, masks, ("A/B", how))
+    second = _second_verdicts(criteria, paired_keys, changes, masks, ("A/B", how))
+    return verdicts | _with_first_change(screening, second)
 
 
 def verdicts_after_remeasuring(
@@ -166,7 +167,8 @@ def verdicts_after_remeasuring(
         slow = np.array([screening.slow[key] for key in group])
         slower, faster = remeasured(changes, criteria.thresholds(group))
         masks = (slower & slow, faster & ~slow)
-        verdicts |= _second_verdicts(criteria, group, changes, masks, ("re-measured", how))
+        second = _second_verdicts(criteria, group, changes, masks, ("re-measured", how))
+        verdicts |= _with_first_change(screening, second)
     for key in same_source & verdicts.keys():
         result = verdicts[key]
         if result.verdict in ("slower", "faster"):
@@ -237,6 +239,12 @@ def _second_verdicts(
             verdict, reason = "same", f"suspected, not confirmed: {how}"
         verdicts[key] = _measured(key, (verdict, reason, name), criteria, changes, i)
     return verdicts
+
+
+def _with_first_change(screening: Screening, second: Verdicts) -> Verdicts:
+    """The verdicts of a second measurement beside the change that the screen saw."""
+    first = {key: screening.verdicts[key].change for key in second}
+    return {key: msgspec.structs.replace(v, first_change=first[key]) for key, v in second.items()}
 
 
 def _replaced(screening: Screening, key: Key, verdict: GateVerdict, reason: str, stage: Stage) -> CaseVerdict:

@@ -44,6 +44,18 @@ class Waiver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     issue: str | None = None
 
 
+class OwnRuns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `quantroof gate` measures by itself: which suite, how often, and against what."""
+
+    suite: Text
+    base: Text | None = None
+    """The branch that a change is compared with: its merge base is the base revision."""
+    device: Text | None = None
+    processes: Annotated[int, msgspec.Meta(ge=3)] = 5
+    pairs: Annotated[int, msgspec.Meta(ge=6, le=40)] = 10
+    baselines: Text = "baselines"
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything a repository may decide about its gate. The last matching threshold wins."""
 
@@ -54,6 +66,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     waiver: tuple[Waiver, ...] = ()
     min_roof: dict[str, Fraction] = {}
     environment: Tolerance = Tolerance()
+    run: OwnRuns | None = None
 
     def limits(self, key: Key) -> tuple[float, float]:
         """(relative, absolute in ns) of a case."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,11 +10,13 @@ from statistics import median
 import numpy as np
 
 from quantroof.analysis.distributions import Array
-from quantroof.errors import EnvironmentMissing, ExitCode
+from quantroof.errors import EnvironmentMissing
 from quantroof.gate.environment import Tolerance, findings
-from quantroof.gate.sides import Side
+from quantroof.gate.sides import CANDIDATE, Side
+from quantroof.gate.start import Start, start_process
 from quantroof.gate.suspect_suite import suspect_suite
 from quantroof.gate.times import Key, RunTimes, run_times
+from quantroof.hwprofiles.simulated import CODE_FAULTS
 from quantroof.records.directory import read_run
 
 Progress = Callable[[str], None]
@@ -35,18 +36,20 @@ class Remeasurement:
     It uses only the command line and the run file of the other side, so the base may be any version.
     """
 
-    def __init__(self, times: RunTimes, folder: Path, progress: Progress) -> None:
+    def __init__(
+        self, times: RunTimes, folder: Path, progress: Progress, start: Start = start_process
+    ) -> None:
         self._times, self._folder, self._progress = times, folder.resolve(), progress
+        self._start = start
         self._disturbed: list[str] = []
 
     def pairs(self, base: Side, candidate: Side, keys: list[Key], pairs: int) -> dict[Key, Array]:
         """Log candidate / base of every pair, for the cases that both sides measured."""
-        suite = self._suite(keys)
         medians: dict[bool, dict[int, dict[Key, float]]] = {False: {}, True: {}}
         for step, (pair, is_candidate) in enumerate(turns(pairs)):
             side = candidate if is_candidate else base
             self._progress(f"[{step + 1}/{2 * pairs}] {side.name}, {len(keys)} suspects")
-            times = self._measure(side, suite, keys, f"ab-{step:03d}", 1, step, anchors=False)
+            times = self._measure(side, keys, f"ab-{step:03d}", 1, step, anchors=False)
             medians[is_candidate][pair] = {} if times is None else _medians(times)
             if times is not None:
                 self._disturbed += [finding.code for finding in findings(times, None, Tolerance())]
@@ -60,7 +63,7 @@ class Remeasurement:
     def run(self, side: Side, keys: list[Key], processes: int) -> RunTimes:
         """One more run of the suspects with anchors, in `processes` fresh processes."""
         self._progress(f"measuring {len(keys)} suspects again in {processes} fresh processes")
-        times = self._measure(side, self._suite(keys), keys, "again", processes, processes, anchors=True)
+        times = self._measure(side, keys, "again", processes, processes, anchors=True)
         if times is None:
             raise EnvironmentMissing("none of the suspects could be measured again", where=side.name)
         return times
@@ -69,35 +72,28 @@ class Remeasurement:
         """Remarks on disturbed processes of an A/B. They affect both sides equally, so verdicts stand."""
         return [f"{n} processes of the A/B: {text}" for text, n in Counter(self._disturbed).items()]
 
-    def _suite(self, keys: list[Key]) -> Path:
+    def _suite(self, side: Side, keys: list[Key]) -> Path | None:
+        """A suite of the suspects as a side has them; None where it has none of them."""
+        text = suspect_suite(keys, self._times, side.calls)
+        if "[[sweep]]" not in text and "[[call]]" not in text:
+            return None
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / "suspects.toml"
-        path.write_text(suspect_suite(keys, self._times), encoding="utf-8")
+        path = self._folder / f"suspects-{side.name.split()[0]}.toml"
+        path.write_text(text, encoding="utf-8")
         return path
 
     def _measure(
-        self, side: Side, suite: Path, keys: list[Key], name: str, processes: int, step: int, *, anchors: bool
+        self, side: Side, keys: list[Key], name: str, processes: int, step: int, *, anchors: bool
     ) -> RunTimes | None:
         """The times of one `quantroof run`; None if it timed nothing, as when the base lacks the
         kernel."""
-        out = self._folder / name
+        out, suite = self._folder / name, self._suite(side, keys)
+        if suite is None:
+            return None
         options = ["--suite", str(suite), "--out", str(out), "--processes", str(processes), "--quiet"]
         options += self._options(side, keys, step)
         command = ["run", "--no-ceilings", *(["--anchors"] if anchors else [])]
-        done = subprocess.run(
-            [side.python, "-m", "quantroof", *command, *options],
-            cwd=side.root if side.root.is_dir() else self._folder,
-            env=side.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode not in (ExitCode.OK, ExitCode.FINDING):
-            message = done.stderr.strip().splitlines()
-            what = (
-                f"the second measurement failed: {message[-1] if message else f'exit code {done.returncode}'}"
-            )
-            raise EnvironmentMissing(what, where=side.name)
+        self._start(side, [*command, *options])
         run = read_run(out)
         timed = any(line.timing is not None for line in run.measurements)
         return run_times(run, self._times.device.id) if timed else None
@@ -105,7 +101,7 @@ class Remeasurement:
     def _options(self, side: Side, keys: list[Key], step: int) -> list[str]:
         """Options that measure as the judged run did; every process draws its own data."""
         asked = self._times.run.info.options
-        options = ["--device", self._times.device.id, "--seed", str(asked.seed + 1 + step)]
+        options = ["--device", self._device(side), "--seed", str(asked.seed + 1 + step)]
         options += ["--cache", asked.cache, "--mode", asked.mode]
         if asked.precision is not None:
             options += ["--precision", str(asked.precision)]
@@ -114,12 +110,20 @@ class Remeasurement:
         if asked.eager:
             options.append("--eager")
         suspects = set(keys)
-        lines = self._times.run.measurements
+        lines = [line for line in self._times.run.measurements if line.parsed_case.operation != "call"]
         for provider in sorted({line.provider for line in lines if (line.case, line.kernel) in suspects}):
             options += ["--provider", provider]
         for reference in side.kernels:
             options += ["--kernel", reference]
         return options
+
+    def _device(self, side: Side) -> str:
+        """The device's name; a simulated one keeps its fault, but slower code is the candidate's alone."""
+        device = self._times.device
+        fault = device.injected_fault
+        if device.kind != "sim" or fault is None or (fault in CODE_FAULTS and side.name != CANDIDATE):
+            return device.id
+        return f"sim:{device.profile_id}+{fault}@0" if device.index == 0 else device.id
 
 
 def _medians(times: RunTimes) -> dict[Key, float]:

@@ -6,17 +6,34 @@ import json
 from collections.abc import Iterable
 
 import msgspec
+from msgspec.structs import replace
 
 from quantroof.bench.suite import SCHEMA, StoppingLimits, parse
 from quantroof.errors import QuantroofError
 from quantroof.gate.times import Key, RunTimes
-from quantroof.kernels.cases import Case
+from quantroof.kernels.calls.call import Call
+from quantroof.kernels.calls.toml import tables
+from quantroof.kernels.cases import CallCase, Case
 from quantroof.kernels.schemes import SCHEMES, scheme_of
 from quantroof.records.lines import parsed_case
 
 
-def suspect_suite(keys: Iterable[Key], times: RunTimes) -> str:
-    """TOML of a suite that expands to the cases of `keys`, with the limits of their first measurement."""
+def calls_of(times: RunTimes) -> tuple[Call, ...]:
+    """The user's own functions of a run, as its suite has them."""
+    info = times.run.info
+    return (
+        parse(info.suite_source, info.suite).workload(times.device).calls
+        if "[[call]]" in info.suite_source
+        else ()
+    )
+
+
+def suspect_suite(keys: Iterable[Key], times: RunTimes, calls: Iterable[Call] = ()) -> str:
+    """TOML of a suite that expands to the cases of `keys`, with the limits of their first measurement.
+
+    `calls` are the user's own functions as one side has them.
+    """
+    keys = list(keys)
     info = times.run.info
     try:
         limits = parse(info.suite_source, info.suite).workload(times.device).limits
@@ -25,7 +42,12 @@ def suspect_suite(keys: Iterable[Key], times: RunTimes) -> str:
     lines = [f'schema = "{SCHEMA}"', 'name = "suspects"', "[limits]"]
     lines += [f"{name} = {value!r}" for name, value in _non_default(limits).items()]
     for case_id in dict.fromkeys(case for case, _ in keys):
-        lines += _sweep(parsed_case(case_id))
+        case = parsed_case(case_id)
+        if isinstance(case, CallCase):
+            kernels = {kernel for suspect, kernel in keys if suspect == case_id}
+            lines += tables(_single(call, case, kernels) for call in calls if _has(call, case))
+        else:
+            lines += _sweep(case)
     return "\n".join(lines) + "\n"
 
 
@@ -37,6 +59,18 @@ def _non_default(limits: StoppingLimits) -> dict[str, int | float]:
         for name, value in msgspec.structs.asdict(limits).items()
         if value != default[name] and isinstance(value, int | float) and not isinstance(value, bool)
     }
+
+
+def _has(call: Call, case: CallCase) -> bool:
+    same = (call.name, call.dtype) == (case.call, case.compute.name)
+    return same and any(own.id == case.id for own in call.cases())
+
+
+def _single(call: Call, case: CallCase, kernels: set[str]) -> Call:
+    """A call at one case alone, with those of its rivals that are suspects."""
+    own = list(call.kernels.items())
+    against = tuple(reference for name, reference in own[1:] if name in kernels)
+    return replace(call, axes=tuple(f"{name}={size}" for name, size in case.axes), against=against)
 
 
 def _sweep(case: Case) -> list[str]:

@@ -28,6 +28,7 @@ class CaseVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
     `threshold` is the change that the policy calls a regression, `detectable` the smallest slowdown that is
     detected with 80 % power. Times are anchored. None if the case was not measured on that side.
+    `first_change` is the change in the run itself, where a second measurement replaced it.
     """
 
     case: str
@@ -38,6 +39,7 @@ class CaseVerdict(msgspec.Struct, frozen=True, kw_only=True):
     change: float | None = None
     low: float | None = None
     high: float | None = None
+    first_change: float | None = None
     threshold: float | None = None
     detectable: float | None = None
     base_ns: float | None = None

@@ -17,6 +17,8 @@ Fault = Literal[
 ]  # fmt: skip
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 """`bench.simulated.faults` defines the effects; `pcie`, `vbios` and `driver` change the device itself."""
+CODE_FAULTS: tuple[Fault, ...] = ("kernel", "slow")
+"""Faults of the code that is measured: in an A/B the base does not have them."""
 _MOST = 64
 _FAULT_AT = re.compile(r"(?P<fault>[a-z]+)@(?P<index>\d{1,2})")
 _VBIOS = {"vbios": "SIM.02"}

@@ -46,14 +46,17 @@ def command(
     from msgspec.structs import replace
 
     from quantroof.gate import baseline as files
-    from quantroof.gate.calibrate import calibrate
+    from quantroof.gate.calibrate import calibrate, require_hope
     from quantroof.records.run import RunOptions
 
     tolerance = policy_of(policy).environment
     if out.is_dir() and any(out.glob("run-*")):
         raise UsageError("already contains runs", where=str(out), hint="move them, or name another --out")
     run_options = RunOptions(**options, devices=(device,) if device else (), ceilings=False, anchors=True)
-    times = [_collect(out / f"run-{number:02d}", replace(run_options, seed=number)) for number in range(runs)]
+    times: list[RunTimes] = []
+    for number in range(runs):
+        times.append(_collect(out / f"run-{number:02d}", replace(run_options, seed=number)))
+        require_hope(times, runs, tolerance)
     calibration = calibrate(times, pairs, tolerance)
     if baseline is not None:
         files.write(calibration.baseline, baseline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,10 @@ from quantroof.cli.gate.options import (
     policy_option,
     times_of,
 )
-from quantroof.cli.options import FILE, SHARE, as_struct
-from quantroof.cli.output import echo_json, echo_lines, json_option, note
+from quantroof.cli.options import FILE, SHARE, as_struct, with_options
+from quantroof.cli.output import STANDARD_OUTPUT, echo_json, echo_lines, json_option, note
 from quantroof.errors import UsageError
+from quantroof.files import write_to
 
 if TYPE_CHECKING:
     from quantroof.gate.baseline import Baseline
@@ -25,8 +27,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Surfaces:
+    """Where a verdict is written beside standard output."""
+
+    junit: Path | None
+    markdown: Path | None
+    github: bool
+
+
+surface_options = with_options(
+    click.option("--junit", type=FILE, help="Write JUnit XML; - is standard output."),
+    click.option("--markdown", type=FILE, help="Write Markdown; - is standard output."),
+    click.option("--github", is_flag=True, help="Write the step summary and annotations of GitHub Actions."),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckFlags:
-    """How a run is judged, and where the verdict is written."""
+    """How a run is judged."""
 
     baseline: Path
     base_ref: str | None
@@ -39,9 +57,6 @@ class CheckFlags:
     allow_undecided: bool
     no_measure: bool
     keep: Path | None
-    junit: Path | None
-    markdown: Path | None
-    github: bool
 
 
 @click.command("check", short_help="Judge a run by a baseline.")
@@ -57,13 +72,12 @@ class CheckFlags:
 @click.option("--allow-undecided", is_flag=True, help="Exit 0 where nothing failed but a case is undecided.")
 @click.option("--no-measure", is_flag=True, help="Leave suspects undecided instead of measuring again.")
 @click.option("--keep", type=FILE, help="Keep the second measurements in this folder.")
-@click.option("--junit", type=FILE, help="Write JUnit XML.")
-@click.option("--markdown", type=FILE, help="Write Markdown.")
-@click.option("--github", is_flag=True, help="Write the step summary and annotations of GitHub Actions.")
+@surface_options
 @device_option
 @json_option
+@as_struct(Surfaces)
 @as_struct(CheckFlags)
-def command(flags: CheckFlags, *, run: Path, device: str | None, as_json: bool) -> int:
+def command(flags: CheckFlags, surfaces: Surfaces, *, run: Path, device: str | None, as_json: bool) -> int:
     """Judge RUN. Exit 0 pass, 1 confirmed regression or missing case, 2 usage, 3 environment invalid,
     4 undecided.
 
@@ -77,7 +91,7 @@ def command(flags: CheckFlags, *, run: Path, device: str | None, as_json: bool) 
     from quantroof.reports.exports.github import summary_file
 
     _require_base(flags.revision, flags.python)
-    if flags.github:
+    if surfaces.github:
         summary_file()  # before minutes of measuring
     name = flags.baseline
     report = check(
@@ -96,8 +110,8 @@ def command(flags: CheckFlags, *, run: Path, device: str | None, as_json: bool) 
         ),
         note,
     )
-    _print(report, as_json=as_json)
-    _write(report, flags)
+    print_report(report, as_json=as_json)
+    write_surfaces(report, surfaces)
     return int(report.exit_code)
 
 
@@ -105,14 +119,14 @@ def _require_base(revision: str | None, python: str | None) -> None:
     """UsageError for a base that does not exist: now, not when the first suspect needs it months later."""
     from shutil import which
 
-    from quantroof.gate.sides import git
+    from quantroof.gate.sides import require_revision
 
     if revision and python:
         raise UsageError("--confirm-against and --confirm-python exclude each other")
     if python and which(python) is None:
         raise UsageError("this interpreter does not exist", where=f"--confirm-python {python}")
     if revision:
-        git("rev-parse", "--verify", f"{revision}^{{commit}}")
+        require_revision(revision)
 
 
 def _baseline(path: Path, revision: str | None) -> Baseline:
@@ -130,7 +144,8 @@ def _baseline_name(path: Path, revision: str | None) -> str:
     return f"{path} of {revision}" if revision else str(path)
 
 
-def _print(report: Report, *, as_json: bool) -> None:
+def print_report(report: Report, *, as_json: bool) -> None:
+    """The verdict on standard output, as lines or as one document."""
     import msgspec
 
     from quantroof.reports.text.gate_lines import report_lines
@@ -141,17 +156,22 @@ def _print(report: Report, *, as_json: bool) -> None:
     echo_lines(report_lines(report))
 
 
-def _write(report: Report, flags: CheckFlags) -> None:
+def write_surfaces(report: Report, surfaces: Surfaces) -> None:
     """The surfaces that were asked for, after the verdict was printed: a full disk must not swallow it."""
-    from quantroof.files import write_to
     from quantroof.reports.exports import github as actions
     from quantroof.reports.exports.junit import junit
     from quantroof.reports.text.gate_markdown import markdown
 
-    if flags.github:
+    if surfaces.github:
         actions.write_summary(report)
         for line in actions.workflow_commands(report):
             click.echo(line, err=True)
-    for path, text in ((flags.junit, junit), (flags.markdown, markdown)):
-        if path is not None:
-            write_to(path, lambda file, text=text: file.write_text(text(report), encoding="utf-8"))  # type: ignore[misc]
+    for path, text in ((surfaces.junit, junit), (surfaces.markdown, markdown)):
+        if path == STANDARD_OUTPUT:
+            click.echo(text(report))
+        elif path is not None:
+            write_to(path, partial(_write_text, text(report)))
+
+
+def _write_text(text: str, file: Path) -> None:
+    file.write_text(text, encoding="utf-8")

@@ -40,10 +40,11 @@ def sensitivity(report: Report) -> str | None:
 
 
 def change_text(result: CaseVerdict) -> str:
-    """`+3.1 % (+2.6 to +3.7)`, or a dash where nothing was measured."""
+    """`+3.1 % (+2.6 to +3.7)`, after the change in the run itself where it was measured again, or a dash."""
     if result.change is None or result.low is None or result.high is None:
         return "-"
-    return f"{result.change:+.1%} ({result.low:+.1%} to {result.high:+.1%})"
+    before = "" if result.first_change is None else f"{result.first_change:+.1%} -> "
+    return f"{before}{result.change:+.1%} ({result.low:+.1%} to {result.high:+.1%})"
 
 
 def share_text(value: float | None) -> str:
