@@ -37,7 +37,7 @@ def split(reference: str) -> tuple[Path, str]:
 
 
 def require_reference(reference: str) -> None:
-    """UsageError where a text is no reference, or its file does not exist."""
+    """UsageError where a text is not a reference, or its file does not exist."""
     if is_torch(reference):
         return
     path, _ = split(reference)
