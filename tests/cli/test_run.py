@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import random
-import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,52 +11,8 @@ from pathlib import Path
 import pytest
 
 from quantroof.cli.main import main
-from quantroof.records.directory import Run, read_run
-
-ROOT = Path(__file__).parent.parent.parent
-FAULTY = ROOT / "tests" / "bench" / "faulty.py"
-QUICKLY = ("--device", "cpu", "--no-ceilings", "--cache", "hot")
-SUITE = """
-schema = "quantroof-suite/1"
-name = "tiny"
-[limits]
-precision = 0.5
-min_samples = 3
-seconds_per_case = 0.05
-[[sweep]]
-shapes = [{n = 512, k = 1024}]
-m = [1, 4]
-formats = ["fp32", "bf16", "int4-w4a16"]
-"""
-
-
-def _command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "quantroof", *map(str, arguments)]
-
-
-def _quantroof(*arguments: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(
-        _command(*arguments),
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-
-
-@pytest.fixture
-def suite(tmp_path: Path) -> Path:
-    """A suite of six cases that takes a second."""
-    file = tmp_path / "tiny.toml"
-    file.write_text(SUITE)
-    return file
-
-
-def _run(suite: Path, out: Path, *more: str | Path) -> subprocess.CompletedProcess[str]:
-    return _quantroof("run", "--suite", suite, *QUICKLY, "--out", out, *more)
+from quantroof.records.directory import read_run
+from tests.cli.processes import FAULTY, SUITE, measure, quantroof
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +20,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
     """The directory of a whole run of the suite, and what the command printed."""
     folder = tmp_path_factory.mktemp("measured")
     (folder / "tiny.toml").write_text(SUITE)
-    return folder / "run", _run(folder / "tiny.toml", folder / "run", "--cache", "cold")
+    return folder / "run", measure(folder / "tiny.toml", folder / "run", "--cache", "cold")
 
 
 def test_a_run_measures_checks_and_prints_its_directory(
@@ -100,7 +52,7 @@ def test_ceilings_of_the_cpu_are_measured(tmp_path: Path, quick: str) -> None:
     file = tmp_path / "one.toml"
     one_case = SUITE.replace('["fp32", "bf16", "int4-w4a16"]', '["fp32"]').replace("[1, 4]", "[1]")
     file.write_text(one_case.replace("[[sweep]]", f"quick_ceilings = {quick}\n[[sweep]]"))
-    done = _quantroof(
+    done = quantroof(
         "run", "--suite", file, "--device", "cpu", "--out", tmp_path / "run", "--seconds", "0.01"
     )
 
@@ -114,7 +66,7 @@ def test_ceilings_of_the_cpu_are_measured(tmp_path: Path, quick: str) -> None:
 def test_simulated_default_suite_has_all_formats_and_says_so(tmp_path: Path) -> None:
     """The whole default suite on a simulated H100: quick, every scheme, every line marked."""
     started = time.monotonic()
-    done = _quantroof(
+    done = quantroof(
         "run", "--device", "sim:h100-sxm5-80gb", "--suite", "default", "--out", tmp_path / "run", "--quiet"
     )
 
@@ -130,7 +82,7 @@ def test_simulated_default_suite_has_all_formats_and_says_so(tmp_path: Path) -> 
 
 def test_processes_repeat_every_case(suite: Path, tmp_path: Path) -> None:
     """Two fresh processes give two lines a case, told apart."""
-    _run(suite, tmp_path / "run", "--processes", "2", "--format", "fp32")
+    measure(suite, tmp_path / "run", "--processes", "2", "--format", "fp32")
     run = read_run(tmp_path / "run")
 
     assert Counter(m.process for m in run.measurements) == {0: 2, 1: 2}
@@ -139,7 +91,7 @@ def test_processes_repeat_every_case(suite: Path, tmp_path: Path) -> None:
 
 def test_dry_run_prints_the_plan_as_one_json_document(suite: Path) -> None:
     """stdout is one JSON document with the estimate, and nothing is written."""
-    done = _quantroof("run", "--suite", suite, "--device", "cpu", "--dry-run", "--json")
+    done = quantroof("run", "--suite", suite, "--device", "cpu", "--dry-run", "--json")
     plan = json.loads(done.stdout)
 
     assert plan["schema_version"] == 1
@@ -151,9 +103,9 @@ def test_one_case_and_the_layers_of_a_model_need_no_file(suite: Path) -> None:
     """`--case` plans that case alone; `--model` and `--m` the model's quantized layers at these batches."""
     case = "gemm/bf16-bf16-bf16/m4-n512-k1024"
     options = ("run", "--suite", suite, "--device", "cpu", "--dry-run", "--json")
-    one = json.loads(_quantroof(*options, "--case", case).stdout)
+    one = json.loads(quantroof(*options, "--case", case).stdout)
     model = ("--model", "qwen3-8b", "--m", "2", "--format", "bf16")
-    layers = json.loads(_quantroof(*options, *model).stdout)
+    layers = json.loads(quantroof(*options, *model).stdout)
 
     assert [planned["case"] for planned in one["devices"][0]["cases"]] == [case]
     assert [planned["case"].rpartition("/")[2] for planned in layers["devices"][0]["cases"]] == [
@@ -166,7 +118,7 @@ def test_one_case_and_the_layers_of_a_model_need_no_file(suite: Path) -> None:
 
 def test_a_wrong_kernel_is_a_finding(suite: Path, tmp_path: Path) -> None:
     """Exit code 1, the kernel's error in the record, never a time."""
-    done = _run(suite, tmp_path / "run", "--kernel", f"{FAULTY}:WRONG")
+    done = measure(suite, tmp_path / "run", "--kernel", f"{FAULTY}:WRONG")
 
     assert done.returncode == 1
     assert "2 incorrect" in done.stderr
@@ -180,7 +132,7 @@ def test_a_case_that_does_not_fit_is_skipped_with_its_need_in_bytes(suite: Path,
     suite.write_text(
         SUITE.replace("[{n = 512, k = 1024}]", "[{n = 4194304, k = 1048576}, {n = 512, k = 1024}]")
     )
-    done = _run(suite, tmp_path / "run", "--format", "fp32")
+    done = measure(suite, tmp_path / "run", "--format", "fp32")
     lines = read_run(tmp_path / "run").measurements
 
     assert done.returncode == 0
@@ -232,7 +184,7 @@ def test_bad_input_gets_one_line_and_its_exit_code(
 
 def test_the_process_ends_with_the_code_and_the_line() -> None:
     """The same through `python -m quantroof`, which the tests of bad input leave out."""
-    done = _quantroof("run", "--device", "sim:h1000", "--quiet")
+    done = quantroof("run", "--device", "sim:h1000", "--quiet")
 
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
@@ -244,87 +196,8 @@ def test_a_second_run_into_one_directory_is_refused(
     """The first one's lines stay as they were."""
     out, _ = measured
     before = (out / "run.jsonl").read_bytes()
-    again = _run(suite, out)
+    again = measure(suite, out)
 
     assert again.returncode == 2
     assert "--resume" in again.stderr
     assert (out / "run.jsonl").read_bytes() == before
-
-
-def _interrupted(
-    suite: Path, out: Path, number: signal.Signals, after_lines: int, delay_s: float = 0.0
-) -> int:
-    """Start a run, send a signal once some lines are written, and return its exit code."""
-    process = subprocess.Popen(
-        # Hot: rotating past a server's L3 touches a gigabyte in every new worker, and is not the point here.
-        # A shell that starts the tests in the background lets its children ignore SIGINT: not this one.
-        [
-            "env",
-            "--default-signal=INT",
-            *_command("run", "--suite", suite, *QUICKLY, "--out", out, "--quiet"),
-        ],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    file, deadline = out / "run.jsonl", time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        if file.exists() and file.read_bytes().count(b"\n") > after_lines:
-            break
-        time.sleep(0.005)
-    time.sleep(delay_s)
-    process.send_signal(number)
-    return process.wait(timeout=30)
-
-
-def _resumed(out: Path) -> Run:
-    done = _quantroof("run", "--resume", out, "--quiet")
-    assert done.returncode == 0, done.stderr
-    return read_run(out)
-
-
-def _assert_each_planned_line_once(run: Run) -> None:
-    assert run.complete
-    assert Counter(m.key for m in run.measurements) == Counter(run.info.plan)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupt_saves_and_resume_finishes_without_repeating(
-    suite: Path, tmp_path: Path, number: signal.Signals
-) -> None:
-    """Exit code 130, a readable run that says interrupted, and a resume that measures the rest only."""
-    suite.write_text(
-        SUITE.replace("seconds_per_case = 0.05", "seconds_per_case = 0.4").replace("0.5", "0.0001")
-    )
-    code = _interrupted(suite, tmp_path / "run", number, after_lines=2)
-    first = read_run(tmp_path / "run")
-
-    assert code == 130
-    assert first.ends[-1].outcome == "interrupted"
-    assert 2 <= len(first.measurements) < len(first.info.plan)
-    finished = _resumed(tmp_path / "run")
-    assert finished.measurements[: len(first.measurements)] == first.measurements
-    _assert_each_planned_line_once(finished)
-
-
-# Killed 76 ms after the third line, and 9 ms after the header; scripts/acceptance has the other moments.
-_QUICK = (0, 2)
-_MOMENTS = [seed if seed in _QUICK else pytest.param(seed, marks=pytest.mark.slow) for seed in range(50)]
-
-
-@pytest.mark.parametrize("seed", _MOMENTS)
-def test_killed_at_a_random_moment_a_run_stays_readable_and_resumable(
-    suite: Path, tmp_path: Path, seed: int
-) -> None:
-    """SIGKILL at a random moment: nothing whole is lost, nothing is measured twice."""
-    rng = random.Random(seed)
-    code = _interrupted(
-        suite, tmp_path / "run", signal.SIGKILL, after_lines=rng.randrange(6), delay_s=rng.random() * 0.1
-    )
-    assert code in (-signal.SIGKILL, 0)
-    if code == 0:
-        return  # the run was quicker than the signal
-    before = read_run(tmp_path / "run").measurements
-    finished = _resumed(tmp_path / "run")
-    assert finished.measurements[: len(before)] == before
-    _assert_each_planned_line_once(finished)
