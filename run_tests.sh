@@ -52,10 +52,10 @@ step "2/2 tests"
 cd "$root"
 [ ${#for_pytest[@]} -eq 0 ] || exec "$python" -m pytest "${for_pytest[@]}"
 
-# Threads that wait must not spin: every core has a test of its own. A module stays in one process (loadscope): the
-# table of machine code, which takes minutes, is then compiled once.
+# Threads that wait must not spin: every core has a test of its own. A module stays in one process (loadscope), so that
+# what its tests share is made once; tests/conftest.py puts the modules that take longest first.
 code=0
-OMP_WAIT_POLICY=passive "$python" -m pytest -n auto --maxprocesses=8 --dist=loadscope --durations=10 \
+OMP_WAIT_POLICY=passive "$python" -m pytest -n auto --maxprocesses=8 --dist=loadscope --no-loadscope-reorder --durations=10 \
   -m "not alone and not gpu" || code=$?
 [ $code -le 1 ] || exit $code  # interrupted, or pytest itself failed
 step "2/2 tests that run alone"

@@ -8,6 +8,25 @@ import threading
 
 import pytest
 
+# The modules that take longest, which come first: run_tests.sh gives modules to processes in the order of the
+# tests, and a long one at the end would leave the other processes idle.
+LONGEST = (
+    "tests/kernels/test_triton_numerics.py",
+    "tests/kernels/test_driver_walk.py",
+    "tests/gate/test_end_to_end.py",
+    "tests/bench/test_workers.py",
+    "tests/kernels/test_sass_golden.py",
+    "tests/cli/test_run.py",
+    "tests/fleet/test_burn_in.py",
+    "tests/kernels/test_native.py",
+    "tests/bench/test_links.py",
+    "tests/cli/test_interrupted_run.py",
+    "tests/test_folders.py",
+    "tests/bench/test_failures.py",
+    "tests/bench/test_selftest.py",
+    "tests/bench/test_compiler.py",
+)
+
 os.environ.setdefault("CI", "1")  # tests measure a busy machine too: `quantroof run` then marks and goes on
 _XDIST_ENDS_S = 2  # its own 10 s are more than a time limit leaves
 
@@ -38,7 +57,9 @@ def _gpu_reason() -> str | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip `gpu` tests where there is no GPU; deselect `slow` ones unless -m or a node id asks for them."""
+    """Long modules first; `gpu` tests skipped without a GPU, `slow` ones deselected unless asked for."""
+    rank = {module: index for index, module in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
     asked = "slow" in config.option.markexpr or any("::" in argument for argument in config.args)
     slow = [] if asked else [item for item in items if item.get_closest_marker("slow")]
     if slow:

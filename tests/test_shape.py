@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONGEST
+
 ROOT = Path(__file__).parent.parent
 FILE_LINES = 300
 FUNCTION_LINES = 40
@@ -47,3 +49,8 @@ def test_file_and_functions_keep_the_budget(path: Path) -> None:
 
     assert len(text.splitlines()) <= FILE_LINES
     assert long == {}
+
+
+def test_modules_that_start_first_exist() -> None:
+    """A module that was renamed would start last, and one process would end long after the others."""
+    assert [module for module in LONGEST if not (ROOT / module).is_file()] == []
