@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator
@@ -71,6 +72,12 @@ def checked(data: object, kind: type[T], where: str) -> T:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
         raise _explained(str(error), kind, where) from None
+
+
+def cache_folder(name: str) -> Path:
+    """Where things that can be made again are kept: `quantroof/NAME` in the user's cache directory (XDG)."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "quantroof" / name
 
 
 @contextmanager

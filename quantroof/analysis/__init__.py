@@ -26,6 +26,7 @@ __all__ = [
     "run_verdict",
     "speed",
     "spread",
+    "stack",
     "statistics",
     "studies",
     "tradeoff",

@@ -24,8 +24,18 @@ _ARCH_OF = {
     "8.9": "sm_89",
     "9.0": "sm_90a",
     "10.0": "sm_100a",
+    "10.3": "sm_103a",
+    "10.7": "sm_107a",
+    "11.0": "sm_110a",
     "12.0": "sm_120a",
     "12.1": "sm_121a",
+}
+# What AMD's matrix units multiply; no machine code of it is in the table. Sources: instruction set guides of
+# AMD Instinct MI300 and CDNA4, "Matrix Arithmetic Instructions". gfx942 has the fnuz variant of fp8, which is
+# not fp8_e4m3.
+AMD_FORMATS: dict[str, tuple[str, ...]] = {
+    "gfx942": ("fp16", "bf16", "tf32", "int8"),
+    "gfx950": ("fp16", "bf16", "int8", "fp8_e4m3", "fp8_e5m2", "fp6", "mxfp8", "mxfp4"),
 }
 _ALIASES = {"fp4": "nvfp4"}  # a vendor's "FP4" is its block-scaled rate
 
@@ -90,3 +100,17 @@ def overall(element: str, compute_capability: str) -> Support | None:
     verdicts = {cell.verdict for cell in paths_of(element, compute_capability)}
     order: tuple[Support, ...] = ("native", "emulated", "refused")
     return next((verdict for verdict in order if verdict in verdicts), None)
+
+
+def multiplies(element: str, arch: str) -> bool:
+    """Whether any path of an architecture multiplies a format natively; False if it is not in the table."""
+    if arch in AMD_FORMATS:
+        return element in AMD_FORMATS[arch]
+    return any(cell.arch == arch and cell.element == element and cell.verdict == "native" for cell in cells())
+
+
+def only_on_the_older_path(element: str, arch: str) -> bool:
+    """True where tcgen05 exists and mma.sync alone multiplies a format natively, as int8 on B300."""
+    natives = [cell for cell in cells() if cell.arch == arch and cell.verdict == "native"]
+    paths = {cell.path for cell in natives if cell.element == element}
+    return paths == {"mma.sync"} and any(cell.path == "tcgen05" for cell in natives)

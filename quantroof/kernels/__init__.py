@@ -27,5 +27,6 @@ __all__ = [
     "sass",
     "schemes",
     "sources",
+    "stack",
     "stream",
 ]

@@ -141,3 +141,28 @@ def test_audit_of_true_claims_is_content(capsys: pytest.CaptureFixture[str], tmp
     code, out, _ = run(capsys, "audit", str(file))
     assert code == 0
     assert "1 claims: 0 wrong" in out
+
+
+@pytest.mark.parametrize(
+    ("gpu", "sentence"),
+    [
+        ("b300", "note: int8 is multiplied by mma.sync alone on sm_103a"),
+        ("mi355x", "gfx950 multiplies fp16, bf16, int8, fp8_e4m3"),
+        ("v100-sxm2-16gb", "machine code of compute capability 7.0 was not read"),
+    ],
+)
+def test_show_says_what_a_reader_of_the_table_would_miss(
+    capsys: pytest.CaptureFixture[str], gpu: str, sentence: str
+) -> None:
+    """A format that only the older path has, a GPU of AMD, and a GPU that the table lacks."""
+    code, out, _ = run(capsys, "show", gpu)
+    assert code == 0
+    assert sentence in out
+
+
+def test_show_has_no_such_note_where_the_fast_path_has_every_format(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """B200's tcgen05 multiplies int8 as well."""
+    _, out, _ = run(capsys, "show", "b200")
+    assert "mma.sync alone" not in out

@@ -62,6 +62,10 @@ def test_the_table_covers_every_instruction_on_every_architecture() -> None:
         ("b1", "9.0", "native"),
         ("b1", "10.0", "emulated"),  # into int8 products of unpacked bits
         ("b1", "12.1", "emulated"),
+        ("int8", "10.3", "native"),  # by mma.sync alone: tcgen05 refuses it
+        ("fp4", "10.3", "native"),
+        ("fp8_e4m3", "10.7", "native"),
+        ("int8", "11.0", "native"),
     ],
 )
 def test_formats_are_native_where_any_path_has_them(

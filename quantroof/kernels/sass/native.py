@@ -19,7 +19,10 @@ from quantroof.kernels.sass.listing import Function
 from quantroof.kernels.sass.listing import Instruction as MachineInstruction
 from quantroof.kernels.sass.nvrtc import Refusal, compile_cuda
 
-ARCHITECTURES = ("sm_80", "sm_86", "sm_87", "sm_89", "sm_90a", "sm_100a", "sm_120a", "sm_121a")
+ARCHITECTURES = (
+    *("sm_80", "sm_86", "sm_87", "sm_89", "sm_90a"),
+    *("sm_100a", "sm_103a", "sm_107a", "sm_110a", "sm_120a", "sm_121a"),
+)
 _ONE_CHAIN = "-DCHAINS=1"  # shorter code, the same opcodes
 
 

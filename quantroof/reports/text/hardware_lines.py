@@ -146,14 +146,29 @@ def catalog_table(profiles: Sequence[HardwareProfile], width: int) -> Table:
     return table(tuple(columns), zip(*columns.values(), strict=True))
 
 
+def silicon(profile: HardwareProfile) -> Iterator[str | Table]:
+    """What the matrix units multiply: opcodes where machine code was read, and what a reader may miss."""
+    capability = profile.compute_capability
+    if (paths := machine_code(profile)) is not None:
+        yield paths
+    elif capability in native.AMD_FORMATS:
+        formats = ", ".join(native.AMD_FORMATS[capability])
+        yield f"{capability} multiplies {formats} by AMD's guide; quantroof has never run on it"
+    else:
+        yield f"machine code of compute capability {capability} was not read: no native formats known"
+    arch = native.architecture_of(capability) or ""
+    for element in dict.fromkeys(cell.element for cell in native.on(capability)):
+        if native.only_on_the_older_path(element, arch):
+            yield f"note: {element} is multiplied by mma.sync alone on {arch}, not by the faster tcgen05"
+
+
 def profile_parts(profile: HardwareProfile, measured: Roofs | None) -> Iterator[str | Table]:
     """Everything about a profile, in the order in which it is printed."""
     sources = Sources()
     yield from identity(profile)
     yield numbers(profile, sources)
     yield rates(profile, measured, sources)
-    if (paths := machine_code(profile)) is not None:
-        yield paths
+    yield from silicon(profile)
     yield from sources.lines()
     if measured is None:
         yield "measured: nothing here (give a run with --run)"

@@ -1,0 +1,63 @@
+"""What the installed compiler makes of each format: tables, and one sentence per finding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from quantroof.reports.text.table import table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from quantroof.analysis.stack import StackVerdict
+    from quantroof.finding import Finding
+
+_SILICON = {True: "yes", False: "no", None: "no unit has it"}
+
+
+def stack_tables(verdicts: Sequence[StackVerdict], names: dict[str, str]) -> list[Table]:
+    """One table per architecture; `names` gives the GPU that an architecture was asked for."""
+    headings = ("format", "silicon", "compiled", "instruction", "native tiles", "spills")
+    tables = []
+    for arch, group in groupby(verdicts, key=lambda verdict: verdict.arch):
+        title = f"{names[arch]} ({arch})" if arch in names else arch
+        tables.append(table(headings, [_cells(verdict) for verdict in group], title=title, right=("spills",)))
+    return tables
+
+
+def stack_matrix(verdicts: Sequence[StackVerdict]) -> Table:
+    """Formats x architectures, for the whole table at once."""
+    archs = list(dict.fromkeys(verdict.arch for verdict in verdicts))
+    by_key = {(verdict.format, verdict.arch): verdict for verdict in verdicts}
+    formats = list(dict.fromkeys(verdict.format for verdict in verdicts))
+    rows = [(name, *(_short(by_key[name, arch]) for arch in archs)) for name in formats]
+    return table(("format", *archs), rows)
+
+
+def finding_lines(findings: Sequence[Finding]) -> list[str]:
+    """A line per finding, with what to do about it."""
+    return [
+        f"{finding.level}: {finding.text}{f'; {finding.hint}' if finding.hint else ''}"
+        for finding in findings
+    ]
+
+
+def _cells(verdict: StackVerdict) -> tuple[str, ...]:
+    silicon = _SILICON[verdict.silicon]
+    tiles = "all" if verdict.support == "native" else ", ".join(verdict.native_tiles)
+    opcodes = ", ".join(verdict.opcodes) or verdict.error or ""
+    return (verdict.format, silicon, _words(verdict), opcodes, tiles, str(verdict.spills or ""))
+
+
+def _words(verdict: StackVerdict) -> str:
+    if verdict.support == "emulated":
+        return f"emulated as {' and '.join(verdict.runs_as) or 'vector code'}"
+    return verdict.support
+
+
+def _short(verdict: StackVerdict) -> str:
+    if verdict.support == "emulated":
+        return f"as {'/'.join(verdict.runs_as) or 'vector'}"
+    return "partly" if verdict.support == "partly native" else verdict.support
