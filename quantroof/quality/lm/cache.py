@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from quantroof.files import writing
+from quantroof.files import cache_folder, writing
 from quantroof.quality.environment import load
 from quantroof.quality.lm.text import Texts, python_texts
 from quantroof.quality.lm.train import Progress, Recipe, make_tokenizer, train
@@ -26,12 +25,6 @@ class SmallModel:
     digest: str
 
 
-def cache_folder() -> Path:
-    """Where models are kept: `quantroof/models` in the user's cache directory (XDG)."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "quantroof" / "models"
-
-
 def small_model(recipe: Recipe, say: Progress, folder: Path | None = None) -> SmallModel:
     """The model of a recipe, trained now if it is not there yet.
 
@@ -42,7 +35,7 @@ def small_model(recipe: Recipe, say: Progress, folder: Path | None = None) -> Sm
         load(library)  # what is missing is reported before the texts are read, which takes seconds
     texts = python_texts()
     digest = recipe.digest(texts.digest)
-    home = (folder or cache_folder()) / digest
+    home = (folder or cache_folder("models")) / digest
     model = SmallModel(home, home / _TRAIN, home / _HELD_OUT, digest)
     if (home / "config.json").exists():
         return model
