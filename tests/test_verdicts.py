@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from quantroof.analysis.run_verdict import run_verdict
 from quantroof.analysis.verdicts import BY_ITSELF, CHANGES, STATES, Verdict, exit_code, gravest
 from quantroof.cli.main import main
 from quantroof.errors import ExitCode
-from quantroof.records.directory import read_run
+from quantroof.records.directory import Run, read_run
+from quantroof.records.lines import Measurement
 from tests.analysis.test_trust import BUSY, busy_run
+from tests.builders import run as built_run
 from tests.builders import write
-from tests.runs import cpu_run
+from tests.runs import cpu_run, gpu_run, repeated
 
 NODE = "sim:h100-sxm5-80gb*8"
 LONE = "sim:h100-sxm5-80gb"
@@ -114,7 +117,8 @@ def test_an_idle_run_keeps_its_answers(tmp_path: Path, capsys: pytest.CaptureFix
     texts = (shown, _plain(tmp_path / "r.md"), page)
 
     assert (advised, compared, comparison["verdict"]) == (0, 0, "same")
-    assert advice["best"] is not None
+    assert advice["unusable"] is None
+    assert advice["frontier"] or advice["best"]
     assert all("✓" in text and "do not use" not in text for text in texts)
     assert 'class="card good"' in page
     assert '<main class="untrusted">' not in page
@@ -162,6 +166,64 @@ def test_a_disturbed_run_has_no_green_tick_anywhere(
     assert not document["runs"][0]["trust"]["cpu:0"]["usable"]
 
 
+def _sustained(run: Run) -> Run:
+    options = replace(run.info.options, mode="sustained")
+    return built_run(replace(run.info, options=options), [*run.ceilings, *run.measurements])
+
+
+def _simulated(run: Run) -> Run:
+    return built_run(replace(run.info, simulated=True), [*run.ceilings, *run.measurements])
+
+
+@pytest.mark.parametrize(
+    ("later", "words"),
+    [
+        (_sustained(cpu_run()), "modes never mix"),
+        (cpu_run("Another CPU"), "cpu:0 is Another CPU now"),
+        (gpu_run(), "no device in common"),
+        (_simulated(cpu_run()), "a simulated run never compares"),
+        (busy_run(), "now run is disturbed"),
+    ],
+    ids=["mode", "model", "device", "simulated", "loaded"],
+)
+def test_runs_that_must_not_be_compared_exit_4(
+    later: Run, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another mode, model, device or kind, and a loaded run: one reason, and no verdict for any case."""
+    base, now = write(cpu_run(), tmp_path / "base"), write(later, tmp_path / "now")
+    capsys.readouterr()
+
+    assert _call("compare", base, now) == 4
+    printed = capsys.readouterr()
+    assert words in printed.out + printed.err
+    assert "slower" not in printed.out
+
+
+@pytest.mark.parametrize(("processes", "code", "word"), [(2, 4, "undecided"), (3, 1, "slower")])
+def test_two_processes_a_side_only_differ(
+    processes: int, code: int, word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """20 % more time: `differs` from two processes in compare, Markdown and page, `slower` from three."""
+    base = repeated(cpu_run(), processes)
+    slow = built_run(base.info, [*base.ceilings, *(_longer(m, 1.2) for m in base.measurements)])
+    before, after = write(base, tmp_path / "base"), write(slow, tmp_path / "now")
+    compared, document = _json(capsys, "compare", before, after)
+    report = ("report", after, "--baseline", before)
+    assert _call(*report, "--format", "md", "--out", tmp_path / "r.md") == 0
+    markdown = _plain(tmp_path / "r.md")
+
+    assert (compared, document["verdict"]) == (code, word)
+    assert ("differ, " in document["summary"]) is (word == "undecided")
+    assert ("✗" in markdown.partition("## What got slower?")[2].split("\n")[0]) is (word == "slower")
+
+
+def _longer(line: Measurement, factor: float) -> Measurement:
+    if line.timing is None:
+        return line
+    samples = tuple(sample * factor for sample in line.timing.samples_ns)
+    return replace(line, timing=replace(line.timing, samples_ns=samples))
+
+
 def test_the_scales_have_an_order_and_exit_codes() -> None:
     """Every word has a code, and the gravest state is the first of several."""
     codes = {word: exit_code(word) for word in (*STATES, *CHANGES)}
@@ -188,6 +250,7 @@ formats = ["fp32", "bf16"]
 """
 
 
+@pytest.mark.alone
 def test_a_run_beside_two_busy_processes_is_marked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
