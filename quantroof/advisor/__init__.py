@@ -24,6 +24,7 @@ __all__ = [
     "flow",
     "formats_on_gpu",
     "huggingface",
+    "imports",
     "interpolation",
     "kernel_costs",
     "launch",

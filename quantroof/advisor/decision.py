@@ -137,6 +137,8 @@ def _curve_point(step: Step, batch: int) -> CurvePoint:
 def _remarks(model: Model, machine: Machine, table: TimingTable) -> Iterable[str]:
     if machine.simulated:
         yield "SIMULATED: these times come from a simulated device; they are not a result"
+    if table.imported is not None:
+        yield f"imported, not measured on this node: {table.imported}; bursts on somebody else's machine"
     if not table.points:
         yield (
             f"there are no measurements of {machine.name}: times are modeled by kernels that others timed, "

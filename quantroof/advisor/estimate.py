@@ -7,8 +7,9 @@ from typing import Literal
 
 import msgspec
 
-Source = Literal["measured", "interpolated", "modeled"]
-_STRENGTH: tuple[Source, ...] = ("measured", "interpolated", "modeled")
+Source = Literal["measured", "interpolated", "imported", "modeled"]
+"""`measured` and `interpolated` rest on this node's times, `imported` on those that others measured."""
+_STRENGTH: tuple[Source, ...] = ("measured", "interpolated", "imported", "modeled")
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):

@@ -84,9 +84,8 @@ def _between(shapes: Shapes, shape: Shape, m: int) -> Value | None:
 def _nearest(shapes: Shapes, shape: Shape, m: int) -> Value | None:
     """From the shape nearest in log N and log K that covers M, scaled by N K as bytes and operations are."""
     size = shape[0] * shape[1]
-    for n, k in sorted(shapes, key=lambda own: _distance(own, shape)):
-        if not 1 / NEAREST_FACTOR <= n * k / size <= NEAREST_FACTOR:
-            continue
+    near = [own for own in shapes if 1 / NEAREST_FACTOR <= own[0] * own[1] / size <= NEAREST_FACTOR]
+    for n, k in sorted(near, key=lambda own: _distance(own, shape)):
         at = at_batch(shapes[n, k], m)
         if at is not None:
             return at[0] * size / (n * k), at[1]

@@ -69,6 +69,8 @@ class Timer:
             return self.modeled("linear", name, work), None
         floor = self.machine.roof_seconds(case.flops, case.bytes_moved, case.compute.name)
         source: Source = "measured" if time.exact else "interpolated"
+        if self.table.imported is not None:
+            source = "imported"
         joules = None if time.power_w is None else time.power_w * time.seconds
         estimate = Estimate(seconds=time.seconds, low=time.low, high=time.high, floor=floor, source=source)
         return estimate, joules

@@ -22,7 +22,7 @@ def machine_and_times(gpu: str | None, run_path: Path | None) -> tuple[Machine, 
     if run_path is not None:
         from quantroof.advisor.run_times import run_table
 
-        run = read_run(run_path)
+        run = read_run(run_path, imported=True)
         device = device_of(run, gpu)
         return from_run(run, device), run_table(run, device, CHOICES)
     if gpu is None:

@@ -11,7 +11,7 @@ from statistics import median
 
 from quantroof.advisor.interpolation import KernelTime, Shape, at_batch, at_shape, batch_errors, shape_errors
 from quantroof.analysis.case_time import case_time, grouped
-from quantroof.records.lines import TIMED, Measurement
+from quantroof.records.lines import HAVE_TIMES, Measurement
 
 # The band of an interpolation where there are too few points to leave one out.
 UNTESTED_BAND = 0.25
@@ -106,7 +106,7 @@ def table_of(measurements: Iterable[Measurement], device: str) -> TimingTable:
 
 def _is_cold(line: Measurement) -> bool:
     """Whether a line was timed correctly with cold weights, as a served model reads them."""
-    return line.status in TIMED and line.timing is not None and line.timing.cache == "cold"
+    return line.status in HAVE_TIMES and line.timing is not None and line.timing.cache == "cold"
 
 
 def _timed(kernel: str, lines: list[Measurement]) -> KernelTime:

@@ -42,6 +42,9 @@ def case_time(lines: Iterable[Measurement]) -> CaseTime | None:
         return None
     if len(timed) >= MIN_PROCESSES:
         return CaseTime(median_interval([median_ns(timing) for timing in timed]), "processes")
+    if len(timed) == 1 and timed[0].spread is not None:
+        middle, spread = median_ns(timed[0]), timed[0].spread
+        return CaseTime(Interval(middle, middle * (1 - spread), middle * (1 + spread), 1), "samples")
     pooled = [sample for timing in timed for sample in timing.samples_ns]
     return CaseTime(median_interval(pooled), "samples")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from quantroof.analysis.device_results import DeviceResults
-from quantroof.records.lines import TIMED, Status
+from quantroof.records.lines import HAVE_TIMES, TIMED, Status
 
 ORDER: tuple[Status, ...] = ("incorrect", "failed", "skipped")
 
@@ -32,7 +32,7 @@ def unmeasured(devices: list[DeviceResults]) -> list[Group]:
                 )
         for point in results.points:
             m = point.measurement
-            if m.status not in TIMED:
+            if m.status not in HAVE_TIMES:
                 groups.setdefault((results.label, m.status, m.reason or ""), []).append(
                     f"{m.kernel} {m.case}"
                 )

@@ -29,14 +29,20 @@ class _CommandFolder(click.Group):
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules([str(_COMMANDS)]))
+        return sorted(self._modules())
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.list_commands(ctx):
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        name = self._modules().get(cmd_name)
+        if name is None:
             return None
-        module = importlib.import_module(f"quantroof.cli.commands.{cmd_name.replace('-', '_')}")
+        module = importlib.import_module(f"quantroof.cli.commands.{name}")
         command: click.Command = module.command
         return command
+
+    def _modules(self) -> dict[str, str]:
+        """Module names by command; a word of Python's own has an underscore behind it (`import_`)."""
+        names = (module.name for module in pkgutil.iter_modules([str(_COMMANDS)]))
+        return {name.rstrip("_").replace("_", "-"): name for name in names}
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         with _exits_explained():

@@ -53,8 +53,10 @@ def run_file(path: Path) -> Path:
     return file
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path, *, imported: bool = False) -> Run:
     """Read a run directory or file, keeping lines of unknown kinds.
+
+    Times that others measured are read only where `imported` allows them: no gate, fleet or history may.
 
     Raises UsageError for a file that is not a run, a schema this version cannot read, or a broken line
     anywhere but at the very end, each with the line number.
@@ -63,6 +65,9 @@ def read_run(path: Path) -> Run:
     raw = read_bytes(file)
     lines, truncated = split_lines(raw)
     run = Run(path=file, info=_header(lines[0] if lines else raw, file), truncated=truncated)
+    if run.info.imported is not None and not imported:
+        what = f"holds times that others measured ({run.info.imported.source}), not this machine"
+        raise UsageError(what, where=str(file), hint="`advise --run`, `show` and `report` read it")
     for number, line in enumerate(lines[1:], start=2):
         _add(run, line, file, number)
     return run

@@ -15,8 +15,10 @@ from quantroof.errors import UsageError
 from quantroof.kernels.cases import CallCase, Case
 from quantroof.records.run import Cache, Mode, Record, RunEnd, RunInfo
 
-Status = Literal["ok", "incorrect", "skipped", "failed", "simulated"]
+Status = Literal["ok", "incorrect", "skipped", "failed", "simulated", "imported"]
 TIMED: tuple[Status, ...] = ("ok", "simulated")
+"""Timed here. An `imported` time was measured by others, elsewhere, and is never compared with these."""
+HAVE_TIMES: tuple[Status, ...] = (*TIMED, "imported")
 
 Method = Literal["cpu-blocks", "cuda-graph", "cuda-events", "cuda-eager", "simulated"]
 StoppedBy = Literal["precision", "wall", "max_samples"]
@@ -42,6 +44,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     rotated_bytes: int
     hot: tuple[str, ...] = ()
     mode: Mode = "burst"
+    spread: float | None = None
+    """Relative half-width of the interval where a source reduced its samples to one number."""
 
 
 class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,7 +231,7 @@ def parsed_case(case_id: str) -> Case:
 
 
 def _require_timing_iff_timed(status: Status, timing: Timing | None, reason: str | None) -> None:
-    if status in TIMED:
+    if status in HAVE_TIMES:
         if timing is None or not timing.samples_ns:
             raise ValueError(f"status '{status}' needs timing samples")
         if any(not sample > 0 for sample in timing.samples_ns):

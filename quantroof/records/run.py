@@ -54,6 +54,17 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     cpus: int | None = None
 
 
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the times of a run come from that others measured; none of them was taken on this machine."""
+
+    source: str
+    version: str
+    license: str
+    framework: str
+    rule: str
+    """How the source timed, in a sentence."""
+
+
 class RunInfo(Record, frozen=True, kw_only=True, tag="run"):
     """The first record: what was run, where, with what."""
 
@@ -71,6 +82,7 @@ class RunInfo(Record, frozen=True, kw_only=True, tag="run"):
     host: Host
     git: str | None = None
     simulated: bool = False
+    imported: Imported | None = None
     plan: tuple[tuple[str, str, str], ...] = ()
     """(device id, case id, kernel name) of every planned measurement, in the order of the run."""
     processes: int = 1

@@ -66,7 +66,9 @@ def command(
     if out == STANDARD_OUTPUT and (beside or png):
         raise UsageError("standard output takes one file", where="--out -", hint="name a file to write")
     studies = read_studies(study_paths)
-    conclusions = answers([read_run(run) for run in runs], read_run(baseline) if baseline else None)
+    conclusions = answers(
+        [read_run(run, imported=True) for run in runs], read_run(baseline) if baseline else None
+    )
     target = out or conclusions.runs[0].path.parent / f"report.{form}"
     if form == "md":
         deliver(target, lambda file: file.write_text(markdown(conclusions, studies), encoding="utf-8"))

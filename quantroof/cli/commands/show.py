@@ -28,7 +28,9 @@ def command(runs: tuple[Path, ...], baseline: Path | None, failed: bool, as_json
     from quantroof.records.directory import read_run
     from quantroof.reports.text.terminal import show, summary
 
-    conclusions = answers([read_run(run) for run in runs], read_run(baseline) if baseline else None)
+    conclusions = answers(
+        [read_run(run, imported=True) for run in runs], read_run(baseline) if baseline else None
+    )
     if as_json:
         echo_json("show", summary(conclusions, failed=failed))
     else:
