@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from collections.abc import Callable
 
 from quantroof.errors import EnvironmentMissing, ExitCode
@@ -14,14 +15,15 @@ Start = Callable[[Side, list[str]], None]
 
 def start_process(side: Side, words: list[str]) -> None:
     """In a process of its own, in the side's folder."""
-    done = subprocess.run(
-        [side.python, "-m", "quantroof", *words],
-        cwd=side.root if side.root.is_dir() else None,
-        env=side.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as neutral:  # a side without a folder must not import from ours
+        done = subprocess.run(
+            [side.python, "-m", "quantroof", *words],
+            cwd=side.root if side.root.is_dir() else neutral,
+            env=side.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if done.returncode not in (ExitCode.OK, ExitCode.FINDING, ExitCode.UNDECIDED):
         message = done.stderr.strip().splitlines()
         what = f"it could not be measured: {message[-1] if message else f'exit code {done.returncode}'}"
