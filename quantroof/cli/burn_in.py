@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quantroof.cli.options import COUNT, FILE, OPEN_SHARE, with_options
+from quantroof.cli.options import COUNT, FILE, OPEN_SHARE, Finite, with_options
 from quantroof.cli.output import echo_json, echo_lines, note
 from quantroof.errors import EnvironmentMissing, ExitCode
 
 if TYPE_CHECKING:
     from quantroof.bench.run import Job
-    from quantroof.fleet.burn_in import BurnInOptions
+    from quantroof.fleet.burn_in import BurnInOptions, BurnInResult
     from quantroof.hwprofiles.types import Device
 
 DEFAULT_FOLDER = Path("runs") / "burn-in"
@@ -32,6 +32,8 @@ class BurnInFlags:
     reference: tuple[str, ...] = ()
     expected: int | None = None
     floor: float | None = None
+    minutes: float | None = None
+    html: Path | None = None
     dry_run: bool = False
     quiet: bool = False
 
@@ -43,6 +45,8 @@ burn_in_options = with_options(
     click.option("--reference", multiple=True, help="Runs of healthy GPUs of this model, measured alike."),
     click.option("--gpus", "expected", type=COUNT, help="How many GPUs the node should have."),
     click.option("--floor", type=OPEN_SHARE, help="As in `quantroof fleet`."),
+    click.option("--minutes", type=Finite(0, min_open=True), help="Soak: minutes of sustained load."),
+    click.option("--html", type=FILE, help="Also write the node's page."),
     click.option("--dry-run", is_flag=True, help="Print how long it would take, and stop."),
     click.option("--quiet", is_flag=True, help="No progress."),
 )  # fmt: skip
@@ -70,11 +74,21 @@ def burn_in(flags: BurnInFlags, *, as_json: bool) -> int:
         return ExitCode.INTERRUPTED
     for problem in outcome.node.problems:
         note(f"warning: {problem}")
+    if flags.html is not None:
+        _write_page(flags.html, outcome)
     if as_json:
         echo_json("burn-in", burn_in_document(outcome))
     else:
         echo_lines(burn_in_lines(outcome))
     return outcome.node.verdict.exit_code
+
+
+def _write_page(target: Path, outcome: BurnInResult) -> None:
+    from quantroof.files import write_to
+    from quantroof.reports.html.node_page import node_html
+
+    page = node_html(outcome)
+    write_to(target, lambda file: file.write_text(page, encoding="utf-8"))
 
 
 def _order(flags: BurnInFlags) -> BurnInOptions:
@@ -85,7 +99,14 @@ def _order(flags: BurnInFlags) -> BurnInOptions:
     command = ("quantroof", *sys.argv[1:])
     devices, folder = _devices(flags.devices), flags.out or DEFAULT_FOLDER
     return BurnInOptions(
-        devices, folder, flags.past, flags.reference, policy, flags.expected, command=command
+        devices,
+        folder,
+        flags.past,
+        flags.reference,
+        policy,
+        flags.expected,
+        minutes=flags.minutes,
+        command=command,
     )
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "groups",
     "launch",
     "live",
+    "next_steps",
     "node",
     "parts",
     "past",
@@ -27,5 +28,6 @@ __all__ = [
     "scores",
     "slow_side",
     "sources",
+    "telemetry",
     "within",
 ]

@@ -20,8 +20,9 @@ from quantroof.fleet.gather import gather
 from quantroof.fleet.live import HealthMonitor
 from quantroof.fleet.node import NodeEvidence, NodeReport, node_report
 from quantroof.fleet.policy import Policy
+from quantroof.fleet.telemetry import telemetry
 from quantroof.hwprofiles.types import Device
-from quantroof.records.directory import FILE_NAME, read_run
+from quantroof.records.directory import FILE_NAME, Run, read_run
 from quantroof.records.run import RunOptions
 
 _PROCESSES = 3
@@ -49,6 +50,8 @@ class BurnInOptions:
     expected: int | None = None
     run_options: RunOptions = field(default_factory=lambda: RunOptions(suite="node"))
     heating: tuple[str, ...] = _HEATING
+    minutes: float | None = None
+    """How long the sustained load lasts at least; None for three seconds per case."""
     command: tuple[str, ...] = ("quantroof", "doctor", "--burn-in")
 
 
@@ -94,7 +97,8 @@ class BurnIn:
                     analyses = self._analyze(names, ids, again)
             self._monitor.look(loaded=True)
         options, live = self._options, self._monitor.findings
-        evidence = NodeEvidence(live, ids, _failures(self._directories))
+        runs = [read_run(directory) for directory in self._directories]
+        evidence = NodeEvidence(live, ids, _failures(runs), telemetry(runs))
         node = node_report(platform.node(), options.devices, analyses, evidence, options.expected)
         return BurnInResult(node, tuple(self._directories))
 
@@ -105,7 +109,17 @@ class BurnIn:
             return []
         burst = replace(self._options.run_options, mode="burst", processes=_PROCESSES, seed=seed)
         hot = replace(burst, mode="sustained", processes=1, formats=self._options.heating, ceilings=False)
-        return [new_job(run_options, self._free, self._options.command) for run_options in (burst, hot)]
+        jobs = [new_job(run_options, self._free, self._options.command) for run_options in (burst, hot)]
+        if self._options.minutes is not None and not seed:
+            jobs[1] = self._soak(jobs[1], hot)
+        return jobs
+
+    def _soak(self, job: Job, hot: RunOptions) -> Job:
+        """The sustained job stretched to the minutes that were asked for, divided over the cases of a GPU."""
+        cases = max((plan.timed for stage in job.stages() for queue in stage for plan in queue), default=1)
+        seconds = (self._options.minutes or 0) * 60 / max(cases, 1)
+        longer = replace(hot, seconds_per_case=seconds, case_timeout_s=hot.case_timeout_s + seconds)
+        return new_job(longer, self._free, self._options.command)
 
     def _measure(self, measure: Measure, jobs: list[Job]) -> list[str]:
         """Run jobs; returns the names of their directories."""
@@ -158,11 +172,11 @@ def _any_slow(analyses: list[Analysis], ids: set[str]) -> bool:
     return any(finding.level == "degraded" for gpu in ours for finding in gpu.findings)
 
 
-def _failures(directories: list[Path]) -> dict[str, str]:
+def _failures(runs: list[Run]) -> dict[str, str]:
     """The most frequent reason of failed measurements, by device."""
     reasons: dict[str, Counter[str]] = defaultdict(Counter)
-    for directory in directories:
-        for line in read_run(directory).measurements:
+    for run in runs:
+        for line in run.measurements:
             if line.status in ("failed", "incorrect") and line.reason:
                 reasons[line.device][line.reason] += 1
     return {device: counts.most_common(1)[0][0] for device, counts in reasons.items()}

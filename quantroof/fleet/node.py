@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from quantroof.analysis.verdicts import STATES, State, Verdict, gravest, state_of
 from quantroof.finding import Finding
 from quantroof.fleet.analysis import Analysis, GpuResult
 from quantroof.fleet.grades import JUDGED_ALONE, gravest_first, vouched
+from quantroof.fleet.telemetry import Telemetry
 from quantroof.hwprofiles.types import Device
+
+NOT_TESTED = ("links between GPUs", "NICs", "storage")
+"""What can spoil a job and was not tested: every verdict on a node names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class GpuReport:
-    """One GPU. `reasons` are the gravest first; `judged` holds the results by mode, burst and sustained."""
+    """One GPU. `reasons` are the gravest first; `judged` holds the results by mode, burst and sustained;
+    `seen` is what it did under load."""
 
     device: Device
     state: State
     reasons: tuple[Finding, ...]
     judged: dict[str, GpuResult]
+    seen: Telemetry = field(default_factory=Telemetry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +42,13 @@ class NodeReport:
 
 @dataclass(frozen=True, slots=True)
 class NodeEvidence:
-    """What is known besides the analysis: findings by NVML and reasons of failed measurements, both by
-    device, and the ids of this node's runs."""
+    """What is known besides the analysis: findings by NVML, reasons of failed measurements and telemetry, all
+    by device, and the ids of this node's runs."""
 
     live: dict[str, list[Finding]]
     run_ids: set[str]
     failures: dict[str, str]
+    telemetry: dict[str, Telemetry]
 
 
 def node_report(
@@ -98,7 +105,8 @@ def _gpu(device: Device, judged: dict[str, GpuResult], evidence: NodeEvidence) -
     if any(reason.code == JUDGED_ALONE for reason in reasons):
         reasons = [_without_mode(reason) for reason in vouched(reasons)]
     state = gravest([state_of(reason.level) for reason in reasons] or ["ok"])
-    return GpuReport(device, state, gravest_first(reasons), judged)
+    seen = evidence.telemetry.get(device.id, Telemetry())
+    return GpuReport(device, state, gravest_first(reasons), judged, seen)
 
 
 def _without_mode(finding: Finding) -> Finding:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from quantroof.analysis.health import BANDWIDTH_FLOOR, SIBLING_FLOOR
 
-NATURAL_SPREAD = {"memory": 0.006, "compute": 0.02}
+NATURAL_SPREAD = {"memory": 0.007, "compute": 0.02}
 """Relative spread of healthy GPUs of one model: a prior that dominates on a node of 8 and not on a fleet.
 
 Sinha et al., SC 2022, "Not All GPUs Are Created Equal", saw 8 % between GPUs of one model in the mean of

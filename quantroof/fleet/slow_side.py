@@ -60,11 +60,15 @@ def slow_side(levels: Array, prior: float) -> SlowSide:
 
 
 def _freedom(tail: float, spread: float, gpus: int) -> int:
-    """The freedom of the t distribution with this tail, beside its spread; normal unless clearly heavier."""
+    """The freedom of the t distribution with this tail, beside its spread; normal unless clearly heavier.
+
+    A heavier tail is taken one step heavier than it looks, because its far end is extrapolated.
+    """
     ratio = tail / (spread * _NORMAL_QUARTILE)
     if ratio * (1 - _RATIO_ERROR / math.sqrt(gpus)) <= _ratio(MAX_FREEDOM):
         return MAX_FREEDOM
-    return next((freedom for freedom in _CANDIDATES if _ratio(freedom) <= ratio), MAX_FREEDOM)
+    place = next(i for i, freedom in enumerate(_CANDIDATES) if _ratio(freedom) <= ratio)
+    return _CANDIDATES[max(0, place - 1)]
 
 
 def _ratio(freedom: int) -> float:

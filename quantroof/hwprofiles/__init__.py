@@ -20,6 +20,7 @@ __all__ = [
     "host_load",
     "native",
     "nvml",
+    "pci_slot",
     "profile_file",
     "roofline",
     "select",

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from quantroof.hwprofiles.compute import lanes_per_sm
 from quantroof.hwprofiles.nvml import Board, Handle, ask, number, nvml_library, positive, watts
+from quantroof.hwprofiles.pci_slot import pci_address, slot_of
 from quantroof.hwprofiles.types import Device
 
 
@@ -41,6 +42,8 @@ def _gpu(library: Any, handle: Handle, index: int, driver: str | None) -> Physic
     memory = ask(library.nvmlDeviceGetMemoryInfo, handle)
     cores = positive(library.nvmlDeviceGetNumGpuCores, handle)
     ecc = ask(library.nvmlDeviceGetEccMode, handle)
+    bus = ask(library.nvmlDeviceGetPciInfo, handle)
+    address = pci_address(bus.busId if bus else None)
     device = Device(
         kind="cuda",
         index=index,
@@ -58,6 +61,9 @@ def _gpu(library: Any, handle: Handle, index: int, driver: str | None) -> Physic
         ecc=bool(ecc[0]) if ecc else None,
         driver=driver,
         vbios=ask(library.nvmlDeviceGetVbiosVersion, handle) or None,
+        pci=address,
+        serial=ask(library.nvmlDeviceGetSerial, handle) or None,
+        slot=slot_of(address),
         pcie=Board(library, handle).link(),
     )
     return PhysicalGpu(device, cores, _slices(library, handle, device))

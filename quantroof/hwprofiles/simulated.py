@@ -44,6 +44,8 @@ def simulated(profile: HardwareProfile, index: int = 0, fault: Fault | None = No
         vbios=_VBIOS.get(fault or "", "SIM.01"),
         driver=_DRIVER.get(fault or "", "SIM.01"),
         injected_fault=fault,
+        pci=f"0000:{0x18 + index:02x}:00.0",
+        serial=f"SIM{index:04d}",
     )
     return replace(device, pcie=_HALF_A_LINK) if fault == "pcie" else device
 

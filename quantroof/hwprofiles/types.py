@@ -81,6 +81,12 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     driver: str | None = None
     vbios: str | None = None
     """Version of the board's firmware; None in runs that were made before it was read."""
+    pci: str | None = None
+    """The PCI address, as Linux writes it: `0000:5d:00.0`."""
+    serial: str | None = None
+    """The serial number on the board; GeForce boards do not report one."""
+    slot: str | None = None
+    """The slot of the chassis, where the system names it."""
     pcie: PcieLink | None = None
     cpu: CpuInfo | None = None
     profile_id: str | None = None

@@ -35,6 +35,7 @@ def test_a_gpu_is_described_and_matched(detect_in_process: Detect) -> None:
     assert found["memory_bytes"] == 85_520_809_984
     assert found["power_limit_w"] == 700.0
     assert found["vbios"] == "96.00.74.00.01"
+    assert (found["pci"], found["serial"]) == (None, None)  # not in this driver
     assert found["profile_id"] == "h100-sxm5-80gb"
     assert found["llc_bytes"] == 50 << 20
 

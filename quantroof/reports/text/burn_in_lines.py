@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from quantroof.fleet.next_steps import next_steps
+from quantroof.fleet.node import NOT_TESTED
 from quantroof.reports.text.fleet_words import (
     finding_document,
     plural,
@@ -23,7 +25,11 @@ if TYPE_CHECKING:
     from quantroof.fleet.node import GpuReport
 
 
-_HEADINGS = ("GPU", "verdict", "memory", "compute", "past", "read", "why")
+HEADINGS = (
+    "GPU", "verdict", "memory", "compute", "past", "read", "PCI", "serial", "clock", "power", "temp", "why"
+)  # fmt: skip
+_REASONS = 2
+"""Reasons of a GPU that a line shows; --json and --html have all."""
 
 
 def estimate_line(devices: int, once_s: float, again_s: float) -> str:
@@ -40,34 +46,58 @@ def burn_in_lines(outcome: BurnInResult) -> Iterator[str]:
     if node.simulated:
         yield "SIMULATED: no figure below was measured on any device"
     yield f"node {node.name}: {verdict_words(node.verdict)}"
-    yield from plain(_HEADINGS, map(_cells, node.gpus), right=_HEADINGS[2:6])
+    yield from plain(HEADINGS, map(gpu_cells, node.gpus), right=HEADINGS[2:6])
     yield from (f"  {remark}" for remark in node.remarks)
+    yield f"  not tested: {', '.join(NOT_TESTED)}"
+    steps = next_steps(node)
+    yield from (f"next: {action}" for action in steps.actions)
+    yield from (f"drain: {command}" for command in steps.drain)
     yield from (str(directory) for directory in outcome.directories)
 
 
 def burn_in_document(outcome: BurnInResult) -> dict[str, Any]:
     """Everything, for programs: changes of speed are relative, -0.05 is 5 % slower."""
-    node = outcome.node
+    node, steps = outcome.node, next_steps(outcome.node)
     return {
         "node": node.name,
         "verdict": node.verdict.state,
         "reason": node.verdict.reason,
         "simulated": node.simulated,
+        "not_tested": list(NOT_TESTED),
         "gpus": [_gpu(gpu) for gpu in node.gpus],
+        "next": {"actions": list(steps.actions), "drain": list(steps.drain), "evidence": steps.evidence},
         "remarks": list(node.remarks),
         "problems": list(node.problems),
         "runs": [str(directory) for directory in outcome.directories],
     }
 
 
-def _cells(gpu: GpuReport) -> tuple[str, ...]:
+def gpu_cells(gpu: GpuReport) -> tuple[str, ...]:
     """The slower of both modes stands in each column."""
     judged = list(gpu.judged.values())
     memory, compute = (slowest([one.level[name] for one in judged]) for name in ("memory", "compute"))
     past = slowest([level for one in judged for level in one.past.values()])
     reads = [one.datasheet["read"] for one in judged if "read" in one.datasheet]
     read = percent(min(reads)) if reads else NONE
-    return (gpu.device.id, gpu.state, *map(speed, (memory, compute, past)), read, reasons(gpu.reasons))
+    more = f"; {len(gpu.reasons) - _REASONS} more" if len(gpu.reasons) > _REASONS else ""
+    speeds = map(speed, (memory, compute, past))
+    return (gpu.device.id, gpu.state, *speeds, read, *identity(gpu), reasons(gpu.reasons[:_REASONS]) + more)
+
+
+def identity(gpu: GpuReport) -> tuple[str, ...]:
+    """Where the GPU is, and its slowest clock, highest power and temperature under load."""
+    seen, device = gpu.seen, gpu.device
+    return (
+        device.pci or NONE,
+        device.serial or NONE,
+        _unit(seen.sm_clock_mhz, "MHz"),
+        _unit(seen.power_w, "W"),
+        _unit(seen.temperature_c, "C"),
+    )
+
+
+def _unit(value: float | None, unit: str) -> str:
+    return NONE if value is None else f"{value:.0f} {unit}"
 
 
 def _gpu(gpu: GpuReport) -> dict[str, Any]:
@@ -75,6 +105,13 @@ def _gpu(gpu: GpuReport) -> dict[str, Any]:
         "device": gpu.device.id,
         "name": gpu.device.name,
         "uuid": gpu.device.uuid,
+        "pci": gpu.device.pci,
+        "serial": gpu.device.serial,
+        "slot": gpu.device.slot,
+        "vbios": gpu.device.vbios,
+        "temperature_c": gpu.seen.temperature_c,
+        "power_w": gpu.seen.power_w,
+        "sm_clock_mhz": gpu.seen.sm_clock_mhz,
         "verdict": gpu.state,
         "reasons": [finding_document(finding) for finding in gpu.reasons],
         "modes": {mode: _mode(judged) for mode, judged in gpu.judged.items()},

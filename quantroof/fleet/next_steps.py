@@ -1,0 +1,101 @@
+"""What to do about a node: the commands that drain it, an action per GPU, and the text of a return (RMA).
+
+Nothing here is run. Every word that comes from a device or a host is quoted for the shell.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from quantroof.analysis.verdicts import State
+from quantroof.units import printable
+
+if TYPE_CHECKING:
+    from quantroof.finding import Finding
+    from quantroof.fleet.node import GpuReport, NodeReport
+
+REASON_LENGTH = 80
+"""Characters of a reason that schedulers and node-problem-detector show."""
+_SLOW = "measure it again after a reset (nvidia-smi --gpu-reset -i {gpu}); return it if it stays slow"
+_LOST = "look at `dmesg -T | grep -i xid`, reset the GPU, measure again; return it if it fails again"
+_ACTIONS = {
+    "ecc_errors": "see nvidia-smi -i {gpu} -q -d ECC; reset the GPU, and return it if errors come again",
+    "row_remapping": "reset the GPU; return it if a row remapping has failed",
+    "xid": _LOST,
+    "kernels_failed": _LOST,
+    "no_start": _LOST,
+    "incorrect": "return it: it computes wrong results",
+    "pcie_width": "reseat the card, and check its riser and slot",
+    "pcie_generation": "reseat the card, and check its riser and slot",
+    "throttling": "check airflow, heat sink and power cables",
+    "slowdown": "check airflow, heat sink and power cables",
+    "power_cap": "set its power limit to the default: nvidia-smi -i {gpu} -pl WATTS",
+    "busy": "measure again when the other processes have ended",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NextSteps:
+    """`drain` are commands to copy, `actions` one sentence per GPU, `evidence` the text of a return."""
+
+    drain: tuple[str, ...]
+    actions: tuple[str, ...]
+    evidence: str
+
+
+def next_steps(node: NodeReport) -> NextSteps:
+    """What the verdict asks for; nothing is drained for a node that is ok or unknown."""
+    bad = [gpu for gpu in node.gpus if gpu.state in ("failed", "degraded")]
+    actions = [f"{place(gpu)}: {_action(gpu)}" for gpu in node.gpus if gpu.state != "ok"]
+    if node.verdict.state not in ("failed", "degraded"):
+        return NextSteps((), tuple(actions), "")
+    if not bad:
+        actions.append("find the missing GPU: lspci -d 10de: and dmesg -T | grep -i nvrm")
+    name, why = shlex.quote(printable(node.name)), shlex.quote(reason_line(node))
+    drain = (f"scontrol update nodename={name} state=drain reason={why}", f"kubectl cordon {name}")
+    return NextSteps(drain, tuple(actions), "\n\n".join(_evidence(node, gpu) for gpu in bad))
+
+
+def reason_line(node: NodeReport) -> str:
+    """The verdict in one line of at most REASON_LENGTH characters, without quotes or control characters."""
+    state: State = node.verdict.state
+    words = node.verdict.reason or f"{len(node.gpus)} GPUs"
+    worst = node.gpus[0] if node.gpus else None
+    if worst is not None and worst.state == state and worst.reasons and state != "ok":
+        words = f"{place(worst)} {worst.reasons[0].text}"
+    text = printable(f"quantroof {state}: {words}").replace('"', "").replace("'", "")
+    return text if len(text) <= REASON_LENGTH else text[: REASON_LENGTH - 1].rstrip() + "~"
+
+
+def place(gpu: GpuReport) -> str:
+    """Where to find a GPU: `cuda:3 (0000:5d:00.0)`."""
+    device = gpu.device
+    return device.id if device.pci is None else f"{device.id} ({device.pci})"
+
+
+def _action(gpu: GpuReport) -> str:
+    code = gpu.reasons[0].code if gpu.reasons else ""
+    text = _ACTIONS.get(code, "measure it again" if gpu.state == "unknown" else _SLOW)
+    number = gpu.device.nvml_index
+    return text.replace("{gpu}", str(gpu.device.index if number is None else number))
+
+
+def _evidence(node: NodeReport, gpu: GpuReport) -> str:
+    """What a vendor asks for: the identity of the board, what was seen, and under which load."""
+    device, seen = gpu.device, gpu.seen
+    rows = (
+        ("node", node.name), ("model", device.name), ("serial", device.serial), ("UUID", device.uuid),
+        ("PCI", device.pci), ("slot", device.slot), ("VBIOS", device.vbios), ("driver", device.driver),
+        ("hottest", seen.temperature_c and f"{seen.temperature_c:.0f} C"),
+        ("highest power", seen.power_w and f"{seen.power_w:.0f} W"),
+        ("lowest SM clock", seen.sm_clock_mhz and f"{seen.sm_clock_mhz:.0f} MHz"),
+    )  # fmt: skip
+    head = "SIMULATED: not a real board\n" if node.simulated else ""
+    identity = "\n".join(f"{name}: {printable(str(value or 'not reported'))}" for name, value in rows)
+    return f"{head}{identity}\nverdict: {gpu.state}\n" + "\n".join(map(_observed, gpu.reasons))
+
+
+def _observed(finding: Finding) -> str:
+    return f"- {printable(finding.text)}"
