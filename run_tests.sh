@@ -6,19 +6,21 @@
 #   2 tests           about 5 min on 2 cores: most tests on all cores at once, then one at a time those that measure
 #                     time or need the machine for themselves (markers alone and gpu)
 #
-# Options of pytest replace the two parts of step 2 by one call of pytest with these options.
+# --all adds the tests that CI runs beside the quick ones (marker long). Options of pytest replace the two parts of
+# step 2 by one call of pytest with these options.
 #
-# Usage: ./run_tests.sh [--python PATH] [--setup] [--no-install] [option of pytest]...
+# Usage: ./run_tests.sh [--all] [--python PATH] [--setup] [--no-install] [option of pytest]...
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$root/scripts/common.sh"
 
-python="" setup_only="" install=yes for_pytest=()
+python="" setup_only="" install=yes long="" for_pytest=()
 while [ $# -gt 0 ]; do
   case $1 in
     --python) [ $# -ge 2 ] || fail 2 "$1 needs a value"; python=$2; shift ;;
     --python=*) python=${1#*=} ;;
     --setup) setup_only=yes ;;
+    --all) long=" and (long or not long)" ;;  # conftest.py leaves the long ones out unless they are named
     --no-install) install="" ;;
     -h | --help) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
     *) for_pytest+=("$1") ;;
@@ -56,8 +58,8 @@ cd "$root"
 # what its tests share is made once; tests/conftest.py puts the modules that take longest first.
 code=0
 OMP_WAIT_POLICY=passive "$python" -m pytest -n auto --maxprocesses=8 --dist=loadscope --no-loadscope-reorder --durations=10 \
-  -m "not alone and not gpu" || code=$?
+  -m "not alone and not gpu$long" || code=$?
 [ $code -le 1 ] || exit $code  # interrupted, or pytest itself failed
 step "2/2 tests that run alone"
-"$python" -m pytest --durations=10 -m "alone or gpu" || code=$?
+"$python" -m pytest --durations=10 -m "(alone or gpu)$long" || code=$?
 exit $code

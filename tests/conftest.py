@@ -56,15 +56,21 @@ def _gpu_reason() -> str | None:
     return "no NVIDIA GPU that torch can use"
 
 
+def _deselect(config: pytest.Config, items: list[pytest.Item], marker: str) -> None:
+    """Leave the tests of a marker out unless the expression of `-m` names it."""
+    left_out = [item for item in items if item.get_closest_marker(marker)]
+    if left_out and marker not in config.option.markexpr:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long modules first; `gpu` tests skipped without a GPU, `slow` ones deselected unless asked for."""
+    """Long modules first; `gpu` tests skipped without a GPU, `long` and `slow` ones only where named."""
     rank = {module: index for index, module in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
-    asked = "slow" in config.option.markexpr or any("::" in argument for argument in config.args)
-    slow = [] if asked else [item for item in items if item.get_closest_marker("slow")]
-    if slow:
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]
+    if not any("::" in argument for argument in config.args):
+        for marker in ("long", "slow"):
+            _deselect(config, items, marker)
     gpu = [item for item in items if item.get_closest_marker("gpu")]
     reason = _gpu_reason() if gpu else None
     if reason is not None:
