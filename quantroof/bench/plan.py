@@ -143,7 +143,9 @@ def make_plan(suite: Suite, device: Device, options: RunOptions) -> DevicePlan:
     if options.kernels and not options.providers:
         cases = [c for c in cases if c.operation == "call" or any(k.made_for(c, device) for k in kernels)]
     called = _call_kernels_by_case(workload)
-    planned = tuple(_plan_case(case, device, called.get(case.id, kernels)) for case in cases)
+    planned = tuple(
+        _plan_case(case, device, _only(workload, case, called.get(case.id, kernels))) for case in cases
+    )
     return DevicePlan(device, settings, planned, options.ceilings, anchors=options.anchors)
 
 
@@ -155,6 +157,11 @@ def _kernels(workload: Workload, options: RunOptions) -> list[Kernel]:
         others = registry.for_providers(options.providers or workload.providers)
         return [*(kernel for kernel in others if kernel not in named), *named]
     return named
+
+
+def _only(workload: Workload, case: Case, kernels: list[Kernel]) -> list[Kernel]:
+    """The kernels that a list of cases and kernels names, all without one."""
+    return [k for k in kernels if not workload.only or f"{case.id} {k.name}" in workload.only]
 
 
 def _call_kernels_by_case(workload: Workload) -> dict[str, list[Kernel]]:

@@ -30,6 +30,8 @@ class Selection:
     shapes: tuple[tuple[int | None, int, int], ...] = ()
     layers: tuple[tuple[int, int], ...] = ()
     batches: tuple[int, ...] = ()
+    only: tuple[str, ...] = ()
+    """`case kernel` lines: with any, no other kernel measures a case."""
 
     def __bool__(self) -> bool:
         return bool(self.cases or self.shapes or self.layers or self.batches)
@@ -58,7 +60,7 @@ def select_cases(base: Suite, selection: Selection, formats: tuple[str, ...] | N
     for processor, workload in base.workloads.items():
         ids[processor] = selection.cases or _ids(workload, selection, formats, remarks)
     name = _NAMES[bool(selection.cases)]
-    text = _text(name, base, ids["gpu"], ids["cpu"])
+    text = _text(name, base, ids["gpu"], ids["cpu"], selection.only)
     return Selected(parse(text, OPTIONS), tuple(remarks))
 
 
@@ -100,10 +102,12 @@ def _shapes(cases: tuple[Case, ...], selection: Selection) -> list[tuple[int, in
     return [(m, n, k) for own, n, k in layers for m in (batches if own is None else (own,))]
 
 
-def _text(name: str, base: Suite, gpu: tuple[str, ...], cpu: tuple[str, ...]) -> str:
+def _text(name: str, base: Suite, gpu: tuple[str, ...], cpu: tuple[str, ...], only: tuple[str, ...]) -> str:
     """The suite as TOML, so that a run file holds it and --resume reads it back."""
     limits = {processor: workload.limits for processor, workload in base.workloads.items()}
-    lines = [f'schema = "{SCHEMA}"', f'name = "{name}"', f"cases = {json.dumps(list(gpu))}", "", "[limits]"]
+    lines = [f'schema = "{SCHEMA}"', f'name = "{name}"', f"cases = {json.dumps(list(gpu))}"]
+    lines += [f"only = {json.dumps(list(only))}"] if only else []
+    lines += ["", "[limits]"]
     lines += _limits(limits["gpu"])
     lines += ["", "[cpu]", f"cases = {json.dumps(list(cpu))}", "", "[cpu.limits]", *_limits(limits["cpu"])]
     lines += tables(base.workloads["gpu"].calls)

@@ -80,6 +80,8 @@ class SuiteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     providers: tuple[str, ...] | None = None
     cpu: Variant | None = None
     call: tuple[Call, ...] = ()
+    only: tuple[str, ...] = ()
+    """`case kernel`: the kernels that measure a case, where not all of them do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class Workload:
     limits: StoppingLimits
     providers: tuple[str, ...] | None
     calls: tuple[Call, ...] = ()
+    only: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +128,13 @@ def parse(text: str, where: str) -> Suite:
     file = parse_toml(text, SuiteFile, where, SCHEMA)
     calls, called = file.call, _called(file.call, where)
     gpu_cases = _cases(file.cases, file.sweep, where, "", called)
-    gpu = Workload(gpu_cases, file.limits, file.providers, calls)
+    only = frozenset(file.only)
+    gpu = Workload(gpu_cases, file.limits, file.providers, calls, only)
     cpu = gpu
     if file.cpu is not None:
         own = file.cpu
         cpu_cases = _cases(own.cases, own.sweep, where, "cpu.", called)
-        cpu = Workload(cpu_cases, own.limits, own.providers, calls)
+        cpu = Workload(cpu_cases, own.limits, own.providers, calls, only)
     return Suite(file.name, where, text, {"gpu": gpu, "cpu": cpu})
 
 

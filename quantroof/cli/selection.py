@@ -61,7 +61,7 @@ class Numbers(click.ParamType[tuple[int, ...]]):
 
 selection_options = with_options(
     click.option("--case", "case_ids", multiple=True, metavar="ID", help="One case by its id."),
-    click.option("--cases", "case_lists", multiple=True, type=FILE, help="A file of case ids, one per line."),
+    click.option("--cases", "case_lists", multiple=True, type=FILE, help="A file: `case [kernel]` lines."),
     click.option("--shape", multiple=True, type=Shape(), help="A layer, as NxK, or as MxNxK with its batch."),
     click.option("--model", multiple=True, metavar="NAME", help="The linear layers of a model."),
     click.option("--m", multiple=True, type=Numbers(), help="Batches, such as 1,16."),
@@ -74,22 +74,24 @@ def selected_suite(flags: SelectionFlags, suite: str, formats: tuple[str, ...] |
     from quantroof.bench.selection import Selection, select_cases
     from quantroof.bench.suite import load
 
-    listed = tuple(case for path in flags.case_lists for case in case_list(path))
+    lines = [line for path in flags.case_lists for line in case_list(path)]
+    listed = tuple(line.partition(" ")[0] for line in lines)
     selection = Selection(
         cases=tuple(dict.fromkeys((*flags.case_ids, *listed))),
         shapes=flags.shape,
         layers=tuple(layer for name in flags.model for layer in _layers(name)),
         batches=tuple(dict.fromkeys(m for group in flags.m for m in group)),
+        only=tuple(line for line in lines if " " in line),
     )
     return select_cases(load(suite), selection, formats)
 
 
 def case_list(path: Path) -> list[str]:
-    """The case ids of a file: one per line, `#` starts a comment. UsageError where there is none."""
+    """`case` or `case kernel` of each line; `#` starts a comment. UsageError where there is none."""
     from quantroof.files import read_text
 
     lines = (line.partition("#")[0].split() for line in read_text(path).splitlines())
-    cases = [words[0] for words in lines if words]
+    cases = [" ".join(words[:2]) for words in lines if words]
     if not cases:
         raise UsageError("names no case", where=str(path), hint="one case id per line")
     return cases

@@ -50,7 +50,13 @@ class Side:
 
     def same_code(self, other: Side, kernel: str) -> bool:
         """Whether both sides run the same source with the same libraries."""
-        return self.sources.get(kernel) == other.sources.get(kernel) and _libraries(self) == _libraries(other)
+        same_source = self.sources.get(kernel) == other.sources.get(kernel)
+        return same_source and self.libraries == other.libraries
+
+    @property
+    def libraries(self) -> dict[str, str]:
+        """The versions that a comparison of sources does not already cover."""
+        return {name: version for name, version in self.versions.items() if name not in _NOT_CODE}
 
 
 def candidate(kernels: tuple[str, ...], calls: tuple[Call, ...] = ()) -> Side:
@@ -193,7 +199,3 @@ def _ask(name: str, python: str, root: Path, environment: dict[str, str]) -> tup
 def _relocated(reference: str, moved: dict[Path, Path]) -> str:
     path, _, name = reference.rpartition(":")
     return f"{relocated(Path(path).resolve(), moved)}:{name}"
-
-
-def _libraries(side: Side) -> dict[str, str]:
-    return {name: version for name, version in side.versions.items() if name not in _NOT_CODE}

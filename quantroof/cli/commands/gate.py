@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from quantroof.cli.gate import baseline, calibrate, check, demo, init
+from quantroof.cli.gate import baseline, calibrate, check, demo, init, select
 from quantroof.cli.gate.check import Surfaces, surface_options
 from quantroof.cli.gate.own import OwnFlags, run_own
 from quantroof.cli.options import FILE, as_struct
@@ -38,6 +38,7 @@ def command(flags: OwnFlags, surfaces: Surfaces, context: click.Context, *, as_j
     quantroof gate demo                              a green, a red and an undecided check, simulated
     quantroof gate init                              write suite, policy and workflow for this repository
     quantroof gate                                   all of it, as gate.toml says
+    quantroof gate select --base origin/main         which cases does a change concern? without a GPU
     quantroof gate calibrate --suite quick           what could a gate see on this machine?
     quantroof gate baseline update RUN... --out F    learn a baseline from runs
     quantroof gate check RUN --baseline F            judge a run
@@ -52,3 +53,4 @@ command.add_command(calibrate.command)
 command.add_command(check.command)
 command.add_command(demo.command)
 command.add_command(init.command)
+command.add_command(select.command)

@@ -5,6 +5,7 @@ It reads the code of all functions as one raw image, which is then cut where eac
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import tempfile
 from bisect import bisect_left
@@ -47,6 +48,15 @@ def functions_of(cubins: Sequence[bytes], arch: str) -> list[tuple[Function, ...
     return functions
 
 
+def code_digest(cubin: bytes) -> str:
+    """A hash of the instructions and constants of a cubin, without its line numbers and paths."""
+    digest = hashlib.sha256()
+    for name, content in sorted(_sections(cubin)):
+        if name.startswith((_TEXT, ".nv.constant")):
+            digest.update(f"{name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:16]
+
+
 def _disassembled(image: bytes, arch: str) -> list[Instruction]:
     if not image:
         raise DisassemblyError("no function with machine code in this cubin")
@@ -59,7 +69,14 @@ def _disassembled(image: bytes, arch: str) -> list[Instruction]:
 
 
 def _code(cubin: bytes) -> Iterator[tuple[str, bytes]]:
-    """Names of functions with their code: the sections `.text.NAME` of a cubin, which is an ELF64 file."""
+    """Names of functions with their code: the sections `.text.NAME` of a cubin."""
+    for name, content in _sections(cubin):
+        if name.startswith(_TEXT):
+            yield name.removeprefix(_TEXT), content
+
+
+def _sections(cubin: bytes) -> Iterator[tuple[str, bytes]]:
+    """Names of sections with their content: a cubin is an ELF64 file."""
     try:
         (table,) = struct.unpack_from(_SECTIONS_AT[1], cubin, _SECTIONS_AT[0])
         size, count, names = struct.unpack_from(_SECTIONS[1], cubin, _SECTIONS[0])
@@ -67,7 +84,6 @@ def _code(cubin: bytes) -> Iterator[tuple[str, bytes]]:
         for name, offset, length in headers:
             start = headers[names][1] + name
             label = cubin[start : cubin.index(b"\0", start)].decode()
-            if label.startswith(_TEXT):
-                yield label.removeprefix(_TEXT), cubin[offset : offset + length]
+            yield label, cubin[offset : offset + length]
     except (struct.error, ValueError, IndexError, OverflowError):
         raise DisassemblyError("not a cubin") from None

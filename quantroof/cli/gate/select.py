@@ -1,0 +1,63 @@
+"""`quantroof gate select`: the cases that a change concerns, found without a GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from quantroof.cli.options import FILE
+from quantroof.cli.output import deliver, echo_json, echo_lines, json_option, note
+from quantroof.files import require
+
+if TYPE_CHECKING:
+    from quantroof.gate.changed import Selection
+
+
+@click.command("select", short_help="Which cases does a change concern? Needs no GPU.")
+@click.option("--base", required=True, help="Compare with this git revision.")
+@click.option("--suite", default="quick", show_default=True, help="The suite that would be measured.")
+@click.option(
+    "--arch", "archs", multiple=True, default=("sm_90a",), show_default=True, help="As for compile."
+)
+@click.option("--out", type=FILE, help="Write `case kernel` lines for quantroof run --cases.")
+@click.option("--markdown", is_flag=True, help="Print the table as Markdown, for a pull request.")
+@json_option
+def command(
+    *, base: str, suite: str, archs: tuple[str, ...], out: Path | None, markdown: bool, as_json: bool
+) -> None:
+    """Compile both revisions, compare machine code and launches, and name what differs.
+
+    Functions of your own and library kernels are compared by source and library versions. What cannot be
+    compared is selected. Exit code 0 whatever is selected.
+
+    \b
+    quantroof gate select --base origin/main --out changed.txt
+    quantroof run --cases changed.txt
+    """
+    from quantroof.bench.suite import load
+    from quantroof.gate.changed import select
+    from quantroof.gate.sides import base_of_revision, candidate, require_revision
+    from quantroof.reports.text.select_lines import select_document, select_lines, select_markdown
+
+    require("triton", "compile", "gpu")
+    require_revision(base)
+    chosen = load(suite)
+    calls = chosen.workloads["gpu"].calls
+    with base_of_revision(base, (), calls) as side:
+        selection = select(chosen, archs, side, candidate((), calls))
+    if as_json:
+        echo_json("select", select_document(selection))
+    else:
+        echo_lines(select_markdown(selection) if markdown else select_lines(selection))
+    if out is not None:
+        _write(selection, out)
+
+
+def _write(selection: Selection, out: Path) -> None:
+    lines = selection.lines()
+    if not lines:
+        note(f"nothing is selected: {out} is not written")
+        return
+    deliver(out, lambda file: file.write_text("\n".join(lines) + "\n", encoding="utf-8"))
