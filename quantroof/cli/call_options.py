@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,6 +173,8 @@ def _require_all(reference: str, call: Call) -> None:
 
 def _parameters(reference: str, *, required: bool) -> list[str]:
     """The positional parameters of a function, or only those without a default."""
+    import inspect
+
     from quantroof.kernels.calls import functions
 
     try:

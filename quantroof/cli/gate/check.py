@@ -19,7 +19,6 @@ from quantroof.cli.gate.options import (
 from quantroof.cli.options import FILE, SHARE, as_struct, with_options
 from quantroof.cli.output import STANDARD_OUTPUT, echo_json, echo_lines, json_option, note
 from quantroof.errors import UsageError
-from quantroof.files import write_to
 
 if TYPE_CHECKING:
     from quantroof.gate.baseline import Baseline
@@ -158,6 +157,7 @@ def print_report(report: Report, *, as_json: bool) -> None:
 
 def write_surfaces(report: Report, surfaces: Surfaces) -> None:
     """The surfaces that were asked for, after the verdict was printed: a full disk must not swallow it."""
+    from quantroof.files import write_to
     from quantroof.reports.exports import github as actions
     from quantroof.reports.exports.junit import junit
     from quantroof.reports.text.gate_markdown import markdown

@@ -6,7 +6,6 @@ import os
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -39,6 +38,8 @@ def command() -> int:
     The first run is unchanged. In the second the int4 kernels take 10 % longer, which an A/B with the base
     confirms. In the third the same suspects are not measured again.
     """
+    from tempfile import TemporaryDirectory
+
     with TemporaryDirectory(prefix="quantroof-demo-") as name:
         folder = Path(name)
         (folder / "demo.toml").write_text(_SUITE, encoding="utf-8")
