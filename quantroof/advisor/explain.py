@@ -19,7 +19,13 @@ from quantroof.advisor.layers import (
 )
 from quantroof.advisor.linear_time import Timer
 from quantroof.advisor.links import Link
-from quantroof.advisor.memory import KV_BLOCK_TOKENS, kv_elements, kv_read_bytes
+from quantroof.advisor.memory import (
+    KV_BLOCK_TOKENS,
+    kv_elements,
+    kv_read_bytes,
+    state_bytes,
+    weight_parts,
+)
 from quantroof.advisor.step import EXPERTS, OTHER, REDUCES_PER_LAYER
 from quantroof.advisor.timings import TimingTable
 from quantroof.kernels.cases import Case
@@ -43,7 +49,6 @@ def explain(advice: Advice, option: Option) -> tuple[Calculation, ...]:
 
 def _weights(advice: Advice, option: Option) -> Iterator[Calculation]:
     model, scheme = advice.model, choice(option.format)
-    quantized = sum(layer.parameters for layer in linear_layers(model) if layer.quantized)
     linear, norms = sum(layer.parameters for layer in linear_layers(model)), norm_parameters(model)
     tied = " (its head is the same)" if model.tied_embeddings else ""
     yield Calculation(
@@ -53,12 +58,11 @@ def _weights(advice: Advice, option: Option) -> Iterator[Calculation]:
     )
     layer = next(layer for layer in linear_layers(model) if layer.quantized)
     bits = layer.kept(scheme).weight.bits_per_element(layer.n, layer.k)
+    parts = weight_parts(model, scheme, option.gpus)
+    sizes = " + ".join(f"{name} {size / 1e9:.3f} GB" for name, size in parts.items())
     yield Calculation(
         what="weights on each GPU",
-        formula=(
-            f"({quantized:,} x {bits:.4g} bit + head, embedding ({embedding_parameters(model):,}), norms and "
-            f"router at 16 or 32 bit) / 8 / {option.gpus} GPU, scales included"
-        ),
+        formula=f"{sizes}; {bits:.4g} bit with scales, head, router and embedding at 16 or 32 bit",
         result=f"{option.memory.weights / 1e9:.2f} GB",
     )
 
@@ -68,10 +72,16 @@ def _cache(advice: Advice, option: Option) -> Iterator[Calculation]:
     bits = kv_format(option.kv).bits_per_element(1, 64)
     pages = -(-context // KV_BLOCK_TOKENS) * KV_BLOCK_TOKENS
     elements = kv_elements(model, option.gpus)
+    tokens = model.cached(pages)
     what = "latent + rope" if model.mla else "2 x KV heads x head_dim"
+    more = "" if model.index is None else f" + {model.indexed} x {pages:,} keys of the indexer"
+    if model.local is not None:
+        more += f", sliding layers with {model.local.kv_heads} heads of {model.local.head_dim}"
+    if model.recurrent is not None:
+        more += f" + states of {state_bytes(model, option.gpus) / 1e6:.1f} MB"
     yield Calculation(
         what="KV cache of a sequence",
-        formula=f"{what} = {elements:g} x {model.attended(pages):,} tokens of all layers x {bits:g} bit / 8",
+        formula=f"{what} = {elements:g} x {tokens:,} tokens of all layers x {bits:g} bit / 8{more}",
         result=f"{option.memory.kv_per_sequence / 1e6:.1f} MB per GPU",
     )
 

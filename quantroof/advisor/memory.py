@@ -63,15 +63,21 @@ def weight_bytes(model: Model, scheme: Scheme, ways: int = 1) -> int:
 
     The embedding and the head are cut by vocabulary; norms, router and latent projections are on every GPU.
     """
-    total = norm_parameters(model) * wide_bytes(scheme)
-    if not model.tied_embeddings:
-        total += math.ceil(embedding_parameters(model) / ways) * wide_bytes(scheme)
+    return sum(weight_parts(model, scheme, ways).values())
+
+
+def weight_parts(model: Model, scheme: Scheme, ways: int = 1) -> dict[str, int]:
+    """The same by part of the model."""
+    parts: dict[str, int] = {}
     for layer in linear_layers(model):
         weight = layer.kept(scheme).weight
         n, k = layer.shard(ways, weight.group)
         copies = layer.count * (layer.moe.experts if layer.moe else 1)
-        total += copies * weight.storage_bytes(n, k)
-    return total
+        parts[layer.part] = parts.get(layer.part, 0) + copies * weight.storage_bytes(n, k)
+    if not model.tied_embeddings:
+        parts["embedding"] = math.ceil(embedding_parameters(model) / ways) * wide_bytes(scheme)
+    parts["norms"] = norm_parameters(model) * wide_bytes(scheme)
+    return parts
 
 
 def kv_elements(model: Model, ways: int = 1) -> float:

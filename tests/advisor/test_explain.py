@@ -1,23 +1,71 @@
-"""The account of an option: it ends for every model and format, and its formulas give the printed results."""
+"""The account of an option ends for every model, GPU and format, and its formulas give its results."""
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from quantroof.advisor.advice import AdviceOptions
+from quantroof.advisor.advice import Advice, AdviceOptions
 from quantroof.advisor.choices import CHOICES
 from quantroof.advisor.decision import advise
 from quantroof.advisor.explain import explain
+from quantroof.advisor.linear_time import Timer
+from quantroof.advisor.machine import Machine, from_profile
 from quantroof.advisor.model_lookup import catalog, model
+from quantroof.advisor.models import Model
+from quantroof.advisor.options import OptionEvaluator
 from quantroof.advisor.timings import TimingTable
+from quantroof.hwprofiles import catalog as boards
 from tests.advisor.machines import H200
 
+MACHINES = [from_profile(profile) for profile in boards.profiles().values()]
+# GPUs that differ in what an option depends on: the elements they multiply, the capability and the link.
+KINDS = list({(frozenset(m.matrix), m.capability, m.link and m.link.kind): m for m in MACHINES}.values())
+MODELS = list(catalog().values())
 
-@pytest.mark.parametrize("name", sorted(catalog()))
-def test_every_format_of_a_model_is_explained(name: str) -> None:
-    """Also where the format's group does not divide a layer: gpt-oss' hidden size 2880 is 45 x 64."""
-    asked = AdviceOptions(context=2048, formats=tuple(CHOICES), gpu_counts=(1, 8))
+
+def _explained(subject: Model, machine: Machine, name: str, gpus: int) -> str:
+    """The result of the first line of an option's account."""
+    asked = AdviceOptions(context=2048, formats=(name,), gpu_counts=(gpus,), max_batch=1)
+    evaluator = OptionEvaluator(subject, asked, Timer(machine, TimingTable(), asked.assumptions), None)
+    option = evaluator.evaluate(name, gpus)
+    answer = Advice(
+        request=asked,
+        model=subject,
+        machine=machine,
+        options=(option,),
+        best=None,
+        refusal=None,
+        formats=(),
+        curves=(),
+    )
+    return explain(answer, option)[0].what
+
+
+def test_every_model_and_format_is_explained_on_every_kind_of_gpu() -> None:
+    """Each format of each model on two kinds of GPU in turn, so that every kind meets every family."""
+    for i, subject in enumerate(MODELS):
+        for j, name in enumerate(CHOICES):
+            for k, gpus in enumerate((1, 8)):
+                machine = KINDS[(5 * i + 3 * j + 11 * k) % len(KINDS)]
+                assert _explained(subject, machine, name, gpus) == "parameters", (subject.id, name)
+
+
+def test_every_gpu_and_format_is_explained() -> None:
+    """Each format on each board of the catalog, with models of every build in turn."""
+    for i, machine in enumerate(MACHINES):
+        for j, name in enumerate(CHOICES):
+            subject = MODELS[(7 * i + j) % len(MODELS)]
+            assert _explained(subject, machine, name, 1) == "parameters", (machine.id, name)
+
+
+@pytest.mark.parametrize("name", ["gpt-oss-20b", "deepseek-v3", "qwen3.5-27b", "llama-3.1-70b"])
+def test_the_weights_formula_gives_the_printed_result(name: str) -> None:
+    """Also where projections are whole on every GPU, or a group is smaller than the format's."""
+    asked = AdviceOptions(context=2048, formats=("int4-w4a16",), gpu_counts=(2,))
     advice = advise(model(name), H200, TimingTable(), asked, None)
+    line = next(x for x in explain(advice, advice.options[0]) if x.what == "weights on each GPU")
+    terms = re.findall(r"([\d.]+) GB", line.formula)
 
-    for option in advice.options:
-        assert explain(advice, option)[0].what == "parameters"
+    assert sum(map(float, terms)) == pytest.approx(float(line.result.removesuffix(" GB")), abs=0.02)
