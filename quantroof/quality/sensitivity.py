@@ -11,6 +11,7 @@ import torch
 from quantroof.errors import UsageError
 from quantroof.kernels.formats import Format
 from quantroof.kernels.quantize import quantize
+from quantroof.quality.memory.counted import is_expert_stack
 from quantroof.quality.study import StudySubject
 from quantroof.quality.windows import window_losses
 from quantroof.records.quality import BASELINE, QualityResult
@@ -21,7 +22,10 @@ VARIANT = "base"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One weight matrix, by the names of every module that uses it: tied weights are one part."""
+    """One weight matrix, by the names of every module that uses it: tied weights are one part.
+
+    The routed experts of a layer are one part as well, with a matrix per expert.
+    """
 
     name: str
     weight: torch.nn.Parameter
@@ -34,12 +38,12 @@ class Part:
     def format_for(self, text: str) -> Format:
         """The format asked for, with one group per row where its group does not divide the columns."""
         fmt = Format.parse(text)
-        columns = self.weight.shape[1]
+        columns = self.weight.shape[-1]
         return fmt.with_group(columns) if fmt.group and columns % fmt.group else fmt
 
 
 def parts_of(model: torch.nn.Module) -> list[Part]:
-    """Every linear layer and embedding, the head included; tied ones once."""
+    """Every linear layer, stack of experts and embedding, the head included; tied ones once."""
     names: dict[int, list[str]] = {}
     weights: dict[int, torch.nn.Parameter] = {}
     for name, module in model.named_modules():
@@ -47,6 +51,9 @@ def parts_of(model: torch.nn.Module) -> list[Part]:
             weight = module.get_parameter("weight")
             names.setdefault(id(weight), []).append(name)
             weights[id(weight)] = weight
+    for name, weight in model.named_parameters():
+        if is_expert_stack(name, weight):
+            names[id(weight)], weights[id(weight)] = [name], weight
     return [Part(" = ".join(modules), weights[key]) for key, modules in names.items()]
 
 
@@ -77,8 +84,9 @@ def rounded(choice: Mapping[str, str], parts: Sequence[Part]) -> Iterator[None]:
     try:
         for part in parts:
             if part.name in choice:
-                values = quantize(part.weight.data.float(), part.format_for(choice[part.name]))
-                part.weight.data.copy_(values.dequantized(torch.float32))
+                rows = part.weight.data.float().flatten(end_dim=-2)
+                values = quantize(rows, part.format_for(choice[part.name])).dequantized(torch.float32)
+                part.weight.data.copy_(values.view_as(part.weight))
         yield
     finally:
         for part in parts:

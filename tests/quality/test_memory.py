@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from quantroof.advisor.choices import choice
+from quantroof.advisor.memory import weight_bytes
+from quantroof.advisor.model_lookup import model
 from quantroof.errors import UsageError
 from quantroof.kernels.formats import Format
 from quantroof.quality.lm.cache import SmallModel
@@ -68,7 +71,6 @@ QUICK = ("gptq", "fp8", "nvfp4a16", "nf4-double", "llm-int8-6")
 
 def test_a_70b_config_is_counted_without_weights(tmp_path: Path, run_command: Run) -> None:
     """70,553,706,496 parameters; 141.1 GB in bf16; NF4 does not make it 35 GB."""
-    needs("transformers")
     (tmp_path / "config.json").write_text(json.dumps(LLAMA_3_1_70B))
 
     code, text, _ = run_command("memory", tmp_path / "config.json", "--json")
@@ -80,6 +82,26 @@ def test_a_70b_config_is_counted_without_weights(tmp_path: Path, run_command: Ru
     assert data["formats_bytes"]["nf4.g64"] == pytest.approx(42.7e9, rel=2e-3)
     assert data["formats_bytes"]["nf4.g64 double-quantized"] == pytest.approx(39.5e9, rel=2e-3)
     assert data["formats_bytes"]["int4.g128"] == pytest.approx(39.5e9, rel=2e-3)
+
+
+QWEN3_30B_A3B = {
+    "model_type": "qwen3_moe", "hidden_size": 2048, "num_hidden_layers": 48, "num_attention_heads": 32,
+    "num_key_value_heads": 4, "head_dim": 128, "intermediate_size": 6144, "moe_intermediate_size": 768,
+    "num_experts": 128, "num_experts_per_tok": 8, "vocab_size": 151936, "tie_word_embeddings": False,
+}  # fmt: skip
+
+
+def test_experts_are_counted_as_linear_layers(tmp_path: Path, run_command: Run) -> None:
+    """29.9e9 of 30.5e9 parameters quantize; NF4 makes the model 18.1 GB, as the advisor has it."""
+    (tmp_path / "config.json").write_text(json.dumps(QWEN3_30B_A3B))
+
+    code, text, _ = run_command("memory", tmp_path / "config.json", "--json")
+
+    data = json.loads(text)
+    assert code == 0
+    assert data["in_linear_layers"] == pytest.approx(29.9e9, rel=2e-3)
+    assert data["formats_bytes"]["nf4.g64"] == pytest.approx(18.1e9, rel=5e-3)
+    assert data["formats_bytes"]["nf4.g64"] == weight_bytes(model("qwen3-30b-a3b"), choice("nf4-w4a16"))
 
 
 def test_every_method_has_its_bytes_stated() -> None:

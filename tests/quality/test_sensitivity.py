@@ -37,6 +37,28 @@ def test_tied_weights_are_one_part() -> None:
     assert [part.name for part in parts_of(_Tied())] == ["embedding = head", "middle"]
 
 
+class _Routed(torch.nn.Module):
+    """Experts as transformers 5 keeps them: one parameter with a matrix per expert."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.experts = torch.nn.ParameterDict({"down_proj": torch.nn.Parameter(torch.randn(3, 64, 128))})
+
+
+def test_the_experts_of_a_layer_are_one_part() -> None:
+    """They are most of such a model's weights; each expert is quantized, and restored."""
+    model = _Routed()
+    experts = model.experts["down_proj"]
+    before = experts.detach().clone()
+
+    (part,) = parts_of(model)
+
+    assert (part.name, part.elements) == ("experts.down_proj", 3 * 64 * 128)
+    with rounded({part.name: "int4.g128"}, [part]):
+        assert all(len(row.unique()) <= 15 for expert in experts for row in expert)
+    assert torch.equal(experts, before)
+
+
 def test_a_part_is_restored_bit_for_bit() -> None:
     """Inside the block the weight is on its grid, after it unchanged, even after an error."""
     model = _Tied()

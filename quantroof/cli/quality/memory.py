@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 def command(model: Path, *, loaded: bool, device: str, as_json: bool) -> None:
     """Account for the bytes of MODEL: a checkpoint's directory, or a config.json alone.
 
-    Logical parameters are counted on the meta device, stored bytes read from the files' headers; nothing is
-    downloaded. With a config.json alone, the bytes in each format are what it would take.
+    Logical parameters are counted by the advisor's layers (by transformers for other families), stored bytes
+    read from the files' headers; nothing is downloaded. With a config.json alone, the bytes in each format
+    are what it would take.
     """
     if not model.exists():
         raise UsageError("no model here", where=str(model), hint="give a checkpoint or a config.json")
@@ -40,7 +41,7 @@ def command(model: Path, *, loaded: bool, device: str, as_json: bool) -> None:
     from quantroof.quality.memory import counted
     from quantroof.quality.memory.stored import read_header
 
-    parameters = counted.count(model)
+    parameters = _parameters(model)
     files: list[StoredFile] = []
     if model.is_dir() and any(model.glob("*.safetensors")):
         from quantroof.quality.checkpoint import weight_files
@@ -61,6 +62,33 @@ def command(model: Path, *, loaded: bool, device: str, as_json: bool) -> None:
 
         echo_lines([parameters_line(model, data)])
         echo_rich(memory_tables(data))
+
+
+def _parameters(path: Path) -> list[Parameter]:
+    """The parameters by the advisor's layers, experts included; for other families by transformers.
+
+    Biases and the norms of queries and keys are not among the advisor's, some thousandths of a percent.
+    """
+    from quantroof.advisor import layers
+    from quantroof.advisor.model_lookup import model
+    from quantroof.quality.memory import counted
+
+    try:
+        subject = model(str(path))
+    except UsageError:
+        return counted.count(path)
+    found = [
+        counted.Parameter(
+            layer.name,
+            (layer.count * (layer.moe.experts if layer.moe else 1), layer.n, layer.k),
+            layer.quantized,
+        )
+        for layer in layers.linear_layers(subject)
+    ]
+    if not subject.tied_embeddings:
+        found.append(counted.Parameter("embedding", (subject.vocab, subject.hidden), quantizable=False))
+    norms = layers.norm_parameters(subject)
+    return [*found, counted.Parameter("norms", (norms,), quantizable=False)]
 
 
 def _formats(parameters: list[Parameter]) -> dict[str, int | None]:

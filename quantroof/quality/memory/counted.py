@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,10 @@ _DOUBLE_BITS = 4 + 8 / 64 + 32 / (64 * 256)
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of the architecture. `quantizable` marks matrices of linear layers other than the head."""
+    """A parameter of the architecture. `quantizable` marks matrices of linear layers other than the head.
+
+    The routed experts of a layer are one parameter of three dimensions: experts, rows and columns.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -58,7 +62,15 @@ def count(path: Path) -> list[Parameter]:
         for module in model.modules()
         if isinstance(module, torch.nn.Linear) and module is not head
     }
-    return [Parameter(n, tuple(p.shape), id(p) in linear) for n, p in model.named_parameters()]
+    return [
+        Parameter(name, tuple(weight.shape), id(weight) in linear or is_expert_stack(name, weight))
+        for name, weight in model.named_parameters()
+    ]
+
+
+def is_expert_stack(name: str, weight: torch.nn.Parameter) -> bool:
+    """Whether a parameter holds one matrix for each routed expert, as transformers 5 keeps them."""
+    return weight.dim() == 3 and "experts" in name.split(".")
 
 
 def bytes_in(parameters: Iterable[Parameter], format_text: str) -> int:
@@ -67,8 +79,8 @@ def bytes_in(parameters: Iterable[Parameter], format_text: str) -> int:
     total = 0
     for parameter in parameters:
         if parameter.quantizable:
-            rows, columns = parameter.shape
-            total += fmt.storage_bytes(rows, columns)
+            *experts, rows, columns = parameter.shape
+            total += math.prod(experts) * fmt.storage_bytes(rows, columns)
         else:
             total += 2 * parameter.count
     return total
