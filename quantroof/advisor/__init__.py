@@ -24,7 +24,6 @@ __all__ = [
     "flow",
     "formats_on_gpu",
     "huggingface",
-    "imports",
     "interpolation",
     "kernel_costs",
     "launch",

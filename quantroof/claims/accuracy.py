@@ -44,7 +44,12 @@ class LargestValue(NumberClaim, frozen=True, kw_only=True, tag="largest-value"):
     def judge(self, _evidence: Evidence) -> ClaimResult:
         """By the element's definition."""
         number = element(self.element)
-        return self.near(number.max_value, f"{number.name}: largest magnitude {number.max_value:g}")
+        text = f"{number.name}: largest magnitude {number.max_value:g}"
+        if number.kind == "int":
+            low = -(number.max_value + 1)
+            text = f"{number.name}: {low:g} to {number.max_value:g} in two's complement"
+            text += f"; symmetric codes use -{number.max_value:g} to {number.max_value:g}"
+        return self.near(number.max_value, text)
 
 
 class EqualMass(Claim, frozen=True, kw_only=True, tag="equal-mass"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from quantroof.advisor.caveats import INT8_REFUSED
 from quantroof.claims.claim import Claim, ClaimResult, Evidence, NumberClaim
 from quantroof.hwprofiles import catalog, native
 from quantroof.hwprofiles.compute import capabilities
@@ -78,7 +79,8 @@ class Everywhere(Claim, frozen=True, kw_only=True, tag="everywhere"):
         if without:
             names = ", ".join(without)
             text = f"{len(without)} of {len(rated)} rated profiles have no {self.element} rate: {names}"
-            return self.decided(False, text)
+            refused = f"; {INT8_REFUSED}, and B300 has a thirtieth of B200's rate"
+            return self.decided(False, text + (refused if self.element == "int8" else ""))
         return self.decided(True, f"all {len(rated)} rated profiles have it")
 
 

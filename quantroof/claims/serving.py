@@ -101,9 +101,10 @@ class WeightsFit(Deployment, frozen=True, kw_only=True, tag="weights-fit"):
 
 
 class Serves(Deployment, frozen=True, kw_only=True, tag="serves"):
-    """At least one sequence of `context` tokens fits beside the weights, or does not, as `states` says."""
+    """Sequences of `context` tokens fit and reach `tokens_per_s` at the roof, or not, as `states` says."""
 
     states: bool
+    tokens_per_s: float | None = None
 
     def judge(self, _evidence: Evidence) -> ClaimResult:
         """By the memory that is left for the cache."""
@@ -113,7 +114,12 @@ class Serves(Deployment, frozen=True, kw_only=True, tag="serves"):
             f", {memory.left_for_kv / 1e9:+.1f} GB left of {memory.usable / 1e9:.0f} usable,"
             f" {memory.sequences} sequences of {self.context}"
         )
-        return self.decided((memory.sequences > 0) == self.states, text)
+        serves = memory.sequences > 0
+        if serves and self.tokens_per_s is not None:
+            rate = 1e3 * memory.sequences / _floor_ms(self, self.format, self.gpus, memory.sequences)
+            text += f"; they reach {rate:.0f} tokens/s at most, {self.tokens_per_s:g} are needed"
+            serves = rate >= self.tokens_per_s
+        return self.decided(serves == self.states, text)
 
 
 class KvRoom(Deployment, frozen=True, kw_only=True, tag="kv-room-gb"):
@@ -153,6 +159,11 @@ class KvOverWeights(Claim, frozen=True, kw_only=True, tag="kv-over-weights"):
         return self.decided((cache / weights > self.value) == self.states, text)
 
 
+def _infeasible(claim: Deployment, batch: int) -> str:
+    """A remark where the memory does not hold the batch that is computed with."""
+    return "" if batch <= (fits := claim.memory().sequences) else f" (memory holds {fits} such sequences)"
+
+
 class StepFloor(Deployment, frozen=True, kw_only=True, tag="step-floor-ms"):
     """A decode step cannot take less than `value` ms."""
 
@@ -163,7 +174,8 @@ class StepFloor(Deployment, frozen=True, kw_only=True, tag="step-floor-ms"):
         """By the roofline time of the step."""
         floor = _floor_ms(self, self.format, self.gpus, self.batch)
         text = f"{self.format} on {self.gpus} x {self.profile}, batch {self.batch}, context {self.context}"
-        return self.decided(floor > self.value, f"{text}: roofline {floor:.1f} ms per token")
+        took = f"roofline {floor:.1f} ms per token{_infeasible(self, self.batch)}"
+        return self.decided(floor > self.value, f"{text}: {took}")
 
 
 class StepRatio(Deployment, frozen=True, kw_only=True, tag="step-ratio"):
@@ -183,6 +195,7 @@ class StepRatio(Deployment, frozen=True, kw_only=True, tag="step-ratio"):
         text = (
             f"batch {self.batch}, context {self.context}: {self.over} on {others} x {self.profile}"
             f" {slow:.2f} ms, {self.format} on {self.gpus} {fast:.2f} ms, {slow / fast:.2f}x"
+            f"{_infeasible(self, self.batch)}"
         )
         return self.decided(is_near(self.value, slow / fast, self.tolerance), text)
 
