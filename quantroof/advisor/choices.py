@@ -53,6 +53,7 @@ def kv_format(name: str) -> Format:
     return KV_FORMATS[name]
 
 
+@lru_cache(maxsize=4096)
 def fitted(scheme: Scheme, k: int) -> Scheme:
     """The scheme with the largest group that divides K, as quantizers choose (2880 = 45 x 64)."""
     group = scheme.weight.group

@@ -28,9 +28,7 @@ def advise(
     model: Model, machine: Machine, table: TimingTable, request: AdviceOptions, price: Price | None
 ) -> Advice:
     """Evaluate every format on every GPU count and rank them. UsageError if the context is too long."""
-    if model.max_context is not None and request.context > model.max_context:
-        what = f"a context of {request.context} tokens is beyond the {model.max_context} of {model.id}"
-        raise UsageError(what, where="--context")
+    check_context(model, request)
     counts = request.gpu_counts if machine.is_gpu else (1,)
     formats = request.formats or proposed(model, machine, frozenset(table.points))
     request = msgspec.structs.replace(request, formats=formats)
@@ -55,6 +53,13 @@ def advise(
         price=price,
         remarks=tuple(_remarks(model, machine, table)),
     )
+
+
+def check_context(model: Model, request: AdviceOptions) -> None:
+    """UsageError if the context is longer than the model's."""
+    if model.max_context is not None and request.context > model.max_context:
+        what = f"a context of {request.context} tokens is beyond the {model.max_context} of {model.id}"
+        raise UsageError(what, where="--context")
 
 
 def _evaluator(

@@ -47,7 +47,7 @@ def _checkpoint(advice: Advice, option: Option) -> str:
     repository = model.repository or model.id
     if option.decode is None:
         raise UsageError(option.reasons[0])
-    for name, stored in ((repository, model.native_format), *model.checkpoints.items()):
+    for name, stored in ((repository, model.native_format), *model.checkpoints):
         if stored is not None and option.format in (stored, served_as(stored, machine)):
             return name
     if model.native_format is not None:

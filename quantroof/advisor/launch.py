@@ -50,7 +50,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
 
 def quantization(advice: Advice, option: Option) -> EngineOption | None:
     """`--quantization` where the engine makes the format from a 16-bit checkpoint on load."""
-    stored = advice.model.native_format or option.format in advice.model.checkpoints.values()
+    stored = advice.model.native_format or option.format in dict(advice.model.checkpoints).values()
     if stored or option.format not in ON_LOAD:
         return None
     reason = {

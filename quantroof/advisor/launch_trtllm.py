@@ -24,7 +24,7 @@ def launch(advice: Advice, option: Option, repository: str) -> Launch:
     machine = advice.machine
     if machine.capability is None or machine.capability < _LEAST_CAPABILITY:
         raise UsageError(f"TensorRT-LLM does not run on {machine.name}")
-    stored = option.format == advice.model.native_format or repository in advice.model.checkpoints
+    stored = option.format == advice.model.native_format or repository in dict(advice.model.checkpoints)
     if option.format in ON_LOAD and not stored:
         raise UsageError(
             f"TensorRT-LLM does not quantize on load, and {repository} is a 16-bit checkpoint",

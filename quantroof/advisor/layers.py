@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from quantroof.advisor.choices import fitted, wide_scheme
@@ -64,6 +65,7 @@ def _padded(size: int, ways: int, block: int) -> int:
     return size if ways == 1 else -(-size // (ways * block)) * block
 
 
+@lru_cache(maxsize=256)
 def linear_layers(model: Model) -> tuple[Linear, ...]:
     """Every linear layer of a model; q, k and v are one product, and so are gate and up."""
     return (*_attention(model), *_mlp(model), *_experts(model), _head(model))

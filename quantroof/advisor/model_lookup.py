@@ -45,7 +45,12 @@ def catalog() -> dict[str, Model]:
     for name in _FILES:
         data = tomllib.loads((files("quantroof") / "advisor" / name).read_text(encoding="utf-8"))
         tables |= {key: value for key, value in data.items() if key != "schema"}
-    return {key: msgspec.convert({"id": key, **table}, Model) for key, table in tables.items()}
+    return {key: _model(key, table) for key, table in tables.items()}
+
+
+def _model(key: str, table: dict[str, Any]) -> Model:
+    copies = list(table.get("checkpoints", {}).items())
+    return msgspec.convert({"id": key, **table, "checkpoints": copies}, Model)
 
 
 def model(name: str) -> Model:
@@ -91,7 +96,7 @@ def _exact() -> dict[str, Model]:
     """Ids, repositories and names of repositories without their owner."""
     names: dict[str, Model] = {}
     for entry in catalog().values():
-        for repository, stored in entry.checkpoints.items():
+        for repository, stored in entry.checkpoints:
             copy = msgspec.structs.replace(entry, repository=repository, native_format=stored)
             names[repository.lower()] = names[_bare(repository)] = copy
     for entry in catalog().values():

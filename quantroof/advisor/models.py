@@ -128,7 +128,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     native_dtype: str = "bfloat16"
     native_format: str | None = None
     """The format that the repository's own checkpoint is stored and served in, None for 16 bit."""
-    checkpoints: dict[str, str] = {}
+    checkpoints: tuple[tuple[str, str], ...] = ()
     """Other repositories of the same architecture, with the format that each is stored in."""
     moe: Moe | None = None
     mla: Mla | None = None

@@ -24,7 +24,7 @@ def proposed(model: Model, machine: Machine, timed: frozenset[str] = frozenset()
 
 
 def _proposals(model: Model, machine: Machine, timed: frozenset[str]) -> Iterator[str]:
-    copies = [served_as(name, machine) for name in model.checkpoints.values()]
+    copies = [served_as(name, machine) for _, name in model.checkpoints]
     if model.native_format is not None:
         yield from (served_as(model.native_format, machine), *copies)
         return

@@ -34,6 +34,15 @@ def machine_and_times(gpu: str | None, run_path: Path | None) -> tuple[Machine, 
     return from_profile(_profile(gpu)), TimingTable()
 
 
+def machines_named(gpus: str) -> list[Machine]:
+    """The machines of a list of names, or of the catalog for `all`, without those that nobody rates."""
+    if gpus == "all":
+        every = (from_profile(profile) for profile in catalog.profiles().values())
+        return [machine for machine in every if machine.rate("bf16") is not None]
+    names = dict.fromkeys(name.strip() for name in gpus.split(",") if name.strip())
+    return [from_profile(_profile(name)) for name in names]
+
+
 def _profile(gpu: str) -> HardwareProfile:
     """A derived board, or a catalog entry by its id, its name, or the start of an id that one entry has."""
     if "=" in gpu:

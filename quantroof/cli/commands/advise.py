@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from quantroof.advisor.advice import Advice, AdviceOptions
     from quantroof.advisor.cost import Price
     from quantroof.advisor.machine import Machine
+    from quantroof.advisor.models import Model
 
 # The figures a plan rests on; None keeps the stated assumption.
 _assumptions = with_options(
@@ -62,7 +63,7 @@ class AdviseFlags:
 
 @click.command("advise", context_settings={"show_default": True})
 @click.option("--model", "model_name", help="A model's id, or the path of a config.json.  [required]")
-@click.option("--gpu", help="A profile's id, or a device of the run.")
+@click.option("--gpu", help="A GPU, several (a,b), all, or a device of the run.")
 @click.option("--run", "run_path", type=FILE, help="This node's measurements.")
 @click.option("--context", default="4096", help="Tokens per sequence.")
 @click.option("--latency", help="Latency target per token, such as 50ms.")
@@ -111,6 +112,7 @@ def command(
     \b
     quantroof advise --model llama-3.1-70b --gpu a100-sxm4-80gb --latency 50ms --tokens-per-day 10M
     quantroof advise --model config.json --run runs/run-... --explain --emit vllm
+    quantroof advise --model llama-3.1-8b --gpu l4,l40s,h100-sxm5-80gb --prices examples
     quantroof advise --check
     """
     from quantroof.reports.text.advice_lines import Wanted, advice_document, advice_lines, advice_markdown
@@ -119,6 +121,8 @@ def command(
         raise UsageError("--markdown and --json exclude each other")
     if points is not None:
         return check_points(points, as_json=as_json, markdown=markdown)
+    if _several(flags.gpu):
+        return compare_gpus(flags, as_json=as_json, markdown=markdown)
     advice = _answer(flags)
     option = advice.shown if advice.unusable is None else None
     wanted = Wanted(all_rows=all_rows, explained=explained, engine=emit)
@@ -134,14 +138,50 @@ def command(
     return ExitCode.OK
 
 
-def _answer(flags: AdviseFlags) -> Advice:
-    from quantroof.advisor.decision import advise
+def _several(gpu: str | None) -> bool:
+    """Whether `--gpu` names a list, or all; a GPU by its figures has commas too."""
+    return gpu is not None and "=" not in gpu and (gpu == "all" or "," in gpu)
+
+
+def compare_gpus(flags: AdviseFlags, *, as_json: bool, markdown: bool) -> int:
+    """One table of several GPUs. Exit code 1 means that the model fits on none."""
+    import msgspec
+
+    from quantroof.advisor.comparison import compare
+    from quantroof.advisor.cost import read_prices
+    from quantroof.advisor.sources import machines_named, with_link
+    from quantroof.reports.text.comparison_of_gpus import comparison_lines, comparison_markdown
+
+    if flags.run_path is not None:
+        raise UsageError("--run is about one device, and --gpu names several")
+    if flags.price is not None:
+        raise UsageError("--price is the price of one GPU", hint="--prices FILE or --prices examples")
+    assert flags.gpu is not None
+    subject, request = _model(flags), _request(flags)
+    machines = [with_link(m, flags.link_gbps, flags.link_latency) for m in machines_named(flags.gpu)]
+    rows = compare(subject, machines, request, read_prices(flags.prices) if flags.prices else {})
+    if as_json:
+        echo_json("advice-comparison", {"model": subject.id, "gpus": msgspec.to_builtins(rows)})
+    elif markdown:
+        click.echo(comparison_markdown(subject, request, rows), nl=False)
+    else:
+        echo_lines(comparison_lines(subject, request, rows))
+    return ExitCode.OK if rows[0].option is not None else ExitCode.FINDING
+
+
+def _model(flags: AdviseFlags) -> Model:
     from quantroof.advisor.model_lookup import model
-    from quantroof.advisor.sources import machine_and_times, with_link
 
     if flags.model_name is None:
         raise UsageError("no model is named", where="--model", hint="--model llama-3.1-8b, or a config.json")
-    architecture = model(flags.model_name)
+    return model(flags.model_name)
+
+
+def _answer(flags: AdviseFlags) -> Advice:
+    from quantroof.advisor.decision import advise
+    from quantroof.advisor.sources import machine_and_times, with_link
+
+    architecture = _model(flags)
     machine, table = machine_and_times(flags.gpu, flags.run_path)
     machine = with_link(machine, flags.link_gbps, flags.link_latency)
     return advise(architecture, machine, table, _request(flags), _price(flags, machine))
