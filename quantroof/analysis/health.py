@@ -12,11 +12,13 @@ from quantroof.analysis.roofs import READ
 from quantroof.analysis.verdicts import BY_ITSELF, STATES, Verdict
 from quantroof.hwprofiles.checks import cross_check
 from quantroof.hwprofiles.clock_events import faults, words
+from quantroof.hwprofiles.published import read_floor
+from quantroof.hwprofiles.types import HardwareProfile
 
 SIBLING_FLOOR = 0.05
 """A ceiling this far below its siblings' median is an outlier. A fleet has statistics instead."""
 BANDWIDTH_FLOOR = 0.85
-"""Least share of the datasheet's bandwidth that a healthy read reaches; an H200 was seen at 0.94."""
+"""Least share of the datasheet's bandwidth of a healthy read, for a GPU whose reads nobody published."""
 NO_REFERENCE = "no ceiling can be judged: there is neither a datasheet nor a second device of this model"
 NO_CEILING = "no ceiling was measured"
 
@@ -31,6 +33,8 @@ class CeilingRow:
     measured: float
     datasheet: float | None
     siblings: float | None
+    floor: float = BANDWIDTH_FLOOR
+    """The least share of the datasheet that a healthy read reaches, by what others published."""
 
     @property
     def against_siblings(self) -> float | None:
@@ -47,9 +51,7 @@ class CeilingRow:
         """Below a floor: far under its siblings, or a read far under the datasheet."""
         beside = self.against_siblings
         share = self.against_datasheet if (self.quantity, self.name) == ("bandwidth", READ) else None
-        return (beside is not None and beside < -SIBLING_FLOOR) or (
-            share is not None and share < BANDWIDTH_FLOOR
-        )
+        return (beside is not None and beside < -SIBLING_FLOOR) or (share is not None and share < self.floor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +142,21 @@ def ceiling_rows(devices: list[DeviceResults]) -> list[CeilingRow]:
                 published = _rate(results, quantity, name, datasheet=True) if sheet else None
                 rows.append(
                     CeilingRow(
-                        results.label, quantity, name, reached, published, median(beside) if beside else None
+                        results.label,
+                        quantity,
+                        name,
+                        reached,
+                        published,
+                        median(beside) if beside else None,
+                        floor_of(results.profile),
                     )
                 )
     return rows
+
+
+def floor_of(profile: HardwareProfile | None) -> float:
+    """The least share of the datasheet's bandwidth that a healthy GPU of a profile reads at."""
+    return (read_floor(profile) if profile else None) or BANDWIDTH_FLOOR
 
 
 def _identity(results: DeviceResults) -> tuple[object, ...]:

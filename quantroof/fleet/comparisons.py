@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantroof.analysis.distributions import Array
+from quantroof.analysis.health import floor_of
 from quantroof.analysis.roofs import READ, datasheet_roofs
 from quantroof.finding import Finding, Level
 from quantroof.fleet.collection import Collection, Times, Unit, Work, matrix
@@ -49,15 +50,22 @@ def datasheet_shares(units: list[Unit], works: list[Work], log_ns: Array) -> lis
     return shares
 
 
-def below_datasheet(share: float | None, policy: Policy) -> list[Finding]:
+def read_floor(units: list[Unit], policy: Policy) -> float:
+    """The least share of the datasheet that a read must reach: a site's own, or what others published."""
+    if policy.datasheet_floor is not None:
+        return policy.datasheet_floor
+    return floor_of(match(units[0].device) if units else None)
+
+
+def below_datasheet(share: float | None, floor: float) -> list[Finding]:
     """A finding where a DRAM read is below its floor.
 
     Matrix rates have no floor: a power cap takes a third of them from healthy boards, and how much it takes
     depends on the model.
     """
-    if share is None or share >= policy.datasheet_floor:
+    if share is None or share >= floor:
         return []
-    text = f"reads memory at {share:.0%} of the datasheet, the floor is {policy.datasheet_floor:.0%}"
+    text = f"reads memory at {share:.0%} of the datasheet, the floor is {floor:.0%}"
     return [Finding("degraded", "datasheet", text)]
 
 

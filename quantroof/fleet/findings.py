@@ -9,7 +9,7 @@ import numpy as np
 from quantroof.analysis.distributions import Array
 from quantroof.analysis.verdicts import BY_DATASHEET, BY_ITSELF
 from quantroof.finding import Finding
-from quantroof.fleet.comparisons import below_datasheet, below_reference, floor_text
+from quantroof.fleet.comparisons import below_datasheet, below_reference, floor_text, read_floor
 from quantroof.fleet.evidence import Evidence
 from quantroof.fleet.grades import ALONE, JUDGED_ALONE, gravest_first
 from quantroof.fleet.policy import MIN_SIBLINGS, Policy
@@ -24,7 +24,7 @@ def gpu_findings(
 
     A GPU in use by others is unknown, unless it failed.
     """
-    findings = [*preflight, *below_datasheet(read_share, policy)]
+    findings = [*preflight, *below_datasheet(read_share, read_floor(evidence.times.units, policy))]
     if evidence.reference is not None:
         findings += below_reference(evidence.reference_level[row], evidence.reference, policy)
     findings += _slow_findings(evidence, row, policy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from quantroof.analysis.health import BANDWIDTH_FLOOR, SIBLING_FLOOR
+from quantroof.analysis.health import SIBLING_FLOOR
 
 NATURAL_SPREAD = {"memory": 0.007, "compute": 0.02}
 """Relative spread of healthy GPUs of one model: a prior that dominates on a node of 8 and not on a fleet.
@@ -26,7 +26,8 @@ class Policy:
 
     `floor` is the share of the siblings' median speed below which a GPU is below policy, unless healthy GPUs
     spread further: at most `healthy_share` of them may fall below a floor or pass for a defect.
-    `datasheet_floor` is the least share of the vendor's bandwidth that a read must reach. A slowdown under
+    `datasheet_floor` is the least share of the vendor's bandwidth that a read must reach; None takes 0.95 of
+    the lowest read that others published of the GPU, and 0.85 where nobody did. A slowdown under
     `min_effect` is never called a defect, however certain; `false_discovery_rate` is the share of those
     called defective that may only be the slow end of healthy silicon. Both rates were chosen on simulated
     fleets (docs/fleet.md). A GPU throttles when more than `throttled_share` of its lines show a clock-event
@@ -37,7 +38,7 @@ class Policy:
     min_effect: float = 0.03
     false_discovery_rate: float = 0.15
     healthy_share: float = 8e-4
-    datasheet_floor: float = BANDWIDTH_FLOOR
+    datasheet_floor: float | None = None
     throttled_share: float = 0.05
 
     @property

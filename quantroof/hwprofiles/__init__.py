@@ -22,6 +22,7 @@ __all__ = [
     "nvml",
     "pci_slot",
     "profile_file",
+    "published",
     "roofline",
     "select",
     "simulated",

@@ -60,8 +60,9 @@ def _health(answer: HealthAnswer) -> Card:
     first = [verdict.reason] if verdict.state == "unknown" and verdict.reason else []
     facts = (*first, *report.findings, *_reads(answer.reads), *report.remarks)
     floor = (
-        f"a ceiling more than {units.percent(SIBLING_FLOOR)} below its siblings' median, a read below "
-        f"{units.percent(BANDWIDTH_FLOOR)} of the datasheet, or a hardware or thermal slowdown is degraded"
+        f"a ceiling more than {units.percent(SIBLING_FLOOR)} below its siblings' median, a read far "
+        f"below what others published (else {units.percent(BANDWIDTH_FLOOR)} of the datasheet), or a "
+        "hardware or thermal slowdown is degraded"
     )
     advice = None if answer.lacking is None else _LACKING[answer.lacking]
     return Card("health", "Is it healthy?", verdict.words, answer.tone, facts[:_FACTS], floor, advice)

@@ -9,9 +9,9 @@ from quantroof.analysis.health import judge_health
 from tests.builders import H100, ceilings, gpu_device, info, measurement, run, state
 
 
-@pytest.mark.parametrize(("share", "verdict"), [(0.845, "degraded"), (0.855, "ok")])
-def test_a_read_below_85_percent_of_the_datasheet_is_unhealthy(share: float, verdict: str) -> None:
-    """A lone GPU is judged by its datasheet: 84.5 % is too little, 85.5 % is enough."""
+@pytest.mark.parametrize(("share", "verdict"), [(0.824, "degraded"), (0.828, "ok")])
+def test_a_read_far_below_what_others_published_is_unhealthy(share: float, verdict: str) -> None:
+    """A lone H100 is judged by others: 0.95 of their lowest read, 2913 GB/s, is 82.6 % of the datasheet."""
     device = gpu_device()
     bandwidth = H100.bandwidth_bytes_per_s * share
     (results,) = device_results([run(info([device]), ceilings(device, bandwidth * 1.0012, {}))])

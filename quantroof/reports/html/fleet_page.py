@@ -13,6 +13,7 @@ from quantroof.analysis.verdicts import State
 from quantroof.fleet.analysis import Analysis, GpuResult
 from quantroof.fleet.conclusions import gpu_answer, group_answer, node_answer
 from quantroof.fleet.groups import GroupRow
+from quantroof.fleet.policy import Policy
 from quantroof.reports.cards import Card
 from quantroof.reports.facts import Facts
 from quantroof.reports.html.bundle import asset
@@ -147,6 +148,12 @@ def _left_out(analysis: Analysis) -> dict[str, str]:
     return {section: sentence if needed else "" for section, (needed, sentence) in sentences.items()}
 
 
+def _read_floor(policy: Policy) -> str:
+    if policy.datasheet_floor is not None:
+        return f"DRAM read of at least {units.percent(policy.datasheet_floor)}"
+    return "DRAM read of at least 95 % of the lowest that others published, else 85 % of the datasheet"
+
+
 def _policy_facts(analysis: Analysis) -> Facts:
     policy, percent = analysis.policy, units.percent
     chances = [
@@ -161,7 +168,7 @@ def _policy_facts(analysis: Analysis) -> Facts:
         ("floor", f"{percent(policy.floor)} of the siblings' median, lower where they spread; {chance}"),
         ("least effect", f"{percent(policy.min_effect)}: a smaller slowdown is not a defect"),
         ("false discoveries", f"at most {rate} of those called defective (Benjamini and Hochberg over GPUs)"),
-        ("datasheet", f"DRAM read of at least {percent(policy.datasheet_floor)}"),
+        ("datasheet", _read_floor(policy)),
         (
             "throttling",
             f"a thermal or hardware slowdown in over {percent(policy.throttled_share)} of the lines",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from quantroof.hwprofiles import native
+from quantroof.hwprofiles.published import REACHED_SHARE, best_seen
 from quantroof.hwprofiles.roofline import ridge_point
 from quantroof.reports.text.table import table
 from quantroof.units import percent
@@ -105,6 +106,24 @@ def rates(profile: HardwareProfile, measured: Roofs | None, sources: Sources) ->
     return table(headings, rows)
 
 
+def seen(profile: HardwareProfile, sources: Sources) -> Iterator[str | Table]:
+    """The best that others published, beside the datasheet, and peaks of which nobody came near."""
+    rows, warnings = [], []
+    for name, ceiling in sorted(best_seen(profile.id).items()):
+        peak = profile.peak(name)
+        sheet = profile.bandwidth_gbps.value if name == "DRAM" else None if peak is None else peak.tflops
+        share = None if sheet is None else ceiling.best / sheet
+        what = f"{ceiling.best:g} {ceiling.unit}"
+        shown = "" if share is None else percent(share)
+        conditions = ", ".join(part for part in (ceiling.fill, ceiling.mode, ceiling.cache) if part)
+        rows.append([name, what, shown, conditions, sources.mark(f"{ceiling.source} ({ceiling.license})")])
+        if share is not None and share < REACHED_SHARE:
+            warnings.append(f"{name}: never seen above {what}, {percent(share)} of the peak")
+    if rows:
+        yield table(["best seen by others", "rate", "of the datasheet", "conditions", "source"], rows)
+    yield from warnings
+
+
 def _measured_text(profile: HardwareProfile, peak: Peak, measured: Roofs) -> str:
     rate = measured.matrix.get(peak.element)
     if rate is None or profile.peak(peak.element) is not peak:
@@ -169,6 +188,7 @@ def profile_parts(profile: HardwareProfile, measured: Roofs | None) -> Iterator[
     yield numbers(profile, sources)
     yield rates(profile, measured, sources)
     yield from silicon(profile)
+    yield from seen(profile, sources)
     yield from sources.lines()
     if measured is None:
         yield "measured: nothing here (give a run with --run)"
