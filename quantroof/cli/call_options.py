@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from quantroof.errors import UsageError
 
@@ -35,8 +36,7 @@ quick_ceilings = true
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallFlags:
+class CallFlags(msgspec.Struct, frozen=True, kw_only=True):
     """The options as they were parsed; their names are those of the click parameters."""
 
     function: str
@@ -63,8 +63,6 @@ def suite_text(call: Call) -> str:
 
 def call_of(flags: CallFlags) -> Call:
     """The call that the options describe, completed by what the file declares."""
-    import msgspec
-
     from quantroof.kernels.calls import functions
     from quantroof.kernels.calls.call import Call
 

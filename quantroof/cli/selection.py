@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from quantroof.cli.options import FILE, with_options
 from quantroof.errors import UsageError
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 _SHAPE = re.compile(r"(?:(\d+)x)?(\d+)x(\d+)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SelectionFlags:
+class SelectionFlags(msgspec.Struct, frozen=True, kw_only=True):
     """The options as they were parsed; their names are those of the click parameters."""
 
     case_ids: tuple[str, ...]

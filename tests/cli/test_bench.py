@@ -6,10 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from quantroof.bench.suite import parse
 from quantroof.cli.call_options import CallFlags, call_of, suite_text
@@ -98,7 +98,7 @@ def test_bad_input_is_one_usage_error(
 ) -> None:
     """A missing argument, a wrong name, or an expression that is not arithmetic; never a traceback."""
     reference = str(file.parent / function) if ".py" in function else function
-    flags = replace(EMPTY, function=reference, **fields)  # type: ignore[arg-type]
+    flags = replace(EMPTY, function=reference, **fields)
     with pytest.raises(UsageError) as caught:
         call_of(flags)
 

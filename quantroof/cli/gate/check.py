@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from quantroof.cli.gate.options import (
     device_option,
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from quantroof.gate.check import Report
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surfaces:
+class Surfaces(msgspec.Struct, frozen=True, kw_only=True):
     """Where a verdict is written beside standard output."""
 
     junit: Path | None
@@ -41,8 +40,7 @@ surface_options = with_options(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckFlags:
+class CheckFlags(msgspec.Struct, frozen=True, kw_only=True):
     """How a run is judged."""
 
     baseline: Path

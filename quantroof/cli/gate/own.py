@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from quantroof.cli.gate.check import Surfaces, print_report, write_surfaces
 from quantroof.cli.output import note
@@ -22,8 +23,7 @@ _NEXT = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnFlags:
+class OwnFlags(msgspec.Struct, frozen=True, kw_only=True):
     """Where the policy is, and what of it the command line replaces."""
 
     policy: Path
