@@ -66,14 +66,20 @@ def suggest(choices: Mapping[str, Sequence[Choice]], elements: Mapping[str, int]
 
 
 def choices_from(study: QualityStudy, bits: Mapping[tuple[str, str], float]) -> dict[str, list[Choice]]:
-    """What a scan measured, per part, with 16 bits at no loss; a gain by rounding counts as no loss."""
+    """What a scan measured, per part, with 16 bits at no loss; only a loss beyond its interval counts."""
     choices: dict[str, list[Choice]] = {}
     for result in study.results:
         difference = studies.difference(study, result)
         if result.part is None or difference is None:
             continue
         options = choices.setdefault(result.part, [Choice(None, KEPT_BITS, 0.0)])
-        options.append(Choice(result.method, bits[result.part, result.method], max(0.0, difference.mean)))
+        options.append(
+            Choice(
+                result.method,
+                bits[result.part, result.method],
+                difference.mean if difference.verdict == "worse" else 0.0,
+            )
+        )
     return choices
 
 

@@ -56,7 +56,7 @@ def study_table(study: QualityStudy) -> Table:
     for method in dict.fromkeys(result.method for result in study.results):
         cells = [_cells(study, results.get((variant, method))) for variant in variants]
         rows.append((method, *(cell for group in cells for cell in group)))
-    headings = ("method", *(h for v in variants for h in (f"{v}: nats", "", "quantize s", "MB")))
+    headings = ("method", *(h for v in variants for h in (f"{v}: nats", "", "quantize s")))
     title = f"{study.header.model}: loss over unquantized, {study.header.evaluation.windows} windows"
     return table(headings, rows, title=title, right=headings[1:])
 
@@ -110,12 +110,10 @@ def _loss(study: QualityStudy, result: QualityResult) -> Difference | None:
     return None if result.method == BASELINE else difference(study, result)
 
 
-def _cells(study: QualityStudy, result: QualityResult | None) -> tuple[str, str, str, str]:
+def _cells(study: QualityStudy, result: QualityResult | None) -> tuple[str, str, str]:
     if result is None or result.loss is None:
-        return "-", "not measured", "-", "-"
+        return "-", "not measured", "-"
     loss = _loss(study, result)
     if loss is None:
-        return f"loss {result.loss:.4f}", "", "-", "-"
-    peak = result.quantize_peak_bytes
-    peak_mb = None if peak is None else peak / 1e6
-    return figure(loss), loss.verdict, decimals(result.quantize_s, 1), decimals(peak_mb, 0)
+        return f"loss {result.loss:.4f}", "", "-"
+    return figure(loss), loss.verdict, decimals(result.quantize_s, 1)
