@@ -3,4 +3,14 @@
 Claims from TOML files, each judged by hardware profiles, machine code, studies or runs.
 """
 
-__all__ = ["accuracy", "checklist", "claim", "hardware", "reading", "recorded", "serving", "speed"]
+__all__ = [
+    "accuracy",
+    "checklist",
+    "claim",
+    "hardware",
+    "reading",
+    "recorded",
+    "serving",
+    "shipped_study",
+    "speed",
+]

@@ -15,6 +15,7 @@ import numpy as np
 from quantroof.analysis import studies
 from quantroof.analysis.paired import paired_difference
 from quantroof.claims.claim import Claim, ClaimResult, Evidence, NumberClaim
+from quantroof.claims.shipped_study import ORIGIN, order, shipped_loss
 from quantroof.errors import unknown_name
 from quantroof.kernels.formats import Format, element, nf4_levels
 from quantroof.records.quality import QualityResult, QualityStudy
@@ -22,6 +23,7 @@ from quantroof.records.quality import QualityResult, QualityStudy
 _ROWS = _COLUMNS = 4096
 _BLOCK, _BLOCKS = 64, 4096
 _LAB = "quantroof quality formats"
+_NEEDS_STUDY = "needs the model: a study of it, --study FILE"
 
 
 class StoredBits(NumberClaim, frozen=True, kw_only=True, tag="stored-bits"):
@@ -103,6 +105,8 @@ class SmallerLoss(Claim, frozen=True, kw_only=True, tag="smaller-loss"):
         """By a paired difference; undecided where its interval holds 0."""
         names = self.method, self.over
         command = _command(names, self.variant)
+        if evidence.study is None:
+            return self._shipped(command)
         results, reasons = _results(evidence.study, [(self.variant, name) for name in names])
         if evidence.study is None or reasons:
             return self.undecided(*reasons, command=command)
@@ -116,6 +120,17 @@ class SmallerLoss(Claim, frozen=True, kw_only=True, tag="smaller-loss"):
             return self.undecided(text, command=command)
         return self.decided(difference.verdict == "better", text, command=command)
 
+    def _shipped(self, command: str) -> ClaimResult:
+        """By the shipped losses, where their intervals do not overlap."""
+        one, two = (shipped_loss(self.variant, name) for name in (self.method, self.over))
+        if one is None or two is None:
+            return self.undecided(_NEEDS_STUDY, command=command)
+        text = f"{ORIGIN}, {self.variant}: {self.method} {one.words}, {self.over} {two.words} nats"
+        less = order(one, two)
+        if less == "undecided":
+            return self.undecided(f"{text}: undecided, needs the model: --study FILE", command=command)
+        return self.decided(less == "less", text, command=command)
+
 
 class OutliersCost(Claim, frozen=True, kw_only=True, tag="outliers-cost"):
     """`method` loses more with outlier channels than without them, or does not, as `states` says."""
@@ -126,6 +141,8 @@ class OutliersCost(Claim, frozen=True, kw_only=True, tag="outliers-cost"):
     def judge(self, evidence: Evidence) -> ClaimResult:
         """By both variants of the study's model; undecided where the intervals overlap."""
         command = _command((self.method,), "base,outliers")
+        if evidence.study is None:
+            return self._shipped(command)
         results, reasons = _results(
             evidence.study, [(variant, self.method) for variant in ("base", "outliers")]
         )
@@ -142,6 +159,17 @@ class OutliersCost(Claim, frozen=True, kw_only=True, tag="outliers-cost"):
             return self.undecided(text, command=command)
         return self.decided((along.mean > without.mean) == self.states, text, command=command)
 
+    def _shipped(self, command: str) -> ClaimResult:
+        """By the shipped losses of both variants."""
+        without, along = (shipped_loss(variant, self.method) for variant in ("base", "outliers"))
+        if without is None or along is None:
+            return self.undecided(_NEEDS_STUDY, command=command)
+        text = f"{ORIGIN}, {self.method}: {without.words} nats without outlier channels, {along.words} with"
+        more = order(along, without)
+        if more == "undecided":
+            return self.undecided(f"{text}: undecided, needs the model: --study FILE", command=command)
+        return self.decided((more == "more") == self.states, text, command=command)
+
 
 class QuickerToMake(Claim, frozen=True, kw_only=True, tag="quicker-to-make"):
     """`method` quantizes at least `value` times as fast as `over`, on the machine of the study."""
@@ -154,6 +182,8 @@ class QuickerToMake(Claim, frozen=True, kw_only=True, tag="quicker-to-make"):
         """By the times that the study recorded."""
         names = self.method, self.over
         command = _command(names, "base")
+        if evidence.study is None:
+            return self._shipped(command)
         results, reasons = _results(evidence.study, [("base", name) for name in names])
         if evidence.study is None or reasons:
             return self.undecided(*reasons, command=command)
@@ -162,6 +192,14 @@ class QuickerToMake(Claim, frozen=True, kw_only=True, tag="quicker-to-make"):
             return self.undecided("the study does not say how long quantizing took", command=command)
         text = f"{evidence.study.header.model}: {self.method} {fast:.1f} s, {self.over} {slow:.1f} s"
         return self.decided(slow / fast >= self.value, text, command=command)
+
+    def _shipped(self, command: str) -> ClaimResult:
+        """By the seconds of the shipped study."""
+        fast, slow = (shipped_loss("base", name) for name in (self.method, self.over))
+        if fast is None or slow is None or not fast.seconds or not slow.seconds:
+            return self.undecided(_NEEDS_STUDY, command=command)
+        text = f"{ORIGIN}: {self.method} {fast.seconds:.1f} s, {self.over} {slow.seconds:.1f} s"
+        return self.decided(slow.seconds / fast.seconds >= self.value, text, command=command)
 
 
 AccuracyClaim = (
@@ -182,7 +220,7 @@ def _results(
 ) -> tuple[list[QualityResult], list[str]]:
     """The results of (variant, method), in order; and the reasons why some are not there."""
     if study is None:
-        return [], ["needs the model: a study of it, --study FILE"]
+        return [], [_NEEDS_STUDY]
     results, reasons = [], []
     for variant, method in keys:
         result = next((r for r in study.results if r.key == (variant, method, None)), None)

@@ -73,13 +73,8 @@ def choices_from(study: QualityStudy, bits: Mapping[tuple[str, str], float]) -> 
         if result.part is None or difference is None:
             continue
         options = choices.setdefault(result.part, [Choice(None, KEPT_BITS, 0.0)])
-        options.append(
-            Choice(
-                result.method,
-                bits[result.part, result.method],
-                difference.mean if difference.verdict == "worse" else 0.0,
-            )
-        )
+        loss = difference.mean if difference.verdict == "worse" else 0.0
+        options.append(Choice(result.method, bits[result.part, result.method], loss))
     return choices
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from quantroof.claims.accuracy import SmallerError, lab_errors
 from quantroof.claims.checklist import judge, shipped
 from quantroof.claims.claim import ClaimResult, Evidence
+from quantroof.claims.shipped_study import shipped_loss
 from quantroof.errors import UsageError
 from quantroof.records.quality import QualityStudy
 from tests.quality.studies import study
@@ -27,12 +31,37 @@ def test_bits_and_errors_are_judged_without_a_study() -> None:
     for right in ("group-overhead-small", "nf4-over-int4-heavy", "fp8-stabler", "e5m2-57344"):
         assert found[right].outcome == "holds"
     assert "0.017 to 0.092" in found["nf4-equal-mass"].evidence[0]
-    left = found["fp8-below-int8-outliers"]
-    assert left.outcome == "cannot tell here"
-    assert left.evidence == ("needs the model: a study of it, --study FILE",)
-    assert left.command is not None
-    assert "--variants outliers" in left.command
     assert found["threshold-direction"].outcome == "wrong"
+
+
+def test_losses_are_judged_from_the_shipped_study() -> None:
+    """Where the intervals of two methods do not overlap; the others need a study of the user's own."""
+    found = judged(None)
+
+    assert found["fp8-below-int8-outliers"].outcome == "holds"
+    assert "docs/measured/quality.md" in found["fp8-below-int8-outliers"].evidence[0]
+    assert found["awq-below-gptq"].outcome == "wrong"
+    assert found["awq-quicker"].outcome == "wrong"
+    left = found["fp8-below-int8-model"]
+    assert left.outcome == "cannot tell here"
+    assert "undecided, needs the model: --study FILE" in left.evidence[0]
+    assert left.command is not None
+    assert "--variants base" in left.command
+
+
+def test_shipped_losses_are_those_of_the_page() -> None:
+    """docs/measured/quality.md and the data file say the same of every method."""
+    page = (Path(__file__).parents[2] / "docs" / "measured" / "quality.md").read_text(encoding="utf-8")
+    pair = r" ([+-][\d.]+) ± ([\d.]+)[^|]*\|"
+    rows = re.findall(rf"^\| ([a-z0-9-]+) \|{pair}{pair}", page, re.MULTILINE)
+
+    assert len(rows) == 21
+    for method, *figures in rows:
+        base, outliers = shipped_loss("base", method), shipped_loss("outliers", method)
+        assert base is not None
+        assert outliers is not None
+        shown = [base.loss, base.half_width, outliers.loss, outliers.half_width]
+        assert shown == [float(figure) for figure in figures]
 
 
 def test_losses_are_judged_from_a_study() -> None:
