@@ -98,5 +98,6 @@ _OPCODES: dict[str, Callable[..., Register]] = {
     "or.b32": lambda a, b: a | b,
     "lop3.b32": _lop3,
     "prmt.b32": _prmt,
+    "shf.l.wrap.b32": lambda low, high, n: (high << n) | (low >> (np.uint32(32) - n)),
     "fma.rn.bf16x2": _fma_bf16x2,
 }

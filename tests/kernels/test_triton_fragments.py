@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from quantroof.kernels.formats import nf4_levels
+from quantroof.kernels.formats import e2m1_levels, nf4_levels
 from quantroof.kernels.linear.device import assembly, fragments
+from quantroof.kernels.linear.device.fp4_bits import scatter_bits
 from tests.kernels.ptx_model import Register, bf16_pair, pair_of_bf16, run_ptx
 
 _HALF_WORDS = np.arange(65536, dtype=np.uint32)
@@ -72,6 +73,18 @@ def test_nf4_assembly_looks_every_level_up(scales: bool) -> None:
     for index in range(4):
         scale = _SCALES[index % 2] if scales else 1.0
         low, high = (levels[_nibble(2 * index + e).astype(int)] * scale for e in range(2))
+        _check(registers[f"${index}"], low, high)
+
+
+def test_fp4_assembly_gives_every_code() -> None:
+    """All 65,536 half-words of codes, their bits moved, become levels times 2^-126 times the row's scale."""
+    packed = scatter_bits(torch.from_numpy(_WORDS.view(np.uint8).copy())).numpy().view(np.uint32)
+    factors = [scale * 2.0**126 for scale in _SCALES]
+    inputs = {f"${5 + i}": _both(factor) for i, factor in enumerate(factors)}
+    registers = run_ptx(assembly.FP4_SCALED.value, {"$4": packed, **inputs})
+    levels = np.array(e2m1_levels())
+    for index in range(4):
+        low, high = (levels[_nibble(index + 4 * e).astype(int)] * _SCALES[index % 2] for e in range(2))
         _check(registers[f"${index}"], low, high)
 
 

@@ -22,6 +22,8 @@ _OTHERS = {
     "triton.int4_zp": "int4.g128.zp",
     "triton.int4_actorder": "int4.g128.actorder",
     "triton.nf4": "nf4.g64",
+    "triton.mxfp4": "mxfp4.g32",
+    "triton.nvfp4": "nvfp4.g16",
     "triton.int8_weight": "int8.channel",
     "triton.fp8_weight": "fp8_e4m3.channel",
 }

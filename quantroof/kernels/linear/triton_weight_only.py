@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from quantroof.kernels.problem import Problem
+    from quantroof.kernels.quantize import Quantized
 
 FAMILY = "weight_only"
 _GROUPS = (32, 64, 128)
@@ -52,13 +53,17 @@ def kind_of(case: Case) -> Kind:
     name = "int4_zeros" if fmt.zero_point else {"fp8_e4m3": "fp8"}.get(fmt.element.name, fmt.element.name)
     if fmt.element.bits == 8:
         return Kind(name, 8, 128, "*fp32")
+    if fmt.element.is_e2m1:
+        return Kind("fp4", 4, 128, "*bf16")
     return Kind(name, 4, 128, "*fp32" if name == "nf4" else "*bf16")
 
 
 def check_weight(case: Case, device: Device) -> Skip | None:
     """Why a weight cannot be packed in fragment order, or None."""
     kind = kind_of(case)
-    if kind.grouped and case.weight.group not in _GROUPS:
+    if case.weight.swizzled:
+        return Skip("triton's weight-only kernels lay scales out themselves: name the plain format")
+    if kind.grouped and case.weight.element.block is None and case.weight.group not in _GROUPS:
         return Skip(f"triton's weight-only kernels take groups of 32, 64 or 128, not {case.weight.group}")
     if case.weight_rows * case.k * kind.bits // 8 >= _MAX_PACKED_BYTES:
         return Skip("triton's weight-only kernels address at most 2 GiB of packed weights")
@@ -159,6 +164,7 @@ def packed_weight(problem: Problem, *, wide: bool) -> tuple[torch.Tensor, ...]:
     """(packed weights, scales, zero points, column order); what a format lacks is an empty tensor."""
     import torch
 
+    from quantroof.kernels.linear.device.fp4_bits import scatter_bits
     from quantroof.kernels.linear.device.fragments import pack_4bit, pack_8bit
     from quantroof.kernels.packing import pack_nibbles
 
@@ -167,6 +173,11 @@ def packed_weight(problem: Problem, *, wide: bool) -> tuple[torch.Tensor, ...]:
     order = torch.empty(0, dtype=torch.int32, device=weight.codes.device)
     if kind.bits == 8:
         return pack_8bit(weight.codes, wide=wide), weight.scale.flatten().contiguous(), zeros, order
+    group = problem.case.weight.group or problem.case.k
+    if kind.kind == "fp4":
+        packed = scatter_bits(pack_4bit(weight.codes, wide=wide))
+        scales, factor = _fp4_scales(weight)
+        return packed, _packed_scales(scales, kind, group), factor.view(torch.int32), order
     codes = weight.codes if kind.kind != "int4" else weight.codes + 8
     if weight.order is not None:
         codes, order = codes[:, weight.order], weight.order.to(torch.int32)
@@ -174,10 +185,20 @@ def packed_weight(problem: Problem, *, wide: bool) -> tuple[torch.Tensor, ...]:
         zeros = pack_nibbles(weight.zeros.T.contiguous()).view(torch.int32)
     return (
         pack_4bit(codes, wide=wide, pairs=kind.kind == "nf4"),
-        _packed_scales(weight.scale, kind, problem.case.weight.group or problem.case.k),
+        _packed_scales(weight.scale, kind, group),
         zeros,
         order,
     )
+
+
+def _fp4_scales(weight: Quantized) -> tuple[torch.Tensor, torch.Tensor]:
+    """(scales times 2^126 below 2^127, the fp32 factor [1] of the whole weight): exact, if not subnormal."""
+    import torch
+
+    _, exponent = torch.frexp(weight.scale.max())
+    whole = weight.tensor_scale if weight.tensor_scale is not None else torch.ones_like(weight.scale[:1, 0])
+    relative = torch.ldexp(weight.scale.double(), 126 - exponent)
+    return relative.float(), torch.ldexp(whole, exponent)
 
 
 def _packed_scales(scales: torch.Tensor, kind: Kind, group: int) -> torch.Tensor:
@@ -248,6 +269,18 @@ KERNELS = (
     ),
     _kernel(
         "triton.nf4", "nf4-w4a16", "levels looked up by byte permutes in registers", _machine_code("nf4.g64")
+    ),
+    _kernel(
+        "triton.mxfp4",
+        "mxfp4-w4a16",
+        "bits laid out for one rotation and one mask per pair, scales on the weights",
+        _machine_code("mxfp4.g32", 3.05),
+    ),
+    _kernel(
+        "triton.nvfp4",
+        "nvfp4-w4a16",
+        "as triton.mxfp4, a scale per 16 weights and one per tensor",
+        _machine_code("nvfp4.g16"),
     ),
     _kernel(
         "triton.int8_weight", "int8-w8a16", "int8 to bf16 by lop3 in registers", _machine_code("int8.channel")

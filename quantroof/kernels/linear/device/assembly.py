@@ -12,6 +12,7 @@ import struct
 import triton.language as tl
 
 from quantroof.kernels.formats import nf4_levels
+from quantroof.kernels.linear.device.fp4_bits import KEPT, LAST_ROTATION, PLACES, ROTATIONS
 
 _NEGATIVE_ZERO = "mov.b32 negzero, 0x80008000;"
 _AND_OR = "0xea"  # the lop3 table of (a & b) | c
@@ -143,11 +144,34 @@ def _fp8_e4m3() -> tl.constexpr:
     )
 
 
+def _fp4_scaled() -> tl.constexpr:
+    """$4: a word of fp4_bits. $0..$3 as for int4, times the scales in $5 and $6, which hold 2^126 too."""
+    mask = sum(1 << place for place in PLACES) * 0x10001
+    kept = (1 << KEPT) * 0x10001
+    masked = [(index, turn, f"{mask:#010x}") for index, turn in enumerate(ROTATIONS)]
+    return _block(
+        ".reg .b32 turned, negzero;",
+        *(
+            line
+            for index, turn, bits in masked
+            for line in (
+                f"shf.l.wrap.b32 turned, $4, $4, {turn};",
+                f"and.b32 ${index}, turned, {mask:#010x};",
+            )
+        ),
+        f"shf.l.wrap.b32 turned, $4, $4, {LAST_ROTATION};",
+        f"and.b32 turned, turned, {mask & ~kept:#010x};",
+        f"lop3.b32 $3, $4, {kept:#010x}, turned, {_AND_OR};",
+        *_scaled(5),
+    )
+
+
 INT4 = _int4(zeros=False, scales=False)
 INT4_SCALED = _int4(zeros=False, scales=True)
 INT4_ZEROS = _int4(zeros=True, scales=False)
 INT4_ZEROS_SCALED = _int4(zeros=True, scales=True)
 NF4 = _nf4(scales=False)
 NF4_SCALED = _nf4(scales=True)
+FP4_SCALED = _fp4_scaled()
 INT8 = _int8()
 FP8_E4M3 = _fp8_e4m3()

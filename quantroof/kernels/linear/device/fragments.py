@@ -125,6 +125,20 @@ def spread(per_group, BN: tl.constexpr, BK: tl.constexpr):
 
 
 @triton.jit
+def spread_by_16(per_group, BN: tl.constexpr, BK: tl.constexpr, WIDE: tl.constexpr):
+    """Groups of 16: a thread's words s are of different groups, or its pairs t where it holds neighbors."""
+    x = per_group.reshape(BN // 64, 4, 2, 8, BK // 64, 2, 2).trans(0, 4, 1, 3, 6, 5, 2)  # b c w g q r h
+    if WIDE:
+        x = x.reshape(BN // 64, BK // 64, 4, 8, 2, 1, 2, 1, 2, 1)  # b c w g q t' r 1 h 1
+        x = x.broadcast_to(BN // 64, BK // 64, 4, 8, 2, 2, 2, 2, 2, 2)
+        x = x.reshape(BN // 64, BK // 64, 4, 8, 4, 2, 2, 2, 2)
+    else:
+        x = x.trans(0, 1, 2, 3, 5, 4, 6).reshape(BN // 64, BK // 64, 4, 8, 1, 2, 2, 2, 1)  # b c w g 1 r s h 1
+        x = x.broadcast_to(BN // 64, BK // 64, 4, 8, 4, 2, 2, 2, 2)
+    return x
+
+
+@triton.jit
 def spread_plain(per_group, BN: tl.constexpr, BK: tl.constexpr):
     """[BN, groups] -> [BN, BK], each value repeated over its group."""
     groups: tl.constexpr = per_group.shape[1]

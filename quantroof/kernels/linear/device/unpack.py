@@ -11,14 +11,16 @@ import triton
 import triton.language as tl
 
 from quantroof.kernels.device.numerics import INTERPRETED, to_bf16
-from quantroof.kernels.formats import nf4_levels
+from quantroof.kernels.formats import e2m1_levels, nf4_levels
 from quantroof.kernels.linear.device import assembly
+from quantroof.kernels.linear.device.fp4_bits import codes_fp4
 from quantroof.kernels.linear.device.fragments import (
     codes_4bit,
     codes_8bit,
     restore_4bit,
     restore_8bit,
     spread,
+    spread_by_16,
     spread_plain,
     words_4bit,
     words_8bit,
@@ -30,9 +32,11 @@ _INT4_ZEROS = assembly.INT4_ZEROS
 _INT4_ZEROS_SCALED = assembly.INT4_ZEROS_SCALED
 _NF4 = assembly.NF4
 _NF4_SCALED = assembly.NF4_SCALED
+_FP4_SCALED = assembly.FP4_SCALED
 _INT8 = assembly.INT8
 _FP8_E4M3 = assembly.FP8_E4M3
 _NF4_LEVELS = tl.constexpr(nf4_levels())
+_E2M1_LEVELS = tl.constexpr(e2m1_levels())
 
 
 @triton.jit
@@ -74,10 +78,12 @@ def _unpack_4bit(packed, zeros, BN: tl.constexpr, BK: tl.constexpr, KIND: tl.con
 def unpack_scaled(
     packed, zeros, scales, BN: tl.constexpr, BK: tl.constexpr, KIND: tl.constexpr, WIDE: tl.constexpr
 ):
-    """Values of a 4-bit tile times bf16 scales [BN, groups], rounded to bf16 once more."""
+    """Values of a 4-bit tile times bf16 scales [BN, groups], rounded to bf16 once more; fp4 has no other."""
     if INTERPRETED:
         values = to_bf16(_plain(packed, zeros, BN, BK, KIND, WIDE)).to(tl.float32)
-        scaled = to_bf16(values * spread_plain(scales, BN, BK).to(tl.float32))
+        # The assembly's fp4 values are 2^-126 too small and its scales 2^126 too large; these values are not.
+        unit: tl.constexpr = 2.0**-126 if KIND == "fp4" else 1.0
+        scaled = to_bf16(values * (spread_plain(scales, BN, BK).to(tl.float32) * unit))
     else:
         scaled = _unpack_4bit_scaled(packed, zeros, scales, BN, BK, KIND, WIDE)
     return scaled
@@ -88,7 +94,10 @@ def _unpack_4bit_scaled(
     packed, zeros, scales, BN: tl.constexpr, BK: tl.constexpr, KIND: tl.constexpr, WIDE: tl.constexpr
 ):
     words = words_4bit(packed, BN, BK)
-    factors = spread(scales, BN, BK)
+    if KIND == "fp4" and scales.shape[1] * 16 == BK:
+        factors = spread_by_16(scales, BN, BK, WIDE)
+    else:
+        factors = spread(scales, BN, BK)
     if KIND == "int4_zeros":
         offsets = spread((zeros | 0x4300).to(tl.int16).to(tl.bfloat16, bitcast=True), BN, BK)
         halves = tl.inline_asm_elementwise(
@@ -100,7 +109,8 @@ def _unpack_4bit_scaled(
             pack=4,
         )
     else:
-        code: tl.constexpr = _NF4_SCALED if KIND == "nf4" else _INT4_SCALED
+        four: tl.constexpr = _FP4_SCALED if KIND == "fp4" else _INT4_SCALED
+        code: tl.constexpr = _NF4_SCALED if KIND == "nf4" else four
         halves = tl.inline_asm_elementwise(
             code,
             "=r,=r,=r,=r,r,r,r",
@@ -124,6 +134,11 @@ def _plain(packed, zeros, BN: tl.constexpr, BK: tl.constexpr, KIND: tl.constexpr
         values = codes_8bit(packed, BN, BK, WIDE).to(tl.int8, bitcast=True).to(tl.float32)
     elif KIND == "fp8":
         values = codes_8bit(packed, BN, BK, WIDE).to(tl.float8e4nv, bitcast=True).to(tl.float32)
+    elif KIND == "fp4":
+        codes = codes_fp4(packed, BN, BK, WIDE)
+        values = tl.zeros((BN, BK), tl.float32)
+        for index in tl.static_range(16):
+            values += tl.where(codes == index, _E2M1_LEVELS[index], 0.0)
     else:
         codes = codes_4bit(packed, BN, BK, WIDE, KIND == "nf4")
         if KIND == "nf4":

@@ -75,8 +75,9 @@ def weight_only_linear(
     """x bf16 [M, K]; packed as in fragments; y bf16 [M, N]. Grid: (N / BN, SPLIT, ceil(M / BM)).
 
     scales: fp32 [N] where SCALED is "end", else [K / GROUP, N]. zeros: int16 [K / GROUP, N / 4] for
-    int4_zeros. order: int32 [K], the column of x that meets column k of the packed weight, read where
-    ORDERED. partials and counters as in reduce_parts, a tile for each (n, m).
+    int4_zeros; for fp4 the bits of the fp32 factor of the whole weight. order: int32 [K], the column of x
+    that meets column k of the packed weight, read where ORDERED. partials and counters as in reduce_parts, a
+    tile for each (n, m).
     """
     BYTES: tl.constexpr = 64 if KIND == "int8" or KIND == "fp8" else 32  # of 64 rows, per column
     tile_n, part, tile_m = tl.program_id(0), tl.program_id(1), tl.program_id(2)
@@ -119,5 +120,7 @@ def weight_only_linear(
     if last:
         if SCALED == "end":
             acc *= tl.load(scales + n)[:, None]
+        elif KIND == "fp4":
+            acc *= tl.load(zeros).to(tl.float32, bitcast=True)
         out = y + m[None, :].to(tl.int64) * N + n[:, None]
         tl.store(out, to_bf16(acc), mask=inside & (n < N)[:, None])
