@@ -11,6 +11,7 @@ from statistics import median
 
 from quantroof.advisor.interpolation import KernelTime, Shape, at_batch, at_shape, batch_errors, shape_errors
 from quantroof.analysis.case_time import case_time, grouped
+from quantroof.analysis.choice import LAYER_OPERATIONS
 from quantroof.records.lines import HAVE_TIMES, Measurement
 
 # The band of an interpolation where there are too few points to leave one out.
@@ -93,6 +94,7 @@ def table_of(measurements: Iterable[Measurement], device: str) -> TimingTable:
     The time of a kernel is `analysis.case_time`'s over all its processes, never that of its fastest process.
     """
     lines = (line for line in measurements if line.device == device and _is_cold(line))
+    lines = (line for line in lines if line.parsed_case.operation in LAYER_OPERATIONS)
     fastest: dict[str, dict[Shape, dict[int, KernelTime]]] = defaultdict(lambda: defaultdict(dict))
     for (_, _, kernel), own in grouped(lines).items():
         case, timed = own[0].parsed_case, _timed(kernel, own)

@@ -4,6 +4,7 @@ Suites and plans, worker processes, timing, device state, ceilings, links, and t
 """
 
 __all__ = [
+    "beside_linear",
     "calls",
     "ceilings",
     "clock",

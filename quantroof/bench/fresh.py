@@ -22,7 +22,7 @@ from quantroof.bench.timing.timer import Timer
 from quantroof.kernels.kernel import Kernel, Prepared
 from quantroof.kernels.problem import Problem, tolerance
 from quantroof.kernels.quantize import Quantized, quantize
-from quantroof.kernels.reference import reference_of
+from quantroof.kernels.reference import product, reference_of
 
 # One row in sixteen and a quarter of its columns: a stale output is then wrong by sqrt(2 / 16 / 4) = 0.18 of
 # its norm, twenty times the largest tolerance; a cache that looks at a few codes does not notice.
@@ -52,16 +52,25 @@ def fresh_data(kernel: Kernel, problem: Problem) -> FreshData | None:
     else:
         weight = replace(problem.weight, codes=codes)
         other = problem.with_operands(weight=weight)
-        part = _rows_of(weight, rows).dequantized()
-        expected = reference_of(problem).exact.clone()
-        if operation == "dequantize":
-            expected[rows] = part
-        else:
-            expected[:, rows] = problem.activation.dequantized() @ part.T
+        expected = _expected(problem, weight, rows)
     prepared = kernel.build(other)
     if not isinstance(prepared, Prepared):
         return None
     return FreshData(prepared.weights, expected, tolerance(problem.case))
+
+
+def _expected(problem: Problem, weight: Quantized, rows: torch.Tensor) -> torch.Tensor:
+    """The output for a weight that differs in these rows: only what depends on them is computed again."""
+    case = problem.case
+    if case.operation not in ("gemv", "gemm", "dequantize"):
+        return product(case, problem.activation.dequantized(), weight.dequantized())
+    part = _rows_of(weight, rows).dequantized()
+    expected = reference_of(problem).exact.clone()
+    if case.operation == "dequantize":
+        expected[rows] = part
+    else:
+        expected[:, rows] = product(case, problem.activation.dequantized(), part)
+    return expected
 
 
 class Recheck:

@@ -18,7 +18,7 @@ def need_bytes(case: Case, device: Device) -> int:
     if isinstance(case, CallCase):
         # The arguments, the outputs, and a reference of both in fp64, where an element has a byte or more.
         return (2 + 2 * _FP64) * case.bytes_moved + max(2 * case.bytes_moved, _rotation_bytes(device))
-    weights, activations, outputs = case.weight_rows * case.k, case.m * case.k, case.m * case.n
+    weights, activations, outputs = case.weight_rows * case.k, case.activation_rows * case.k, case.m * case.n
     sources = _FP32 * (weights + activations)
     # Dequantizing holds the fp64 codes and their product with the scales at once.
     reference = _FP64 * (2 * weights + 2 * activations + 3 * outputs)

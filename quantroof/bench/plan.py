@@ -79,7 +79,8 @@ class DevicePlan:
             return 0.0
         processor = self.device.processor
         each = self.settings.rule().seconds + _FIXED_S
-        setup = sum(p.case.n * p.case.k * len(p.kernels) for p in self.cases) * _PER_WEIGHT_S[processor]
+        weights = ((max(p.case.n, p.case.weight_rows) * p.case.k, len(p.kernels)) for p in self.cases)
+        setup = sum(size * kernels for size, kernels in weights) * _PER_WEIGHT_S[processor]
         return _START_S + self.timed * each + setup + self._extra_s(processor)
 
     def _extra_s(self, processor: Processor) -> float:

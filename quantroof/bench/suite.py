@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 
+from quantroof.bench.beside_linear import AttentionSweep, BesideLinear, ExpertsSweep
 from quantroof.errors import QuantroofError, UsageError, unknown_name
 from quantroof.files import parse_toml, read_text
 from quantroof.hwprofiles.types import Device, Processor
@@ -59,6 +60,8 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The cases, sweeps, limits and providers for one processor, as the file has them."""
 
     sweep: tuple[Sweep, ...] = ()
+    attention: tuple[AttentionSweep, ...] = ()
+    experts: tuple[ExpertsSweep, ...] = ()
     cases: tuple[str, ...] = ()
     limits: StoppingLimits = StoppingLimits()
     providers: tuple[str, ...] | None = None
@@ -74,6 +77,8 @@ class SuiteFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema: str
     name: str
     sweep: tuple[Sweep, ...] = ()
+    attention: tuple[AttentionSweep, ...] = ()
+    experts: tuple[ExpertsSweep, ...] = ()
     cases: tuple[str, ...] = ()
     description: str = ""
     limits: StoppingLimits = StoppingLimits()
@@ -127,13 +132,15 @@ def parse(text: str, where: str) -> Suite:
     """Read and check the text of a suite file; `where` is the name that errors give it."""
     file = parse_toml(text, SuiteFile, where, SCHEMA)
     calls, called = file.call, _called(file.call, where)
-    gpu_cases = _cases(file.cases, file.sweep, where, "", called)
     only = frozenset(file.only)
+    more = BesideLinear("", file.attention, file.experts).cases(where)
+    gpu_cases = _cases(file.cases, file.sweep, where, "", called, more)
     gpu = Workload(gpu_cases, file.limits, file.providers, calls, only)
     cpu = gpu
     if file.cpu is not None:
         own = file.cpu
-        cpu_cases = _cases(own.cases, own.sweep, where, "cpu.", called)
+        more = BesideLinear("cpu.", own.attention, own.experts).cases(where)
+        cpu_cases = _cases(own.cases, own.sweep, where, "cpu.", called, more)
         cpu = Workload(cpu_cases, own.limits, own.providers, calls, only)
     return Suite(file.name, where, text, {"gpu": gpu, "cpu": cpu})
 
@@ -152,10 +159,18 @@ def _called(calls: tuple[Call, ...], file: str) -> dict[str, Case]:
 
 
 def _cases(
-    ids: tuple[str, ...], sweeps: tuple[Sweep, ...], file: str, prefix: str, called: dict[str, Case]
+    ids: tuple[str, ...],
+    sweeps: tuple[Sweep, ...],
+    file: str,
+    prefix: str,
+    called: dict[str, Case],
+    more: dict[str, Case],
 ) -> tuple[Case, ...]:
-    """The distinct cases of ids, sweeps and functions; errors name the file and the key after `prefix`."""
-    if not sweeps and not ids and not called:
+    """The distinct cases of ids, sweeps, functions and other operations, `more`.
+
+    Errors name the file and the key after `prefix`.
+    """
+    if not sweeps and not ids and not called and not more:
         raise UsageError("is empty: nothing would run", where=f"{file}: {prefix}sweep")
     cases: dict[str, Case] = {} if ids else dict(called)
     for number, text in enumerate(ids):
@@ -169,7 +184,7 @@ def _cases(
         for (n, k), variant, m in product(_shapes(sweep, key), schemes, sweep.m):
             case = _case(variant, m, n, k, key)
             cases.setdefault(case.id, case)
-    return tuple(cases.values())
+    return tuple((cases | more).values())
 
 
 def _listed(text: str, key: str) -> Case:

@@ -14,7 +14,8 @@ from quantroof.gate.times import Key, RunTimes
 from quantroof.kernels.calls.call import Call
 from quantroof.kernels.calls.toml import tables
 from quantroof.kernels.cases import CallCase, Case
-from quantroof.kernels.schemes import SCHEMES, scheme_of
+from quantroof.kernels.schemes import scheme as scheme_named
+from quantroof.kernels.schemes import scheme_of
 from quantroof.records.lines import parsed_case
 
 
@@ -39,14 +40,18 @@ def suspect_suite(keys: Iterable[Key], times: RunTimes, calls: Iterable[Call] = 
         limits = parse(info.suite_source, info.suite).workload(times.device).limits
     except QuantroofError:
         limits = StoppingLimits()
-    lines = [f'schema = "{SCHEMA}"', 'name = "suspects"', "[limits]"]
+    cases = [parsed_case(case_id) for case_id in dict.fromkeys(case for case, _ in keys)]
+    calling = [case.id for case in cases if isinstance(case, CallCase)]
+    listed = [case.id for case in cases if not _is_in_a_sweep(case) and case.id not in calling]
+    lines = [f'schema = "{SCHEMA}"', 'name = "suspects"']
+    lines += [f"cases = {json.dumps([*listed, *calling])}"] if listed else []
+    lines.append("[limits]")
     lines += [f"{name} = {value!r}" for name, value in _non_default(limits).items()]
-    for case_id in dict.fromkeys(case for case, _ in keys):
-        case = parsed_case(case_id)
+    for case in cases:
         if isinstance(case, CallCase):
-            kernels = {kernel for suspect, kernel in keys if suspect == case_id}
+            kernels = {kernel for suspect, kernel in keys if suspect == case.id}
             lines += tables(_single(call, case, kernels) for call in calls if _has(call, case))
-        else:
+        elif _is_in_a_sweep(case):
             lines += _sweep(case)
     return "\n".join(lines) + "\n"
 
@@ -73,6 +78,11 @@ def _single(call: Call, case: CallCase, kernels: set[str]) -> Call:
     return replace(call, axes=tuple(f"{name}={size}" for name, size in case.axes), against=against)
 
 
+def _is_in_a_sweep(case: Case) -> bool:
+    """Whether M, N, K and a scheme say it all; older versions know nothing else."""
+    return type(case) is Case and not case.weight.swizzled
+
+
 def _sweep(case: Case) -> list[str]:
     """One case as a sweep of one case; `Case.linear` turns it back into the case."""
     scheme = scheme_of(case.weight, case.activation, case.output)
@@ -80,6 +90,6 @@ def _sweep(case: Case) -> list[str]:
     m, n = (1, case.m) if case.operation == "dequantize" else (case.m, case.n)
     lines = ["[[sweep]]", f"shapes = [{{n = {n}, k = {case.k}}}]", f"m = [{m}]"]
     lines.append(f"formats = [{json.dumps(scheme.name)}]")
-    if case.weight.group is not None and case.weight.group != SCHEMES[scheme.name].weight.group:
+    if case.weight.group is not None and case.weight.group != scheme_named(scheme.name).weight.group:
         lines.append(f"groups = [{case.weight.group}]")
     return lines

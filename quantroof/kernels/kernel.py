@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from quantroof.hwprofiles.types import Device, Processor
 from quantroof.kernels.cases import Case, Operation
 from quantroof.kernels.program import MachineCode
-from quantroof.kernels.schemes import scheme_of
 
 if TYPE_CHECKING:
     from quantroof.kernels.problem import Problem
@@ -76,6 +75,5 @@ class Kernel:
 
     def made_for(self, case: Case, device: Device) -> bool:
         """Whether this kernel applies to a case on a device at all; if not, nothing is reported."""
-        named = scheme_of(case.weight, case.activation, case.output)
-        known = named is not None and named.name in self.schemes
-        return known and case.operation in self.operations and device.processor in self.targets
+        named = case.kernel_scheme in self.schemes and case.operation in self.operations
+        return named and device.processor in self.targets

@@ -80,9 +80,10 @@ class Problem:
 
     @cached_property
     def source(self) -> torch.Tensor:
-        """The activations [M, K] as normal fp32 values, before any rounding."""
+        """The activations [M, K], or the queries of attention, as normal fp32 values before any rounding."""
         generator = torch.Generator(self.torch_device).manual_seed(self.seed)
-        return torch.randn((self.case.m, self.case.k), generator=generator, device=self.torch_device)
+        shape = (self.case.activation_rows, self.case.k)
+        return torch.randn(shape, generator=generator, device=self.torch_device)
 
     @cached_property
     def weights(self) -> Weights:

@@ -10,6 +10,11 @@ from functools import cached_property, lru_cache
 
 import torch
 
+from quantroof.kernels.attention.case import AttentionCase
+from quantroof.kernels.attention.reference import attend
+from quantroof.kernels.cases import Case
+from quantroof.kernels.experts.case import ExpertsCase
+from quantroof.kernels.experts.reference import grouped_product
 from quantroof.kernels.problem import Problem, Weights, forget_weights
 from quantroof.kernels.quantize import quantize
 
@@ -28,15 +33,24 @@ class Reference:
             return exact_weights(problem.weights)
         if problem.case.operation == "act_quant":
             return quantize(problem.arriving.float(), problem.case.output).dequantized()
-        return problem.activation.dequantized() @ exact_weights(problem.weights).T
+        return product(problem.case, problem.activation.dequantized(), exact_weights(problem.weights))
 
     @cached_property
     def unquantized(self) -> torch.Tensor:
         """The fp64 result [M, N] for the fp32 values before any rounding."""
         x, w = self.problem.source, self.problem.weights.source
-        if self.problem.case.operation not in ("gemm", "gemv"):
+        if self.problem.case.operation in ("act_quant", "dequantize"):
             return (w if self.problem.case.operation == "dequantize" else x).double()
-        return x.double() @ w.double().T
+        return product(self.problem.case, x.double(), w.double())
+
+
+def product(case: Case, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    """What a case makes of activations and weights [rows, K], in their precision: [M, N]."""
+    if isinstance(case, AttentionCase):
+        return attend(case, x, w)
+    if isinstance(case, ExpertsCase):
+        return grouped_product(case, x, w)
+    return x @ w.T
 
 
 @lru_cache(maxsize=1)  # the kernels of one case share it

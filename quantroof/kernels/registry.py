@@ -18,7 +18,7 @@ from quantroof.kernels.foreign import entry_point_kernels, load_file
 from quantroof.kernels.kernel import Kernel
 
 ENTRY_POINTS = "quantroof.kernels"
-OPERATION_FOLDERS = ("linear", "act_quant", "dequantize")
+OPERATION_FOLDERS = ("linear", "act_quant", "dequantize", "attention", "experts")
 
 
 @dataclass(frozen=True, slots=True)

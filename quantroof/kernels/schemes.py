@@ -29,7 +29,7 @@ class Scheme:
     activation: Format
     output: Format
     summary: str
-    operation: Literal["linear", "act_quant", "dequantize"] = "linear"
+    operation: Literal["linear", "act_quant", "dequantize", "attention"] = "linear"
 
     @property
     def compute(self) -> Element:
@@ -101,7 +101,14 @@ _DEQUANTIZING = (
     ("int4-dequant", "int4.g128", "bf16", "int4 weights written out in bf16"),
     ("nf4-dequant", "nf4.g64", "bf16", "NF4 weights written out in bf16"),
 )
+# KV caches of decode attention; queries and outputs are bf16. fp8 has one scale per tensor, as in engines.
+_CACHES = (
+    ("bf16-kv", "bf16", "KV cache in bf16"),
+    ("fp8-kv", "fp8_e4m3.tensor", "KV cache in fp8, one scale per tensor"),
+    ("int8-kv", "int8.token", "KV cache in int8, one scale per token and head"),
+)
 _NONE = Format.parse("none")
+_BF16 = Format.parse("bf16")
 
 SCHEMES: dict[str, Scheme] = {
     name: Scheme(name, Format.parse(weight), Format.parse(activation), Format.parse(output), summary)
@@ -117,17 +124,28 @@ OTHER_OPERATIONS: dict[str, Scheme] = {
         for name, given, made, summary in _DEQUANTIZING
     },
 }
+CACHES: dict[str, Scheme] = {
+    name: Scheme(name, Format.parse(cache), _BF16, _BF16, summary, "attention")
+    for name, cache, summary in _CACHES
+}
 
 
 def scheme(name: str, where: str | None = None) -> Scheme:
     """Look a scheme up by name; the error names `where` (a file and key) and the nearest names."""
-    known = {**SCHEMES, **OTHER_OPERATIONS}
+    known = {**SCHEMES, **OTHER_OPERATIONS, **CACHES}
     if name not in known:
         raise unknown_name("format", name, list(known), where)
     return known[name]
 
 
 @lru_cache(maxsize=1024)
+def cache_scheme(name: str, where: str | None = None) -> Scheme:
+    """A KV-cache format by name."""
+    if name not in CACHES:
+        raise unknown_name("KV-cache format", name, list(CACHES), where)
+    return CACHES[name]
+
+
 def scheme_of(weight: Format, activation: Format, output: Format) -> Scheme | None:
     """The scheme that formats belong to, whatever group size and layout; None for a triple without a name."""
     for candidate in (*SCHEMES.values(), *OTHER_OPERATIONS.values()):

@@ -22,7 +22,7 @@ from quantroof.kernels.kernel import Kernel, Skip
 from quantroof.kernels.linear.torch_fp8_blocks import multiplier, scales_of_activation, scales_of_weight
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.quantize import Quantized
-from quantroof.kernels.schemes import scheme
+from quantroof.kernels.samples import sample_cases
 from tests.hwprofiles.boards import h200
 
 # Operators whose result the host must know, or whose shape depends on values: each waits for the device.
@@ -48,14 +48,13 @@ class NoSynchronization(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _torch_cases() -> list[tuple[Kernel, Case]]:
-    found = []
-    for kernel in registry.load().for_providers(("torch",)):
-        for name in kernel.schemes:
-            for m in (1, 32):
-                case = Case.linear(scheme(name), m, 256, 512)
-                if kernel.made_for(case, CPU) and kernel.check(case, CPU) is None:
-                    found.append((kernel, case))
-    return found
+    return [
+        (kernel, case)
+        for kernel in registry.load().for_providers(("torch",))
+        for m in (1, 32)
+        for case in sample_cases(kernel, m, 256, 512)
+        if kernel.made_for(case, CPU) and kernel.check(case, CPU) is None
+    ]
 
 
 @pytest.mark.parametrize(
@@ -88,11 +87,9 @@ def _gpu_only() -> list[tuple[Kernel, Case]]:
     for kernel in registry.load().for_providers(("torch",)):
         if not any(word in kernel.name for word in _PROBED):
             continue
-        for name in kernel.schemes:
-            for m in (1, 16, 17, 128, 2048):
-                case = Case.linear(scheme(name), m, 512, 1024)
-                if kernel.made_for(case, device) and kernel.check(case, device) is None:
-                    found.append((kernel, case))
+        cases = (case for m in (1, 16, 17, 128, 2048) for case in sample_cases(kernel, m, 512, 1024))
+        made = [case for case in cases if kernel.made_for(case, device)]
+        found += [(kernel, case) for case in made if kernel.check(case, device) is None]
     return found
 
 

@@ -19,12 +19,14 @@ H100 = Device(kind="sim", index=0, name="NVIDIA H100 80GB HBM3", compute_capabil
 A100 = Device(kind="sim", index=0, name="NVIDIA A100-SXM4-80GB", compute_capability="8.0")
 T4 = Device(kind="sim", index=0, name="Tesla T4", compute_capability="7.5")
 
+_CONVERSIONS = ("act_quant", "dequantize")
 CPU_PAIRS = [
     (kernel, scheme, m)
     for kernel in registry.load().kernels.values()
     for scheme in kernel.schemes
     for m in (1, 3, 17)
     if kernel.provider == "torch" and "cpu" in kernel.targets and scheme != "tf32"
+    if "gemm" in kernel.operations or (len(kernel.operations) == 1 and kernel.operations[0] in _CONVERSIONS)
 ]
 
 

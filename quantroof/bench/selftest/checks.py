@@ -21,7 +21,7 @@ from quantroof.kernels import registry
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.program import Target
-from quantroof.kernels.schemes import scheme
+from quantroof.kernels.samples import sample_cases
 
 Group = Literal["imports", "state", "correct", "timers", "ceilings"]
 GROUPS: tuple[Group, ...] = ("imports", "state", "correct", "timers", "ceilings")
@@ -166,11 +166,9 @@ def _correct(device: Device, kernels: tuple[str, ...]) -> Iterator[Check]:
     """Every kernel x scheme x M that it is made for and that nothing speaks against."""
     for (n, k), rows in _ROWS[device.processor].items():
         for kernel in registry.load(kernels).kernels.values():
-            for name in kernel.schemes:
-                for m in rows:
-                    case = Case.linear(scheme(name), m, n, k)
-                    if kernel.made_for(case, device) and kernel.check(case, device) is None:
-                        yield Check(f"{kernel.name} {case.id}", partial(_compared, device, kernel, case))
+            for case in (case for m in rows for case in sample_cases(kernel, m, n, k)):
+                if kernel.made_for(case, device) and kernel.check(case, device) is None:
+                    yield Check(f"{kernel.name} {case.id}", partial(_compared, device, kernel, case))
 
 
 def _compared(device: Device, kernel: Kernel, case: Case) -> Seen:

@@ -29,8 +29,8 @@ from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel, Skip
 from quantroof.kernels.problem import Problem, forget_weights
 from quantroof.kernels.program import Program, Target
+from quantroof.kernels.samples import sample_cases
 from quantroof.kernels.sass.ahead import compile_ahead
-from quantroof.kernels.schemes import scheme
 
 ROWS = (1, 7, 128, 300, 2048)
 N, K = 1152, 1024
@@ -88,11 +88,9 @@ def checks(names: list[str]) -> Iterator[tuple[Kernel, Case]]:
     for kernel in registry.load().kernels.values():
         if kernel.provider != "triton" or (names and kernel.name not in names):
             continue
-        for name in kernel.schemes:
-            for m in ROWS:
-                case = Case.linear(scheme(name), m, N, K)
-                if kernel.made_for(case, DEVICE) and kernel.check(case, DEVICE) is None:
-                    yield kernel, case
+        for case in (case for m in ROWS for case in sample_cases(kernel, m, N, K)):
+            if kernel.made_for(case, DEVICE) and kernel.check(case, DEVICE) is None:
+                yield kernel, case
 
 
 def launched(kernel: Kernel, case: Case, seen: Compilations) -> dict[str, Any]:
