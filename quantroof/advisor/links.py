@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
+from statistics import median
 
 import msgspec
 
@@ -16,6 +17,7 @@ from quantroof.records.lines import Ceiling
 _ALL_REDUCE = "all_reduce/"
 # The least time of a small all-reduce: an assumption that --link-latency replaces by the node's own.
 DEFAULT_LATENCY_S = 10e-6
+_SMALL_BYTES = 64 << 10
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,15 +66,30 @@ def measured_link(ceilings: Iterable[Ceiling], device: Device) -> Link | None:
 
     Its rate is the bus bandwidth: what one link carries in one direction, as the formula of a ring needs it.
     """
-    reduced = (
+    reduced = [
         c
         for c in ceilings
         if c.quantity == "link"
         and c.name.startswith(_ALL_REDUCE)
         and device.id in c.name.removeprefix(_ALL_REDUCE).split("+")
-    )
-    rates = {c.name: rate for c in reduced if (rate := ceiling_rate(c)) is not None}
+    ]
+    rates = [(rate, c.name) for c in reduced if (rate := ceiling_rate(c)) is not None]
     if not rates:
         return None
-    name, rate = max(rates.items(), key=lambda pair: pair[1])
-    return Link(kind="the measured link", bytes_per_s=rate, source=f"{name}, measured in this run")
+    rate, name = max(rates)
+    return Link(
+        kind="the measured link",
+        bytes_per_s=rate,
+        latency_s=_least_seconds(reduced),
+        source=f"{name}, measured in this run",
+    )
+
+
+def _least_seconds(reduced: list[Ceiling]) -> float:
+    """The time of the smallest all-reduce, if it was small enough for its bytes not to count."""
+    small = [
+        (c.bytes_moved, median(c.timing.samples_ns) / 1e9)
+        for c in reduced
+        if c.timing is not None and c.bytes_moved is not None and c.bytes_moved <= _SMALL_BYTES
+    ]
+    return min(small)[1] if small else DEFAULT_LATENCY_S

@@ -30,7 +30,7 @@ def run_table(run: Run, device: Device, formats: Iterable[str]) -> TimingTable:
 
 
 def _words(imported: Imported) -> str:
-    return f"{imported.framework}, from {imported.source} {imported.version}"
+    return f"{imported.framework}, from {imported.source} ({imported.version})"
 
 
 def _has_kernel(name: str, device: Device) -> bool:

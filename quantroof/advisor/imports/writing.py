@@ -14,7 +14,7 @@ from quantroof.bench.provenance import host, new_run_id, now, versions
 from quantroof.hwprofiles.roofline import attainable_seconds, bound
 from quantroof.hwprofiles.types import Device, HardwareProfile
 from quantroof.records.directory import RunWriter
-from quantroof.records.lines import Config, Status, Timing
+from quantroof.records.lines import Ceiling, Config, Status, Timing
 from quantroof.records.run import SCHEMA, Imported, RunEnd, RunInfo, RunOptions
 
 IMPOSSIBLE = "above the roof of the datasheet: the weights were in the cache, or the row is wrong"
@@ -55,9 +55,14 @@ def device_of(profile: HardwareProfile) -> Device:
 
 
 def write_run(
-    out: Path, profile: HardwareProfile, imported: Imported, rows: Iterable[Row], aside: Counter[str]
+    out: Path,
+    profile: HardwareProfile,
+    imported: Imported,
+    rows: Iterable[Row],
+    aside: Counter[str],
+    ceilings: Iterable[Ceiling] = (),
 ) -> int:
-    """Write the rows that the roofs allow, and count the others. Returns how many were written."""
+    """Write ceilings and the rows that the roofs allow; count the others. Returns how many rows it wrote."""
     device = device_of(profile)
     info = RunInfo(
         schema=SCHEMA,
@@ -75,6 +80,8 @@ def write_run(
     )
     written = 0
     with RunWriter.create(out, info) as writer:
+        for ceiling in ceilings:
+            writer.write(ceiling)
         for line in _lines(device, profile, imported, rows, aside):
             writer.write(line)
             written += 1

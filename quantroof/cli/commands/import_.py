@@ -71,5 +71,54 @@ def _import(picked: list[Table], out: Path, *, every: bool) -> Iterator[str]:
     profile, aside = catalog.profiles()[source.SYSTEMS[picked[0].system]], Counter[str]()
     rows = (row for table in picked for row in source.rows(table, profile, aside, every=every))
     written = write_run(out, profile, source.origin(picked), rows, aside)
-    yield f"{written} kernel times of {profile.id}, imported, not measured here: {out}"
+    yield from _summary(written, profile.id, out, aside)
+
+
+@command.command("nccl-tests", context_settings={"show_default": True})
+@click.argument("file", type=FILE)
+@click.option("--gpu", required=True, help="The profile of the node's GPUs.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run directory to write.")
+def nccl_tests(*, file: Path, gpu: str, out: Path | None) -> int:
+    """Links of this node, from the text of `all_reduce_perf -g N`: rate and latency for `advise --run`."""
+    from quantroof.advisor.imports.nccl_tests import read
+    from quantroof.advisor.imports.writing import write_run
+    from quantroof.files import read_text
+    from quantroof.hwprofiles import catalog
+    from quantroof.records.run import Imported
+
+    ceilings = read(read_text(file), str(file))
+    imported = Imported(
+        source="nccl-tests",
+        version="not stated",
+        license="BSD-3-Clause",
+        framework="NCCL",
+        rule="all_reduce_perf on this node, out of place, the mean of its iterations",
+    )
+    target = out or Path("runs") / f"imported-{file.stem}"
+    write_run(target, catalog.profile(gpu), imported, (), Counter(), ceilings)
+    echo_lines([f"{len(ceilings)} all-reduces of {gpu}, by nccl-tests: {target}"])
+    return ExitCode.OK
+
+
+@command.command("csv", context_settings={"show_default": True})
+@click.argument("file", type=FILE)
+@click.option("--columns", type=FILE, required=True, help="A TOML file: which column is what.")
+@click.option("--gpu", required=True, help="The profile of the GPU that was timed.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run directory to write.")
+def csv_file(*, file: Path, columns: Path, gpu: str, out: Path | None) -> int:
+    """Linear layers from a CSV file of another tool (docs/advisor.md shows the TOML file)."""
+    from quantroof.advisor.imports.columns import read_columns, rows
+    from quantroof.advisor.imports.writing import write_run
+    from quantroof.hwprofiles import catalog
+
+    named, aside = read_columns(columns), Counter[str]()
+    target = out or Path("runs") / f"imported-{file.stem}"
+    profile = catalog.profile(gpu)
+    written = write_run(target, profile, named.imported, rows(file, named, aside), aside)
+    echo_lines(_summary(written, profile.id, target, aside))
+    return ExitCode.OK
+
+
+def _summary(written: int, gpu: str, out: Path, aside: Counter[str]) -> Iterator[str]:
+    yield f"{written} kernel times of {gpu}, imported, not measured here: {out}"
     yield from (f"set aside, {count}: {reason}" for reason, count in aside.most_common())
