@@ -50,6 +50,7 @@ def _device(results: DeviceResults, choices: list[LayerChoice]) -> dict[str, Any
         "device": results.device.id,
         "run": info.run_id,
         "repeat": _repeat(info.options),
+        "command": list(info.command),
         "simulated": info.simulated,
         "layers": [{"n": c.n, "k": c.k, "sentence": c.sentence()} for c in choices],
     }

@@ -27,6 +27,7 @@ function recordFacts(row) {
 function repeatCommand(row) {
   const subject = data.subjects[subjectOf(row)] ?? data.subjects[0];
   const word = (text) => (/^[\w.:/@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+  if (caseOf("id", row).startsWith("call/")) return subject.command.map(word).join(" "); // its function is not in the case's id
   const provider = data.providers[providerOf(row)].name;
   const words = ["--case", caseOf("id", row), "--device", subject.device, "--provider", provider, ...subject.repeat];
   return `quantroof run ${words.map(word).join(" ")}`;
