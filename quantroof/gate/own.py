@@ -147,7 +147,11 @@ def _measured(own: Own, side: Side, directory: Path, seed: int) -> RunTimes:
     words = ["run", "--suite", str(Path(own.run.suite).resolve()), "--out", str(out), "--seed", str(seed)]
     words += ["--processes", str(own.run.processes), "--anchors", "--quiet", "--device", _device(own, side)]
     own.start(side, words if own.policy.min_roof else [*words, "--no-ceilings"])
-    return run_times(read_run(out), own.device.id)
+    run = read_run(out)
+    if not any(line.timing is not None for line in run.measurements):
+        reason = next((line.reason for line in run.measurements if line.reason), "no case was planned")
+        raise EnvironmentMissing(f"none of its cases could be measured: {reason}", where=side.name)
+    return run_times(run, own.device.id)
 
 
 def _unused(directory: Path) -> Path:

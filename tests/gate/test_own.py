@@ -109,6 +109,16 @@ def test_an_unusable_machine_ends_the_collection_after_its_first_run(
     assert not (project / "baselines").exists()
 
 
+@pytest.mark.usefixtures("quick_sides")
+def test_code_that_cannot_be_measured_is_one_line_and_never_a_pass(project: Path) -> None:
+    """As a base that does not build: the side and the first reason, exit code 3, and no baseline."""
+    with pytest.raises(
+        EnvironmentMissing, match=r"^candidate: none of its cases could be measured: the worker"
+    ):
+        _checked("sim:h100-sxm5-80gb+dead@0")
+    assert not (project / "baselines").exists()
+
+
 def test_each_side_imports_its_own_code(project: Path) -> None:
     """A fresh interpreter in the worktree imports the base's package, and the candidate the changed one."""
     (project / "ops" / "helper.py").write_text("FACTOR = 2\n")
