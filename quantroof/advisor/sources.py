@@ -44,29 +44,16 @@ def machines_named(gpus: str) -> list[Machine]:
 
 
 def _profile(gpu: str) -> HardwareProfile:
-    """A derived board, or a catalog entry by its id, its name, or the start of an id that one entry has."""
+    """A derived board, or the one entry of the catalog that a name means."""
     if "=" in gpu:
         return derived_gpu(gpu)
-    profiles = catalog.profiles()
-    matches = [p for p in profiles.values() if gpu.lower() == p.id] or catalog.by_name(gpu)
-    if not matches:
-        short = _slug(gpu)
-        exact = [profiles[short]] if short in profiles else []
-        matches = exact or [p for p in profiles.values() if short and p.id.startswith(f"{short}-")]
+    matches = catalog.named(gpu)
     if len(matches) > 1:
         ids = ", ".join(p.id for p in matches)
         raise UsageError(f"several boards are called '{gpu}'", where="--gpu", hint=f"name one: {ids}")
     if not matches:
-        raise unknown_name("GPU", gpu, list(profiles))
+        raise unknown_name("GPU", gpu, list(catalog.profiles()))
     return matches[0]
-
-
-_MAKERS = ("nvidia", "geforce", "amd", "instinct")
-
-
-def _slug(name: str) -> str:
-    """A name as ids are written: `NVIDIA GeForce RTX 4090` is rtx-4090."""
-    return "-".join(word for word in name.lower().split() if word not in _MAKERS)
 
 
 def with_link(machine: Machine, gbps: float | None, latency_us: float | None) -> Machine:

@@ -68,12 +68,19 @@ def summary(comparison: RunComparison, base: list[DeviceResults], now: list[Devi
         return f"not comparable: {comparison.blocked}"
     groups = change_groups(comparison)
     changed = [group for group in groups if group.verdict != "same"]
+    missing = _counted(comparison.count("missing"), "missing")
     if not changed:
-        compared = sum(group.cases for group in groups)
-        return f"{compared} cases are unchanged" if compared else "no case is timed in both runs"
-    words = ", ".join(group.words for group in groups)
+        same = _counted(sum(group.cases for group in groups), "unchanged")
+        return ", ".join([*missing, *(same or ["no case is timed in both runs"])])
+    kept = [group.words for group in groups if group.verdict == "same"]
+    words = ", ".join([*(group.words for group in changed), *missing, *kept])
     entries = [entry for entry in comparison.entries if _verdict(entry) not in (None, "same")]
     return f"{words}; {cause(entries, base, now)}"
+
+
+def _counted(cases: int, state: str) -> list[str]:
+    """`1 case is missing`; nothing for none."""
+    return [f"{cases} case{' is' if cases == 1 else 's are'} {state}"] if cases else []
 
 
 def change_groups(comparison: RunComparison) -> list[ChangeGroup]:

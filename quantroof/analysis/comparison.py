@@ -58,6 +58,7 @@ class RunComparison:
     entries: tuple[CaseChange, ...]
     differences: tuple[str, ...]
     blocked: str | None
+    simulated: bool = False
     summary: str = ""
     """One sentence: what changed, and the cause that the evidence supports (`analysis.cause`)."""
 
@@ -101,6 +102,7 @@ def compare(base: list[DeviceResults], now: list[DeviceResults], floor: float = 
         floor=floor,
         entries=tuple(entries),
         differences=general,
+        simulated=now_run.info.simulated,
         blocked=_blocked(base_run, now_run) or _disturbed(base, now),
     )
 

@@ -73,6 +73,8 @@ def selected_suite(flags: SelectionFlags, suite: str, formats: tuple[str, ...] |
     from quantroof.bench.selection import Selection, select_cases
     from quantroof.bench.suite import load
 
+    for text in flags.case_ids:
+        _check_id(text, "--case")
     lines = [line for path in flags.case_lists for line in case_list(path)]
     listed = tuple(line.partition(" ")[0] for line in lines)
     selection = Selection(
@@ -89,11 +91,24 @@ def case_list(path: Path) -> list[str]:
     """`case` or `case kernel` of each line; `#` starts a comment. UsageError where there is none."""
     from quantroof.files import read_text
 
-    lines = (line.partition("#")[0].split() for line in read_text(path).splitlines())
-    cases = [" ".join(words[:2]) for words in lines if words]
+    cases = []
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        words = line.partition("#")[0].split()
+        if words:
+            _check_id(words[0], f"{path}, line {number}")
+            cases.append(" ".join(words[:2]))
     if not cases:
         raise UsageError("names no case", where=str(path), hint="one case id per line")
     return cases
+
+
+def _check_id(text: str, where: str) -> None:
+    from quantroof.kernels.cases import Case
+
+    try:
+        Case.parse(text)
+    except UsageError as error:
+        raise UsageError(error.what, where=where, hint=error.hint) from None
 
 
 def _layers(name: str) -> list[tuple[int, int]]:

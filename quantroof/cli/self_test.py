@@ -13,6 +13,7 @@ from quantroof.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from quantroof.bench.selftest.process import Answer
 
+DEFAULT_LIMIT_S = 300.0
 DEFAULT_FOLDER = Path("runs") / "self-test"
 FILE_NAME = "selftest.jsonl"
 
@@ -24,7 +25,10 @@ def run_self_test(
     from quantroof.bench.selftest.run import SelfTestOptions, counts, self_test
     from quantroof.hwprofiles.detect import detect
     from quantroof.hwprofiles.select import select
+    from quantroof.kernels.foreign import file_and_name
 
+    for kernel in kernels:
+        file_and_name(kernel)
     device = select(detect(), devices)[0]
     if device.kind == "sim":
         raise UsageError("a simulated device has nothing to test", where="--device")

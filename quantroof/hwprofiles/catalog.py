@@ -16,6 +16,9 @@ from quantroof.hwprofiles.types import Device, HardwareProfile
 
 _OWN: list[tuple[str, str]] = []  # name and text of each data file that the user added
 _VENDOR_PREFIX = re.compile(r"^NVIDIA ", re.IGNORECASE)
+_MAKERS = ("nvidia", "geforce", "amd", "instinct")
+_SEPARATORS = re.compile(r"[\s_-]+")
+_MEMORY = re.compile(r"(\d+)gi?b")
 
 
 @lru_cache(maxsize=1)
@@ -66,6 +69,34 @@ def match(device: Device) -> HardwareProfile | None:
 def by_name(name: str) -> list[HardwareProfile]:
     """Every profile of a device name, exact but for case and a leading `NVIDIA`."""
     return [p for p in profiles().values() if _bare(name) in map(_bare, p.device_names)]
+
+
+def named(text: str) -> list[HardwareProfile]:
+    """Every profile that a typed name means: an id, a device name, or words that all belong to one id.
+
+    `rtx4090` and `RTX 4090` are rtx-4090, `H100 SXM` is h100-sxm5-80gb, and `H100` is every H100.
+    """
+    words = [word for word in _SEPARATORS.split(text.lower()) if word and word not in _MAKERS]
+    if not words:
+        return []
+    known = profiles()
+    if text.lower() in known:
+        return [known[text.lower()]]
+    squeezed = "".join(words)
+    return (
+        by_name(text)
+        or [p for p in known.values() if p.id.replace("-", "") == squeezed]
+        or [p for p in known.values() if p.id.startswith("-".join(words) + "-")]
+        or [p for p in known.values() if all(_describes(word, p) for word in words)]
+    )
+
+
+def _describes(word: str, candidate: HardwareProfile) -> bool:
+    """True for a part of the id, for the letters that start one (`sxm` of sxm5), and for the memory size."""
+    size = _MEMORY.fullmatch(word)
+    if size is not None:
+        return candidate.memory_gb == float(size[1])
+    return any(part == word or (word.isalpha() and part.startswith(word)) for part in candidate.id.split("-"))
 
 
 def _bare(name: str) -> str:

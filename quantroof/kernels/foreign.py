@@ -27,19 +27,30 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.+/-]{0,79}")
 _REASON_CHARACTERS = 300
 
 
-def load_file(reference: str) -> Kernel:
-    """Import a Python file, named as `path.py:NAME`, and return its Kernel; UsageError for anything else."""
+def file_and_name(reference: str) -> tuple[Path, str]:
+    """The file and the name of `path.py:NAME`, without an import; UsageError for anything else."""
     path_text, _, name = reference.rpartition(":")
     path = Path(path_text)
     if not path_text or not name.isidentifier() or path.suffix != ".py":
         raise UsageError(f"'{reference}' does not name a kernel", hint="write PATH.py:NAME")
+    _must_exist(path)
+    return path, name
+
+
+def load_file(reference: str) -> Kernel:
+    """Import a Python file, named as `path.py:NAME`, and return its Kernel; UsageError for anything else."""
+    path, name = file_and_name(reference)
     return _checked(getattr(import_file(path), name, None), name, str(path))
+
+
+def _must_exist(path: Path) -> None:
+    if not path.is_file():
+        raise UsageError("no such file", where=str(path))
 
 
 def import_file(path: Path) -> ModuleType:
     """Import a Python file; UsageError where it does not exist, or for whatever it raises."""
-    if not path.is_file():
-        raise UsageError("no such file", where=str(path))
+    _must_exist(path)
     # The name under which Triton and pickle find the module again; the stem alone could shadow a library.
     module_name = f"quantroof_external_{path.stem}_{abs(hash(path.resolve()))}"
     spec = importlib.util.spec_from_file_location(module_name, path)

@@ -100,3 +100,19 @@ def test_one_process_per_side_differs() -> None:
     assert (comparison.count("slower"), comparison.verdict) == (0, "undecided")
     assert "differ, " in comparison.summary
     assert "the DRAM read ceiling fell" in comparison.summary
+
+
+@pytest.mark.parametrize(
+    ("dropped", "words"),
+    [(False, "56 cases are unchanged"), (True, "1 case is missing, 55 cases are unchanged")],
+)
+def test_cases_without_a_time_open_the_sentence(words: str, *, dropped: bool) -> None:
+    """A run that lost a case is not called unchanged."""
+    base = simulated()
+    lost = {line.key for line in base.measurements[:1]} if dropped else set()
+    lines = [line for line in base.measurements if line.key not in lost]
+    now = Run(base.path, base.info, base.ceilings, base.anchors, lines, base.ends)
+    comparison = compare_runs(device_results([base]), device_results([now]))
+
+    assert comparison.summary == words
+    assert comparison.simulated

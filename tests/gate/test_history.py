@@ -157,6 +157,24 @@ def test_a_step_of_stored_runs_has_no_cause(history: list[Run], tmp_path: Path) 
     assert step.sentence.endswith(NOT_HERE)
 
 
+def test_without_a_change_point_history_says_so_and_suites_are_told_apart(
+    history: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--changes prints one sentence where nothing moved; a case of two suites has its suite in each row."""
+    other = made.changed(history[1], lambda line: line)
+    other.info = msgspec.structs.replace(other.info, suite="other")
+    for i, run in enumerate((history[0], other)):
+        write(run, tmp_path / str(i))
+    printed = []
+    for options in (["--changes"], []):
+        with pytest.raises(SystemExit):
+            main(["history", str(tmp_path), *options])
+        printed.append(capsys.readouterr().out.splitlines())
+
+    assert printed[0] == ["no case has a change point"]
+    assert all(f" of suite {run.info.suite}" in str(printed[1]) for run in (history[0], other))
+
+
 def test_a_disturbed_run_is_left_out(
     history: list[Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -108,6 +108,25 @@ def test_an_unknown_name_matches_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("RTX 4090", ["rtx-4090"]),
+        ("rtx4090", ["rtx-4090"]),
+        ("4090", ["rtx-4090", "rtx-4090-d"]),
+        ("H100 SXM", ["h100-sxm5-80gb"]),
+        ("A100-80GB", ["a100-sxm4-80gb", "a100-pcie-80gb"]),
+        ("H100 80GB", ["h100-sxm5-80gb", "h100-pcie"]),
+        ("a10", ["a10"]),
+        ("H1", []),
+        ("NVIDIA", []),
+    ],
+)
+def test_a_typed_name_means_every_board_that_it_describes(typed: str, expected: list[str]) -> None:
+    """Words without separators, parts of an id and memory sizes; half a word or a vendor alone means none."""
+    assert [p.id for p in catalog.named(typed)] == expected
+
+
+@pytest.mark.parametrize(
     ("sms", "gib", "expected"),
     [
         (68, 10, "rtx-3080-10gb"),

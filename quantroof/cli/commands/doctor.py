@@ -9,7 +9,7 @@ import click
 from quantroof.cli.burn_in import BurnInFlags, burn_in, burn_in_options
 from quantroof.cli.options import Finite, as_struct
 from quantroof.cli.output import echo_json, echo_rich, json_option
-from quantroof.cli.self_test import run_self_test
+from quantroof.cli.self_test import DEFAULT_LIMIT_S, run_self_test
 from quantroof.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 @click.option("--burn-in", "burning", is_flag=True, help="Load every GPU at once and judge the node.")
 @click.option("--self-test", "testing", is_flag=True, help="Run every path of the bench once on a device.")
 @click.option("--kernel", "kernels", multiple=True, help="With --self-test: a kernel as PATH.py:NAME, too.")
-@click.option("--time-limit", type=Finite(1), default=300, show_default=True, help="Seconds of --self-test.")
+@click.option(
+    "--time-limit",
+    type=Finite(1),
+    default=DEFAULT_LIMIT_S,
+    show_default="300",
+    help="Seconds of --self-test.",
+)
 @burn_in_options
 @json_option
 @as_struct(BurnInFlags)
@@ -49,6 +55,8 @@ def command(
         if flags != BurnInFlags(devices=flags.devices, out=flags.out) or burning or as_json:
             raise UsageError("--self-test takes --device, --out, --kernel and --time-limit", where="doctor")
         return run_self_test(flags.devices, flags.out, kernels, time_limit)
+    if kernels or time_limit != DEFAULT_LIMIT_S:
+        raise UsageError("--kernel and --time-limit belong to --self-test", where="doctor")
     if burning:
         return burn_in(flags, as_json=as_json)
     if flags != BurnInFlags():

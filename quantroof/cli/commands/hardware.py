@@ -176,7 +176,7 @@ def _resolve(name: str) -> list[HardwareProfile]:
     if name.startswith("cuda"):
         device = _device(name)
         return [_profile_of(device)]
-    return catalog.by_name(name) or [catalog.profile(name)]
+    return catalog.named(name) or [catalog.profile(name)]
 
 
 def _device(text: str) -> Device:

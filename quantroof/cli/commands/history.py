@@ -61,6 +61,9 @@ def command(
         document = {"steps": list(map(step_document, moved)), "trends": list(map(trend_document, shown))}
         echo_json("history", document)
         return
+    if every and not shown:
+        echo_lines(["no case has a change point"])
+        return
     echo_lines([*(step.words for step in moved), *trend_lines(shown)])
 
 

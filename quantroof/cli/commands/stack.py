@@ -76,7 +76,7 @@ def _architectures(gpus: tuple[str, ...]) -> dict[str, str]:
 def _profiles(text: str) -> list[HardwareProfile]:
     from quantroof.hwprofiles import catalog
 
-    return catalog.by_name(text) or [catalog.profile(text)]
+    return catalog.named(text) or [catalog.profile(text)]
 
 
 def _arch(capability: str, name: str) -> str:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def comparison_lines(comparison: RunComparison, entries: Sequence[CaseChange]) -> Iterator[str]:
-    """The sentence, the counts, what differs between the runs, and one line per entry if they compare."""
+    """What is simulated, the sentence, the counts, what differs, and one line per entry if they compare."""
+    if comparison.simulated:
+        yield "SIMULATED: no device was measured"
     yield comparison.summary
     counts = ", ".join(f"{n} {verdict}" for verdict in CHANGES if (n := comparison.count(verdict)))
     yield f"{comparison.base_id} -> {comparison.now_id}: {counts}"
@@ -30,6 +32,7 @@ def comparison_document(comparison: RunComparison, entries: Sequence[CaseChange]
         "summary": comparison.summary,
         "base": comparison.base_id,
         "now": comparison.now_id,
+        "simulated": comparison.simulated,
         "floor": comparison.floor,
         "blocked": comparison.blocked,
         "differences": list(comparison.differences),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +17,17 @@ _HEADINGS = ("runs", "first ns", "last ns", "change", "case")
 
 
 def trend_lines(trends: Sequence[Trend]) -> list[str]:
-    """One row per case, with the runs where its level moved."""
-    rows = []
+    """One row per case, with the runs where its level moved, and its suite where two have the same case."""
+    rows, labels = [], Counter(trend.label for trend in trends)
     for trend in trends:
         moved = "; ".join(f"{change(1 + p.change)} from {trend.runs[p.index]}" for p in trend.changes)
+        suite = f" of suite {trend.suite}" if labels[trend.label] > 1 else ""
         rows.append((
             str(len(trend.runs)),
             f"{trend.ns[0]:.6g}",
             f"{trend.ns[-1]:.6g}",
             change(float(trend.relative[-1])),
-            f"{trend.label}{f': {moved}' if moved else ''}",
+            f"{trend.label}{suite}{f': {moved}' if moved else ''}",
         ))  # fmt: skip
     return plain(_HEADINGS, rows, right=_HEADINGS[:4])
 

@@ -17,7 +17,7 @@ from quantroof.records.lines import Ceiling, Measurement, Status
 
 def headline(plan: DevicePlan) -> str:
     """`cpu:0 Intel Xeon: 84 cases, 84 measurements, at most about 2.9 min`."""
-    what = f"{len(plan.cases)} cases, {plan.timed} measurements"
+    what = f"{_counted(len(plan.cases), 'case')}, {_counted(plan.timed, 'measurement')}"
     return f"{plan.device.id} {plan.device.name}: {what}, {_duration(plan.estimate_s())}"
 
 
@@ -104,7 +104,11 @@ def _rate(ceiling: Ceiling, seconds: float) -> str:
 
 def _duration(seconds: float) -> str:
     """An upper bound: most cases are precise enough before their time is up."""
-    return f"at most about {seconds / 60:.1f} min" if seconds else "no time (simulated)"
+    return f"at most about {seconds / 60:.1f} min" if seconds else "takes no time (simulated)"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _measured(plan: DevicePlan) -> Counter[str]:
