@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 from quantroof.errors import UsageError, unknown_name
 from quantroof.kernels.formats import Format
@@ -53,9 +52,18 @@ def kv_format(name: str) -> Format:
     return KV_FORMATS[name]
 
 
-@lru_cache(maxsize=4096)
+_fitted: dict[tuple[str, int | None, int], Scheme] = {}
+
+
 def fitted(scheme: Scheme, k: int) -> Scheme:
     """The scheme with the largest group that divides K, as quantizers choose (2880 = 45 x 64)."""
+    key = scheme.name, scheme.weight.group, k  # hashing a whole scheme would take longer than the search
+    if key not in _fitted:
+        _fitted[key] = _fit(scheme, k)
+    return _fitted[key]
+
+
+def _fit(scheme: Scheme, k: int) -> Scheme:
     group = scheme.weight.group
     if group is None or k % group == 0:
         return scheme
@@ -67,7 +75,6 @@ def fitted(scheme: Scheme, k: int) -> Scheme:
     raise UsageError(f"no group of 16 or more divides K = {k}", hint="take another GPU count or format")
 
 
-@lru_cache(maxsize=32)
 def wide_scheme(scheme: Scheme) -> Scheme:
     """The scheme of what a quantized checkpoint leaves alone: the type of activations between layers."""
     arriving = scheme.activation.traffic_element.name

@@ -57,7 +57,9 @@ def _order(row: Compared) -> tuple[float, ...]:
 def _best(model: Model, machine: Machine, request: AdviceOptions, price: Price | None) -> Compared:
     kv = request.kv_choices[-1] if request.kv_choices and machine.multiplies_fp8 else request.kv
     own = msgspec.structs.replace(request, kv=kv)
-    evaluator = OptionEvaluator(model, own, Timer(machine, TimingTable(), own.assumptions), price)
+    evaluator = OptionEvaluator(
+        model, own, Timer(machine, TimingTable(), own.assumptions), price, steady=False
+    )
     options = [_smallest(evaluator, name) for name in _formats(model, machine, request)]
     first = ranked(options, own, model)[0]
     if first.verdict in FITTING:

@@ -28,6 +28,8 @@ class OptionEvaluator:
     request: AdviceOptions
     timer: Timer
     price: Price | None
+    steady: bool = True
+    """Whether to predict a steady load of each option as well, which takes three more steps."""
     _steps: dict[tuple[str, int, int], Step] = field(default_factory=dict)
 
     def evaluate(self, name: str, gpus: int) -> Option:
@@ -176,7 +178,7 @@ class OptionEvaluator:
         joules = None if decode.joules is None else decode.joules * option.gpus / batch
         option = msgspec.structs.replace(
             option,
-            load=self._steady_load(option.format, option.gpus, batch),
+            load=self._steady_load(option.format, option.gpus, batch) if self.steady else None,
             tokens_per_s=speed,
             replicas=replicas,
             load_batch=load,
