@@ -59,6 +59,14 @@ def regime_of(kind: Kind, prompt_share: float, decode_s: float) -> Regime:
 
 
 def band_of(kind: Kind, experts: bool, prompt_share: float, decode_s: float) -> tuple[float, float]:
-    """Low and high of measured over predicted."""
-    band = shipped()[kind, experts, regime_of(kind, prompt_share, decode_s)]
-    return band.low, band.high
+    """Low and high of measured over predicted.
+
+    What the host needs is a time, not a share: the upper end of a short step is at most that of the shortest
+    step that is not short, so that a longer step never has a lower end.
+    """
+    regime = regime_of(kind, prompt_share, decode_s)
+    band = shipped()[kind, experts, regime]
+    if regime != "short step":
+        return band.low, band.high
+    usual = shipped()[kind, experts, "decode"].high
+    return band.low, max(usual, min(band.high, usual * SHORT_STEP_S / decode_s))

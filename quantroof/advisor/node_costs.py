@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from statistics import median
 
-import numpy as np
-
 from quantroof.advisor.choices import named
 from quantroof.advisor.interpolation import KernelTime, Shape
 from quantroof.advisor.kernel_costs import Cost
@@ -60,10 +58,13 @@ def _roofs(
 
 def _line(points: list[tuple[float, float]]) -> tuple[float, float]:
     """Fixed seconds and the share of the roof, by least squares of relative errors."""
-    roofs, times = (np.array(column) for column in zip(*points, strict=True))
-    if len(points) >= _ENOUGH and roofs.max() >= _SPREAD * roofs.min():
-        design = np.stack([1 / times, roofs / times], axis=1)
-        fixed, slope = np.linalg.lstsq(design, np.ones(len(points)), rcond=None)[0]
+    roofs = [roof for roof, _ in points]
+    if len(points) >= _ENOUGH and max(roofs) >= _SPREAD * min(roofs):
+        ones, first, second = (sum(roof**power / t**2 for roof, t in points) for power in range(3))
+        plain, scaled = (sum(roof**power / t for roof, t in points) for power in range(2))
+        determinant = ones * second - first**2
+        fixed = (plain * second - scaled * first) / determinant
+        slope = (scaled * ones - plain * first) / determinant
         if fixed >= 0 and slope >= 1:
-            return float(fixed), float(1 / slope)
-    return 0.0, float(min(np.median(roofs / times), 1.0))
+            return fixed, 1 / slope
+    return 0.0, min(median(roof / t for roof, t in points), 1.0)

@@ -150,14 +150,16 @@ class OptionEvaluator:
             total = self.decode(name, gpus, batch).total
             return (total.high if whole_band else total.seconds) <= target
 
-        good = max((b for b in _doublings(most) if holds(b)), default=None)
-        if good is None or good == most:
-            return good
-        low, high = good, min(2 * good, most + 1)
+        low, high = 0, most + 1
+        if self.timer.table.points:
+            good = max((b for b in _doublings(most) if holds(b)), default=None)
+            if good is None or good == most:
+                return good
+            low, high = good, min(2 * good, most + 1)
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if holds(middle) else (low, middle)
-        return low
+        return low or None
 
     def _missed(self, decode: Step, prompt: Step, batch: int | None) -> Iterable[str]:
         target, first = self.request.latency_s, self.request.first_token_s

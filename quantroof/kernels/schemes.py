@@ -146,6 +146,7 @@ def cache_scheme(name: str, where: str | None = None) -> Scheme:
     return CACHES[name]
 
 
+@lru_cache(maxsize=1024)
 def scheme_of(weight: Format, activation: Format, output: Format) -> Scheme | None:
     """The scheme that formats belong to, whatever group size and layout; None for a triple without a name."""
     for candidate in (*SCHEMES.values(), *OTHER_OPERATIONS.values()):

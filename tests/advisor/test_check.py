@@ -178,6 +178,14 @@ def test_a_time_belongs_to_a_regime(share: float, decode_s: float, regime: str) 
     assert regime_of("per token", share, decode_s) == regime
 
 
+def test_a_longer_step_never_ends_its_band_earlier() -> None:
+    """Around the limit of short steps the upper end rises without a jump."""
+    ends = [s * 1e-4 * band_of("per token", False, 0.0, s * 1e-4)[1] for s in range(1, 60)]
+
+    assert ends == sorted(ends)
+    assert band_of("per token", False, 0.0, 5e-4)[1] > 2 * band_of("per token", False, 0.0, 5e-3)[1]
+
+
 def test_bands_hold_the_prediction_itself() -> None:
     """No class states a band that leaves out its own estimate."""
     for band in shipped().values():
