@@ -20,7 +20,7 @@ from quantroof.kernels.cases import CallCase, Case
 from quantroof.kernels.schemes import Scheme, scheme
 
 SCHEMA = "quantroof-suite/1"
-SHIPPED = ("quick", "node", "default", "full")
+SHIPPED = ("quick", "node", "prolog", "default", "full")
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 

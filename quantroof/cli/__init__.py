@@ -16,6 +16,7 @@ __all__ = [
     "options",
     "output",
     "progress",
+    "prolog",
     "quality",
     "quality_options",
     "selection",

@@ -67,7 +67,7 @@ def burn_in(flags: BurnInFlags, *, as_json: bool) -> int:
     if any(device.kind == "sim" for device in order.devices):
         note("SIMULATED: no figure of this burn-in is measured on any device")
     try:
-        outcome = work.run(lambda job, directory: _measure(job, directory, quiet=flags.quiet))
+        outcome = work.run(lambda job, directory: measured(job, directory, quiet=flags.quiet))
     except KeyboardInterrupt:
         text = f"interrupted: what was measured is saved; judge it with quantroof fleet {order.folder}"
         note(text)
@@ -97,7 +97,7 @@ def _order(flags: BurnInFlags) -> BurnInOptions:
 
     policy = Policy() if flags.floor is None else Policy(floor=flags.floor)
     command = ("quantroof", *sys.argv[1:])
-    devices, folder = _devices(flags.devices), flags.out or DEFAULT_FOLDER
+    devices, folder = selected_devices(flags.devices), flags.out or DEFAULT_FOLDER
     return BurnInOptions(
         devices,
         folder,
@@ -110,7 +110,7 @@ def _order(flags: BurnInFlags) -> BurnInOptions:
     )
 
 
-def _devices(texts: tuple[str, ...]) -> tuple[Device, ...]:
+def selected_devices(texts: tuple[str, ...]) -> tuple[Device, ...]:
     """The named devices, else every GPU; a CPU only where it is named."""
     from quantroof.hwprofiles.detect import detect
     from quantroof.hwprofiles.select import select
@@ -126,7 +126,7 @@ def _devices(texts: tuple[str, ...]) -> tuple[Device, ...]:
     return detection.gpus
 
 
-def _measure(job: Job, directory: Path, *, quiet: bool) -> None:
+def measured(job: Job, directory: Path, *, quiet: bool) -> None:
     """Run one job into a directory with the progress of `quantroof run`."""
     from quantroof.bench.run import execute
     from quantroof.cli.progress import Display

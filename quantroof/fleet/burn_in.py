@@ -92,13 +92,13 @@ class BurnIn:
             with self._monitor:
                 names = self._measure(measure, self._jobs)
                 analyses = self._analyze(names, ids, None)
-                if _any_slow(analyses, ids):
+                if any_slow(analyses, ids):
                     again = gather(self._measure(measure, self._plan(seed=1)))
                     analyses = self._analyze(names, ids, again)
             self._monitor.look(loaded=True)
         options, live = self._options, self._monitor.findings
         runs = [read_run(directory) for directory in self._directories]
-        evidence = NodeEvidence(live, ids, _failures(runs), telemetry(runs))
+        evidence = NodeEvidence(live, ids, failures(runs), telemetry(runs))
         node = node_report(platform.node(), options.devices, analyses, evidence, options.expected)
         return BurnInResult(node, tuple(self._directories))
 
@@ -152,13 +152,24 @@ class BurnIn:
         """Judge the runs of this burn-in, one mode at a time. Earlier runs of other GPUs in the folder are
         not siblings."""
         everything = gather([*self._earlier, *names])
-        ours = {(u.population, u.identity): u.node for u in everything.units if u.run_id in ids}
-        analyses = []
-        for kind in dict.fromkeys(population for population, _ in ours):
-            here = {identity: node for (population, identity), node in ours.items() if population == kind}
-            alike = everything.only(partial(_is_one_of, here, kind))
-            analyses.append(analyze(alike, self._options.policy, retest=retest, reference=self._reference))
-        return analyses
+        return analyze_own(everything, ids, self._options.policy, retest, self._reference)
+
+
+def analyze_own(
+    everything: Collection,
+    ids: set[str],
+    policy: Policy,
+    retest: Collection | None,
+    reference: Collection | None,
+) -> list[Analysis]:
+    """Judge the runs with these ids, one population at a time; other runs are their GPUs' past."""
+    ours = {(u.population, u.identity): u.node for u in everything.units if u.run_id in ids}
+    analyses = []
+    for kind in dict.fromkeys(population for population, _ in ours):
+        here = {identity: node for (population, identity), node in ours.items() if population == kind}
+        alike = everything.only(partial(_is_one_of, here, kind))
+        analyses.append(analyze(alike, policy, retest=retest, reference=reference))
+    return analyses
 
 
 def _is_one_of(here: dict[str, str], kind: Population, unit: Unit) -> bool:
@@ -166,13 +177,13 @@ def _is_one_of(here: dict[str, str], kind: Population, unit: Unit) -> bool:
     return unit.population == kind and here.get(unit.identity) == unit.node
 
 
-def _any_slow(analyses: list[Analysis], ids: set[str]) -> bool:
+def any_slow(analyses: list[Analysis], ids: set[str]) -> bool:
     """Whether one of our GPUs is slow; GPUs that failed are not measured again."""
     ours = [gpu for analysis in analyses for gpu in analysis.gpus if gpu.unit.run_id in ids]
     return any(finding.level == "degraded" for gpu in ours for finding in gpu.findings)
 
 
-def _failures(runs: list[Run]) -> dict[str, str]:
+def failures(runs: list[Run]) -> dict[str, str]:
     """The most frequent reason of failed measurements, by device."""
     reasons: dict[str, Counter[str]] = defaultdict(Counter)
     for run in runs:

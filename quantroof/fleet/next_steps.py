@@ -64,8 +64,14 @@ def reason_line(node: NodeReport) -> str:
     words = node.verdict.reason or f"{len(node.gpus)} GPUs"
     worst = node.gpus[0] if node.gpus else None
     if worst is not None and worst.state == state and worst.reasons and state != "ok":
-        words = f"{place(worst)} {worst.reasons[0].text}"
-    text = printable(f"quantroof {state}: {words}").replace('"', "").replace("'", "")
+        words = f"GPU {worst.device.index} {worst.device.pci or ''} {worst.reasons[0].text}"
+    return one_line(state, words, simulated=node.simulated)
+
+
+def one_line(state: State, words: str, *, simulated: bool = False) -> str:
+    """A state and its reason within REASON_LENGTH characters."""
+    kind = "SIMULATED " if simulated else ""
+    text = printable(f"quantroof {kind}{state}: {words}").replace('"', "").replace("'", "")
     return text if len(text) <= REASON_LENGTH else text[: REASON_LENGTH - 1].rstrip() + "~"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from quantroof.analysis.health import SIBLING_FLOOR
 
-NATURAL_SPREAD = {"memory": 0.007, "compute": 0.02}
+NATURAL_SPREAD = {"memory": 0.008, "compute": 0.02}
 """Relative spread of healthy GPUs of one model: a prior that dominates on a node of 8 and not on a fleet.
 
 Sinha et al., SC 2022, "Not All GPUs Are Created Equal", saw 8 % between GPUs of one model in the mean of
@@ -37,7 +37,7 @@ class Policy:
     floor: float = 1 - SIBLING_FLOOR
     min_effect: float = 0.03
     false_discovery_rate: float = 0.15
-    healthy_share: float = 8e-4
+    healthy_share: float = 9e-4
     datasheet_floor: float | None = None
     throttled_share: float = 0.05
 

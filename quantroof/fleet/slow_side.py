@@ -22,8 +22,10 @@ _UPPER_FROM, _TAIL_FROM = 32, 128
 _UNKNOWN_FREEDOM = 5
 """The tail of a few GPUs: a node of eight with spreads as skewed as silicon's stays ok (docs/fleet.md)."""
 _CANDIDATES = (4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 60, MAX_FREEDOM)
-_RATIO_ERROR = 2.4
+_RATIO_ERROR = 2.0
 """Standard error of the ratio of tail and spread for normal values, times the root of their number."""
+_CAUTION = 2
+"""Steps of the candidates by which a heavy tail is taken as heavier."""
 _NORMAL_UPPER, _NORMAL_QUARTILE = 1.0364, 0.6745
 
 
@@ -62,13 +64,13 @@ def slow_side(levels: Array, prior: float) -> SlowSide:
 def _freedom(tail: float, spread: float, gpus: int) -> int:
     """The freedom of the t distribution with this tail, beside its spread; normal unless clearly heavier.
 
-    A heavier tail is taken one step heavier than it looks, because its far end is extrapolated.
+    A heavier tail is taken as still heavier than it looks, because its far end is extrapolated.
     """
     ratio = tail / (spread * _NORMAL_QUARTILE)
     if ratio * (1 - _RATIO_ERROR / math.sqrt(gpus)) <= _ratio(MAX_FREEDOM):
         return MAX_FREEDOM
     place = next(i for i, freedom in enumerate(_CANDIDATES) if _ratio(freedom) <= ratio)
-    return _CANDIDATES[max(0, place - 1)]
+    return _CANDIDATES[max(0, place - _CAUTION)]
 
 
 def _ratio(freedom: int) -> float:

@@ -13,7 +13,7 @@ from quantroof.hwprofiles.types import Device, HardwareProfile, PcieLink
 
 Fault = Literal[
     "compute", "memory", "passing", "fading", "clock", "driver", "kernel", "slow", "throttle", "ecc", "pcie",
-    "vbios", "crash", "dead", "nostart", "busy",
+    "vbios", "crash", "dead", "nostart", "hang", "busy",
 ]  # fmt: skip
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 """`bench.simulated.faults` defines the effects; `pcie`, `vbios` and `driver` change the device itself."""

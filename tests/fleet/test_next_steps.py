@@ -47,7 +47,7 @@ def test_a_bad_node_is_drained_by_copied_commands() -> None:
     slurm = shlex.split(steps.drain[0])
 
     assert slurm[:4] == ["scontrol", "update", "nodename=gpu-07", "state=drain"]
-    assert slurm[4].startswith("reason=quantroof degraded: cuda:3 (0000:5d:00.0) memory -7.5%")
+    assert slurm[4].startswith("reason=quantroof degraded: GPU 3 0000:5d:00.0 memory -7.5%")
     assert steps.drain[1] == "kubectl cordon gpu-07"
     assert steps.actions[0].startswith("cuda:3 (0000:5d:00.0): measure it again after a reset")
     assert "-i 3" in steps.actions[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ _SLOW_KERNELS = "int4"  # a part of the names of their cases
 _THROTTLED_SPEED, _THROTTLED_SHARE = 0.88, 0.5
 _ERRORS_PER_CASE = 7
 _CRASHING_SHARE = 0.3
+_HANGS_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,8 @@ class InjectedFault:
     and the matrix rates with it. `slow` makes every kernel slower, `driver` too and changes the driver;
     `kernel` makes those of int4 slower and changes their machine code. `throttle` slows half of the
     measurements and sets their clock-event bit. `ecc` counts memory errors, `busy` reports a foreign process.
-    `crash` loses some measurements and `dead` all; with `nostart` no worker starts. `pcie` and `vbios` change
-    the device itself.
+    `crash` loses some measurements and `dead` all; with `nostart` no worker starts, and with
+    `hang` none answers. `pcie` and `vbios` change the device itself.
     """
 
     fault: str | None
@@ -77,6 +79,8 @@ class InjectedFault:
         """Raise as a worker does that cannot open its device."""
         if self.fault == "nostart":
             raise EnvironmentMissing("the worker process did not start (injected fault)")
+        if self.fault == "hang":
+            time.sleep(_HANGS_S)
 
     def crashes(self, name: str) -> bool:
         """Whether this measurement is lost with its worker."""

@@ -9,10 +9,13 @@ import click
 from quantroof.cli.burn_in import BurnInFlags, burn_in, burn_in_options
 from quantroof.cli.options import Finite, as_struct
 from quantroof.cli.output import echo_json, echo_rich, json_option
+from quantroof.cli.prolog import DEFAULT_LIMIT_S as PROLOG_LIMIT_S
+from quantroof.cli.prolog import prolog
 from quantroof.cli.self_test import DEFAULT_LIMIT_S, run_self_test
 from quantroof.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from quantroof.fleet.contracts import Contract
     from quantroof.hwprofiles.types import Device
     from quantroof.reports.text.doctor_lines import Diagnosis, Examination
 
@@ -21,13 +24,14 @@ if TYPE_CHECKING:
 @click.option("--burn-in", "burning", is_flag=True, help="Load every GPU at once and judge the node.")
 @click.option("--self-test", "testing", is_flag=True, help="Run every path of the bench once on a device.")
 @click.option("--kernel", "kernels", multiple=True, help="With --self-test: a kernel as PATH.py:NAME, too.")
+@click.option("--prolog", "gating", is_flag=True, help="One line within 15 s: may a job start on this node?")
 @click.option(
-    "--time-limit",
-    type=Finite(1),
-    default=DEFAULT_LIMIT_S,
-    show_default="300",
-    help="Seconds of --self-test.",
+    "--contract",
+    type=click.Choice(["exit", "slurm", "nvsentinel", "npd"]),
+    default="exit",
+    help="Exit codes of --prolog that a host expects.",
 )
+@click.option("--time-limit", type=Finite(1), help="Seconds.  [default: --self-test 300, --prolog 15]")
 @burn_in_options
 @json_option
 @as_struct(BurnInFlags)
@@ -37,7 +41,9 @@ def command(
     burning: bool,
     testing: bool,
     kernels: tuple[str, ...],
-    time_limit: float,
+    gating: bool,
+    contract: Contract,
+    time_limit: float | None,
     as_json: bool,
 ) -> int:
     """Look at every device, the driver and the libraries.
@@ -50,17 +56,33 @@ def command(
 
     With --self-test every import, NVML question, kernel, timer and ceiling is tried once on one device
     (--device, --out): a line per failure, whole tracebacks in selftest.jsonl, exit code 1 for a failure.
+
+    With --prolog all GPUs are measured at once for some seconds and judged as in --burn-in. It prints one
+    line of at most 80 characters and ends within --time-limit, even if a GPU does not answer; --dry-run
+    prints which loss it can see. Exit codes for ok, degraded or failed, unknown by --contract: exit 0, 1, 4;
+    slurm 0, 1, 0; nvsentinel and npd 0, 1, 2.
     """
+    if gating:
+        if burning or testing or as_json or kernels or flags.minutes or flags.html:
+            raise UsageError("--prolog takes neither of the other modes nor their options", where="doctor")
+        return prolog(flags, contract, time_limit or PROLOG_LIMIT_S)
+    if contract != "exit":
+        raise UsageError("--contract belongs to --prolog", where="doctor")
     if testing:
         if flags != BurnInFlags(devices=flags.devices, out=flags.out) or burning or as_json:
             raise UsageError("--self-test takes --device, --out, --kernel and --time-limit", where="doctor")
-        return run_self_test(flags.devices, flags.out, kernels, time_limit)
-    if kernels or time_limit != DEFAULT_LIMIT_S:
+        return run_self_test(flags.devices, flags.out, kernels, time_limit or DEFAULT_LIMIT_S)
+    if kernels or time_limit is not None:
         raise UsageError("--kernel and --time-limit belong to --self-test", where="doctor")
     if burning:
         return burn_in(flags, as_json=as_json)
     if flags != BurnInFlags():
         raise UsageError("these options belong to --burn-in", where="doctor", hint="doctor --burn-in ...")
+    return _look(as_json=as_json)
+
+
+def _look(*, as_json: bool) -> int:
+    """Print what is here, without a load."""
     from quantroof.reports.text.doctor_lines import diagnosis_document, diagnosis_lines
 
     diagnosis = _diagnosis()

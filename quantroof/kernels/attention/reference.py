@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 if TYPE_CHECKING:
+    import torch
+
     from quantroof.kernels.attention.case import AttentionCase
 
 
@@ -26,5 +26,6 @@ def attend(case: AttentionCase, queries: torch.Tensor, cache: torch.Tensor) -> t
     shape = case.shape
     keys, values = keys_and_values(case, cache)
     q = queries.view(case.m, shape.kv_heads, shape.heads // shape.kv_heads, shape.head_dim)
-    weights = torch.softmax(q @ keys.transpose(-1, -2) * shape.head_dim**-0.5, dim=-1)
-    return (weights @ values).reshape(case.m, case.n)
+    weights = (q @ keys.transpose(-1, -2) * shape.head_dim**-0.5).softmax(dim=-1)
+    product: torch.Tensor = weights @ values
+    return product.reshape(case.m, case.n)

@@ -1,0 +1,186 @@
+"""`quantroof doctor --prolog`: one line, the host's exit code, and an end within the limit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from quantroof.analysis.verdicts import STATES, State
+from quantroof.bench.run import Job, execute
+from quantroof.cli.main import main
+from quantroof.cli.progress import Display
+from quantroof.fleet.contracts import CONTRACTS, Contract, code_for
+from quantroof.fleet.next_steps import REASON_LENGTH
+from quantroof.fleet.prolog import Prolog, PrologOptions
+from quantroof.hwprofiles.detect import detect
+from quantroof.hwprofiles.simulated import simulated_devices
+from quantroof.records.directory import RunWriter
+from tests.builders import gpu_device
+
+NODE = "sim:h100-sxm5-80gb*8"
+SCRIPT = Path(__file__).parents[2] / "docs" / "slurm" / "prolog.sh"
+CODES: dict[Contract, tuple[int, ...]] = {
+    "exit": (1, 1, 4, 0),
+    "slurm": (1, 1, 0, 0),
+    "nvsentinel": (1, 1, 2, 0),
+    "npd": (1, 1, 2, 0),
+}
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The age of the process counts against the limit; that of pytest must not."""
+    monkeypatch.setattr("quantroof.cli.prolog._age_s", lambda: 0.0)
+
+
+def check(capsys: pytest.CaptureFixture[str], device: str, *options: str) -> tuple[int, str]:
+    """Exit code and the one line of a check in this process."""
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--prolog", "--time-limit", "120", "--device", device, *options])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1
+    assert len(lines[0]) <= REASON_LENGTH
+    return int(str(ended.value.code)), lines[0]
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_every_state_has_the_code_that_its_host_expects(contract: Contract) -> None:
+    """Failed, degraded, unknown and ok, in this order, by the documents of each host."""
+    assert tuple(code_for(state, contract) for state in STATES) == CODES[contract]
+
+
+@pytest.mark.parametrize(
+    ("fault", "state", "words"),
+    [
+        ("", "ok", "8 GPUs"),
+        ("+compute@3", "degraded", "GPU 3 0000:1b:00.0 compute -"),
+        ("+ecc@1", "failed", "GPU 1 0000:19:00.0"),
+        ("+crash@4", "failed", "GPU 4 0000:1c:00.0 kernels that failed"),
+        ("+pcie@5", "failed", "PCIe runs on 8 lanes"),
+        ("+passing@2", "ok", "8 GPUs"),
+    ],
+)
+def test_the_line_names_the_state_and_the_gpu(
+    fault: str, state: State, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sound node, planted faults, a GPU lost half-way, a broken link, and a slowness that passes."""
+    code, line = check(capsys, NODE + fault)
+
+    assert code == code_for(state, "exit")
+    assert line.startswith(f"quantroof SIMULATED {state}: ")
+    assert words in line
+
+
+def test_a_busy_gpu_leaves_the_verdict_open(capsys: pytest.CaptureFixture[str]) -> None:
+    """Other processes on one GPU: unknown, which a Slurm prolog lets pass and npd counts as unknown."""
+    assert check(capsys, f"{NODE}+busy@6", "--contract", "npd")[0] == 2
+    assert check(capsys, f"{NODE}+busy@6", "--contract", "slurm")[0] == 0
+
+
+def test_no_gpu_is_a_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where GPUs are expected their absence has failed; otherwise it is unknown. Both are one line."""
+    if detect().gpus:
+        pytest.skip("there is a GPU here")
+    found = []
+    for options in (["--gpus", "8"], []):
+        with pytest.raises(SystemExit) as ended:
+            main(["doctor", "--prolog", "--contract", "slurm", *options])
+        found.append((ended.value.code, capsys.readouterr().out.split(":")[0]))
+
+    assert found == [(1, "quantroof failed"), (0, "quantroof unknown")]
+
+
+def test_a_missing_gpu_fails_the_node(capsys: pytest.CaptureFixture[str]) -> None:
+    """Seven GPUs where eight are expected."""
+    code, line = check(capsys, "sim:h100-sxm5-80gb*7", "--gpus", "8")
+
+    assert (code, line) == (1, "quantroof SIMULATED failed: 7 GPUs are present, 8 are expected")
+
+
+def test_the_prolog_script_ends_in_time_with_a_hung_worker(tmp_path: Path) -> None:
+    """A stand-in for slurmd with a limit of 20 s: the script ends by itself, names the GPU and
+    drains; it leaves no scratch files."""
+    wrapper = tmp_path / "quantroof"
+    wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m quantroof "$@"\n')
+    wrapper.chmod(0o755)
+    options = f"--device {NODE}+hang@2 --time-limit 12"
+    environment = {**os.environ, "QUANTROOF": str(wrapper), "QUANTROOF_PROLOG_OPTIONS": options}
+    environment["TMPDIR"] = str(tmp_path)
+    started = time.monotonic()
+    done = subprocess.run(
+        ["bash", str(SCRIPT)], env=environment, capture_output=True, text=True, timeout=20, check=False
+    )
+
+    assert done.returncode == 1
+    assert done.stdout.startswith("quantroof SIMULATED failed: GPU 2 0000:1a:00.0 no answer after 0 of ")
+    assert time.monotonic() - started < 14
+    assert not list(tmp_path.glob("quantroof-prolog-*"))
+
+
+@pytest.mark.parametrize("options", ["--no-such-option", "--device sim:no-such-board"])
+def test_the_prolog_script_never_drains_for_a_mistake(tmp_path: Path, options: str) -> None:
+    """A misspelled option, a board that is not in the catalog, no installed quantroof: exit 0."""
+    wrapper = tmp_path / "quantroof"
+    wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m quantroof "$@"\n')
+    wrapper.chmod(0o755)
+    for program in (str(wrapper), str(tmp_path / "absent")):
+        environment = {**os.environ, "QUANTROOF": program, "QUANTROOF_PROLOG_OPTIONS": options}
+        assert subprocess.run(["bash", str(SCRIPT)], env=environment, check=False).returncode == 0
+
+
+def test_a_cold_start_imports_no_library_that_it_does_not_need() -> None:
+    """A check of a simulated node imports neither torch, triton, cupy, pandas, plotly, jinja2 nor duckdb."""
+    code = (
+        "import sys\nfrom quantroof.cli.main import main\n"
+        f"try: main(['doctor', '--prolog', '--device', '{NODE}', '--time-limit', '60'])\n"
+        "except SystemExit: pass\n"
+        "names = {'torch', 'triton', 'cupy', 'pandas', 'plotly', 'jinja2', 'duckdb', 'transformers'}\n"
+        "print(sorted(names & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[1:] == ["[]"]
+
+
+def test_the_plan_says_what_it_can_see(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both classes, their cases and seconds, and a loss for each comparison; nothing is measured."""
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--prolog", "--dry-run", "--device", NODE])
+    lines = capsys.readouterr().out.splitlines()
+
+    assert ended.value.code == 0
+    assert lines[0] == "8 devices at once, a verdict within 15 s"
+    assert [line.split(":")[0] for line in lines[1:]] == ["memory", "compute"]
+    assert all("by siblings" in line and "by its own past" in line for line in lines[1:])
+
+
+def test_a_node_of_eight_is_planned_within_its_limit(tmp_path: Path) -> None:
+    """Sampling, set-up and a second measurement of suspects fit into 15 s beside the allowances."""
+    check = Prolog(PrologOptions(tuple(gpu_device(n) for n in range(8)), tmp_path))
+    seconds, cases = check.visible()[0].seconds, 2 * check.visible()[0].cases
+
+    assert cases == 6
+    assert 2 * cases * (seconds + 0.25) + 7 <= 15
+
+
+def test_healthy_nodes_pass_and_slow_gpus_are_found(tmp_path: Path) -> None:
+    """Of ten seeds each: healthy nodes are ok; with a GPU that lost 10 % of its rate or 8 % of its bandwidth
+    they are degraded."""
+
+    def measure(job: Job, directory: Path) -> None:
+        with RunWriter.create(directory, job.info) as writer, Display(job, quiet=True) as display:
+            execute(job, writer, display)
+
+    states: dict[str, list[str]] = {}
+    for fault in ("", "+compute@3", "+memory@5"):
+        for seed in range(10):
+            devices = simulated_devices(f"h100-sxm5-80gb*8{fault}")
+            options = PrologOptions(devices, tmp_path / f"{fault}{seed}", seed=seed)
+            states.setdefault(fault, []).append(Prolog(options).run(measure).verdict.state)
+
+    assert states == {"": ["ok"] * 10, "+compute@3": ["degraded"] * 10, "+memory@5": ["degraded"] * 10}
