@@ -22,13 +22,14 @@ def _sqnr(data: Matrix, *names: str) -> dict[str, float]:
 
 
 def test_a_gaussian_block_of_64_is_served_best_by_lloyd_max_not_by_nf4() -> None:
-    """Lloyd-Max > asymmetric INT4 > NF4 > FP4 > symmetric INT4: NF4 does not minimize the error."""
-    order = ("lloyd-max.g64", "int4.g64.zp", "nf4.g64", "fp4.g64", "int4.g64")
+    """Lloyd-Max > asymmetric INT4 > NF4 > e2m1 > symmetric INT4 > FP4: NF4 does not minimize the error."""
+    order = ("lloyd-max.g64", "int4.g64.zp", "nf4.g64", "e2m1.g64", "int4.g64", "fp4.g64")
 
     found = _sqnr(synthetic("gaussian"), *order)
 
     assert sorted(found, key=lambda name: -found[name]) == list(order)
     assert found["nf4.g64"] == pytest.approx(20.73, abs=0.05)
+    assert found["fp4.g64"] == pytest.approx(18.27, abs=0.05)
 
 
 def test_heavy_tails_turn_the_order_of_nf4_and_asymmetric_int4() -> None:
@@ -61,9 +62,11 @@ def test_bfloat16_keeps_what_its_mantissa_says() -> None:
 @pytest.mark.parametrize("name", codebooks.BITS)
 def test_values_on_the_grid_survive_a_round_trip(name: str) -> None:
     """A block of a format's own levels, its scale an exact power of two, comes back unchanged."""
-    levels = (
-        codebooks.lloyd_max_levels() if name == "lloyd-max.g64" else (0.0, 0.5, -1.0, 1.5, 3.0, -4.0, 6.0)
-    )
+    levels = {
+        "lloyd-max.g64": codebooks.lloyd_max_levels(),
+        "fp4.g64": (0.0, 1 / 192, -1 / 6, 1 / 4, 1 / 3, -2 / 3, 1.0),  # bitsandbytes' create_fp4_map
+        "e2m1.g64": (0.0, 0.5, -1.0, 1.5, 3.0, -4.0, 6.0),
+    }[name]
     row = torch.tensor([levels[i % len(levels)] for i in range(64)])
     row[0] = max(levels, key=abs)
     if name == "lloyd-max.g64":

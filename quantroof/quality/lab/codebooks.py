@@ -1,7 +1,8 @@
 """Four-bit formats that no kernel here has, and the best a four-bit codebook can do: for comparison only.
 
-`fp4.g64` scales e2m1, the element of MXFP4 and NVFP4, by an fp32 largest magnitude per 64, as bitsandbytes
-does. `lloyd-max.g64` is the codebook of least squared error for Gaussian blocks of 64.
+`e2m1.g64` scales the element of MXFP4 and NVFP4 by an fp32 largest magnitude per 64. `fp4.g64` is FP4 of
+bitsandbytes, whose levels are others (its `create_fp4_map`), with the same scale. `lloyd-max.g64` is the
+codebook of least squared error for Gaussian blocks of 64.
 """
 
 from __future__ import annotations
@@ -14,19 +15,29 @@ from quantroof.kernels.formats import e2m1_levels
 
 _E2M1_LEVELS = tuple(sorted(set(e2m1_levels())))
 _LARGEST = 6.0
+_BITSANDBYTES = (0.0, 1 / 192, 1 / 6, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 1.0)
 _TRAINING_BLOCKS = 4096
 _ITERATIONS = 60
 
 # Stored bits per weight: four, and each scale's share.
-BITS = {"fp4.g64": 4 + 32 / 64, "lloyd-max.g64": 4 + 32 / 64}
+BITS = dict.fromkeys(("e2m1.g64", "fp4.g64", "lloyd-max.g64"), 4 + 32 / 64)
 
 
 def rounded(name: str, x: torch.Tensor) -> torch.Tensor:
     """x [rows, K] of fp32 after a round trip through one of BITS; K must be a multiple of its block."""
-    levels = lloyd_max_levels() if name == "lloyd-max.g64" else tuple(v / _LARGEST for v in _E2M1_LEVELS)
+    levels = _levels(name)
     blocks = x.view(x.shape[0], -1, 64)
     scale = _largest(blocks)
     return (_nearest(blocks / scale, levels) * scale).view_as(x)
+
+
+def _levels(name: str) -> tuple[float, ...]:
+    """The levels of a codebook in [-1, 1], ascending."""
+    if name == "lloyd-max.g64":
+        return lloyd_max_levels()
+    if name == "fp4.g64":
+        return tuple(sorted({sign * level for level in _BITSANDBYTES for sign in (-1.0, 1.0)}))
+    return tuple(v / _LARGEST for v in _E2M1_LEVELS)
 
 
 @lru_cache(maxsize=1)
