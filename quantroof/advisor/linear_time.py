@@ -9,8 +9,8 @@ import msgspec
 from quantroof.advisor.estimate import Estimate, Source
 from quantroof.advisor.kernel_costs import Cost, Operation, cost, reduce_cost
 from quantroof.advisor.layers import Linear
-from quantroof.advisor.machine import Machine
-from quantroof.advisor.node_costs import fitted_cost
+from quantroof.advisor.machine import Machine, Rate
+from quantroof.advisor.node_costs import OWN, fitted_cost
 from quantroof.advisor.timings import TimingTable
 from quantroof.kernels.cases import Case
 from quantroof.kernels.schemes import SCHEMES, Scheme
@@ -36,6 +36,13 @@ class Assumptions(msgspec.Struct, frozen=True, kw_only=True):
 
 # aiconfigurator 0.12.0 takes 0.8 of the bandwidth for elementwise kernels on every GPU.
 STREAM_EFFICIENCY = 0.8
+# What ceilings reach of a datasheet: the medians of hwprofiles/published_ceilings.csv.
+REACHED_MEMORY, REACHED_COMPUTE = 0.87, 0.8
+# A CPU without own points: aiconfigurator's share of the bandwidth, llm-analysis' of the matrix rate.
+_CPU_MEMORY, _CPU_COMPUTE = 0.8, 0.7
+
+
+PLAIN = "roofline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +103,14 @@ class Timer:
         by_memory = work.bytes_moved / self.machine.bandwidth.value
         by_compute = work.flops / rate.value
         floor = max(by_memory, by_compute)
-        seconds = self.cost(operation, name).seconds(by_memory, by_compute, work.rows)
-        return _modeled(seconds, floor)
+        row = self.cost(operation, name)
+        if row.engine not in (
+            OWN,
+            PLAIN,
+        ):  # shares of a datasheet, where this node knows what it reaches of it
+            by_memory *= _reached(self.machine.bandwidth, REACHED_MEMORY)
+            by_compute *= _reached(rate, REACHED_COMPUTE)
+        return _modeled(max(row.seconds(by_memory, by_compute, work.rows), floor), floor)
 
     def cost(self, operation: Operation, name: str) -> Cost:
         """The constants of a kernel: as stated, as this node's points show them, else as shipped."""
@@ -134,15 +147,31 @@ class Timer:
         return _modeled(row.seconds(wire, 0.0, 1.0), wire)
 
     def _shipped(self, operation: Operation, name: str) -> Cost:
+        if not self.assumptions.plain_roofline and not self.machine.is_gpu:
+            return Cost(
+                operation=operation,
+                format=name,
+                gpu=self.machine.id,
+                engine=PLAIN,
+                memory=_CPU_MEMORY,
+                compute=_CPU_COMPUTE,
+            )
         row = None if self.assumptions.plain_roofline else self._row(operation, name)
-        return row or Cost(operation=operation, format=name, gpu=self.machine.id, engine="roofline")
+        return row or Cost(operation=operation, format=name, gpu=self.machine.id, engine=PLAIN)
 
     def _row(self, operation: Operation, name: str) -> Cost | None:
+        if not self.machine.is_gpu:
+            return None
         return cost(operation, name, self.machine.id, self.machine.capability)
 
     def _fit(self, name: str) -> Cost | None:
         """The constants that this node's own points of a format give, None where they are too few."""
         return fitted_cost(name, self.table.points.get(name, {}), self.machine)
+
+
+def _reached(rate: Rate, share: float) -> float:
+    """How much less a measured ceiling is than the datasheet that fitted shares refer to."""
+    return share if rate.basis == "measured" else 1.0
 
 
 def _modeled(seconds: float, floor: float) -> Estimate:

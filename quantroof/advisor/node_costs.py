@@ -10,6 +10,7 @@ from quantroof.advisor.kernel_costs import Cost
 from quantroof.advisor.machine import Machine
 from quantroof.kernels.cases import Case
 
+OWN = "this node"
 # Fewer points of one bound than this, or of less spread in bytes, decide no line.
 _ENOUGH = 4
 _SPREAD = 2.0
@@ -30,7 +31,7 @@ def fitted_cost(name: str, shapes: dict[Shape, list[KernelTime]], machine: Machi
         operation="linear",
         format=name,
         gpu=machine.id,
-        engine="this node",
+        engine=OWN,
         fixed_us=fixed * 1e6,
         memory=share,
         compute=rate,

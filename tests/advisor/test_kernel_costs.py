@@ -9,7 +9,7 @@ from quantroof.advisor.interpolation import KernelTime
 from quantroof.advisor.kernel_costs import Cost, cost, reduce_cost, shipped
 from quantroof.advisor.linear_time import Assumptions, Timer, Work
 from quantroof.advisor.links import link_of
-from quantroof.advisor.machine import Machine
+from quantroof.advisor.machine import Machine, Rate
 from quantroof.advisor.node_costs import fitted_cost
 from quantroof.advisor.timings import TimingTable
 from tests.advisor.machines import H100
@@ -158,3 +158,27 @@ def test_shapes_that_no_group_divides_do_not_stop_an_answer() -> None:
     timed = [KernelTime(1, 1e-5, 1e-5, 1e-5, "k")]
 
     assert fitted_cost("int4-w4a16", {(4096, 32): timed}, H100) is None
+
+
+def test_a_measured_ceiling_is_not_discounted_twice() -> None:
+    """Fitted shares refer to the datasheet; a read measured at 0.87 of it already holds that loss."""
+    measured = msgspec.structs.replace(
+        H100, bandwidth=Rate(value=0.87 * H100.bandwidth.value, basis="measured")
+    )
+    work = Work(1.0, 1e9, "bf16")
+
+    by_sheet, by_ceiling = (
+        Timer(machine, TimingTable(), Assumptions()).modeled("linear", "bf16", work)
+        for machine in (H100, measured)
+    )
+
+    assert by_ceiling.seconds == pytest.approx(by_sheet.seconds)
+
+
+def test_a_cpu_takes_no_constants_of_a_gpu() -> None:
+    """Without own points: 0.8 of the bandwidth and 0.7 of the matrix rate, without a fixed time."""
+    cpu = msgspec.structs.replace(H100, is_gpu=False, capability=None)
+    at = Timer(cpu, TimingTable(), Assumptions())
+
+    assert at.modeled("linear", "bf16", Work(1.0, 3350e9, "bf16")).seconds == pytest.approx(1 / 0.8)
+    assert at.short_kernels(4, 0.0).seconds == 0
