@@ -227,3 +227,23 @@ def test_fp8_experts_are_refused_where_no_gpu_has_them() -> None:
     assert skip is not None
     assert "grouped fp8 products need compute capability 9.0" in skip.reason
     assert not kernel.made_for(case, _CPU)
+
+
+def test_triton_attention_refuses_what_it_cannot_do() -> None:
+    """MLA and heads of 72 columns by their width, fp8 by the capability; a Hopper takes the rest."""
+    kernel = registry.load().kernels["triton.attention"]
+    hopper, ampere = (
+        Device(kind="sim", index=0, name=name, compute_capability=name) for name in ("9.0", "8.0")
+    )
+
+    def reason(text: str, device: Device = hopper) -> str | None:
+        skip = kernel.check(Case.parse(f"decode_attention/{text}"), device)
+        return None if skip is None else skip.reason
+
+    widths = "triton's attention takes heads of 64, 128 or 256 columns, not"
+    assert reason("bf16-bf16-bf16/b1-h8-g1-d576-v512-c64") == f"{widths} 576"
+    assert reason("bf16-bf16-bf16/b1-h8-g1-d72-c64") == f"{widths} 72"
+    assert reason("bf16-bf16-bf16/b1-h8-g1-d128-c64") is None
+    fp8 = "fp8_e4m3.tensor-bf16-bf16/b1-h8-g1-d128-c64"
+    assert reason(fp8) is None
+    assert reason(fp8, ampere) == "conversions of e4m3 need compute capability 8.9, this one has 8.0"
