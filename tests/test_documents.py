@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from quantroof.cli import main
+
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 # What a reader's own project would hold, or a run writes.
@@ -37,3 +39,11 @@ def test_named_files_exist(page: Path) -> None:
     ]
 
     assert missing == []
+
+
+def test_the_readme_names_every_command() -> None:
+    """A newcomer finds each command in the table."""
+    modules = {path.stem.rstrip("_") for path in (Path(main.__file__).parent / "commands").glob("[a-z]*.py")}
+    named = set(re.findall(r"`quantroof (?:--profiles FILE )?(\w+)", (ROOT / "README.md").read_text()))
+
+    assert modules - named == set()

@@ -40,7 +40,7 @@ class BurnInFlags:
 
 burn_in_options = with_options(
     click.option("--device", "devices", multiple=True, help="As in `quantroof run`.  [default: all GPUs]"),
-    click.option("--out", type=FILE, help=f"Folder for its runs.  [default: {DEFAULT_FOLDER}]"),
+    click.option("--out", type=FILE, help="Folder for its runs.  [default: runs/burn-in or runs/self-test]"),
     click.option("--past", multiple=True, help="Earlier runs of this node, beside those in --out."),
     click.option("--reference", multiple=True, help="Runs of healthy GPUs of this model, measured alike."),
     click.option("--gpus", "expected", type=COUNT, help="How many GPUs the node should have."),

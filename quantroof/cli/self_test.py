@@ -13,7 +13,7 @@ from quantroof.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from quantroof.bench.selftest.process import Answer
 
-DEFAULT_LIMIT_S = 300.0
+DEFAULT_LIMIT_S = 300
 DEFAULT_FOLDER = Path("runs") / "self-test"
 FILE_NAME = "selftest.jsonl"
 

@@ -34,7 +34,7 @@ class Ceiling(msgspec.Struct, frozen=True, kw_only=True):
     mode: str
     cache: str
     source: str
-    license: str = msgspec.field(name="licence")
+    license: str
 
     @property
     def element(self) -> str | None:

@@ -108,7 +108,7 @@ def test_routings_repeat_and_differ() -> None:
     ],
 )
 def test_a_routing_that_cannot_be_is_refused_in_one_line(routing: str, words: str) -> None:
-    """Experts that are missing, rows that are missing, and text that is no routing."""
+    """Experts that are missing, rows that are missing, and text that is not a routing."""
     with pytest.raises(UsageError, match=words) as refused:
         ExpertsCase.of(scheme("bf16"), 8, (8, 2, 16, 64), routing)
     assert "\n" not in str(refused.value)

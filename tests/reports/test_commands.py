@@ -13,6 +13,8 @@ import pytest
 
 from quantroof.analysis.device_results import device_results
 from quantroof.cli.main import main
+from quantroof.cli.output import echo_rich
+from quantroof.reports.text.table import table, titled
 from tests.builders import write
 from tests.reports.conftest import CHROMIUM, Open
 from tests.runs import cpu_run, failures_run, gpu_run, repeated, slower
@@ -139,6 +141,13 @@ def test_show_prints_answers_and_gaps(failures: Path, capsys: pytest.CaptureFixt
         "torch.int8-w8a8 gemv/int8.channel-int8.token.from_bf16-bf16/m1-n4096-k4096"
         in capsys.readouterr().out
     )
+
+
+def test_a_title_stays_on_one_line_above_a_narrow_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """A title longer than its table is not folded to the table's width."""
+    echo_rich([titled("sim:h100-sxm5-80gb, N 4096 x K 4096", table(("M", "bf16"), [("1", "13 µs")]))])
+
+    assert capsys.readouterr().out.splitlines()[0] == "sim:h100-sxm5-80gb, N 4096 x K 4096"
 
 
 def test_show_json_is_one_document(failures: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,7 +62,7 @@ class AdviseFlags:
 
 
 @click.command("advise", context_settings={"show_default": True})
-@click.option("--model", "model_name", help="A model's id, or the path of a config.json.  [required]")
+@click.option("--model", "model_name", help="A model's id, or the path of a config.json.")
 @click.option("--gpu", help="A GPU, several (a,b), all, or a device of the run.")
 @click.option("--run", "run_path", type=FILE, help="This node's measurements.")
 @click.option("--context", default="4096", help="Tokens per sequence.")

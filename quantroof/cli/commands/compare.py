@@ -10,9 +10,9 @@ from quantroof.cli.options import SHARE
 from quantroof.cli.output import echo_json, echo_lines, json_option
 
 
-@click.command("compare", short_help="What changed between two runs, for people.")
-@click.argument("base", type=click.Path(path_type=Path))
-@click.argument("now", type=click.Path(path_type=Path))
+@click.command("compare", short_help="What changed between two runs.")
+@click.argument("base", metavar="OLD", type=click.Path(path_type=Path))
+@click.argument("now", metavar="NEW", type=click.Path(path_type=Path))
 @click.option(
     "--floor",
     type=SHARE,

@@ -46,7 +46,7 @@ def command(
         return
     from quantroof.files import read_text
     from quantroof.quality.environment import use_device
-    from quantroof.reports.text.table import table
+    from quantroof.reports.text.table import table, titled
 
     device = use_device(device)  # the harness would take the CPU instead, with a line in its log
     include = lm_eval.write_local_task(read_text(text), out / "tasks")
@@ -58,7 +58,7 @@ def command(
         return
     names = list(dict.fromkeys(name for metrics in figures.values() for name in metrics))
     rows = [(path, *(f"{metrics[name]:.4f}" for name in names)) for path, metrics in figures.items()]
-    echo_rich([table(("checkpoint", *names), rows, title=f"lm-eval over {text.name}", right=names)])
+    echo_rich([titled(f"lm-eval over {text.name}", table(("checkpoint", *names), rows, right=names))])
 
 
 def _figures(metrics: dict[str, object]) -> dict[str, float]:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from quantroof.reports.text.table import table
+from quantroof.reports.text.table import table, titled
 from quantroof.units import NONE, decimals, percent
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
     from quantroof.quality.decode.sweep import TooLarge
     from quantroof.quality.decode.throughput import Throughput
@@ -30,7 +30,7 @@ def result_line(result: Throughput | TooLarge) -> str:
     return f"{result.format}{batch}: {result.reason}"
 
 
-def decode_table(title: str, results: Sequence[Throughput], roof: float | None) -> Table:
+def decode_table(title: str, results: Sequence[Throughput], roof: float | None) -> Group:
     """One row per format and batch; `roof` is the measured read bandwidth, bytes/s."""
     rows = [
         (
@@ -46,7 +46,7 @@ def decode_table(title: str, results: Sequence[Throughput], roof: float | None) 
         )
         for result in results
     ]
-    return table(_HEADINGS, rows, title=title, right=_HEADINGS[1:])
+    return titled(title, table(_HEADINGS, rows, right=_HEADINGS[1:]))
 
 
 def decode_row(result: Throughput, roof: float | None) -> dict[str, Any]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from quantroof.reports.text.table import table
+from quantroof.reports.text.table import table, titled
 from quantroof.units import decimals
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
     from quantroof.quality.lab.errors import FormatError, OutputError
 
 _HEADINGS = ("format", "bits per element", "SQNR dB", "without outliers", "worst error / rms")
 
 
-def format_error_tables(errors: Sequence[FormatError]) -> Iterator[Table]:
+def format_error_tables(errors: Sequence[FormatError]) -> Iterator[Group]:
     """One table per kind of data: the error of a round trip by format."""
     for data in dict.fromkeys(error.data for error in errors):
         rows = [
@@ -30,10 +30,10 @@ def format_error_tables(errors: Sequence[FormatError]) -> Iterator[Table]:
             for error in errors
             if error.data == data
         ]
-        yield table(_HEADINGS, rows, title=f"{data}: round trip", right=_HEADINGS[1:])
+        yield titled(f"{data}: round trip", table(_HEADINGS, rows, right=_HEADINGS[1:]))
 
 
-def output_error_table(errors: Sequence[OutputError]) -> Table:
+def output_error_table(errors: Sequence[OutputError]) -> Group:
     """Scheme by kind of activations: the relative error of a linear layer's output."""
     kinds = list(dict.fromkeys(error.activations for error in errors))
     relative = {(error.scheme, error.activations): error.relative for error in errors}
@@ -43,4 +43,4 @@ def output_error_table(errors: Sequence[OutputError]) -> Table:
         for scheme in dict.fromkeys(error.scheme for error in errors)
     ]
     title = f"linear layer with {errors[0].weights} weights: relative error of the output"
-    return table(headings, rows, title=title, right=headings[1:])
+    return titled(title, table(headings, rows, right=headings[1:]))

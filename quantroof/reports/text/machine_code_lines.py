@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from quantroof.reports.text.table import table
+from quantroof.reports.text.table import table, titled
 from quantroof.units import decimals
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
     from quantroof.kernels.sass.table import Row
 
@@ -19,10 +19,10 @@ _HEADINGS = (
 _NUMBERS = _HEADINGS[4:9]
 
 
-def machine_code_table(rows: Sequence[Row], triton_version: str) -> Table:
+def machine_code_table(rows: Sequence[Row], triton_version: str) -> Group:
     """One row per kernel, case and architecture; for what was not compiled, the reason."""
     title = f"machine code by triton {triton_version}"
-    return table(_HEADINGS, [_cells(row) for row in rows], title=title, right=_NUMBERS)
+    return titled(title, table(_HEADINGS, map(_cells, rows), right=_NUMBERS))
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantroof.reports.text.table import table
+from quantroof.reports.text.table import table, titled
 from quantroof.units import NONE
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
 _DOES_NOT_DIVIDE = "a group does not divide a layer"
 
@@ -28,7 +28,7 @@ def parameters_line(model: Path, data: dict[str, Any]) -> str:
     return f"{model}: {total:,} logical parameters, {linear:,} of them in linear layers that quantize"
 
 
-def memory_tables(data: dict[str, Any]) -> Iterator[Table]:
+def memory_tables(data: dict[str, Any]) -> Iterator[Group]:
     """The account of `quality memory`, table by table."""
     title = "linear layers stored in this format, the rest in 16 bits"
     yield _sizes(title, ("format", "size", "bytes"), data["formats_bytes"], _DOES_NOT_DIVIDE)
@@ -40,9 +40,9 @@ def memory_tables(data: dict[str, Any]) -> Iterator[Table]:
         yield _sizes("loaded", ("", "size", "bytes"), loaded, NONE)
 
 
-def _sizes(title: str, headings: tuple[str, ...], sizes: dict[str, int | None], absent: str) -> Table:
+def _sizes(title: str, headings: tuple[str, ...], sizes: dict[str, int | None], absent: str) -> Group:
     rows = [
         (name, absent, NONE) if size is None else (name, both_units(size), f"{size:,}")
         for name, size in sizes.items()
     ]
-    return table(headings, rows, title=title, right=headings[1:])
+    return titled(title, table(headings, rows, right=headings[1:]))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from quantroof.reports.text.table import table
+from quantroof.reports.text.table import table, titled
 from quantroof.units import NONE, decimals
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
     from quantroof.advisor.served import Comparison, Prediction, Predictor
     from quantroof.records.served import Served, ServedLoad, Spread
@@ -26,7 +26,7 @@ _PREDICTIONS = (
 )  # fmt: skip
 
 
-def load_table(served: Served) -> Table:
+def load_table(served: Served) -> Group:
     """The loads with their percentiles."""
     rows = [
         (
@@ -44,7 +44,7 @@ def load_table(served: Served) -> Table:
     header = served.header
     tool = " ".join(part for part in (header.tool, header.tool_version) if part)
     where = f" at {header.endpoint}" if header.endpoint else ""
-    return table(_LOADS, rows, title=f"{header.model}{where}, by {tool}", right=_LOADS[1:])
+    return titled(f"{header.model}{where}, by {tool}", table(_LOADS, rows, right=_LOADS[1:]))
 
 
 def failure_lines(served: Served) -> Iterator[str]:
@@ -55,7 +55,7 @@ def failure_lines(served: Served) -> Iterator[str]:
             yield f"concurrency {_name(load)}: no request completed before the time limit"
 
 
-def prediction_table(predictor: Predictor, predictions: Sequence[Prediction]) -> Table | None:
+def prediction_table(predictor: Predictor, predictions: Sequence[Prediction]) -> Group | None:
     """Measured medians beside the advisor's times with bands; None if no load has a prediction."""
     rows: list[tuple[str, ...]] = []
     for prediction in predictions:
@@ -76,7 +76,7 @@ def prediction_table(predictor: Predictor, predictions: Sequence[Prediction]) ->
     mark = "SIMULATED. " if machine.simulated else ""
     subject = f"{predictor.model.id} in {predictor.format} on {machine.count(predictor.gpus)}"
     title = f"{mark}beside the advisor: {subject}, {machine.name}"
-    return table(_PREDICTIONS, rows, title=title, right=_PREDICTIONS[1:])
+    return titled(title, table(_PREDICTIONS, rows, right=_PREDICTIONS[1:]))
 
 
 def unpredicted_lines(predictions: Sequence[Prediction]) -> Iterator[str]:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from quantroof.reports.text.table import table
+from quantroof.reports.text.table import table, titled
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.table import Table
 
     from quantroof.analysis.stack import StackVerdict
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 _SILICON = {True: "yes", False: "no", None: "no unit has it"}
 
 
-def stack_tables(verdicts: Sequence[StackVerdict], names: dict[str, str]) -> list[Table]:
+def stack_tables(verdicts: Sequence[StackVerdict], names: dict[str, str]) -> list[Group]:
     """One table per architecture; `names` gives the GPU that an architecture was asked for."""
     headings = ("format", "silicon", "compiled", "instruction", "native tiles", "spills")
     tables = []
     for arch, group in groupby(verdicts, key=lambda verdict: verdict.arch):
         title = f"{names[arch]} ({arch})" if arch in names else arch
-        tables.append(table(headings, [_cells(verdict) for verdict in group], title=title, right=("spills",)))
+        rows = [_cells(verdict) for verdict in group]
+        tables.append(titled(title, table(headings, rows, right=("spills",))))
     return tables
 
 

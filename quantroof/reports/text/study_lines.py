@@ -10,11 +10,11 @@ import msgspec
 
 from quantroof.analysis.studies import difference, figure
 from quantroof.records.quality import BASELINE, QualityResult, QualityStudy
-from quantroof.reports.text.table import table
+from quantroof.reports.text.table import table, titled
 from quantroof.units import decimals
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
     from quantroof.analysis.paired import Difference
     from quantroof.quality.mixed import Mixture
@@ -48,7 +48,7 @@ def study_document(study: QualityStudy) -> dict[str, Any]:
     return {"header": msgspec.to_builtins(study.header), "results": result_rows(study)}
 
 
-def study_table(study: QualityStudy) -> Table:
+def study_table(study: QualityStudy) -> Group:
     """Method by variant: the loss, its verdict, and the cost of quantizing."""
     variants = list(dict.fromkeys(result.variant for result in study.results))
     results = {(result.variant, result.method): result for result in study.results}
@@ -58,7 +58,7 @@ def study_table(study: QualityStudy) -> Table:
         rows.append((method, *(cell for group in cells for cell in group)))
     headings = ("method", *(h for v in variants for h in (f"{v}: nats", "", "quantize s")))
     title = f"{study.header.model}: loss over unquantized, {study.header.evaluation.windows} windows"
-    return table(headings, rows, title=title, right=headings[1:])
+    return titled(title, table(headings, rows, right=headings[1:]))
 
 
 def unmeasured_lines(study: QualityStudy) -> Iterator[str]:
@@ -66,7 +66,7 @@ def unmeasured_lines(study: QualityStudy) -> Iterator[str]:
     yield from (result_line(study, result) for result in study.results if result.status != "ok")
 
 
-def scan_tables(study: QualityStudy, formats: list[str]) -> Iterator[Table]:
+def scan_tables(study: QualityStudy, formats: list[str]) -> Iterator[Group]:
     """One table per format of a sensitivity scan, the most expensive part first."""
     for text in formats:
         losses = [
@@ -77,7 +77,9 @@ def scan_tables(study: QualityStudy, formats: list[str]) -> Iterator[Table]:
         ]
         losses.sort(key=lambda entry: -entry[1].mean)
         rows = [(part, f"{d.mean:+.5f}", f"{d.half_width:.5f}", d.verdict) for part, d in losses]
-        yield table(("part", "nats", "±", "verdict"), rows, title=f"one part in {text}", right=("nats", "±"))
+        yield titled(
+            f"one part in {text}", table(("part", "nats", "±", "verdict"), rows, right=("nats", "±"))
+        )
 
 
 def scan_document(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from quantroof.units import printable
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
@@ -25,21 +26,25 @@ def table(
     headings: Sequence[str],
     rows: Iterable[Sequence[str]],
     *,
-    title: str | None = None,
     right: Collection[str] = (),
 ) -> Table:
     """A table that folds its cells to the width of the console; columns named in `right` hold numbers."""
     from rich.box import SIMPLE
     from rich.table import Table
 
-    made = Table(
-        box=SIMPLE, pad_edge=False, title=None if title is None else literal(title), title_justify="left"
-    )
+    made = Table(box=SIMPLE, pad_edge=False)
     for name in headings:
         made.add_column(literal(name), justify="right" if name in right else "left", overflow="fold")
     for row in rows:
         made.add_row(*map(literal, row))
     return made
+
+
+def titled(title: str, made: Table) -> Group:
+    """A table below its title. A title of rich's own is folded to the width of a narrow table."""
+    from rich.console import Group
+
+    return Group(literal(title), made)
 
 
 def plain(

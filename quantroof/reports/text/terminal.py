@@ -12,11 +12,10 @@ from quantroof.analysis.unmeasured import unmeasured
 from quantroof.reports import facts as header
 from quantroof.reports.cards import cards, untrusted
 from quantroof.reports.text.race_lines import race_lines
-from quantroof.reports.text.table import literal, table
+from quantroof.reports.text.table import literal, table, titled
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.console import Console, Group
 
 _STYLES = {"good": "green", "bad": "red", "unsure": "yellow", "none": "dim"}
 _REASONS = 12
@@ -59,7 +58,7 @@ def _print_runs(answers: Answers, console: Console) -> None:
         console.print(literal(f"? {line}", style="yellow"))
 
 
-def format_table(label: str, choice: LayerChoice) -> Table:
+def format_table(label: str, choice: LayerChoice) -> Group:
     """M by format in time, the winner marked * and ties =."""
     headings, rows = ("M", *choice.schemes), []
     for batch in choice.batches:
@@ -70,7 +69,7 @@ def format_table(label: str, choice: LayerChoice) -> Table:
             cells.append(units.time(point.time.median if point and point.time else None) + mark)
         rows.append((str(batch.m), *cells))
     title = f"{label}, N {choice.n} x K {choice.k} (* winner, = ties)"
-    return table(headings, rows, title=title, right=headings)
+    return titled(title, table(headings, rows, right=headings))
 
 
 def summary(answers: Answers, *, failed: bool) -> dict[str, Any]:
