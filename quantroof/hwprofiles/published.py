@@ -76,6 +76,11 @@ def best_seen(profile_id: str) -> dict[str, Ceiling]:
     return best
 
 
+def out_of_reach(share: float | None) -> bool:
+    """Whether the best that anybody published is so far below a peak that the peak says little."""
+    return share is not None and share < REACHED_SHARE
+
+
 def lowest_read(profile_id: str) -> float | None:
     """The lowest collection of cold reads of a GPU in bytes per second; None without one."""
     lows = [c.low or c.value for c in of_profile(profile_id) if c.quantity == READ]

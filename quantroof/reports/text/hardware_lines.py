@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from quantroof.hwprofiles import native
-from quantroof.hwprofiles.published import REACHED_SHARE, best_seen
+from quantroof.hwprofiles.published import best_seen, out_of_reach
 from quantroof.hwprofiles.roofline import ridge_point
 from quantroof.reports.text.table import table
 from quantroof.units import percent
@@ -117,8 +117,8 @@ def seen(profile: HardwareProfile, sources: Sources) -> Iterator[str | Table]:
         shown = "" if share is None else percent(share)
         conditions = ", ".join(part for part in (ceiling.fill, ceiling.mode, ceiling.cache) if part)
         rows.append([name, what, shown, conditions, sources.mark(f"{ceiling.source} ({ceiling.license})")])
-        if share is not None and share < REACHED_SHARE:
-            warnings.append(f"{name}: never seen above {what}, {percent(share)} of the peak")
+        if out_of_reach(share):
+            warnings.append(f"{name}: never seen above {what}, {shown} of the peak")
     if rows:
         yield table(["best seen by others", "rate", "of the datasheet", "conditions", "source"], rows)
     yield from warnings
