@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quantroof.cli.options import FILE
-from quantroof.cli.output import deliver
+from quantroof.cli.output import deliver, note
 
 if TYPE_CHECKING:
     from quantroof.analysis.device_results import DeviceResults
@@ -20,6 +20,7 @@ _FORMATS = {
     "json": "records with raw samples and derived values",
     "pytest-benchmark": "for pytest-benchmark compare",
     "google-benchmark": "for Google Benchmark's compare.py",
+    "openmetrics": "score, floor, verdict and time of every GPU, for the node exporter's textfile collector",
 }
 _HELP = "; ".join(f"{name}: {text}" for name, text in _FORMATS.items())
 
@@ -34,13 +35,31 @@ def command(runs: tuple[Path, ...], form: str, out: Path) -> None:
     \b
     quantroof export runs/after --to csv --out - | column -s, -t
     quantroof export runs/a runs/b --to parquet --out both.parquet
+    quantroof export runs/burn-in/* --to openmetrics --out /var/lib/node_exporter/quantroof.prom
+
+    openmetrics judges the GPUs as `quantroof fleet` does, and replaces the file at once.
     """
+    if form == "openmetrics":
+        _write_metrics(runs, out)
+        return
     from quantroof.analysis.device_results import device_results
     from quantroof.records.directory import read_run
 
     devices = device_results([read_run(run) for run in runs])
     write = _writer(form)
     deliver(out, lambda target: write(devices, target))
+
+
+def _write_metrics(runs: tuple[Path, ...], out: Path) -> None:
+    from quantroof.fleet.analysis import analyze
+    from quantroof.fleet.gather import gather
+    from quantroof.fleet.policy import Policy
+    from quantroof.reports.exports import openmetrics
+
+    analysis = analyze(gather(map(str, runs)), Policy())
+    for problem in analysis.problems:
+        note(f"warning: {problem}")
+    deliver(out, lambda target: openmetrics.write(analysis, target))
 
 
 def _writer(form: str) -> Callable[[list[DeviceResults], Path], None]:
