@@ -112,8 +112,14 @@ def _is_the_target_met(advice: Advice, best: Option) -> Question:
         ask=f"Does {best.format} on {advice.machine.count(best.gpus)} {target_text}?",
         yes=best.verdict in FITTING,
         evidence=f"{took} (linear layers {best.decode.linear_words}, {kind})",
-        follows="take it" if best.verdict in FITTING else advice.refusal or "; ".join(best.reasons),
+        follows=_what_follows(advice, best),
     )
+
+
+def _what_follows(advice: Advice, best: Option) -> str:
+    if best.verdict not in FITTING:
+        return advice.refusal or "; ".join(best.reasons)
+    return "take it" if advice.best is not None else "a target decides (--latency, --tokens-per-day)"
 
 
 def _is_the_loss_known(best: Option) -> Question:

@@ -61,6 +61,16 @@ def test_markdown_is_tables() -> None:
     assert any(line.startswith("| --- | --- |") for line in lines)
 
 
+def test_without_targets_no_line_says_take_it() -> None:
+    """The flow agrees with the first sentence: a target decides; with one it names an option to take."""
+    asked = ("--model", "llama-3.1-8b", "--gpu", "l4", "--formats", "bf16,int4-w4a16")
+    open_question, answer = _advise(*asked).stdout, _advise(*asked, "--latency", "100ms").stdout
+
+    assert "a target decides (--latency, --tokens-per-day)" in open_question
+    assert "take it" not in open_question
+    assert "-> take it" in answer
+
+
 def test_a_run_gives_measured_times(tmp_path: Path) -> None:
     """With --run the machine and its times are the node's own."""
     directory = builders.write(runs.gpu_run(), tmp_path / "run")
@@ -119,6 +129,7 @@ def test_a_cpu_run_is_answered(tmp_path: Path) -> None:
         ((*A100, "--context", "1M"), 2, "1048576 tokens is beyond the 131072"),
         ((*A100, "--latency", "1us"), 1, "the fastest is"),
         (("--model", "llama-3.1-8b"), 2, "no GPU is named"),
+        (("--check", "--gpu", "l4"), 2, "--check takes --json or --markdown, and nothing else"),
         (("--model", "llama-3.1-8b", "--run", "/no/such/run"), 2, "/no/such/run"),
     ],
 )

@@ -119,6 +119,8 @@ def command(
 
     if markdown and as_json:
         raise UsageError("--markdown and --json exclude each other")
+    if points is not None and (flags.model_name or flags.gpu or flags.run_path or emit or explained):
+        raise UsageError("--check takes --json or --markdown, and nothing else", where="advise")
     if points is not None:
         return check_points(points, as_json=as_json, markdown=markdown)
     if _several(flags.gpu):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from quantroof.records.directory import Run
 
 
-@click.command("bench", context_settings={"show_default": True})
+@click.command("bench", short_help="Measure and race a function.", context_settings={"show_default": True})
 @click.argument("function", metavar="FILE.py[:NAME]")
 @click.option("--shape", multiple=True, help="Shape of an argument, in order: 4096x4096, or MxN with --axis.")
 @click.option(

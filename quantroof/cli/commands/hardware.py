@@ -47,7 +47,7 @@ def command() -> None:
     """What GPUs can do according to their vendors, with the source of each number, and checks of claims."""
 
 
-@command.command("list")
+@command.command("list", short_help="The ids and figures of all profiles.")
 @json_option
 def list_(as_json: bool) -> None:
     """List every profile of the catalog: the ids are what --gpu and --device sim:ID take."""

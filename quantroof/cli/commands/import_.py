@@ -30,7 +30,11 @@ def command() -> None:
     """
 
 
-@command.command("aiconfigurator", context_settings={"show_default": True})
+@command.command(
+    "aiconfigurator",
+    short_help="Linear layers of aiconfigurator's tables.",
+    context_settings={"show_default": True},
+)
 @click.option("--system", help="A system of the tables, such as h200_sxm.")
 @click.option("--framework", help="trtllm, sglang or vllm.  [default: the newest version of each]")
 @click.option("--version", help="A version of the framework.  [default: the newest]")
@@ -74,7 +78,9 @@ def _import(picked: list[Table], out: Path, *, every: bool) -> Iterator[str]:
     yield from _summary(written, profile.id, out, aside)
 
 
-@command.command("nccl-tests", context_settings={"show_default": True})
+@command.command(
+    "nccl-tests", short_help="Links of a node, by nccl-tests.", context_settings={"show_default": True}
+)
 @click.argument("file", type=FILE)
 @click.option("--gpu", required=True, help="The profile of the node's GPUs.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory to write.")
@@ -100,7 +106,9 @@ def nccl_tests(*, file: Path, gpu: str, out: Path | None) -> int:
     return ExitCode.OK
 
 
-@command.command("csv", context_settings={"show_default": True})
+@command.command(
+    "csv", short_help="Linear layers of another tool's CSV file.", context_settings={"show_default": True}
+)
 @click.argument("file", type=FILE)
 @click.option("--columns", type=FILE, required=True, help="A TOML file: which column is what.")
 @click.option("--gpu", required=True, help="The profile of the GPU that was timed.")

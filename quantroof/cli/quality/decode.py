@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from quantroof.quality.decode.throughput import Throughput
 
 
-@click.command("decode")
+@click.command("decode", short_help="Decode speed of a model in every format.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
     "--formats",
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     "--prompt", type=click.IntRange(1), default=128, show_default=True, help="Tokens of the prompt."
 )
 @click.option("--tokens", type=click.IntRange(1), default=32, show_default=True, help="New tokens per block.")
-@click.option("--precision", type=SHARE, default=0.02, show_default=True)
+@click.option("--precision", type=SHARE, default=0.02, show_default=True, help="Half-width to reach.")
 @click.option("--seconds", type=Finite(1), default=20.0, show_default=True, help="Limit per workload.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda:0.")
 @click.option("--run", "run_path", type=click.Path(path_type=Path), help="A run with the device's roof.")

@@ -62,7 +62,11 @@ class EndpointFlags:
     kv: str
 
 
-@click.command("endpoint", context_settings={"show_default": True})
+@click.command(
+    "endpoint",
+    short_help="A served model under load, beside its prediction.",
+    context_settings={"show_default": True},
+)
 @click.argument("url", required=False)
 @_load_options
 @_prediction_options

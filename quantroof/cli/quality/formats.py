@@ -10,7 +10,7 @@ import click
 from quantroof.cli.output import echo_json, echo_rich, json_option
 
 
-@click.command("formats")
+@click.command("formats", short_help="Error of every number format and scheme.")
 @click.argument("checkpoint", required=False, type=click.Path(path_type=Path, exists=True))
 @click.option("--format", "names", multiple=True, help="Only this format, such as int4.g64. Repeatable.")
 @click.option(

@@ -9,13 +9,20 @@ import click
 from quantroof.cli.output import echo_json, echo_rich, json_option
 
 
-@click.command("lm-eval")
+@click.command("lm-eval", short_help="The commands that evaluate checkpoints.")
 @click.argument("checkpoints", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--tasks", default="winogrande,hellaswag,arc_challenge,mmlu", show_default=True)
+@click.option(
+    "--tasks",
+    default="winogrande,hellaswag,arc_challenge,mmlu",
+    show_default=True,
+    help="Tasks of the harness.",
+)
 @click.option("--text", type=click.Path(path_type=Path), help="Run a local task over this text, offline.")
 @click.option("--limit", type=click.IntRange(1), help="At most this many documents.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda:0.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("lm-eval"), show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("lm-eval"), show_default=True, help="Its results."
+)
 @json_option
 def command(
     checkpoints: tuple[Path, ...],

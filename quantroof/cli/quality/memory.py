@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from quantroof.quality.memory.stored import StoredFile
 
 
-@click.command("memory")
+@click.command("memory", short_help="The bytes of a model, format by format.")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
     "--load",

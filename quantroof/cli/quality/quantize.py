@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from quantroof.quality.setup import StudyOptions
 
 
-@click.command("quantize")
+@click.command("quantize", short_help="Quantize a model into a checkpoint.")
 @subject_options
 @click.option("--method", "name", required=True, help="gptq, awq, smoothquant-token, fp8, nf4 ...")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Directory to write.")

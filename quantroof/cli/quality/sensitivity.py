@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from quantroof.records.quality import QualityResult, QualityStudy
 
 
-@click.command("sensitivity")
+@click.command("sensitivity", short_help="What each matrix costs, quantized alone.")
 @subject_options
 @click.option("--formats", default="int4.g128,int8.channel", show_default=True, help="Tried on every part.")
 @click.option("--budget", type=POSITIVE, help="Mean bits a weight: suggest a mixture and measure it.")

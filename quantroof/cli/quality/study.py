@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from quantroof.quality.setup import StudyOptions
 
 
-@click.command("study")
+@click.command("study", short_help="What each quantization method loses.")
 @subject_options
 @click.option("--methods", default="all", show_default=True, help="Names, separated by commas.")
 @click.option("--variants", default="base,outliers", show_default=True, help="base, outliers or both.")
