@@ -157,7 +157,7 @@ def test_a_disturbed_run_has_no_green_tick_anywhere(
     assert 'class="card good"' not in page
     assert 'class="card unsure"' in page
     assert '<main class="untrusted">' in page
-    assert comparison.splitlines()[0] == f"not comparable: now run is disturbed: {BUSY}"
+    assert comparison.splitlines()[0] == f"not comparable: the new run is disturbed: {BUSY}"
     assert len(comparison.splitlines()) == 2
     refused, recommended = _json(capsys, "advise", "--model", "llama-3.2-1b", "--run", busy)
     assert (refused, recommended["best"]) == (4, None)
@@ -182,7 +182,7 @@ def _simulated(run: Run) -> Run:
         (cpu_run("Another CPU"), "cpu:0 is Another CPU now"),
         (gpu_run(), "no device in common"),
         (_simulated(cpu_run()), "a simulated run never compares"),
-        (busy_run(), "now run is disturbed"),
+        (busy_run(), "the new run is disturbed"),
     ],
     ids=["mode", "model", "device", "simulated", "loaded"],
 )

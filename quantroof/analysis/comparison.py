@@ -189,10 +189,10 @@ def _changed(before: Mapping[str, object], after: Mapping[str, object]) -> list[
 
 def _disturbed(base: list[DeviceResults], now: list[DeviceResults]) -> str | None:
     """Why neither run's change means anything: one of them may not be used on any of its devices."""
-    for name, results in (("base", base), ("now", now)):
+    for name, results in (("old", base), ("new", now)):
         timed = [one for one in results if one.timed]
         if timed and not any(one.trust.usable for one in timed):
-            return f"{name} run is disturbed: {timed[0].trust.words}"
+            return f"the {name} run is disturbed: {timed[0].trust.words}"
     return None
 
 

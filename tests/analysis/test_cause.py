@@ -58,7 +58,7 @@ def _with_sources(run: Run, hashes: dict[str, str]) -> Run:
         ("clock", "the SM clock fell 5.0 %"),
         ("kernel", "(code_hash SIM.01 to SIM.02): the code, not the device"),
         ("driver", "the driver changed from SIM.01 to SIM.02"),
-        ("busy", "now run is disturbed"),
+        ("busy", "the new run is disturbed"),
         ("slow", "no cause found"),
     ],
 )

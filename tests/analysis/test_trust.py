@@ -144,8 +144,8 @@ def test_a_comparison_with_a_disturbed_run_is_refused() -> None:
     quiet, busy = device_results([cpu_run()]), device_results([busy_run()])
 
     assert (compare(quiet, busy).verdict, compare(busy, quiet).verdict) == ("not comparable",) * 2
-    assert (compare(quiet, busy).blocked or "").startswith("now run is disturbed")
-    assert (compare(busy, quiet).blocked or "").startswith("base run is disturbed")
+    assert (compare(quiet, busy).blocked or "").startswith("the new run is disturbed")
+    assert (compare(busy, quiet).blocked or "").startswith("the old run is disturbed")
 
 
 def test_unknown_words_of_files_stay(tmp_path: Path) -> None:
