@@ -26,7 +26,9 @@ def run_verdict(run: Run, results: Sequence[DeviceResults] | None = None) -> Ver
     results = device_results([run]) if results is None else results
     wrong = sum(line.status in WRONG for line in run.measurements)
     if wrong:
-        return Verdict("failed", f"{wrong} kernels failed or computed a wrong result")
+        return Verdict(
+            "failed", f"{wrong} kernel{'' if wrong == 1 else 's'} failed or computed a wrong result"
+        )
     unusable = [one for one in results if one.timed and not one.trust.usable]
     health = judge_health(list(results)).verdict
     if health.state in ("failed", "degraded"):

@@ -123,6 +123,8 @@ def command(
         raise UsageError("--check takes --json or --markdown, and nothing else", where="advise")
     if points is not None:
         return check_points(points, as_json=as_json, markdown=markdown)
+    if _several(flags.gpu) and (emit or explained):
+        raise UsageError("--emit and --explain take one GPU", where="--gpu")
     if _several(flags.gpu):
         return compare_gpus(flags, as_json=as_json, markdown=markdown)
     advice = _answer(flags)

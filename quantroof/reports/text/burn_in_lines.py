@@ -36,7 +36,7 @@ def estimate_line(devices: int, once_s: float, again_s: float) -> str:
     """How long the burn-in takes at most."""
     what = f"burst and sustained load on {plural(devices, 'device')} at once"
     if not once_s:
-        return f"{what}: takes no time (simulated)"
+        return f"{what}: no measuring time (simulated)"
     return f"{what}: at most about {once_s / 60:.1f} min, {again_s / 60:.1f} if something must be repeated"
 
 

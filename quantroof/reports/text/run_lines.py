@@ -104,7 +104,7 @@ def _rate(ceiling: Ceiling, seconds: float) -> str:
 
 def _duration(seconds: float) -> str:
     """An upper bound: most cases are precise enough before their time is up."""
-    return f"at most about {seconds / 60:.1f} min" if seconds else "takes no time (simulated)"
+    return f"at most about {seconds / 60:.1f} min" if seconds else "no measuring time (simulated)"
 
 
 def _counted(number: int, noun: str) -> str:
