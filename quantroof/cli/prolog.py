@@ -64,7 +64,9 @@ def prolog(flags: BurnInFlags, contract: Contract, limit_s: float) -> int:
         try:
             return _checked(flags, deadline)
         except EnvironmentMissing as error:
-            return _say("failed" if flags.expected else "unknown", f"{error}", contract)
+            return _say(
+                "failed" if flags.expected else "unknown", error.what, contract
+            )  # 80 characters hold no hint
         except QuantroofError as error:
             return _say("unknown", f"{error}", contract)
         finally:

@@ -23,7 +23,7 @@ def peaks(
 ) -> tuple[Peak, ...]:
     """Dense peaks by formula; UsageError for an unknown capability or a class that follows no rule."""
     if capability not in capabilities():
-        known = ", ".join(capabilities())
+        known = ", ".join(sorted(capabilities(), key=lambda text: [int(part) for part in text.split(".")]))
         raise UsageError(f"no rates are known for compute capability {capability}", hint=f"known: {known}")
     if rate_class not in ("full", "half", "geforce"):
         raise UsageError(f"rate class '{rate_class}' follows no rule", hint="one of: full, half, geforce")

@@ -122,6 +122,11 @@ def test_a_cpu_run_is_answered(tmp_path: Path) -> None:
         ((*A100, "--memory-share", "nan"), 2, "'--memory-share': 'nan' is not a finite number"),
         ((*A100, "--efficiency", "nan"), 2, "'--efficiency': 'nan' is not a finite number"),
         ((*A100, "--price", "inf"), 2, "'--price': 'inf' is not a finite number"),
+        (
+            (*A100, "--output", "4096", "--context", "4096"),
+            2,
+            "--output: 4096 tokens leave no room for a prompt",
+        ),
         ((*A100, "--context", "4.5"), 2, "--context: '4.5' is not a positive length like 4096 or 8k"),
         ((*A100, "--gpus", "3"), 1, "64 attention heads cannot be divided among 3 GPUs"),
         (("--model", "phi-4", "--gpu", "l4", "--gpus", "4"), 1, "10 KV heads cannot be divided among 4"),

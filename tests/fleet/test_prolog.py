@@ -90,9 +90,12 @@ def test_no_gpu_is_a_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     for options in (["--gpus", "8"], []):
         with pytest.raises(SystemExit) as ended:
             main(["doctor", "--prolog", "--contract", "slurm", *options])
-        found.append((ended.value.code, capsys.readouterr().out.split(":")[0]))
+        found.append((ended.value.code, capsys.readouterr().out))
 
-    assert found == [(1, "quantroof failed"), (0, "quantroof unknown")]
+    assert [code for code, _ in found] == [1, 0]
+    for (_, line), state in zip(found, ("failed", "unknown"), strict=True):
+        assert line.startswith(f"quantroof {state}: no NVIDIA driver")
+        assert not line.rstrip().endswith("~"), "the reason is whole"
 
 
 def test_a_missing_gpu_fails_the_node(capsys: pytest.CaptureFixture[str]) -> None:

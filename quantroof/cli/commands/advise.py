@@ -201,13 +201,21 @@ def _request(flags: AdviseFlags) -> AdviceOptions:
     formats = tuple(choice(n.strip()).name for n in flags.formats.split(",")) if flags.formats else ()
     kv_format(flags.kv or "fp16")
     reserve, assumed = Reserve(), Assumptions()
+    context, output = (
+        tokens(flags.context, "--context"),
+        tokens(flags.output, "--output") if flags.output else None,
+    )
+    if output is not None and output >= context:
+        raise UsageError(
+            f"{output} tokens leave no room for a prompt in --context {context}", where="--output"
+        )
     return AdviceOptions(
-        context=tokens(flags.context, "--context"),
+        context=context,
         latency_s=seconds(flags.latency, "--latency") if flags.latency else None,
         first_token_s=seconds(flags.first_token, "--first-token") if flags.first_token else None,
         tokens_per_day=count(flags.tokens_per_day, "--tokens-per-day") if flags.tokens_per_day else None,
         formats=formats,
-        output=tokens(flags.output, "--output") if flags.output else None,
+        output=output,
         gpu_counts=counts(flags.gpus, "--gpus"),
         kv=flags.kv or "fp16",
         kv_choices=("fp16", "fp8") if flags.kv is None else (flags.kv,),
