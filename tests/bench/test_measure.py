@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 import torch
 from msgspec.structs import replace
@@ -87,8 +89,12 @@ def test_an_element_that_nobody_writes_is_noticed(cpu: Device, scheme: str, rows
 def test_a_kernel_that_fails_does_not_spoil_the_shared_weights(
     cpu: Device, monkeypatch: pytest.MonkeyPatch, first: str, forgotten: int
 ) -> None:
-    """Weights are drawn again after a failure, and kept after a measurement that went well."""
+    """Weights are drawn again after a failure, and kept after a measurement that went well.
+
+    A process that ran before the kernel came still runs afterwards.
+    """
     calls: list[int] = []
+    bystander = subprocess.Popen(["sleep", "60"])
 
     def forget() -> None:
         calls.append(1)
@@ -102,3 +108,6 @@ def test_a_kernel_that_fails_does_not_spoil_the_shared_weights(
     assert all(isinstance(line, Measurement) for line in lines)
     assert [line.status for line in lines] == ["failed" if forgotten else "ok", "ok"]
     assert len(calls) == forgotten
+    assert bystander.poll() is None
+    bystander.kill()
+    bystander.wait()

@@ -48,6 +48,7 @@ class Guard:
         self._state = {**dict(_settings()), **dict(_process())}
         self._code = dict(_code())
         self._threads = set(threading.enumerate())
+        self._children = set(psutil.Process().children(recursive=True))
 
     def changed_data(self) -> str | None:
         """Which of the operands were written into, or None."""
@@ -62,7 +63,7 @@ class Guard:
         changes += [f"{name} replaced" for name, old in self._code.items() if code.get(name) is not old]
         threads = [t for t in threading.enumerate() if t not in self._threads and not _of_a_compiler(t)]
         changes += [f"thread {_short(thread.name)} left running" for thread in threads]
-        changes += list(_ended_children())
+        changes += list(_ended_children(self._children))
         if not changes:
             return None
         more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
@@ -186,9 +187,9 @@ def _of_a_compiler(thread: threading.Thread) -> bool:
     return module.startswith(("torch.", "triton."))
 
 
-def _ended_children() -> Iterator[str]:
-    """Processes that were started here and still run; they are killed."""
-    for child in psutil.Process().children(recursive=True):
+def _ended_children(before: set[psutil.Process]) -> Iterator[str]:
+    """Processes that were started since `before` and still run; they are killed."""
+    for child in set(psutil.Process().children(recursive=True)) - before:
         with suppress(psutil.Error):
             if child.status() == psutil.STATUS_ZOMBIE:
                 child.wait(0.1)
