@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,12 @@ def _gpu_reason() -> str | None:
     return "no NVIDIA GPU that torch can use"
 
 
+def listed_as_long() -> list[str]:
+    """The tests of long_tests.txt: a node id each, of one example or of all."""
+    lines = (Path(__file__).parent / "long_tests.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
 def _deselect(config: pytest.Config, items: list[pytest.Item], marker: str) -> None:
     """Leave the tests of a marker out unless the expression of `-m` names it."""
     left_out = [item for item in items if item.get_closest_marker(marker)]
@@ -68,6 +75,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Long modules first; `gpu` tests skipped without a GPU, `long` and `slow` ones only where named."""
     rank = {module: index for index, module in enumerate(LONGEST)}
     items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))
+    long_tests = set(listed_as_long())
+    for item in items:
+        if item.nodeid in long_tests or item.nodeid.partition("[")[0] in long_tests:
+            item.add_marker(pytest.mark.long)
     if not any("::" in argument for argument in config.args):
         for marker in ("long", "slow"):
             _deselect(config, items, marker)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import listed_as_long
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -22,3 +24,10 @@ def test_long_tests_are_collected_where_the_expression_names_them(expression: st
     assert "test_no_exploit_is_accepted[plants]" in listed
     assert ("test_no_exploit_is_accepted[process]" in listed) == has_long
     assert "[49]" not in listed
+
+
+def test_the_list_of_long_tests_names_tests_that_exist() -> None:
+    """A renamed test would silently come back into the quick suite."""
+    for line in listed_as_long():
+        file, _, name = line.partition("::")
+        assert f"def {name.partition('[')[0]}(" in (ROOT / file).read_text(encoding="utf-8"), line
