@@ -37,6 +37,7 @@ LAYOUT = {
     "reports/text/memory_lines.py": {"size < 100000000.0": "the unit of a size"},
     "reports/text/run_lines.py": {"interval.samples > 1": "one sample has no interval to show"},
     "reports/text/select_lines.py": {"(rest := (len(selection.selected) - _MOST)) > 0": "rows left out"},
+    "cli/commands/advise.py": {"output >= context": "a check of what the user typed"},
     "cli/gate/init.py": {"number >= _MOST_FILES": "how many files of a repository are read"},
     "cli/progress.py": {
         "time.monotonic() - self._last_print >= _HEARTBEAT_S": "how often a line is printed",

@@ -154,7 +154,8 @@ def test_c(): endless()
 @pytest.mark.parametrize("processes", [(), ("-p", "xdist.plugin", "-n", "2")], ids=["one process", "xdist"])
 def test_pytest_prints_its_failures_when_its_time_is_up(tmp_path: Path, processes: tuple[str, ...]) -> None:
     """SIGTERM ends it as Ctrl-C does, also twice; and soon, if the tests in xdist's workers ignore it."""
-    (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
+    for name in ("conftest.py", "long_tests.txt"):
+        (tmp_path / name).write_text((ROOT / "tests" / name).read_text())
     (tmp_path / "test_two.py").write_text(_ENDLESS)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *processes, str(tmp_path)]
     environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
