@@ -125,7 +125,7 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
     """The whole answer. `options` are ranked; `best` is the index of the first that fits every target.
 
-    Without targets there is no best: `frontier` has the first option of each GPU count that pays.
+    Without targets `best` is None, and `frontier` has the first option of each GPU count that pays.
     """
 
     request: AdviceOptions

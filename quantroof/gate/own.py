@@ -49,7 +49,7 @@ class Own:
 
 
 def base_revision(branch: str | None) -> str | None:
-    """The revision that a change started from; None where nothing differs from it, or there is no branch.
+    """The revision that a change started from; None if nothing differs from it or no branch exists.
 
     UsageError for a branch that is not here.
     """

@@ -124,7 +124,7 @@ def device_of(arch: str) -> Device:
 
 
 def _compiled(job: Job) -> Row | _Compiled:
-    """Compile one job; a row at once where there is no machine code to read."""
+    """Compile one job. Return a finished row if it has no machine code to read."""
     program = program_of(job)
     if isinstance(program, Skip):
         return _skipped(job, program.reason)

@@ -29,7 +29,7 @@ def race_document(results: Sequence[DeviceResults]) -> list[dict[str, Any]]:
 
 
 def verdict_words(race: Race) -> str:
-    """`1.04x faster, 78 % of the roof`, or why there is no figure."""
+    """`1.04x faster, 78 % of the roof`, or the reason for a missing figure."""
     if race.outcome == "unmeasured":
         return f"{race.mine.status}: {race.reason}"
     ratio = "" if race.ratio is None else f"{race.ratio:.2f}x "
