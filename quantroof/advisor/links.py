@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
-from functools import lru_cache
-from importlib.resources import files
 from statistics import median
 
 import msgspec
 
 from quantroof.analysis.roofs import ceiling_rate
+from quantroof.hwprofiles.links import link_figure
 from quantroof.hwprofiles.types import Device
 from quantroof.records.lines import Ceiling
 
@@ -37,28 +35,18 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
         return self.latency_s + 2 * (ways - 1) / ways * payload_bytes / self.bytes_per_s
 
 
-@lru_cache(maxsize=1)
-def _shipped() -> list[tuple[str, Link]]:
-    text = (files("quantroof") / "advisor" / "links.toml").read_text()
-    rows = [
-        (
-            row["prefix"],
-            Link(
-                kind=row["kind"],
-                bytes_per_s=row["gbps"] * 1e9,
-                source=row["source"],
-                joins=row.get("joins"),
-                from_catalog=True,
-            ),
-        )
-        for row in tomllib.loads(text)["link"]
-    ]
-    return sorted(rows, key=lambda row: -len(row[0]))
-
-
 def link_of(profile_id: str) -> Link | None:
     """The link that boards of this profile have, None if none is known."""
-    return next((link for prefix, link in _shipped() if profile_id.startswith(prefix)), None)
+    figure = link_figure(profile_id)
+    if figure is None:
+        return None
+    return Link(
+        kind=figure.kind,
+        bytes_per_s=figure.bytes_per_s,
+        source=figure.source,
+        joins=figure.joins,
+        from_catalog=True,
+    )
 
 
 def measured_link(ceilings: Iterable[Ceiling], device: Device) -> Link | None:

@@ -18,6 +18,7 @@ __all__ = [
     "gpus",
     "health",
     "host_load",
+    "links",
     "native",
     "nvml",
     "pci_slot",
