@@ -11,6 +11,7 @@ __all__ = [
     "cause",
     "choice",
     "comparison",
+    "compiler",
     "conclusions",
     "device_results",
     "distributions",

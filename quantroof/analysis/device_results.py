@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from quantroof.analysis.case_time import grouped
+from quantroof.analysis.compiler import Compiler, compiled_lines, compiler_of
 from quantroof.analysis.guard import guard_flags
 from quantroof.analysis.points import CaseRoofs, Point, case_roofs, point, representative
 from quantroof.analysis.roofs import Roofs, ceiling_rate, datasheet_roofs, measured_roofs
@@ -31,6 +32,7 @@ class DeviceResults:
     ceilings: tuple[Ceiling, ...]
     points: tuple[Point, ...]
     trust: Trust
+    compiler: Compiler
 
     @property
     def timed(self) -> tuple[Point, ...]:
@@ -67,7 +69,7 @@ def _check(run: Run) -> None:
 def _device_results(run: Run, device: Device, label: str) -> DeviceResults:
     profile = run.info.profiles.get(device.id)
     ceilings = tuple(c for c in run.ceilings if c.device == device.id)
-    mine = [m for m in run.measurements if m.device == device.id]
+    mine = compiled_lines(run, device)
     measured = measured_roofs(device.id, ceilings, mine, profile)
     datasheet = datasheet_roofs(profile) if profile else None
     curve = bandwidth_curve(ceilings, "read")
@@ -85,7 +87,7 @@ def _device_results(run: Run, device: Device, label: str) -> DeviceResults:
     held = held_roofs(profile, ceilings, measured) if profile else None
     return DeviceResults(
         label, run, device, profile, measured, datasheet, held, ceilings, tuple(points),
-        trust_of(mine, ceilings),
+        trust_of(mine, ceilings), compiler_of(run, device),
     )  # fmt: skip
 
 

@@ -25,7 +25,8 @@ class StackVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """One format on one architecture. `silicon` is None for W4A16, which no matrix unit multiplies as it is.
 
     `runs_as` lists what emulated tiles multiply with instead. `cured_in` is the first version of a shipped
-    table that does better. `spills` counts the loads and stores of spilled registers in the worst tile.
+    table that does better, and `cured_to` how well it does. `spills` counts the loads and stores of spilled
+    registers in the worst tile.
     """
 
     arch: str
@@ -38,7 +39,8 @@ class StackVerdict(msgspec.Struct, frozen=True, kw_only=True):
     opcodes: tuple[str, ...]
     spills: int
     error: str | None
-    cured_in: str | None
+    cured_in: str | None = None
+    cured_to: StackSupport | None = None
 
     @property
     def below_silicon(self) -> bool:
@@ -60,9 +62,12 @@ def stack_verdicts(tables: Tables) -> list[StackVerdict]:
     newer = [(v, _grouped(cells)) for v, cells in tables.others if _number(v) > _number(tables.version)]
     verdicts = []
     for key, cells in _grouped(tables.cells).items():
-        plain = _verdict(key, cells, None)
-        better = (v for v, table in newer if key in table and _better(_verdict(key, table[key], None), plain))
-        verdicts.append(msgspec.structs.replace(plain, cured_in=next(better, None)))
+        verdict = _verdict(key, cells)
+        for newer_version, table in newer:
+            if key in table and _better(cure := _verdict(key, table[key]), verdict):
+                verdict = msgspec.structs.replace(verdict, cured_in=newer_version, cured_to=cure.support)
+                break
+        verdicts.append(verdict)
     return verdicts
 
 
@@ -89,7 +94,7 @@ def _better(one: StackVerdict, other: StackVerdict) -> bool:
     )
 
 
-def _verdict(key: tuple[str, str], cells: Sequence[StackCell], cured_in: str | None) -> StackVerdict:
+def _verdict(key: tuple[str, str], cells: Sequence[StackCell]) -> StackVerdict:
     arch, name = key
     item = BY_NAME[name]
     silicon = None if item.element is None else silicon_multiplies(item, arch)
@@ -107,7 +112,6 @@ def _verdict(key: tuple[str, str], cells: Sequence[StackCell], cured_in: str | N
         opcodes=tuple(dict.fromkeys(cell.opcode for cell in built if cell.opcode is not None)),
         spills=max((cell.spills for cell in built), default=0),
         error=next((cell.error for cell in cells if cell.error is not None), None),
-        cured_in=cured_in,
     )
 
 
@@ -162,4 +166,7 @@ def _partly(verdict: StackVerdict, name: str) -> Finding:
 
 
 def _cure(verdict: StackVerdict) -> str | None:
-    return None if verdict.cured_in is None else f"better from triton {verdict.cured_in}"
+    if verdict.cured_in is None:
+        return None
+    word = "better" if verdict.cured_to == verdict.support else verdict.cured_to
+    return f"{word} from triton {verdict.cured_in}"

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from quantroof.analysis.compiler import compiled_lines
 from quantroof.analysis.guard import ABOVE_ROOF, IMPOSSIBLE, guard_flags
 from quantroof.analysis.points import Point
 from quantroof.analysis.roofs import measured_roofs
@@ -97,7 +98,7 @@ def winner(best: Mapping[str, list[Point]]) -> Winner:
 
 def doubts(run: Run, device: Device) -> list[tuple[Measurement, Flag | None]]:
     """The measurements of a device, each with the flag that says why its time may not win, if any."""
-    mine = [line for line in run.measurements if line.device == device.id]
+    mine = compiled_lines(run, device)
     profile = run.info.profiles.get(device.id)
     measured = measured_roofs(device.id, run.ceilings, mine, profile)
     flagged = ((line, guard_flags(line, measured, device, profile)) for line in mine)

@@ -14,6 +14,7 @@ from quantroof.analysis.studies import Loss, losses, name_of, variants
 from quantroof.analysis.tradeoff import Tradeoff, View, format_errors, kernel_errors, tradeoffs, views
 from quantroof.analysis.winner import can_win
 from quantroof.records.quality import QualityStudy
+from quantroof.reports.text.stack_lines import compiler_words
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -98,7 +99,21 @@ def _error_rows(results: DeviceResults, own_views: list[View]) -> list[dict[str,
         if errors:
             cells = {scheme: [["", units.error(value)]] for scheme, value in errors.items()}
             rows.append({"name": name, "of": "random data", "cells": cells})
-    return rows
+    return [*rows, *_compiler_row(results)]
+
+
+def _compiler_row(results: DeviceResults) -> list[dict[str, Any]]:
+    """What the run's Triton makes of each format; no row where it uses the silicon for all of them."""
+    compiler, schemes = results.compiler, sorted({p.scheme for p in results.points})
+    if not compiler.unused(schemes):
+        return []
+    verdicts = {name: compiler.verdict(name) for name in schemes}
+    cells = {
+        name: [["", compiler_words(compiler, v)]]
+        for name, v in verdicts.items()
+        if v and v.silicon is not None
+    }
+    return [{"name": "compiler", "of": f"triton {compiler.version}, from machine code", "cells": cells}]
 
 
 def _row(entry: Tradeoff) -> list[Any]:

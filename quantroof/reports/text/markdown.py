@@ -15,6 +15,7 @@ from quantroof.reports.cards import cards, untrusted
 from quantroof.reports.html.accuracy_section import StudyTable, study_tables
 from quantroof.reports.text import md
 from quantroof.reports.text.md import bold, bullets, text
+from quantroof.reports.text.stack_lines import compiler_lines
 
 _ROWS = 20
 
@@ -44,6 +45,7 @@ def markdown(answers: Answers, studies: Sequence[QualityStudy] = ()) -> str:
     for results, choices in zip(answers.devices, answers.choices, strict=True):
         if choices:
             parts.append(_formats(results.label, choices[0]))
+            parts.append(bullets(compiler_lines(results.compiler, choices[0].schemes)))
     parts += [_losses(table) for table in study_tables(studies)]
     parts.append(_unmeasured(answers))
     return "\n\n".join(part for part in parts if part) + "\n"

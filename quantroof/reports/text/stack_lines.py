@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
+    from quantroof.analysis.compiler import Compiler
     from quantroof.analysis.stack import StackVerdict
     from quantroof.finding import Finding
 
@@ -36,6 +37,28 @@ def stack_matrix(verdicts: Sequence[StackVerdict]) -> Table:
     formats = list(dict.fromkeys(verdict.format for verdict in verdicts))
     rows = [(name, *(_short(by_key[name, arch]) for arch in archs)) for name in formats]
     return table(("format", *archs), rows)
+
+
+def compiler_lines(compiler: Compiler, schemes: Iterable[str]) -> list[str]:
+    """A line per format that the silicon multiplies and the compiler of a run does not in every tile."""
+    return [f"{verdict.format}: {compiler_words(compiler, verdict)}" for verdict in compiler.unused(schemes)]
+
+
+def compiler_words(compiler: Compiler, verdict: StackVerdict) -> str:
+    """`emulated as 16-bit by your triton 3.7.1: native from 3.9.0`."""
+    triton = f"your triton {compiler.version}"
+    words = {
+        "native": f"native with {triton}",
+        "partly native": f"native in tiles of {', '.join(verdict.native_tiles)} only with {triton}",
+        "emulated": f"{_words(verdict)} by {triton}",
+        "fails": f"does not compile with {triton}",
+    }[verdict.support]
+    if verdict.silicon is False:
+        return f"{words}: the GPU has no unit for it"
+    if verdict.cured_in is None:
+        return words
+    better = "more tiles" if verdict.cured_to == verdict.support else verdict.cured_to
+    return f"{words}: {better} from {verdict.cured_in}"
 
 
 def finding_lines(findings: Sequence[Finding]) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from quantroof import units
 from quantroof.analysis.answers import Answers
 from quantroof.analysis.choice import LayerChoice
@@ -12,6 +14,7 @@ from quantroof.analysis.unmeasured import unmeasured
 from quantroof.reports import facts as header
 from quantroof.reports.cards import cards, untrusted
 from quantroof.reports.text.race_lines import race_lines
+from quantroof.reports.text.stack_lines import compiler_lines
 from quantroof.reports.text.table import literal, table, titled
 
 if TYPE_CHECKING:
@@ -40,6 +43,8 @@ def show(answers: Answers, console: Console, *, failed: bool) -> None:
         if choices:
             console.print()
             console.print(format_table(results.label, choices[0]))
+            for line in compiler_lines(results.compiler, choices[0].schemes):
+                console.print(literal(f"  {line}"), soft_wrap=True)
     for line in race_lines(answers.devices):
         console.print(literal(line), soft_wrap=True)
     _print_reasons(answers, console)
@@ -102,6 +107,11 @@ def summary(answers: Answers, *, failed: bool) -> dict[str, Any]:
             }
             for card in cards(answers)
         ],
+        "compiler": {
+            results.label: {"triton": results.compiler.version, "formats": msgspec.to_builtins(verdicts)}
+            for results in answers.devices
+            if (verdicts := results.compiler.of({point.scheme for point in results.points}))
+        },
         "not_measured": [
             {"device": g.device, "status": g.status, "reason": g.reason, "cases": list(g.cases)}
             for g in unmeasured(answers.devices)
