@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +11,21 @@ from msgspec.structs import replace
 
 from quantroof.analysis.run_verdict import run_verdict
 from quantroof.analysis.verdicts import BY_ITSELF, CHANGES, STATES, Verdict, exit_code, gravest
-from quantroof.cli.main import main
 from quantroof.errors import ExitCode
 from quantroof.records.directory import Run, read_run
 from quantroof.records.lines import Measurement
 from tests.analysis.test_trust import BUSY, busy_run
 from tests.builders import run as built_run
 from tests.builders import write
+from tests.commands import call, call_json
 from tests.runs import cpu_run, gpu_run, repeated
 
 NODE = "sim:h100-sxm5-80gb*8"
 LONE = "sim:h100-sxm5-80gb"
 
 
-def _call(*arguments: str | Path) -> int:
-    with pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    return int(ended.value.code or 0)
-
-
-def _json(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, Any]:
-    capsys.readouterr()
-    code = _call(*arguments, "--json")
-    return code, json.loads(capsys.readouterr().out)
-
-
 def _json_of(file: Path, *arguments: str | Path) -> tuple[int, Any]:
-    code = _call(*arguments, "--out", file)
+    code = call(*arguments, "--out", file)
     return code, json.loads(file.read_text(encoding="utf-8"))
 
 
@@ -69,16 +54,16 @@ def test_every_surface_has_the_same_word(
     if device == "cpu":
         write(cpu_run(), run)
     else:
-        burned, document = _json(
+        burned, document = call_json(
             capsys, "doctor", "--burn-in", "--device", device, "--out", tmp_path / "b", "--quiet"
         )
         assert (burned, document["verdict"]) == (code, state)
-        assert _call("run", "--suite", "node", "--device", device, "--out", run, "--quiet") == code
-    judged, fleet = _json(capsys, "fleet", run)
-    _, shown = _json(capsys, "show", run)
+        assert call("run", "--suite", "node", "--device", device, "--out", run, "--quiet") == code
+    judged, fleet = call_json(capsys, "fleet", run)
+    _, shown = call_json(capsys, "show", run)
     markdown, page = tmp_path / "r.md", tmp_path / "r.html"
-    assert _call("report", run, "--format", "md", "--out", markdown) == 0
-    assert _call("report", run, "--plotlyjs", "beside", "--out", page) == 0
+    assert call("report", run, "--format", "md", "--out", markdown) == 0
+    assert call("report", run, "--plotlyjs", "beside", "--out", page) == 0
     words = f"ok ({BY_ITSELF})" if device == LONE else state
 
     assert (judged, fleet["verdict"]) == (code, state)
@@ -105,13 +90,13 @@ def test_a_cpu_alone_measures_well_and_has_no_reference(tmp_path: Path) -> None:
 def test_an_idle_run_keeps_its_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same machine without load: a winner, a tick and advice on every surface, and no amber sentence."""
     quiet = write(cpu_run(), tmp_path / "quiet")
-    assert _call("show", quiet) == 0
+    assert call("show", quiet) == 0
     shown = capsys.readouterr().out
-    assert _call("report", quiet, "--format", "md", "--out", tmp_path / "r.md") == 0
-    assert _call("report", quiet, "--plotlyjs", "beside", "--out", tmp_path / "r.html") == 0
-    advised, advice = _json(capsys, "advise", "--model", "llama-3.2-1b", "--run", quiet)
-    compared, comparison = _json(capsys, "compare", quiet, quiet)
-    _, document = _json(capsys, "show", quiet)
+    assert call("report", quiet, "--format", "md", "--out", tmp_path / "r.md") == 0
+    assert call("report", quiet, "--plotlyjs", "beside", "--out", tmp_path / "r.html") == 0
+    advised, advice = call_json(capsys, "advise", "--model", "llama-3.2-1b", "--run", quiet)
+    compared, comparison = call_json(capsys, "compare", quiet, quiet)
+    _, document = call_json(capsys, "show", quiet)
     _, exported = _json_of(tmp_path / "x.json", "export", quiet, "--to", "json")
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     texts = (shown, _plain(tmp_path / "r.md"), page)
@@ -131,21 +116,21 @@ def test_a_disturbed_run_has_no_green_tick_anywhere(
 ) -> None:
     """Page, terminal, Markdown, JSON, compare, fleet, export and advice: one reason in amber, no tick."""
     quiet, busy = write(cpu_run(), tmp_path / "quiet"), write(busy_run(), tmp_path / "busy")
-    judged, fleet = _json(capsys, "fleet", busy)
+    judged, fleet = call_json(capsys, "fleet", busy)
     assert (judged, fleet["verdict"]) == (4, "unknown")
-    assert _call("fleet", busy) == 4
+    assert call("fleet", busy) == 4
     assert "unknown: other processes used it in 27 of " in capsys.readouterr().out
     _, exported = _json_of(tmp_path / "x.json", "export", busy, "--to", "json")
     assert exported["trust"]["cpu:0"]["words"] == BUSY
     capsys.readouterr()
-    assert _call("show", busy, "--baseline", quiet) == 0
+    assert call("show", busy, "--baseline", quiet) == 0
     shown = capsys.readouterr().out
-    assert _call("report", busy, "--format", "md", "--out", tmp_path / "r.md") == 0
-    assert _call("report", busy, "--plotlyjs", "beside", "--out", tmp_path / "r.html") == 0
+    assert call("report", busy, "--format", "md", "--out", tmp_path / "r.md") == 0
+    assert call("report", busy, "--plotlyjs", "beside", "--out", tmp_path / "r.html") == 0
     capsys.readouterr()
-    advised = _call("advise", "--model", "llama-3.2-1b", "--run", busy)
+    advised = call("advise", "--model", "llama-3.2-1b", "--run", busy)
     advice = capsys.readouterr()
-    compared = _call("compare", quiet, busy)
+    compared = call("compare", quiet, busy)
     comparison = capsys.readouterr().out
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     texts = (shown, _plain(tmp_path / "r.md"), page, advice.out, comparison)
@@ -159,9 +144,9 @@ def test_a_disturbed_run_has_no_green_tick_anywhere(
     assert '<main class="untrusted">' in page
     assert comparison.splitlines()[0] == f"not comparable: the new run is disturbed: {BUSY}"
     assert len(comparison.splitlines()) == 2
-    refused, recommended = _json(capsys, "advise", "--model", "llama-3.2-1b", "--run", busy)
+    refused, recommended = call_json(capsys, "advise", "--model", "llama-3.2-1b", "--run", busy)
     assert (refused, recommended["best"]) == (4, None)
-    _, document = _json(capsys, "show", busy)
+    _, document = call_json(capsys, "show", busy)
     assert {answer["tone"] for answer in document["answers"]} <= {"unsure", "none"}
     assert not document["runs"][0]["trust"]["cpu:0"]["usable"]
 
@@ -193,7 +178,7 @@ def test_runs_that_must_not_be_compared_exit_4(
     base, now = write(cpu_run(), tmp_path / "base"), write(later, tmp_path / "now")
     capsys.readouterr()
 
-    assert _call("compare", base, now) == 4
+    assert call("compare", base, now) == 4
     printed = capsys.readouterr()
     assert words in printed.out + printed.err
     assert "slower" not in printed.out
@@ -207,9 +192,9 @@ def test_two_processes_a_side_only_differ(
     base = repeated(cpu_run(), processes)
     slow = built_run(base.info, [*base.ceilings, *(_longer(m, 1.2) for m in base.measurements)])
     before, after = write(base, tmp_path / "base"), write(slow, tmp_path / "now")
-    compared, document = _json(capsys, "compare", before, after)
+    compared, document = call_json(capsys, "compare", before, after)
     report = ("report", after, "--baseline", before)
-    assert _call(*report, "--format", "md", "--out", tmp_path / "r.md") == 0
+    assert call(*report, "--format", "md", "--out", tmp_path / "r.md") == 0
     markdown = _plain(tmp_path / "r.md")
 
     assert (compared, document["verdict"]) == (code, word)
@@ -234,49 +219,3 @@ def test_the_scales_have_an_order_and_exit_codes() -> None:
     }  # fmt: skip
     assert gravest(["ok", "unknown", "degraded"]) == "degraded"
     assert gravest([]) == "unknown"
-
-
-SUITE = """
-schema = "quantroof-suite/1"
-name = "tiny"
-[limits]
-precision = 0.5
-min_samples = 3
-seconds_per_case = 0.05
-[[sweep]]
-shapes = [{n = 512, k = 1024}]
-m = [1, 4]
-formats = ["fp32", "bf16"]
-"""
-
-
-@pytest.mark.alone
-def test_a_run_beside_two_busy_processes_is_marked(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Made for real: refused without --anyway, then measured, marked, and without a tick on any surface."""
-    monkeypatch.delenv("CI", raising=False)
-    suite, busy = tmp_path / "tiny.toml", tmp_path / "busy"
-    suite.write_text(SUITE)
-    asked = ("run", "--device", "cpu", "--suite", suite, "--no-ceilings", "--quiet", "--out", busy)
-    load = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
-    try:
-        time.sleep(0.5)
-        refused = _call(*asked)
-        said = capsys.readouterr().err
-        measured = _call(*asked, "--anyway")
-        last = capsys.readouterr().err.splitlines()[-1]
-    finally:
-        for process in load:
-            process.kill()
-            process.wait()
-
-    assert (refused, measured) == (3, 0)
-    assert "--anyway" in said
-    assert last.startswith("unknown: ")
-    assert "other processes kept" in last
-    assert last.endswith("; do not use")
-    assert _call("show", busy) == 0
-    assert _call("report", busy, "--format", "md", "--out", "-") == 0
-    assert _call("compare", busy, busy) == 4
-    assert "✓" not in capsys.readouterr().out

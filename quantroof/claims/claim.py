@@ -6,6 +6,7 @@ in `hardware`, `serving`, `accuracy`, `speed` and `recorded`.
 
 from __future__ import annotations
 
+from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -42,16 +43,27 @@ class ClaimResult(msgspec.Struct, frozen=True, kw_only=True):
     command: str | None = None
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+class _AbstractStruct(msgspec.StructMeta, ABCMeta):
+    """The metaclass of structs with abstract methods."""
+
+
+class Claim(
+    msgspec.Struct,
+    metaclass=_AbstractStruct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+):
     """One statement. `row` is the line of the checklist that it belongs to."""
 
     id: str
     text: str
     row: str | None = None
 
+    @abstractmethod
     def judge(self, evidence: Evidence) -> ClaimResult:
         """Hold the claim against the evidence."""
-        raise NotImplementedError
 
     def decided(self, holds: bool, *evidence: str, command: str | None = None) -> ClaimResult:
         """The result of a claim that is right or wrong."""

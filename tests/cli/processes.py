@@ -10,7 +10,12 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 FAULTY = ROOT / "tests" / "bench" / "faulty.py"
 QUICKLY = ("--device", "cpu", "--no-ceilings", "--cache", "hot")
-SUITE = """
+
+
+def tiny_suite(formats: str = "fp32 bf16 int4-w4a16", *, m: str = "1, 4", n: int = 512, k: int = 1024) -> str:
+    """A suite of one shape that a CPU times in seconds."""
+    quoted = ", ".join(f'"{name}"' for name in formats.split())
+    return f"""
 schema = "quantroof-suite/1"
 name = "tiny"
 [limits]
@@ -18,10 +23,13 @@ precision = 0.5
 min_samples = 3
 seconds_per_case = 0.05
 [[sweep]]
-shapes = [{n = 512, k = 1024}]
-m = [1, 4]
-formats = ["fp32", "bf16", "int4-w4a16"]
+shapes = [{{n = {n}, k = {k}}}]
+m = [{m}]
+formats = [{quoted}]
 """
+
+
+SUITE = tiny_suite()
 
 
 def command(*arguments: str | Path) -> list[str]:

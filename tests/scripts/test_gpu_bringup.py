@@ -16,21 +16,11 @@ import pytest
 from quantroof.bench.selftest.process import Answer
 from quantroof.bench.selftest.run import counts, read_answers
 from tests.builders import write
+from tests.cli.processes import tiny_suite
 from tests.runs import gpu_run
 
 ROOT = Path(__file__).parent.parent.parent
-SUITE = """
-schema = "quantroof-suite/1"
-name = "tiny"
-[limits]
-precision = 0.5
-min_samples = 3
-seconds_per_case = 0.05
-[[sweep]]
-shapes = [{n = 64, k = 256}]
-m = [1]
-formats = ["fp32", "int4-w4a16"]
-"""
+SUITE = tiny_suite("fp32 int4-w4a16", m="1", n=64, k=256)
 
 
 def _bring_up(folder: Path, python: Path, *more: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,106 @@
+"""Verdicts of runs made for real: beside two busy processes, on an idle machine, and a burn-in of a CPU."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.cli.processes import tiny_suite
+from tests.commands import call, call_json
+
+pytestmark = pytest.mark.alone
+
+
+def _tiny(folder: Path) -> tuple[str | Path, ...]:
+    """The command that measures a tiny suite on this CPU."""
+    suite = folder / "tiny.toml"
+    suite.write_text(tiny_suite("fp32 bf16"))
+    return ("run", "--device", "cpu", "--suite", suite, "--no-ceilings", "--quiet")
+
+
+def test_a_run_beside_two_busy_processes_is_marked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made for real: refused without --anyway, then measured, marked, and without a tick on any surface."""
+    monkeypatch.delenv("CI", raising=False)
+    busy = tmp_path / "busy"
+    measure = (*_tiny(tmp_path), "--out", busy)
+    load = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    try:
+        time.sleep(0.5)
+        refused = call(*measure)
+        refusal = capsys.readouterr().err
+        measured = call(*measure, "--anyway")
+        last = capsys.readouterr().err.splitlines()[-1]
+    finally:
+        for process in load:
+            process.kill()
+            process.wait()
+
+    assert (refused, measured) == (3, 0)
+    assert "--anyway" in refusal
+    assert last.startswith("unknown: ")
+    assert "other processes kept" in last
+    assert last.endswith("; do not use")
+    assert call("show", busy) == 0
+    assert call("report", busy, "--format", "md", "--out", "-") == 0
+    assert call("compare", busy, busy) == 4
+    assert "✓" not in capsys.readouterr().out
+
+
+@pytest.mark.long
+def test_a_run_on_an_idle_machine_keeps_its_answers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other half, made for real: not refused, not marked, and a winner with a tick on every surface."""
+    monkeypatch.delenv("CI", raising=False)
+    idle = tmp_path / "idle"
+    for attempt in range(_ATTEMPTS):
+        out = idle / str(attempt)
+        busy_before = _foreign_cores()
+        code, last = call(*_tiny(tmp_path), "--out", out), capsys.readouterr().err.splitlines()[-1]
+        if max(busy_before, _foreign_cores()) < _IDLE_CORES:
+            break
+    else:
+        pytest.skip(f"other processes kept this machine busy in {_ATTEMPTS} attempts")
+
+    assert code == 0
+    assert last.startswith("ok: ")
+    assert call("show", out) == 0
+    assert call("report", out, "--format", "md", "--out", "-") == 0
+    assert capsys.readouterr().out.count("✓") >= 2
+    compared, comparison = call_json(capsys, "compare", out, out)
+    assert (compared, comparison["verdict"]) == (0, "same")
+
+
+_ATTEMPTS = 3
+_IDLE_CORES = 0.2
+"""More than this is a busy machine, where a run may be marked with good reason."""
+
+
+def _foreign_cores() -> float:
+    """Cores that other processes keep busy now: what one second of this process's sleep leaves used."""
+    share = float(psutil.cpu_percent(interval=1.0))
+    return share / 100 * (psutil.cpu_count() or 1)
+
+
+@pytest.mark.long
+def test_a_burn_in_of_a_cpu_alone_has_the_word_of_its_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`unknown` and exit code 4 in the burn-in, and in `fleet` and `show` of what it measured."""
+    node = tmp_path / "node"
+    burned, document = call_json(capsys, "doctor", "--burn-in", "--device", "cpu", "--out", node, "--quiet")
+    judged, fleet = call_json(capsys, "fleet", node)
+
+    assert (burned, document["verdict"]) == (4, "unknown")
+    assert (judged, fleet["verdict"]) == (4, "unknown")
+    assert len(document["runs"]) == 2
+    for directory in document["runs"]:
+        _, shown = call_json(capsys, "show", directory)
+        assert shown["verdict"] == "unknown"
