@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 _NEAR = 6  # names that a hint shows at most
+_ALL = 200  # a longer list is not shown: torch has more functions than fit in a line
 
 
 class ExitCode(IntEnum):
@@ -73,5 +74,7 @@ def unknown_name(kind: str, name: str, allowed: list[str], where: str | None = N
     if not near:
         folded = {other.casefold(): other for other in allowed}
         near = [folded[close] for close in get_close_matches(asked, list(folded), n=3, cutoff=0.5)]
-    hint = f"did you mean {' or '.join(near[:_NEAR])}?" if near else f"one of: {', '.join(sorted(allowed))}"
+    hint = f"did you mean {' or '.join(near[:_NEAR])}?" if near else None
+    if hint is None and len(allowed) <= _ALL:
+        hint = f"one of: {', '.join(sorted(allowed))}"
     return UsageError(f"unknown {kind} '{name}'", where=where, hint=hint)

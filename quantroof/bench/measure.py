@@ -73,7 +73,7 @@ def measure(bench: Bench, problem: Problem, kernel: Kernel, *, foreign: bool = F
         line = record.line("incorrect", str(error))
     except torch.OutOfMemoryError as error:
         line = record.line("failed", f"out of memory: {reason(error, record.name)}")
-    except Exception as error:  # noqa: BLE001 - a kernel may raise anything, and costs its case only
+    except Exception as error:  # noqa: BLE001 - a kernel may raise anything; only its case fails
         line = record.line("failed", reason(error, record.name))
     except BaseException as error:
         if not foreign:

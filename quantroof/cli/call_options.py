@@ -65,6 +65,7 @@ def call_of(flags: CallFlags) -> Call:
     """The call that the options describe, completed by what the file declares."""
     from quantroof.kernels.calls import functions
     from quantroof.kernels.calls.call import Call
+    from quantroof.kernels.calls.signature import require_accepted
 
     reference = _named(flags.function)
     path, name = functions.split(reference)
@@ -82,7 +83,7 @@ def call_of(flags: CallFlags) -> Call:
         call = msgspec.convert({"function": reference, **fields}, Call, strict=True)
     except msgspec.ValidationError as error:
         raise UsageError(f"declares something else than a call: {error}", where=reference) from None
-    _require_all(reference, call)
+    require_accepted(call)
     call.check(reference)
     return call
 
@@ -91,6 +92,10 @@ def _named(text: str) -> str:
     """`FILE.py:NAME`, where NAME is the file's only public function if it is not given."""
     from quantroof.kernels.calls import functions
 
+    if functions.is_torch(text):
+        raise UsageError(
+            "is a function of torch", where=text, hint="name one of a file, and race it --against this"
+        )
     if not text.endswith(".py"):
         functions.require_reference(text)
         return text
@@ -138,11 +143,13 @@ def _given(flags: CallFlags) -> dict[str, Any]:
 
 def _of_shapes(reference: str, flags: CallFlags) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Arguments from `--shape`, one per parameter, and the axes that the numbers of the first one are."""
+    from quantroof.kernels.calls.signature import positional
+
     if not flags.shape:
         return (), ()
     if any(":" in text for text in flags.arg):
         raise UsageError("--shape and a tensor in --arg exclude each other")
-    names = _parameters(reference, required=False)
+    names = positional(reference)
     if names and len(flags.shape) > len(names):
         raise UsageError(
             f"takes {len(names)} arguments, {len(flags.shape)} shapes are given", where=reference
@@ -159,29 +166,6 @@ def _of_shapes(reference: str, flags: CallFlags) -> tuple[tuple[str, ...], tuple
         name = names[place] if place < len(names) else f"argument_{place}"
         args.append(f"{name}: {flags.dtype or 'fp32'}[{', '.join(sizes)}]")
     return tuple(args), tuple(axes)
-
-
-def _require_all(reference: str, call: Call) -> None:
-    """UsageError where the function needs an argument that nobody gave."""
-    needed, given = _parameters(reference, required=True), [a.name for a in call.arguments]
-    if len(needed) > len(given):
-        what = f"needs {len(needed)} arguments ({', '.join(needed)}), {len(given)} are given"
-        raise UsageError(what, where=reference, hint="--shape for each, or --arg 'x: bf16[M, N]'")
-
-
-def _parameters(reference: str, *, required: bool) -> list[str]:
-    """The positional parameters of a function, or only those without a default."""
-    import inspect
-
-    from quantroof.kernels.calls import functions
-
-    try:
-        parameters = inspect.signature(functions.load(reference)).parameters.values()
-    except (TypeError, ValueError):
-        return []
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    own = [p for p in parameters if p.kind in kinds]
-    return [p.name for p in own if not required or p.default is inspect.Parameter.empty]
 
 
 def _local(value: Any, path: Path) -> Any:

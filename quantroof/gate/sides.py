@@ -103,7 +103,7 @@ def require_revision(revision: str) -> None:
     except UsageError:
         shallow = git("rev-parse", "--is-shallow-repository") == "true"
         hint = "this clone is shallow: fetch the base, or clone with its history (fetch-depth: 0)"
-        what = f"there is no revision '{revision}' here"
+        what = f"git does not have the revision '{revision}'"
         raise UsageError(what, hint=hint if shallow else "git fetch, or another name") from None
 
 

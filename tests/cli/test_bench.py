@@ -28,7 +28,7 @@ def declared(x): ...
 class Held:
     args = ["x: fp32[M, 8]"]
     axes = ["M=1:4:*2"]
-    against = ["torch.softmax"]
+    against = ["torch.relu"]
     def call(self, x): ...
     def reference(self, x): ...
 """
@@ -63,7 +63,7 @@ def test_a_declaration_and_a_class_need_no_options(file: Path) -> None:
 
     assert (declared.name, declared.reference, declared.flops) == ("declared", f"{file}:exact", "M")
     assert held.reference == f"{file}:Held.reference"
-    assert list(held.kernels) == ["mine.Held", "torch.softmax"]
+    assert list(held.kernels) == ["mine.Held", "torch.relu"]
     assert [case.sizes for case in held.cases()] == ["M=2"], "an option replaces what the class states"
 
 
@@ -77,18 +77,30 @@ def test_the_suite_of_a_call_reads_back_to_it(file: Path) -> None:
 
 
 BAD: list[tuple[str, dict[str, object], str]] = [
-    ("mine.py:add", {}, "needs 2 arguments (x, y), 0 are given"),
-    ("mine.py:add", {"shape": ("4",)}, "needs 2 arguments (x, y), 1 are given"),
+    ("mine.py:add", {}, "add: nothing gives its arguments x, y (--shape for each"),
+    ("mine.py:add", {"shape": ("4",)}, "add: nothing gives its argument y (--shape for each"),
+    ("mine.py:exact", {"shape": ("4",), "arg": ("y = 3",)}, "exact: has no argument y (it takes x)"),
+    ("mine.py:exact", {"shape": ("4",), "against": ("add",)}, "add: nothing gives its argument y"),
+    ("mine.py:add", {"shape": ("4", "4"), "arg": ("alpha = M.real",)}, "'M.real' is not arithmetic"),
+    ("mine.py:exact", {"arg": ("x: int64[4] = index(N)",)}, "argument x: 'N': N is not an axis"),
+    ("mine.py:exact", {"shape": ("4",), "against": ("torch.foo",)}, "torch.foo: unknown function 'foo'"),
+    (
+        "mine.py:exact",
+        {"shape": ("4",), "against": ("torch.softmax",)},
+        "takes other arguments: softmax() missing",
+    ),
+    ("mine.py:exact", {"shape": ("4",), "reference": "torch.nn.functional.mse_loss"}, "its argument target"),
     ("mine.py:add", {"shape": ("4", "4", "4", "4")}, "takes 3 arguments, 4 shapes are given"),
     ("mine.py:add", {"shape": ("4x?",)}, "'4x?' is not a shape"),
     ("mine.py:adds", {"shape": ("4",)}, "unknown function 'adds' (did you mean add?)"),
     ("mine.py:exact", {"shape": ("4",), "flops": "open('x')"}, "is not arithmetic"),
-    ("mine.py:exact", {"shape": ("MxN",)}, "there is no axis M"),
+    ("mine.py:exact", {"shape": ("MxN",)}, "M is not an axis"),
     ("mine.py:exact", {"shape": ("4",), "dtype": "bf61"}, "unknown dtype 'bf61'"),
     ("mine.py:exact", {"shape": ("4",), "reference": "os.system"}, "does not name a function"),
     ("mine.py:exact", {"shape": ("4",), "against": ("gone.py:f",)}, "gone.py: no such file"),
     ("gone.py", {}, "no such file"),
     ("os.system", {}, "does not name a function"),
+    ("torch.relu", {}, "torch.relu: is a function of torch (name one of a file"),
 ]
 
 
@@ -108,7 +120,7 @@ def test_bad_input_is_one_usage_error(
 
 def test_a_run_of_a_function_ends_in_a_race_and_works_with_the_other_commands(tmp_path: Path) -> None:
     """On a simulated GPU the table names the rival and the roof; show, compare and export take the run."""
-    (tmp_path / "mine.py").write_text("def softmax(x): ...\n")
+    (tmp_path / "mine.py").write_text("def softmax(x, dim): ...\n")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
 
     def quantroof(*words: str) -> subprocess.CompletedProcess[str]:
@@ -117,7 +129,16 @@ def test_a_run_of_a_function_ends_in_a_race_and_works_with_the_other_commands(tm
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
 
-    race = ("--against", "torch.softmax", "--device", "sim:h100-sxm5-80gb", "--quiet", "--json")
+    race = (
+        "--against",
+        "torch.softmax",
+        "--arg",
+        "dim=-1",
+        "--device",
+        "sim:h100-sxm5-80gb",
+        "--quiet",
+        "--json",
+    )
     done = quantroof("bench", "mine.py", "--shape", "4096x4096", "--dtype", "bf16", "--out", "run", *race)
     entry = json.loads(done.stdout)["races"][0]
 

@@ -194,7 +194,7 @@ OPTIONS: list[tuple[tuple[str, ...], int, str]] = [
     (("--device", "cuda:7"), 2, "no device 'cuda:7'"),
     (("--confirm-against", "HEAD", "--confirm-python", "python3"), 2, "exclude each other"),
     (("--base-ref", "no-such-ref"), 2, "git show"),
-    (("--confirm-against", "no-such-ref"), 2, "there is no revision 'no-such-ref' here"),
+    (("--confirm-against", "no-such-ref"), 2, "git does not have the revision 'no-such-ref'"),
     (("--confirm-python", "/no/python"), 2, "--confirm-python /no/python: this interpreter does not exist"),
     (("--threshold", "nan"), 2, "'nan' is not a finite number"),
     (("--github",), 3, "--markdown FILE"),

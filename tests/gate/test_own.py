@@ -174,7 +174,7 @@ def test_a_shallow_clone_and_a_detached_head_are_one_line_or_work(project: Path,
 
     assert base_revision("main") is None
     assert base_revision(first) == first[:12]
-    with pytest.raises(UsageError, match="there is no revision 'nowhere' here"):
+    with pytest.raises(UsageError, match="git does not have the revision 'nowhere'"):
         base_revision("nowhere")
 
 
@@ -201,4 +201,4 @@ def test_gate_without_a_policy_says_what_writes_one(tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: gate.toml: there is no policy here (quantroof gate init writes one)\n"
+    assert done.stderr == "error: gate.toml: no such file (quantroof gate init writes one)\n"

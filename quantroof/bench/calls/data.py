@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from quantroof.kernels.calls.arguments import ScalarArgument, TensorArgument
-from quantroof.kernels.calls.arithmetic import count
+from quantroof.kernels.calls.arguments import TORCH_DTYPES, ScalarArgument, TensorArgument
 from quantroof.kernels.calls.call import Call
+from quantroof.kernels.calls.signature import takes_by_name
 from quantroof.kernels.cases import CallCase
 
-DTYPES = {
-    "fp64": torch.float64, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16,
-    "fp8_e4m3": torch.float8_e4m3fn, "fp8_e5m2": torch.float8_e5m2,
-    "int64": torch.int64, "int32": torch.int32, "int16": torch.int16, "int8": torch.int8,
-    "uint8": torch.uint8, "bool": torch.bool,
-}  # fmt: skip
+DTYPES = {name: getattr(torch, own) for name, own in TORCH_DTYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ class CallData:
         numbers = {a.name: a.value(dict(self.case.axes)) for a in arguments if isinstance(a, ScalarArgument)}
         if not numbers:
             return function
-        if _takes(function, [a.name for a in arguments]):
+        if takes_by_name(function, [a.name for a in arguments]):
             return lambda *tensors: function(**dict(zip(names, tensors, strict=True)), **numbers)
         return lambda *tensors: function(*tensors, **numbers)
 
@@ -67,14 +61,6 @@ class CallData:
         """Copies of the tensors for a reference: floating-point ones in fp64, without the results."""
         own = (t for place, t in enumerate(self.tensors) if place not in self.written)
         return tuple(t.double() if t.is_floating_point() else t.clone() for t in own)
-
-
-def _takes(function: Callable[..., Any], names: list[str]) -> bool:
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):  # a function written in C
-        return False
-    return all(name in parameters for name in names)
 
 
 def _filled(
@@ -87,8 +73,7 @@ def _filled(
         case "uniform":
             return torch.rand(sizes, generator=generator, device=device).to(dtype)
         case "index":
-            limit = count(argument.limit or "1", names, f"argument {argument.name}")
-            drawn = torch.randint(max(limit, 1), sizes, generator=generator, device=device)
+            drawn = torch.randint(max(argument.limit_at(names), 1), sizes, generator=generator, device=device)
             return drawn.to(dtype)
         case "arange":
             total = int(torch.Size(sizes).numel())

@@ -55,7 +55,7 @@ def measure_call(bench: Bench, case: CallCase, name: str) -> Measurement:
         line = replace(blank, reason=str(error))
     except torch.OutOfMemoryError as error:
         line = replace(blank, reason=f"out of memory: {reason(error, case.id)}")
-    except BaseException as error:  # noqa: BLE001 - foreign code may raise anything, and costs its case only
+    except BaseException as error:  # noqa: BLE001 - foreign code may raise anything; only its case fails
         line = replace(blank, reason=reason(error, f"{case.id} {name}"))
     text = line.reason and line.reason[:_REASON_CHARACTERS]
     return replace(line, reason=text, elapsed_s=now_s() - start)

@@ -83,7 +83,7 @@ def _each(device: Device, pairs: Any, run: Any, calls: int) -> Iterator[Any]:
         torch.cuda._sleep(1)  # type: ignore[no-untyped-call]  # noqa: SLF001 - loaded outside the range
         try:
             yield run(*_prepare(device, arena, case, kernel), calls)
-        except Exception as error:  # noqa: BLE001 - costs its case only
+        except Exception as error:  # noqa: BLE001 - a kernel may raise anything; only its case fails
             print(f"{case} {kernel}: {first_line(error)}", file=sys.stderr)
             if run is _ranged:
                 _mark()

@@ -60,7 +60,7 @@ def command(
     repeated. The run directory works with report, show, compare, gate, history and export.
 
     \b
-    quantroof bench mine.py:softmax --shape 4096x4096 --reference mine.py:exact --against torch.softmax
+    quantroof bench mine.py:softmax --shape 4096x4096 --arg dim=-1 --against torch.softmax
     quantroof bench mine.py:add --arg 'x: bf16[M]' --arg 'y: bf16[M]' --axis M=1024:1048576:*4 --flops M
     quantroof bench mine.py                  the only, or the only declared function of the file
     """

@@ -56,7 +56,7 @@ def _own(flags: OwnFlags) -> Own:
 
     if not flags.policy.is_file():
         hint = "quantroof gate init writes one"
-        raise UsageError("there is no policy here", where=str(flags.policy), hint=hint)
+        raise UsageError("no such file", where=str(flags.policy), hint=hint)
     policy = read_policy(flags.policy)
     if policy.run is None:
         raise UsageError("has no [run]", where=str(flags.policy), hint="quantroof gate init shows one")

@@ -20,6 +20,12 @@ DTYPES = {
     "int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "bool": 1,
 }  # fmt: skip
 """Bytes of one element by dtype."""
+TORCH_DTYPES = {
+    "fp64": "float64", "fp32": "float32", "fp16": "float16", "bf16": "bfloat16",
+    "fp8_e4m3": "float8_e4m3fn", "fp8_e5m2": "float8_e5m2",
+    "int64": "int64", "int32": "int32", "int16": "int16", "int8": "int8", "uint8": "uint8", "bool": "bool",
+}  # fmt: skip
+"""torch's name of each dtype."""
 FILLS = ("normal", "uniform", "zeros", "ones", "arange", "out")
 
 
@@ -40,6 +46,16 @@ class TensorArgument:
         """The shape at some sizes of the axes."""
         return tuple(count(text, names, f"the shape of {self.name}") for text in self.shape)
 
+    def check(self, names: Mapping[str, int]) -> None:
+        """UsageError where a size or the limit has no value."""
+        self.sizes(names)
+        if self.limit is not None:
+            self.limit_at(names)
+
+    def limit_at(self, names: Mapping[str, int]) -> int:
+        """The number that indices stay below."""
+        return count(self.limit or "1", names, f"argument {self.name}")
+
     def bytes_at(self, names: Mapping[str, int]) -> int:
         """Bytes of the tensor."""
         return prod(self.sizes(names)) * DTYPES[self.dtype]
@@ -51,6 +67,10 @@ class ScalarArgument:
 
     name: str
     text: str
+
+    def check(self, names: Mapping[str, int]) -> None:
+        """UsageError where it has no value."""
+        self.value(names)
 
     def value(self, names: Mapping[str, int]) -> Number | bool:
         """The value at some sizes of the axes."""

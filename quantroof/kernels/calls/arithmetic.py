@@ -60,7 +60,7 @@ def _value(node: ast.expr, names: Mapping[str, int]) -> Number:
             return _bounded(value)
         case ast.Name(id=name):
             if name not in names:
-                raise _NotArithmetic(f"there is no axis {name} (axes: {', '.join(names) or 'none'})")
+                raise _NotArithmetic(f"{name} is not an axis (axes: {', '.join(names) or 'none'})")
             return names[name]
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_value(operand, names)

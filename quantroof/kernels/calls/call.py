@@ -61,7 +61,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """A case per combination of sizes. UsageError for whatever cannot be computed."""
         axes = dict(map(parse_axis, self.axes))
         if len(axes) < len(self.axes):
-            raise UsageError("an axis is given twice", where=self.name)
+            raise UsageError("names an axis twice", where=self.name)
         combinations = list(product(*axes.values()))
         if len(combinations) > _MOST_CASES:
             raise UsageError(f"{len(combinations)} combinations of sizes, at most {_MOST_CASES} are measured")
@@ -70,11 +70,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def case(self, sizes: Mapping[str, int]) -> CallCase:
         """The case at some sizes, with its counts."""
         names = {**sizes, "itemsize": DTYPES[_plain(self.dtype)]}
+        for argument in self.arguments:
+            argument.check(names)
         read = sum(tensor.bytes_at(names) for tensor in self.tensors)
         moved = read if self.bytes is None else count(self.bytes, names, "bytes")
         flops = 0 if self.flops is None else count(self.flops, names, "flops")
         if moved < 1:
-            raise UsageError("no byte is moved", where=self.name, hint="give it tensors, or --bytes")
+            raise UsageError("it moves no byte", where=self.name, hint="give it tensors, or --bytes")
         return CallCase.of(self.name, self.dtype, tuple(sizes.items()), flops, moved)
 
     def at(self, case: CallCase) -> CallCase:

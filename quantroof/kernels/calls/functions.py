@@ -63,10 +63,7 @@ def provider_of(reference: str) -> str:
 def load(reference: str) -> Callable[..., Any]:
     """The function behind a reference; of a class, what an instance of it is called by."""
     if is_torch(reference):
-        value: Any = import_module("torch")
-        for part in reference.split(".")[1:]:
-            value = getattr(value, part, None)
-        return _callable(value, reference)
+        return _callable(_of_torch(reference), reference)
     path, name = split(reference)
     owner, _, method = name.partition(".")
     module = imported(path)
@@ -80,6 +77,16 @@ def load(reference: str) -> Callable[..., Any]:
     elif method:
         value = getattr(value, method, None)
     return _callable(value, reference)
+
+
+def _of_torch(reference: str) -> Any:
+    value: Any = import_module("torch")
+    for part in reference.split(".")[1:]:
+        if not hasattr(value, part):
+            public = [name for name in dir(value) if not name.startswith("_")]
+            raise unknown_name("function", part, public, reference)
+        value = getattr(value, part)
+    return value
 
 
 def imported(path: Path) -> ModuleType:
