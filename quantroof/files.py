@@ -16,6 +16,7 @@ import msgspec
 from msgspec import inspect
 
 from quantroof.errors import EnvironmentMissing, UsageError, unknown_name
+from quantroof.extras import install_hint
 
 T = TypeVar("T")
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]*)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
@@ -103,8 +104,9 @@ def require(module: str, purpose: str, extra: str) -> ModuleType:
     except ImportError as error:
         package = module.partition(".")[0]
         why = "is not installed" if error.name == package else f"cannot be imported: {error}"
-        hint = f"pip install 'quantroof[{extra}]'"
-        raise EnvironmentMissing(f"{purpose} needs {package}, which {why}", hint=hint) from None
+        raise EnvironmentMissing(
+            f"{purpose} needs {package}, which {why}", hint=install_hint(extra)
+        ) from None
 
 
 def _explained(message: str, kind: Any, where: str) -> UsageError:

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "quantroof"
 PAGE = ROOT / "ARCHITECTURE.md"
 ROOMS = (
     "hwprofiles", "kernels", "records", "analysis", "bench", "gate", "advisor", "quality", "fleet", "claims",
-    "reports", "cli",
+    "reports", "api", "cli",
 )  # fmt: skip
 _BLOCK = re.compile(r"(<!-- files of (?P<room>\w+) -->\n).*?(<!-- end of files -->)", re.DOTALL)
 

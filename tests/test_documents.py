@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 # What a reader's own project would hold, or a run writes.
 EXAMPLES = {"path/to/config.json", "kernels/linear/mylib_int8.py", "quantroof/kernels/linear/mylib_int8.py"}
-ROOMS = ("advisor", "bench", "cli", "fleet", "gate", "hwprofiles", "kernels", "quality", "records", "reports")
+ROOMS = ("advisor", "api", "bench", "cli", "fleet", "gate", "hwprofiles", "kernels", "quality", "records", "reports")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

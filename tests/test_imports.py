@@ -30,7 +30,8 @@ RANK = {
     "fleet": 6,  # judges many GPUs with the gate's statistics
     "claims": 6,
     "reports": 7,
-    "cli": 8,
+    "api": 8,
+    "cli": 9,
 }
 TORCH_FREE = ("records", "analysis", "advisor", "gate", "fleet", "claims", "reports")
 HEAVY = ("torch", "triton", "cupy", "pandas", "plotly", "rich")

@@ -6,6 +6,7 @@ explanation.
 
 __all__ = [
     "advice",
+    "answer",
     "bands",
     "caveats",
     "check",
@@ -45,6 +46,7 @@ __all__ = [
     "points",
     "proposals",
     "quantities",
+    "question",
     "ranking",
     "run_times",
     "served",

@@ -128,6 +128,13 @@ def load(name_or_path: str) -> Suite:
     raise unknown_name("suite", name_or_path, [*SHIPPED, "PATH.toml"])
 
 
+def descriptions() -> dict[str, str]:
+    """What each shipped suite measures, by name."""
+    folder = files("quantroof.bench") / "suites"
+    texts = {name: (folder / f"{name}.toml").read_text(encoding="utf-8") for name in SHIPPED}
+    return {name: parse_toml(text, SuiteFile, name, SCHEMA).description for name, text in texts.items()}
+
+
 def parse(text: str, where: str) -> Suite:
     """Read and check the text of a suite file; `where` is the name that errors give it."""
     file = parse_toml(text, SuiteFile, where, SCHEMA)

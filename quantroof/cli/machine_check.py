@@ -31,15 +31,27 @@ def machine_findings(devices: Sequence[Device], *, anyway: bool = False) -> list
 
 
 def machine_check(devices: Sequence[Device], *, anyway: bool) -> None:
-    """Print the findings; EnvironmentMissing where the figures would be useless."""
+    """Print the findings; EnvironmentMissing where nothing can be measured, or to no use."""
     from quantroof.analysis.preflight import useless
 
+    _require_torch(devices)
     findings = machine_findings(devices, anyway=anyway)
     reason = useless(findings)
     if reason is not None:
         raise EnvironmentMissing(reason, hint="wait until the machine is idle, or go on with --anyway")
     for finding in findings:
         note(f"{finding.level}: {finding.text}")
+
+
+def _require_torch(devices: Sequence[Device]) -> None:
+    """EnvironmentMissing without torch, before a worker would fail on it and a run directory be made."""
+    from importlib.util import find_spec
+
+    from quantroof.cli.library_checks import missing_torch
+
+    if any(device.kind != "sim" for device in devices) and find_spec("torch") is None:
+        check = missing_torch(gpu=any(device.kind == "cuda" for device in devices))
+        raise EnvironmentMissing(check.text, hint=check.hint)
 
 
 def _foreign(devices: Sequence[Device]) -> dict[str, int]:

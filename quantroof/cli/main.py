@@ -15,13 +15,14 @@ import click
 from click.exceptions import Exit, NoArgsIsHelpError
 
 from quantroof import __version__
+from quantroof.cli.groups import SuggestingGroup
 from quantroof.errors import ExitCode, QuantroofError, UsageError, described
 
 _COMMANDS = Path(__file__).parent / "commands"
 _TRACEBACK = "QUANTROOF_TRACEBACK"
 
 
-class _CommandFolder(click.Group):
+class _CommandFolder(SuggestingGroup):
     """A group whose commands are the modules of `commands/`, imported when they are asked for.
 
     A command module defines `command`; heavy imports (torch, pandas, plotly) belong inside its function, so

@@ -22,7 +22,8 @@ from quantroof.fleet.node import NodeEvidence, NodeReport, node_report
 from quantroof.fleet.policy import Policy
 from quantroof.fleet.telemetry import telemetry
 from quantroof.hwprofiles.types import Device
-from quantroof.records.directory import FILE_NAME, Run, read_run
+from quantroof.records.directory import Run, read_run
+from quantroof.records.latest import FILE_NAME
 from quantroof.records.run import RunOptions
 
 _PROCESSES = 3

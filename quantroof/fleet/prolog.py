@@ -27,7 +27,8 @@ from quantroof.fleet.policy import MIN_SIBLINGS, NATURAL_SPREAD, Policy
 from quantroof.fleet.slow_side import SlowSide, slow_side
 from quantroof.fleet.telemetry import telemetry
 from quantroof.hwprofiles.types import Device
-from quantroof.records.directory import FILE_NAME, read_run
+from quantroof.records.directory import read_run
+from quantroof.records.latest import FILE_NAME
 from quantroof.records.run import RunOptions
 
 START_S, JUDGE_S = 5.0, 2.0

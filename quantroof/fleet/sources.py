@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from quantroof.errors import QuantroofError, first_line
 from quantroof.files import require
-from quantroof.records.directory import FILE_NAME
+from quantroof.records.latest import FILE_NAME
 
 _MAGIC = "*?["
 

@@ -4,4 +4,12 @@ The records of a run file (`lines`, `run`), of quality studies and of served loa
 hold them. Storage only: rates and conclusions are derived in `quantroof.analysis`.
 """
 
-__all__ = ["directory", "jsonl", "lines", "quality", "run", "served"]
+__all__ = [
+    "directory",
+    "jsonl",
+    "latest",
+    "lines",
+    "quality",
+    "run",
+    "served",
+]

@@ -11,10 +11,10 @@ import msgspec
 from quantroof.errors import UsageError
 from quantroof.files import read_bytes
 from quantroof.records.jsonl import JsonlWriter, create_file, decode_line, reopen_file, split_lines
+from quantroof.records.latest import FILE_NAME, is_latest, latest
 from quantroof.records.lines import Anchor, AnyRecord, Ceiling, Measurement, Unknown
 from quantroof.records.run import SCHEMA, RunEnd, RunInfo
 
-FILE_NAME = "run.jsonl"
 _KNOWN = ("run", "ceiling", "anchor", "measurement", "end")  # the tags in records.lines
 _RECORD: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(AnyRecord)
 _ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
@@ -45,10 +45,16 @@ class Run:
 
 
 def run_file(path: Path) -> Path:
-    """The run file behind a directory or a file name; UsageError if there is none."""
-    file = path / FILE_NAME if path.is_dir() else path
+    """The run file behind a directory, a file name or `latest`; UsageError if there is none."""
+    directory = latest(path) if is_latest(path) else path
+    file = directory / FILE_NAME if directory.is_dir() else directory
     if not file.exists():
-        hint = "give a directory that `quantroof run` wrote"
+        inside = directory.is_dir() and next(directory.glob(f"*/{FILE_NAME}"), None)
+        hint = (
+            f"{directory}/latest is its newest run"
+            if inside
+            else "name a directory that `quantroof run` wrote"
+        )
         raise UsageError(f"no {FILE_NAME} here", where=str(path), hint=hint)
     return file
 

@@ -18,7 +18,8 @@ from quantroof.cli.progress import Display
 from quantroof.fleet.burn_in import BurnIn, BurnInOptions
 from quantroof.hwprofiles.detect import detect
 from quantroof.hwprofiles.select import select
-from quantroof.records.directory import FILE_NAME, RunWriter, read_run
+from quantroof.records.directory import RunWriter, read_run
+from quantroof.records.latest import FILE_NAME
 from quantroof.records.run import RunOptions
 from tests.builders import gpu_device
 

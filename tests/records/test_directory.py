@@ -15,7 +15,8 @@ from quantroof.errors import EnvironmentMissing, UsageError
 from quantroof.hwprofiles.detect import Detection
 from quantroof.hwprofiles.select import select
 from quantroof.kernels.cases import Case
-from quantroof.records.directory import FILE_NAME, RunWriter, read_run
+from quantroof.records.directory import RunWriter, read_run
+from quantroof.records.latest import FILE_NAME
 from quantroof.records.run import Host, RunEnd, RunOptions
 from tests.builders import info, write
 from tests.runs import cpu_run

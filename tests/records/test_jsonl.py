@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from quantroof.errors import EnvironmentMissing, UsageError
-from quantroof.records.directory import FILE_NAME, RunWriter, read_run
+from quantroof.records.directory import RunWriter, read_run
+from quantroof.records.latest import FILE_NAME
 from quantroof.records.quality import QualityStudy, opened, read_study
 from quantroof.records.run import RunEnd
 from quantroof.records.served import Served, ServedHeader, ServedLoad, decode_served, write_served

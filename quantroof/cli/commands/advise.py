@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import click
 
+from quantroof.advisor.question import Question
 from quantroof.cli.advise_check import SHIPPED, check_points
 from quantroof.cli.options import FILE, NOT_NEGATIVE, POSITIVE, SHARE, as_struct, with_options
 from quantroof.cli.output import echo_json, echo_lines, json_option
 from quantroof.errors import ExitCode, UsageError
-
-if TYPE_CHECKING:
-    from quantroof.advisor.advice import Advice, AdviceOptions
-    from quantroof.advisor.cost import Price
-    from quantroof.advisor.machine import Machine
-    from quantroof.advisor.models import Model
 
 # The figures a plan rests on; None keeps the stated assumption.
 _assumptions = with_options(
@@ -35,30 +26,6 @@ _assumptions = with_options(
     click.option("--link-gbps", type=POSITIVE, help="Bandwidth between GPUs, one direction."),
     click.option("--link-latency", type=NOT_NEGATIVE, help="Least microseconds of an all-reduce."),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdviseFlags:
-    """The question, as it was typed."""
-
-    model_name: str | None
-    gpu: str | None
-    run_path: Path | None
-    context: str
-    latency: str | None
-    first_token: str | None
-    tokens_per_day: str | None
-    formats: str | None
-    price: float | None
-    prices: str | None
-    output: str | None
-    kv: str | None
-    gpus: str
-    memory_share: float | None
-    efficiency: float | None
-    launch_us: float | None
-    link_gbps: float | None
-    link_latency: float | None
 
 
 @click.command("advise", context_settings={"show_default": True})
@@ -90,9 +57,9 @@ class AdviseFlags:
 )
 @click.option("--markdown", is_flag=True, help="Print Markdown.")
 @json_option
-@as_struct(AdviseFlags)
+@as_struct(Question)
 def command(
-    flags: AdviseFlags,
+    flags: Question,
     *,
     explained: bool,
     emit: str | None,
@@ -115,6 +82,7 @@ def command(
     quantroof advise --model llama-3.1-8b --gpu l4,l40s,h100-sxm5-80gb --prices examples
     quantroof advise --check
     """
+    from quantroof.advisor.answer import answer
     from quantroof.reports.text.advice_lines import Wanted, advice_document, advice_lines, advice_markdown
 
     if markdown and as_json:
@@ -127,7 +95,7 @@ def command(
         raise UsageError("--emit and --explain take one GPU", where="--gpu")
     if _several(flags.gpu):
         return compare_gpus(flags, as_json=as_json, markdown=markdown)
-    advice = _answer(flags)
+    advice = answer(flags)
     option = advice.shown if advice.unusable is None else None
     wanted = Wanted(all_rows=all_rows, explained=explained, engine=emit)
     if as_json:
@@ -147,10 +115,11 @@ def _several(gpu: str | None) -> bool:
     return gpu is not None and "=" not in gpu and (gpu == "all" or "," in gpu)
 
 
-def compare_gpus(flags: AdviseFlags, *, as_json: bool, markdown: bool) -> int:
+def compare_gpus(flags: Question, *, as_json: bool, markdown: bool) -> int:
     """One table of several GPUs. Exit code 1 means that the model fits on none."""
     import msgspec
 
+    from quantroof.advisor.answer import request, subject
     from quantroof.advisor.comparison import compare
     from quantroof.advisor.cost import read_prices
     from quantroof.advisor.sources import machines_named, with_link
@@ -161,83 +130,13 @@ def compare_gpus(flags: AdviseFlags, *, as_json: bool, markdown: bool) -> int:
     if flags.price is not None:
         raise UsageError("--price is the price of one GPU", hint="--prices FILE or --prices examples")
     assert flags.gpu is not None
-    subject, request = _model(flags), _request(flags)
+    architecture, wanted = subject(flags), request(flags)
     machines = [with_link(m, flags.link_gbps, flags.link_latency) for m in machines_named(flags.gpu)]
-    rows = compare(subject, machines, request, read_prices(flags.prices) if flags.prices else {})
+    rows = compare(architecture, machines, wanted, read_prices(flags.prices) if flags.prices else {})
     if as_json:
-        echo_json("advice-comparison", {"model": subject.id, "gpus": msgspec.to_builtins(rows)})
+        echo_json("advice-comparison", {"model": architecture.id, "gpus": msgspec.to_builtins(rows)})
     elif markdown:
-        click.echo(comparison_markdown(subject, request, rows), nl=False)
+        click.echo(comparison_markdown(architecture, wanted, rows), nl=False)
     else:
-        echo_lines(comparison_lines(subject, request, rows))
+        echo_lines(comparison_lines(architecture, wanted, rows))
     return ExitCode.OK if rows[0].option is not None else ExitCode.FINDING
-
-
-def _model(flags: AdviseFlags) -> Model:
-    from quantroof.advisor.model_lookup import model
-
-    if flags.model_name is None:
-        raise UsageError("no model is named", where="--model", hint="--model llama-3.1-8b, or a config.json")
-    return model(flags.model_name)
-
-
-def _answer(flags: AdviseFlags) -> Advice:
-    from quantroof.advisor.decision import advise
-    from quantroof.advisor.sources import machine_and_times, with_link
-
-    architecture = _model(flags)
-    machine, table = machine_and_times(flags.gpu, flags.run_path)
-    machine = with_link(machine, flags.link_gbps, flags.link_latency)
-    return advise(architecture, machine, table, _request(flags), _price(flags, machine))
-
-
-def _request(flags: AdviseFlags) -> AdviceOptions:
-    from quantroof.advisor.advice import AdviceOptions
-    from quantroof.advisor.choices import choice, kv_format
-    from quantroof.advisor.linear_time import Assumptions
-    from quantroof.advisor.memory import Reserve
-    from quantroof.advisor.quantities import count, counts, seconds, tokens
-
-    formats = tuple(choice(n.strip()).name for n in flags.formats.split(",")) if flags.formats else ()
-    kv_format(flags.kv or "fp16")
-    reserve, assumed = Reserve(), Assumptions()
-    context, output = (
-        tokens(flags.context, "--context"),
-        tokens(flags.output, "--output") if flags.output else None,
-    )
-    if output is not None and output >= context:
-        raise UsageError(
-            f"{output} tokens leave no room for a prompt in --context {context}", where="--output"
-        )
-    return AdviceOptions(
-        context=context,
-        latency_s=seconds(flags.latency, "--latency") if flags.latency else None,
-        first_token_s=seconds(flags.first_token, "--first-token") if flags.first_token else None,
-        tokens_per_day=count(flags.tokens_per_day, "--tokens-per-day") if flags.tokens_per_day else None,
-        formats=formats,
-        output=output,
-        gpu_counts=counts(flags.gpus, "--gpus"),
-        kv=flags.kv or "fp16",
-        kv_choices=("fp16", "fp8") if flags.kv is None else (flags.kv,),
-        reserve=Reserve(utilization=flags.memory_share or reserve.utilization),
-        assumptions=Assumptions(
-            memory_efficiency=flags.efficiency or assumed.memory_efficiency,
-            launch_s=(flags.launch_us or 0.0) * 1e-6,
-        ),
-    )
-
-
-def _price(flags: AdviseFlags, machine: Machine) -> Price | None:
-    from quantroof.advisor.cost import read_prices, stated_price
-
-    if flags.price is not None and flags.prices is not None:
-        raise UsageError("--price and --prices exclude each other")
-    if flags.price is not None:
-        return stated_price(machine.id, flags.price)
-    if flags.prices is None:
-        return None
-    prices = read_prices(flags.prices)
-    if machine.id not in prices:
-        priced = ", ".join(sorted(prices))
-        raise UsageError(f"has no price for {machine.id}", where=flags.prices, hint=f"it prices {priced}")
-    return prices[machine.id]

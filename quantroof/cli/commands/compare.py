@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from quantroof.cli.newest import or_two_latest
 from quantroof.cli.options import SHARE
 from quantroof.cli.output import echo_json, echo_lines, json_option
 
 
 @click.command("compare", short_help="What changed between two runs.")
-@click.argument("base", metavar="OLD", type=click.Path(path_type=Path))
-@click.argument("now", metavar="NEW", type=click.Path(path_type=Path))
+@click.argument("base", metavar="[OLD]", required=False, type=click.Path(path_type=Path))
+@click.argument("now", metavar="[NEW]", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--floor",
     type=SHARE,
@@ -22,14 +23,17 @@ from quantroof.cli.output import echo_json, echo_lines, json_option
 )
 @click.option("--all", "everything", is_flag=True, help="Also cases that stayed as they were.")
 @json_option
-def command(*, base: Path, now: Path, floor: float, everything: bool, as_json: bool) -> int:
+def command(*, base: Path | None, now: Path | None, floor: float, everything: bool, as_json: bool) -> int:
     """Compare two runs case by case, with intervals and likely causes.
+
+    Without NEW the newest run in runs/ is taken, without OLD the one of the same suite before it.
 
     Exit code 1 means that a case is slower or lost its time, 4 that a change is undecided or the runs cannot
     be compared: one of them disturbed, another device or mode. Fewer than three processes per run
     (`run --processes 3`) decide no difference. `quantroof gate` is what fails a CI job.
 
     \b
+    quantroof compare                            the two newest runs
     quantroof compare runs/before runs/after
     """
     from quantroof.analysis.cause import compare_runs
@@ -38,7 +42,8 @@ def command(*, base: Path, now: Path, floor: float, everything: bool, as_json: b
     from quantroof.records.directory import read_run
     from quantroof.reports.text.comparison_lines import comparison_document, comparison_lines
 
-    comparison = compare_runs(device_results([read_run(base)]), device_results([read_run(now)]), floor)
+    older, newer = or_two_latest(base, now)
+    comparison = compare_runs(device_results([read_run(older)]), device_results([read_run(newer)]), floor)
     entries = [entry for entry in comparison.entries if everything or entry.verdict != "same"]
     if as_json:
         echo_json("comparison", comparison_document(comparison, entries))

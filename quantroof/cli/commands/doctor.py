@@ -97,7 +97,7 @@ def _look(*, as_json: bool) -> int:
 
 def _diagnosis() -> Diagnosis:
     from quantroof.bench.provenance import versions
-    from quantroof.cli.library_checks import NOTHING_RUNS, library_checks
+    from quantroof.cli.library_checks import NOTHING_RUNS, library_checks, optional_packages
     from quantroof.cli.machine_check import machine_findings
     from quantroof.hwprofiles.detect import detect
     from quantroof.reports.text.doctor_lines import Diagnosis
@@ -107,7 +107,7 @@ def _diagnosis() -> Diagnosis:
     measurable = all(check.code != NOTHING_RUNS for check in libraries)
     devices = [_examined(device) for device in detection.devices]
     machine = machine_findings(detection.devices)
-    return Diagnosis(detection, installed, libraries, devices, measurable, machine)
+    return Diagnosis(detection, installed, libraries, devices, measurable, machine, optional_packages())
 
 
 def _examined(device: Device) -> Examination:

@@ -9,12 +9,14 @@ import click
 from quantroof.cli.gate import baseline, calibrate, check, demo, init, select
 from quantroof.cli.gate.check import Surfaces, surface_options
 from quantroof.cli.gate.own import OwnFlags, run_own
+from quantroof.cli.groups import SuggestingGroup
 from quantroof.cli.options import FILE, as_struct
 from quantroof.cli.output import json_option
 
 
 @click.group(
     "gate",
+    cls=SuggestingGroup,
     short_help="Fail a CI job on a confirmed slowdown, and on nothing else.",
     invoke_without_command=True,
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from quantroof.cli.groups import SuggestingGroup
 from quantroof.cli.options import COUNT, FILE, POSITIVE, as_struct
 from quantroof.cli.output import echo_json, echo_lines, echo_rich, json_option
 from quantroof.errors import ExitCode, UsageError
@@ -42,7 +43,7 @@ class Figures:
     memory_gib: float | None
 
 
-@click.group(short_help="Datasheet peaks with their sources; derive and audit.")
+@click.group(cls=SuggestingGroup, short_help="Datasheet peaks with their sources; derive and audit.")
 def command() -> None:
     """What GPUs can do according to their vendors, with the source of each number, and checks of claims."""
 

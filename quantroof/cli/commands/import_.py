@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quantroof.cli.groups import SuggestingGroup
 from quantroof.cli.options import FILE
 from quantroof.cli.output import echo_lines
 from quantroof.errors import ExitCode, UsageError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from quantroof.advisor.imports.aiconfigurator import Table
 
 
-@click.group("import")
+@click.group("import", cls=SuggestingGroup)
 def command() -> None:
     """Import kernel times that others measured.
 

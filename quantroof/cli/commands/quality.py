@@ -7,10 +7,12 @@ from pathlib import Path
 
 import click
 
+from quantroof.cli.groups import SuggestingGroup
+
 _FOLDER = Path(__file__).parent.parent / "quality"
 
 
-class _Subcommands(click.Group):
+class _Subcommands(SuggestingGroup):
     """Subcommands are the modules of `cli/quality/`, imported when asked for: they bring torch along."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quantroof.cli.newest import or_latest
 from quantroof.cli.output import STANDARD_OUTPUT, deliver
 from quantroof.errors import UsageError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Write one HTML file of a run, or of several.")
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--baseline", type=click.Path(path_type=Path), help="An older run to compare the first one with."
 )
@@ -51,7 +52,10 @@ def command(
 ) -> None:
     """Write one self-contained HTML file that opens from disk without a network, and print its path.
 
+    Without RUNS, the newest run in runs/ is taken; `latest` names it too.
+
     \b
+    quantroof report
     quantroof report runs/after
     quantroof report runs/after --baseline runs/before --reader ci --out site/index.html
     quantroof report runs/after --format md --out - >>"$GITHUB_STEP_SUMMARY"
@@ -67,7 +71,7 @@ def command(
         raise UsageError("standard output takes one file", where="--out -", hint="name a file to write")
     studies = read_studies(study_paths)
     conclusions = answers(
-        [read_run(run, imported=True) for run in runs], read_run(baseline) if baseline else None
+        [read_run(run, imported=True) for run in or_latest(runs)], read_run(baseline) if baseline else None
     )
     target = out or conclusions.runs[0].path.parent / f"report.{form}"
     if form == "md":

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantroof.bench.workers.parent import die_with_parent
-from quantroof.records.directory import FILE_NAME
+from quantroof.records.latest import FILE_NAME
 
 
 @dataclass(frozen=True, slots=True)

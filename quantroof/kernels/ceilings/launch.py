@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from quantroof.errors import EnvironmentMissing, first_line
+from quantroof.extras import install_hint
 from quantroof.hwprofiles.compute import not_nvidia
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.kernel import Skip
@@ -25,7 +26,7 @@ _SPECIFIC_FROM = (9, 0)
 def unavailable() -> Skip | None:
     """Why no CUDA C++ kernel can run in this environment, or None."""
     if find_spec("cupy") is None:
-        return Skip("cupy is not installed (pip install 'quantroof[gpu]')")
+        return Skip(f"cupy is not installed ({install_hint('cuda13')})")
     try:
         import cupy  # noqa: F401 - installed, it may still not load: another CUDA, another numpy
 

@@ -35,7 +35,7 @@ def triton_version() -> str:
     try:
         return distribution("triton").version
     except PackageNotFoundError:
-        raise EnvironmentMissing("no Triton to ask", hint="pip install 'quantroof[gpu]'") from None
+        raise EnvironmentMissing("no Triton to ask", hint="pip install triton") from None
 
 
 def shipped_versions() -> tuple[str, ...]:

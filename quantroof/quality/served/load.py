@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from quantroof.errors import EnvironmentMissing
+from quantroof.extras import install_hint
 from quantroof.quality.served import guidellm_result
 from quantroof.quality.served.endpoint import PATHS, Endpoint
 from quantroof.records.served import Served
@@ -53,7 +54,7 @@ class Workload:
 def require_tool() -> None:
     """Raise EnvironmentMissing if guidellm is not installed."""
     if find_spec(_TOOL) is None:
-        what, hint = f"{_TOOL} is not installed, needed for load", "pip install 'quantroof[serve]'"
+        what, hint = f"{_TOOL} is not installed, needed for load", install_hint("serve")
         raise EnvironmentMissing(what, hint=f"{hint}, or --import a result made elsewhere")
 
 

@@ -42,6 +42,8 @@ class Diagnosis:
     measurable: bool
     machine: Sequence[Finding] = ()
     """What else runs on this machine, and what it will do to the figures."""
+    optional: Sequence[Finding] = ()
+    """Optional packages that are missing, with what needs them."""
 
     @property
     def warnings(self) -> int:
@@ -58,6 +60,9 @@ def diagnosis_lines(diagnosis: Diagnosis) -> Iterator[Text]:
     yield from map(literal, diagnosis.detection.remarks)
     yield literal(", ".join(f"{name} {version}" for name, version in diagnosis.versions.items()))
     yield from map(_check, diagnosis.libraries)
+    if diagnosis.optional:
+        yield literal("optional packages that are not installed")
+        yield from map(_check, diagnosis.optional)
     yield from map(_check, diagnosis.machine)
     gpus = len(diagnosis.detection.gpus)
     subject = f"{plural(gpus, 'GPU')} and the CPU" if gpus else "the CPU"
@@ -71,6 +76,7 @@ def diagnosis_document(diagnosis: Diagnosis) -> dict[str, Any]:
         "remarks": list(diagnosis.detection.remarks),
         "versions": diagnosis.versions,
         "checks": msgspec.to_builtins(diagnosis.libraries),
+        "optional": msgspec.to_builtins(diagnosis.optional),
         "machine": msgspec.to_builtins(diagnosis.machine),
         "devices": [
             {
