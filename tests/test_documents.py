@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from quantroof.cli import main
+from tests.test_imports import RANK
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 # What a reader's own project would hold, or a run writes.
 EXAMPLES = {"path/to/config.json", "kernels/linear/mylib_int8.py", "quantroof/kernels/linear/mylib_int8.py"}
-ROOMS = ("advisor", "api", "bench", "cli", "fleet", "gate", "hwprofiles", "kernels", "quality", "records", "reports")
+ROOMS = tuple(RANK)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

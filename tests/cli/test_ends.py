@@ -44,10 +44,10 @@ def test_a_full_disk_is_one_line() -> None:
 def test_clicks_own_errors_are_one_line_with_the_way_to_help(capsys: pytest.CaptureFixture[str]) -> None:
     """A missing argument: what, and which help to read; exit 2."""
     with pytest.raises(SystemExit) as ended:
-        line.main(["show"])
+        line.main(["profile"])
 
     assert ended.value.code == 2
-    assert capsys.readouterr().err == "error: Missing argument 'RUNS...'. (quantroof show --help)\n"
+    assert capsys.readouterr().err == "error: Missing argument 'RUN'. (quantroof profile --help)\n"
 
 
 def test_a_defect_is_no_regression(
@@ -135,3 +135,12 @@ def test_an_unknown_name_is_answered_with_those_that_contain_it(name: str, hint:
     known = ["a100", "h100-sxm5-80gb", "h100-pcie", "h200-sxm"]
 
     assert hint in str(unknown_name("GPU", name, known))
+
+
+def test_a_mistyped_command_is_answered_with_the_nearest_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    """Commands and subcommands alike; exit code 2."""
+    for words, near in (("docter", "doctor"), ("hardware lst", "list"), ("quality formts", "formats")):
+        with pytest.raises(SystemExit) as ended:
+            line.main(words.split())
+        assert ended.value.code == 2
+        assert f"did you mean {near}" in capsys.readouterr().err
