@@ -33,6 +33,7 @@ __all__ = [
     "launch_sglang",
     "launch_trtllm",
     "launch_vllm",
+    "layer_times",
     "layers",
     "linear_time",
     "links",

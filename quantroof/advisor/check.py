@@ -75,6 +75,8 @@ class Checker:
     """Predicts points; deployments that several points share are set up once."""
 
     table: TimingTable = field(default_factory=TimingTable)
+    machine: Machine | None = None
+    """The machine of a run whose times `table` has; points of other GPUs are refused."""
     _loads: dict[tuple[object, ...], SteadyLoad] = field(default_factory=dict)
 
     def check(self, points: Iterable[Point]) -> tuple[list[Checked], list[Refused]]:
@@ -90,7 +92,9 @@ class Checker:
 
     def _predict(self, point: Point) -> Checked:
         architecture, scheme, kv = _asked(point)
-        machine = machine_of(point.gpu)
+        machine = self.machine or machine_of(point.gpu)
+        if machine.id != point.gpu:
+            raise UsageError(f"the run is of {machine.id}, not of {point.gpu}")
         missing = cannot_run(scheme, machine)
         if missing is None and point.tp > 1 and machine.link is None:
             missing = f"no link between GPUs is known for {machine.id}"

@@ -45,11 +45,12 @@ _GROUPS: tuple[tuple[str, Callable[[Checked], str]], ...] = (
 )
 
 
-def check(points: Iterable[Point]) -> Check:
+def check(points: Iterable[Point], checker: Checker | None = None) -> Check:
     """Predict every point, and gather the errors of those that calibrated nothing."""
     asked = tuple(points)
     made_from = calibration_points(asked)
-    checked, refused = Checker().check(point for point in asked if point not in made_from)
+    checker = checker or Checker()
+    checked, refused = checker.check(point for point in asked if point not in made_from)
     return Check(
         points=len(asked),
         calibration=sum(point in made_from for point in asked),

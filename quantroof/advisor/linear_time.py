@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 import msgspec
 
 from quantroof.advisor.estimate import Estimate, Source
+from quantroof.advisor.interpolation import KernelTime
 from quantroof.advisor.kernel_costs import Cost, Operation, cost, reduce_cost
+from quantroof.advisor.layer_times import AttentionKey, ExpertsKey
 from quantroof.advisor.layers import Linear
 from quantroof.advisor.machine import Machine, Rate
+from quantroof.advisor.models import Heads, Mla
 from quantroof.advisor.node_costs import OWN, fitted_cost
 from quantroof.advisor.timings import TimingTable
-from quantroof.kernels.cases import Case
+from quantroof.kernels.attention.case import Attention
+from quantroof.kernels.cases import AttentionCase, Case
 from quantroof.kernels.schemes import SCHEMES, Scheme
 
 
@@ -75,12 +79,41 @@ class Timer:
             work = Work(case.flops, case.bytes_moved, case.compute.name, tokens)
             return self.modeled("linear", name, work), None
         floor = self.machine.roof_seconds(case.flops, case.bytes_moved, case.compute.name)
-        source: Source = "measured" if time.exact else "interpolated"
-        if self.table.imported is not None:
-            source = "imported"
+        source = self._source(exact=time.exact)
         joules = None if time.power_w is None else time.power_w * time.seconds
         estimate = Estimate(seconds=time.seconds, low=time.low, high=time.high, floor=floor, source=source)
         return estimate, joules
+
+    def _source(self, *, exact: bool) -> Source:
+        if self.table.imported is not None:
+            return "imported"
+        return "measured" if exact else "interpolated"
+
+    def _timed(self, time: KernelTime, floor: float | None) -> Estimate:
+        """A time that the run holds, or that lies between those it holds."""
+        return Estimate(
+            seconds=time.seconds, low=time.low, high=time.high, floor=floor, source=self._source(exact=False)
+        )
+
+    def attention(self, heads: Heads, cache: str, batch: int, context: int, ways: int) -> Estimate | None:
+        """One layer's decode attention as the run timed it, None where these heads were not timed."""
+        if heads.value_dim != heads.head_dim:
+            return None
+        width = heads.head_dim
+        own = Attention(-(-heads.heads // ways), max(heads.kv_heads // ways, 1), width, width)
+        return self._attention(own, cache, batch, context)
+
+    def latent_attention(self, heads: int, mla: Mla, cache: str, batch: int, context: int) -> Estimate | None:
+        """The same with a latent cache; `heads` are those on one GPU."""
+        own = Attention(heads, 1, mla.latent, mla.kv_rank, latent=True)
+        return self._attention(own, cache, batch, context)
+
+    def _attention(self, shape: Attention, cache: str, batch: int, context: int) -> Estimate | None:
+        time = self.table.layers.attention_time(AttentionKey(cache, shape), batch, context)
+        if time is None:
+            return None
+        case = AttentionCase.of(cache, shape, batch, context)
+        return self._timed(time, case.bytes_moved / self.machine.bandwidth.value)
 
     def experts(self, up: Linear, down: Linear, scheme: Scheme, tokens: int, ways: int) -> Estimate:
         """The routed experts of one layer: both products, and the kernels that route and sort."""
@@ -94,6 +127,11 @@ class Timer:
             moved += each * (k * scheme.activation.traffic_element.bits + n * scheme.output.element.bits) / 8
             flops += 2.0 * each * n * k
         work = Work(flops, moved, scheme.compute.name, each / up.moe.experts)
+        moe = up.moe
+        key = ExpertsKey(str(scheme.weight), up.k, moe.intermediate, moe.per_token, moe.experts, ways)
+        time = self.table.layers.experts_time(key, tokens) if up.n == 2 * moe.intermediate else None
+        if time is not None:
+            return self._timed(time, None)
         return self.modeled("experts", scheme.name, work)
 
     def modeled(self, operation: Operation, name: str, work: Work) -> Estimate:
@@ -141,6 +179,9 @@ class Timer:
         link = self.machine.link
         assert link is not None, "tensor parallelism without a link is refused before it is timed"
         wire = link.all_reduce_seconds(payload_bytes, ways) - link.latency_s
+        time = self.table.layers.reduce_time(ways, payload_bytes)
+        if time is not None:
+            return self._timed(time, min(wire, time.seconds))
         row = reduce_cost(link.kind, ways) if link.from_catalog else None
         if row is None or self.assumptions.plain_roofline:
             return _modeled(link.latency_s + wire, wire)

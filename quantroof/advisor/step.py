@@ -21,6 +21,8 @@ from quantroof.kernels.formats import Format
 from quantroof.kernels.schemes import Scheme
 
 EXPERTS, OTHER = "linear experts", "other"
+# The cache of a run's attention that stands for a format of a plan.
+_CACHES = {"fp16": "bf16-kv", "bf16": "bf16-kv", "fp8_e4m3": "fp8-kv", "int8": "int8-kv"}
 REDUCES_PER_LAYER = 2  # after the attention's output and after the MLP (Megatron-LM)
 # Two norms with their residuals, rotary embedding with the write of the cache, and the activation.
 SHORT_KERNELS_PER_LAYER = 4
@@ -115,10 +117,34 @@ def prefill(
 def _decode_attention(
     model: Model, scheme: Scheme, kv: Format, batch: int, context: int, ways: int, timer: Timer
 ) -> Estimate:
+    timed = _timed_attention(model, kv, batch, context, ways, timer)
+    if timed is not None:
+        return timed
     flops = model.attended(context) * batch * _decode_flops_per_token(model) / ways
     moved = kv_read_bytes(model, kv, context, ways) * batch
     kind: Operation = "decode-attention" if model.mla is None else "latent-attention"
     return _attention(model, kv, kind, Work(flops, moved, wide_scheme(scheme).compute.name), timer)
+
+
+def _timed_attention(
+    model: Model, kv: Format, batch: int, context: int, ways: int, timer: Timer
+) -> Estimate | None:
+    """All layers as the run timed attention, None where it did not time every kind that the model has."""
+    cache = _CACHES.get(kv.element.name)
+    if cache is None or model.index is not None or model.recurrent is not None:
+        return None
+    kinds = []
+    if model.full_layers:
+        if model.mla is not None:
+            one = timer.latent_attention(-(-model.heads // ways), model.mla, cache, batch, context)
+        else:
+            one = timer.attention(model.global_heads, cache, batch, context, ways)
+        kinds.append((model.full_layers, one))
+    if model.windowed:
+        kept = min(context, model.window or context)
+        kinds.append((model.windowed, timer.attention(model.local_heads, cache, batch, kept, ways)))
+    times = [one.times(count) for count, one in kinds if one is not None]
+    return total(times) if len(times) == len(kinds) else None
 
 
 def _prefill_attention(

@@ -10,6 +10,7 @@ from itertools import pairwise
 from statistics import median
 
 from quantroof.advisor.interpolation import KernelTime, Shape, at_batch, at_shape, batch_errors, shape_errors
+from quantroof.advisor.layer_times import LayerTimes
 from quantroof.analysis.case_time import case_time, grouped
 from quantroof.analysis.choice import LAYER_OPERATIONS
 from quantroof.records.lines import HAVE_TIMES, Measurement
@@ -41,6 +42,8 @@ class TimingTable:
     """Formats that no kernel of the run's device makes."""
     imported: str | None = None
     """Whose times these are, if others measured them elsewhere."""
+    layers: LayerTimes = field(default_factory=LayerTimes)
+    """Attention, layers of experts and all-reduces that the run holds."""
     _bands: dict[tuple[str, bool], float] = field(default_factory=dict)
 
     def predict(self, scheme: str, shape: Shape, m: int) -> LayerTime | None:
@@ -88,12 +91,17 @@ def _us(timed: KernelTime) -> str:
     return f"{timed.seconds * 1e6:.4g} us at M={timed.m}"
 
 
-def table_of(measurements: Iterable[Measurement], device: str) -> TimingTable:
-    """Collect the fastest correct kernel of every case of a device, timed cold.
+def is_cold(line: Measurement) -> bool:
+    """Whether a line was timed correctly with cold weights, as a served model reads them."""
+    return line.status in HAVE_TIMES and line.timing is not None and line.timing.cache == "cold"
+
+
+def table_of(measurements: Iterable[Measurement], device: str, *, warm: bool = False) -> TimingTable:
+    """Collect the fastest correct kernel of every case of a device, timed cold; or `warm` too.
 
     The time of a kernel is `analysis.case_time`'s over all its processes, never that of its fastest process.
     """
-    lines = (line for line in measurements if line.device == device and _is_cold(line))
+    lines = (line for line in measurements if line.device == device and (warm or is_cold(line)))
     lines = (line for line in lines if line.parsed_case.operation in LAYER_OPERATIONS)
     fastest: dict[str, dict[Shape, dict[int, KernelTime]]] = defaultdict(lambda: defaultdict(dict))
     for (_, _, kernel), own in grouped(lines).items():
@@ -104,11 +112,6 @@ def table_of(measurements: Iterable[Measurement], device: str) -> TimingTable:
     return TimingTable(
         {s: {shape: [by[m] for m in sorted(by)] for shape, by in t.items()} for s, t in fastest.items()}
     )
-
-
-def _is_cold(line: Measurement) -> bool:
-    """Whether a line was timed correctly with cold weights, as a served model reads them."""
-    return line.status in HAVE_TIMES and line.timing is not None and line.timing.cache == "cold"
 
 
 def _timed(kernel: str, lines: list[Measurement]) -> KernelTime:

@@ -135,7 +135,7 @@ def test_a_cpu_run_is_answered(tmp_path: Path) -> None:
         ((*A100, "--latency", "1us"), 1, "the fastest is"),
         (("--model", "llama-3.1-8b"), 2, "no GPU is named"),
         (("--model", "llama-3.1-8b", "--gpu", "l4,t4", "--emit", "vllm"), 2, "--emit and --explain take one"),
-        (("--check", "--gpu", "l4"), 2, "--check takes --json or --markdown, and nothing else"),
+        (("--check", "--gpu", "l4"), 2, "--check takes --run, --json or --markdown, and nothing else"),
         (("--model", "llama-3.1-8b", "--run", "/no/such/run"), 2, "/no/such/run"),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from quantroof.advisor.imports.aiconfigurator import pick, tables
+from quantroof.advisor.imports.aic_tables import pick, tables
 from quantroof.advisor.sources import machine_and_times
 from quantroof.cli.commands.import_ import command
 from quantroof.errors import UsageError

@@ -7,37 +7,20 @@ the table does not record; the rules here state it by framework.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
-
-import msgspec
+from typing import Any
 
 from quantroof.advisor.choices import choice
-from quantroof.errors import EnvironmentMissing, UsageError, first_line, unknown_name
-from quantroof.files import require
+from quantroof.advisor.imports.aic_tables import Table, beside, parquet_rows
+from quantroof.advisor.imports.rows import Row
 from quantroof.hwprofiles.types import HardwareProfile
 from quantroof.kernels.cases import Case
 from quantroof.kernels.schemes import Scheme
-from quantroof.records.run import Imported
 
-PACKAGE = "aiconfigurator_core"
-# The system folders of the tables and the profiles of their GPUs.
-SYSTEMS = {
-    "a100_sxm": "a100-sxm4-80gb",
-    "l40s": "l40s",
-    "h100_sxm": "h100-sxm5-80gb",
-    "h200_sxm": "h200-sxm",
-    "b200_sxm": "b200",
-    "b300_sxm": "b300",
-    "gb200": "gb200",
-    "gb300": "gb300",
-    "rtx_pro_6000_server": "rtx-pro-6000-server",
-}
 FORMATS = {
     "bfloat16": "bf16",
     "fp8": "fp8-w8a8",
@@ -56,118 +39,39 @@ _CYCLED, _MOST_OF_TRTLLM = 6, 5
 _EAGER_BELOW = 1024  # vLLM's fp8 blocks are timed with their launches, which decide the time below this M
 
 
-class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """One collection: a framework's version on a system."""
-
-    system: str
-    framework: str
-    version: str
-    path: str
-
-
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One kernel time with the case it belongs to and how many weight sets were used in turn."""
-
-    case: Case
-    kernel: str
-    seconds: float
-    copies: int
-    weight_bytes: int
-    bytes_moved: int
-    fill: str
-    eager: bool
-
-
-def root(checkout: Path | None) -> Path:
-    """The folder of the systems: of a checkout, or of the installed package."""
-    if checkout is not None:
-        folders = [path for path in checkout.glob("**/systems/data") if path.is_dir()]
-        if folders:
-            return folders[0]
-        raise UsageError("holds no folder systems/data", where=str(checkout))
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise EnvironmentMissing(
-            "aiconfigurator's tables are not installed",
-            hint="pip install aiconfigurator-core, or name a checkout with --from",
-        )
-    return Path(next(iter(spec.submodule_search_locations))) / "systems" / "data"
-
-
-def tables(folder: Path) -> list[Table]:
-    """Every table of linear layers under a folder of systems."""
-    found = []
-    for path in sorted(folder.glob("*/gemm/*/*/gemm_perf.parquet")):
-        version, framework, system = path.parts[-2], path.parts[-3], path.parts[-5]
-        found.append(Table(system=system, framework=framework, version=version, path=str(path)))
-    return found
-
-
-def pick(found: list[Table], system: str, framework: str | None, version: str | None) -> list[Table]:
-    """The tables of a system, each framework's newest unless a version is named."""
-    systems = sorted({table.system for table in found})
-    if system not in systems:
-        raise unknown_name("system", system, systems, "--system")
-    if system not in SYSTEMS:
-        raise UsageError(f"no profile is known for the system {system}", where="--system")
-    own = [table for table in found if table.system == system]
-    names = sorted({table.framework for table in own})
-    if framework is not None and framework not in names:
-        raise unknown_name("framework", framework, names, "--framework")
-    own = [table for table in own if framework in (None, table.framework)]
-    if version is not None:
-        named = [table for table in own if table.version == version]
-        if not named:
-            raise unknown_name("version", version, sorted({table.version for table in own}), "--version")
-        return named
-    newest = {table.framework: table for table in sorted(own, key=lambda table: _order(table.version))}
-    return list(newest.values())
-
-
-def _order(version: str) -> tuple[tuple[int, int], ...]:
-    """Numbers of a version in order; a release candidate comes before its release."""
-    parts = version.replace("rc", ".-1.").replace("post", ".1.").split(".")
-    return tuple((int(part), 0) for part in parts if part.lstrip("-").isdigit())
-
-
-def origin(picked: list[Table]) -> Imported:
-    """What the header of the run says about its source."""
-    return Imported(
-        source="aiconfigurator (github.com/ai-dynamo/aiconfigurator)",
-        version=_installed(),
-        license="Apache-2.0",
-        framework=", ".join(f"{table.framework} {table.version}" for table in picked),
-        rule="the mean of six replays of a CUDA graph, weights cycled by framework, clocks unknown",
-    )
-
-
-def _installed() -> str:
-    try:
-        return metadata.version("aiconfigurator-core")
-    except metadata.PackageNotFoundError:
-        return "a checkout"
+_PLAIN = """select gemm_dtype, kernel_source, m, n, k, latency::double from {table}
+    where ($every or (list_contains($batches, m) and n >= $least and k >= $least))"""
+# A checkpoint with static scales needs no kernel that computes them, and that kernel has a table of its own.
+_STATIC = """select 'fp8_static', g.kernel_source || ' without computing scales', m, n, k,
+        (g.latency - s.latency)::double
+    from {table} g join read_parquet($scales) s using (m, k)
+    where ($every or (list_contains($batches, m) and n >= $least and k >= $least))
+        and g.gemm_dtype = 'fp8' and s.quant_dtype = 'fp8' and g.latency > s.latency + 0.001"""
 
 
 def rows(
     table: Table, profile: HardwareProfile, aside: Counter[str], *, every: bool = False
 ) -> Iterator[Row]:
     """The rows of a table. What is set aside is counted by its reason."""
-    duckdb = require("duckdb", "reading Parquet", "store")
-    query = """select gemm_dtype, kernel_source, m, n, k, latency::double from read_parquet($path)
-        where $every or (list_contains($batches, m) and n >= $least and k >= $least)"""
-    values = {"path": table.path, "every": every, "batches": list(BATCHES), "least": LEAST_SIZE}
     schemes = {name: choice(ours) for name, ours in FORMATS.items()}
     llc = (profile.l2_mb or 0) * (1 << 20)
-    try:
-        found = duckdb.execute(query, values).fetchall()
-    except duckdb.Error as error:
-        raise UsageError(f"is not a table of linear layers: {first_line(error)}", where=table.path) from None
-    for dtype, kernel, m, n, k, latency in found:
+    for dtype, kernel, m, n, k, latency in _read(table, every=every):
         reason = _refused(table, dtype, m, n, k, latency, schemes.get(dtype))
         if reason is not None:
             aside[reason] += 1
             continue
         yield _row(table, schemes[dtype], dtype, kernel, (m, n, k), latency, llc)
+
+
+def _read(table: Table, *, every: bool) -> Iterator[tuple[Any, ...]]:
+    """The table's own rows; then TensorRT-LLM's fp8 with static scales, where it can be derived."""
+    values = {"every": every, "batches": list(BATCHES), "least": LEAST_SIZE}
+    yield from parquet_rows(table.path, _PLAIN, **values)
+    if table.framework != "trtllm":
+        return
+    scales = beside(Path(table.path).parents[4], table, "quantize", "computescale")
+    if scales is not None:
+        yield from parquet_rows(table.path, _STATIC, scales=str(scales), **values)
 
 
 def _row(

@@ -30,7 +30,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from quantroof.advisor.choices import choice
-from quantroof.advisor.imports.aiconfigurator import Row
+from quantroof.advisor.imports.rows import Row
 from quantroof.errors import UsageError
 from quantroof.files import read_text, read_toml
 from quantroof.kernels.cases import Case
@@ -115,7 +115,6 @@ def _row(row: dict[str, str], columns: Columns) -> Row | str:
         weight_bytes=weights,
         bytes_moved=moved,
         fill=columns.fill,
-        eager=False,
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from quantroof.advisor.imports.links import link_ceiling, reduce_name
 from quantroof.errors import UsageError
-from quantroof.records.lines import Ceiling, Timing
+from quantroof.records.lines import Ceiling
 
 # size, count, type, redop, root, then out of place: time in us, algbw, busbw in GB/s
 _ROW = re.compile(
@@ -29,27 +30,11 @@ def read(text: str, where: str) -> list[Ceiling]:
 
 def _ceilings(lines: list[str], gpus: int) -> Iterator[Ceiling]:
     """Bytes are what one link carries in one direction: the bus bandwidth times the time."""
-    name = "all_reduce/" + "+".join(f"cuda:{index}" for index in range(gpus))
     for line in lines:
         match = _ROW.match(line)
         if match is None or float(match["us"]) <= 0 or float(match["busbw"]) <= 0:
             continue
         seconds = float(match["us"]) * 1e-6
-        yield Ceiling(
-            device="cuda:0",
-            quantity="link",
-            name=name,
-            kernel=f"nccl-tests/{match['size']}",
-            status="ok",
-            bytes_moved=round(float(match["busbw"]) * 1e9 * seconds),
-            timing=Timing(
-                samples_ns=(seconds * 1e9,),
-                calls_per_sample=1,
-                cache="cold",
-                method="cuda-events",
-                stopped_by="max_samples",
-                copies=1,
-                rotated_bytes=0,
-                spread=0.05,
-            ),
-        )
+        carried = round(float(match["busbw"]) * 1e9 * seconds)
+        kernel = f"nccl-tests/{match['size']}"
+        yield link_ceiling(reduce_name(gpus), kernel, carried, seconds, status="ok", method="cuda-events")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from quantroof.advisor.imports.aiconfigurator import Row
+from quantroof.advisor.imports.rows import Row
 from quantroof.analysis.roofs import datasheet_roofs
 from quantroof.bench.provenance import host, new_run_id, now, versions
 from quantroof.hwprofiles.roofline import attainable_seconds, bound

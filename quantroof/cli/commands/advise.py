@@ -80,17 +80,17 @@ def command(
     quantroof advise --model llama-3.1-70b --gpu a100-sxm4-80gb --latency 50ms --tokens-per-day 10M
     quantroof advise --model config.json --run runs/run-... --explain --emit vllm
     quantroof advise --model llama-3.1-8b --gpu l4,l40s,h100-sxm5-80gb --prices examples
-    quantroof advise --check
+    quantroof advise --check [--run runs/imported-b200]
     """
     from quantroof.advisor.answer import answer
     from quantroof.reports.text.advice_lines import Wanted, advice_document, advice_lines, advice_markdown
 
     if markdown and as_json:
         raise UsageError("--markdown and --json exclude each other")
-    if points is not None and (flags.model_name or flags.gpu or flags.run_path or emit or explained):
-        raise UsageError("--check takes --json or --markdown, and nothing else", where="advise")
+    if points is not None and (flags.model_name or flags.gpu or emit or explained):
+        raise UsageError("--check takes --run, --json or --markdown, and nothing else", where="advise")
     if points is not None:
-        return check_points(points, as_json=as_json, markdown=markdown)
+        return check_points(points, flags.run_path, as_json=as_json, markdown=markdown)
     if _several(flags.gpu) and (emit or explained):
         raise UsageError("--emit and --explain take one GPU", where="--gpu")
     if _several(flags.gpu):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from quantroof.cli.output import echo_lines
 from quantroof.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from quantroof.advisor.imports.aiconfigurator import Table
+    from quantroof.advisor.imports.aic_tables import Table
 
 
 @click.group("import", cls=SuggestingGroup)
@@ -54,28 +55,31 @@ def aiconfigurator(
     listed: bool,
 ) -> int:
     """Linear layers from the tables of aiconfigurator-core or a checkout of aiconfigurator."""
-    from quantroof.advisor.imports import aiconfigurator as source
+    from quantroof.advisor.imports import aic_tables as tables
 
-    found = source.tables(source.root(checkout))
+    folder = tables.root(checkout)
+    found = tables.tables(folder)
     if listed:
         echo_lines(f"{table.system}  {table.framework}  {table.version}" for table in found)
         return ExitCode.OK
     if system is None:
         raise UsageError("no system is named", where="--system", hint="--list prints all")
-    picked = source.pick(found, system, framework, version)
-    echo_lines(_import(picked, out or Path("runs") / f"imported-{system}", every=every))
+    picked = tables.pick(found, system, framework, version)
+    echo_lines(_import(folder, picked, out or Path("runs") / f"imported-{system}", every=every))
     return ExitCode.OK
 
 
-def _import(picked: list[Table], out: Path, *, every: bool) -> Iterator[str]:
+def _import(folder: Path, picked: list[Table], out: Path, *, every: bool) -> Iterator[str]:
     """Write the run, and say what was written and what was set aside."""
-    from quantroof.advisor.imports import aiconfigurator as source
+    from quantroof.advisor.imports import aic_layers, aic_tables, aiconfigurator
     from quantroof.advisor.imports.writing import write_run
     from quantroof.hwprofiles import catalog
 
-    profile, aside = catalog.profiles()[source.SYSTEMS[picked[0].system]], Counter[str]()
-    rows = (row for table in picked for row in source.rows(table, profile, aside, every=every))
-    written = write_run(out, profile, source.origin(picked), rows, aside)
+    profile, aside = catalog.profiles()[aic_tables.SYSTEMS[picked[0].system]], Counter[str]()
+    linear = (row for table in picked for row in aiconfigurator.rows(table, profile, aside, every=every))
+    others = (row for table in picked for row in aic_layers.layer_rows(folder, table, aside))
+    reduces = [ceiling for table in picked for ceiling in aic_layers.all_reduces(folder, table)]
+    written = write_run(out, profile, aic_tables.origin(picked), chain(linear, others), aside, reduces)
     yield from _summary(written, profile.id, out, aside)
 
 
