@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The regression gate in a simulated world, beside the rules of other tools; about ten minutes on one core.
+# The regression gate in simulated worlds, beside the rules of other tools; about four minutes on one core.
 # Writes docs/measured/gate-simulation.md. Every figure in it is simulated.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -13,8 +13,17 @@ import numpy as np
 from quantroof.analysis.distributions import Array, t_quantile
 from quantroof.analysis.spread import PRIOR_FREEDOM, TINY, moderated_spreads
 
-_SCREEN_P, _POWER_P = 0.01, 0.20
+SCREEN_P = 0.15
+SCREEN_EFFECT = 0.0125
 CONFIRM_MARGIN = 0.005
+DEFAULT_THRESHOLD = 0.01
+"""The relative slowdown that a policy calls a regression where it names none."""
+MORE_PAIRS = 2
+"""The further pairs for what an A/B leaves open, over its first pairs."""
+HODGES_LEHMANN_LOSS = 1.05
+"""Standard error of Hodges and Lehmann's estimate over the mean's, for normal differences."""
+_MISSED = 0.03  # by the screen, and as many by the A/B: more than 90 % pass both
+_CONFIRM_P = 0.0125  # what the last look asks of one slow case among four suspects
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +46,19 @@ class Bands:
         """Spread of one more run about the center, including the uncertainty of a center from `runs` runs."""
         return np.asarray(self.scale * np.sqrt(1 + 1 / self.runs))
 
-    def minimum_detectable(self, pairs: int) -> Array:
-        """Smallest slowdown (log) that both stages detect with 80 % power; see `detectable`."""
-        return detectable(self.prediction, self.process, self.freedom, pairs)
+    def detectable(self, pairs: int, threshold: Array) -> Array:
+        """The slowdown (log) that screen and A/B of `pairs` pairs find with at least 90 % power.
+
+        The screen needs its p, and its least effect. The A/B needs the policy's threshold, and its p beyond
+        the margin; the difference of two processes has a spread of sqrt(2) x process. Each misses few.
+        """
+        missed = t_quantile(_MISSED, self.freedom) * self.prediction
+        suspected = np.maximum(t_quantile(SCREEN_P, self.freedom) * self.prediction, np.log1p(SCREEN_EFFECT))
+        total = (1 + MORE_PAIRS) * pairs
+        error = HODGES_LEHMANN_LOSS * self.process * np.sqrt(2 / total)
+        freedom = PRIOR_FREEDOM + total - 1
+        beyond = np.maximum(threshold, CONFIRM_MARGIN + t_quantile(_CONFIRM_P, freedom) * error)
+        return np.asarray(np.maximum(suspected + missed, beyond + t_quantile(_MISSED, freedom) * error))
 
 
 def learn(history: Array, process: Array) -> Bands:
@@ -60,14 +79,3 @@ def process_spread(medians: list[Array]) -> Array:
     return np.asarray(
         np.sqrt(np.median([m.var(axis=1, ddof=1) for m in medians], axis=0) / median_of_chi_squared)
     )
-
-
-def detectable(prediction: Array, process: Array, freedom: int, pairs: int) -> Array:
-    """The slowdown (log) that is detected with 80 % power: the larger of what the screen and the A/B need.
-
-    Screen: one-sided p < 0.01 against the band. A/B of `pairs` pairs: the difference of two processes has a
-    spread of sqrt(2) x process and must exceed the margin at 2.5 % or less, which takes 2.9 standard errors.
-    """
-    screen = prediction * (t_quantile(_SCREEN_P, freedom) + t_quantile(_POWER_P, freedom))
-    confirm = CONFIRM_MARGIN + 2.9 * process * np.sqrt(2 / pairs)
-    return np.asarray(np.maximum(screen, confirm))

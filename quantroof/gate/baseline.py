@@ -30,8 +30,8 @@ class CaseBand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """One case. `ns` is the center of its run statistic with the anchors at their own centers.
 
     `scale` is the spread between runs and `process` the spread between processes, both relative; `detectable`
-    is the smallest slowdown that is detected with 80 % power; `follows` is the anchor that times are divided
-    by.
+    is the smallest slowdown that is found with 90 % power at the default threshold; `follows` is the anchor
+    that times are divided by.
     """
 
     ns: Positive

@@ -20,7 +20,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def smallest_for_all(self) -> float:
-        """The slowdown that the gate detects in every case with 80 % power, as a share."""
+        """The slowdown that the gate detects in every case with 90 % power, as a share."""
         return max(band.detectable for band in self.baseline.cases.values())
 
 

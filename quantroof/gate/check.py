@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,21 +16,19 @@ from quantroof.errors import ExitCode, UsageError
 from quantroof.finding import Finding
 from quantroof.gate.baseline import Baseline
 from quantroof.gate.contract import Contract, contract_of, require_same_method
+from quantroof.gate.criteria import Criteria, Verdicts
 from quantroof.gate.environment import findings
 from quantroof.gate.floors import apply_floors
-from quantroof.gate.judge import (
-    Criteria,
-    Screening,
-    Verdicts,
-    apply_waivers,
-    screen_run,
-    verdicts_after_ab,
-    verdicts_after_remeasuring,
-    verdicts_unmeasured,
-)
+from quantroof.gate.judge import Screening, apply_waivers, screen_run
 from quantroof.gate.learning import COLLECT
 from quantroof.gate.policy import Policy
 from quantroof.gate.remeasure import Progress, Remeasurement
+from quantroof.gate.second import (
+    decided_by_ab,
+    verdicts_after_remeasuring,
+    verdicts_disturbed,
+    verdicts_unmeasured,
+)
 from quantroof.gate.sides import Side, base_of_python, base_of_revision, candidate
 from quantroof.gate.start import Start, start_process
 from quantroof.gate.suspect_suite import calls_of
@@ -131,7 +130,7 @@ def _context(options: CheckOptions) -> Context:
     require_same_method(baseline.contract, contract, options.baseline_name)
     if not times.anchored:
         raise UsageError("it has no anchors in some process", where=where, hint=COLLECT)
-    criteria = Criteria.of(baseline, options.policy)
+    criteria = Criteria.of(baseline, options.policy, options.pairs)
     keys = {*criteria.bands, *times.log_ns}
     options.policy.require_current(keys, datetime.now(UTC).date(), options.policy_name)
     return Context(options, contract, criteria)
@@ -169,16 +168,20 @@ def _second_stage(context: Context, screening: Screening, progress: Progress) ->
         remarks: list[str] = []
         differing = [] if base is None else [key for key in suspects if key not in same]
         if base is not None and differing:
-            pairs = remeasurement.pairs(base, ours, differing, options.pairs)
-            verdicts |= verdicts_after_ab(context.criteria, screening, differing, pairs)
+            measure = partial(remeasurement.pairs, base, ours)
+            verdicts |= decided_by_ab(context.criteria, screening, differing, measure)
         if same:
             remarks.append(_no_ab(base, ours, len(same)))
         if alone := [key for key in suspects if key not in differing]:
             again = remeasurement.run(ours, alone, options.pairs)
             invalid = context.environment(again)
-            verdicts |= verdicts_after_remeasuring(
-                context.criteria, screening, alone, again, same_source=same
-            )
+            if invalid and differing:  # what the A/B decided stands: both of its sides ran on this machine
+                verdicts |= verdicts_disturbed(screening, alone, invalid)
+                invalid = ()
+            else:
+                verdicts |= verdicts_after_remeasuring(
+                    context.criteria, screening, alone, again, same_source=same
+                )
         remarks += remeasurement.disturbances()
     sources = {} if base is None else _sources(base, ours, suspects)
     return _Result(invalid, verdicts, tuple(remarks), sources)

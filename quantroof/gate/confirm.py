@@ -1,6 +1,6 @@
 """Both stages of the procedure as arithmetic: the screen against the band, and the A/B that confirms.
 
-The screen is cheap and wrong about once per run. Only its suspects are measured again, base and candidate in
+The screen is cheap and often wrong. Only its suspects are measured again, base and candidate in
 alternating fresh processes. A regression is confirmed when two different tests agree under false-discovery
 control and the estimate exceeds the policy's threshold.
 """
@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 
 from quantroof.analysis.distributions import Array, benjamini_hochberg, signed_rank_tail, t_quantile, t_tail
 from quantroof.analysis.spread import PRIOR_FREEDOM, moderated_variance, robust_spread
-from quantroof.gate.band import CONFIRM_MARGIN, Bands
+from quantroof.gate.band import CONFIRM_MARGIN, HODGES_LEHMANN_LOSS, SCREEN_EFFECT, SCREEN_P, Bands
 
 Mask = NDArray[np.bool_]
 
-SCREEN_P = 0.01
-SCREEN_EFFECT = 0.01
+FASTER_P = 0.01
 REMEASURE_P = 0.005
 REMEASURE_EFFECT = 0.015
-FALSE_DISCOVERY_RATE = 0.05
-_HODGES_LEHMANN_LOSS = 1.05  # its standard error over the mean's, for normal differences
+FIRST_RATE = 0.01
+"""False-discovery rate of an A/B after its first pairs: strict, because more may follow."""
+LAST_RATE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,15 @@ def screen(statistic: Array, bands: Bands) -> ChangeEstimates:
 
 def suspects(changes: ChangeEstimates, absolute: Array) -> tuple[Mask, Mask]:
     """The cases that look slower and those that look faster; `absolute` is the smallest log change that
-    counts."""
+    counts.
+
+    A slowdown must not be missed, so its level is per case. An improvement fails nothing and is not worth a
+    second measurement by chance, so its level is for all cases together.
+    """
     floor = np.maximum(np.log1p(SCREEN_EFFECT), absolute)
     return (
         (changes.slower_p < SCREEN_P) & (changes.change > floor),
-        (changes.faster_p < SCREEN_P) & (-changes.change > floor),
+        (changes.faster_p < FASTER_P / len(floor)) & (-changes.change > floor),
     )
 
 
@@ -69,7 +73,7 @@ def paired(differences: Array, process: Array) -> ChangeEstimates:
     center = hodges_lehmann(differences)
     own = robust_spread(differences, axis=1) ** 2
     spread = np.sqrt(moderated_variance(own, 2 * process**2, pairs - 1))
-    error = np.maximum(_HODGES_LEHMANN_LOSS * spread / np.sqrt(pairs), 1e-9)
+    error = np.maximum(HODGES_LEHMANN_LOSS * spread / np.sqrt(pairs), 1e-9)
     half = t_quantile(0.025, freedom) * error
     slower, faster = (
         np.maximum(
@@ -81,13 +85,13 @@ def paired(differences: Array, process: Array) -> ChangeEstimates:
     return ChangeEstimates(center, center - half, center + half, slower, faster)
 
 
-def confirmed(changes: ChangeEstimates, threshold: Array, slow: Mask, fast: Mask) -> tuple[Mask, Mask]:
+def confirmed(changes: ChangeEstimates, threshold: Array, rate: float) -> tuple[Mask, Mask]:
     """The suspects that are confirmed slower and confirmed faster, beyond the policy's log threshold.
 
-    `slow` and `fast` are the suspects of the screen. They are two families of tests.
+    They are two families of tests, each with the false-discovery rate `rate`.
     """
-    slower = _discovered(changes.slower_p, slow) & (changes.change >= threshold)
-    faster = _discovered(changes.faster_p, fast) & (-changes.change >= threshold)
+    slower = benjamini_hochberg(changes.slower_p, rate) & (changes.change >= threshold)
+    faster = benjamini_hochberg(changes.faster_p, rate) & (-changes.change >= threshold)
     return slower, faster
 
 
@@ -98,12 +102,6 @@ def remeasured(changes: ChangeEstimates, threshold: Array) -> tuple[Mask, Mask]:
     slower = (changes.slower_p < REMEASURE_P) & (changes.change >= floor)
     faster = (changes.faster_p < REMEASURE_P) & (-changes.change >= floor)
     return slower, faster
-
-
-def _discovered(p: Array, family: Mask) -> Mask:
-    discoveries = np.zeros(len(p), dtype=bool)
-    discoveries[family] = benjamini_hochberg(p[family], FALSE_DISCOVERY_RATE)
-    return discoveries
 
 
 def hodges_lehmann(values: Array) -> Array:

@@ -14,7 +14,7 @@ from quantroof.analysis.spread import moderated_spreads
 from quantroof.errors import UsageError
 from quantroof.gate import baseline as files
 from quantroof.gate.anchor_weights import AnchorWeights, Weights, follows_of
-from quantroof.gate.band import learn, process_spread
+from quantroof.gate.band import DEFAULT_THRESHOLD, learn, process_spread
 from quantroof.gate.baseline import MIN_RUNS, AnchorBand, Baseline, CaseBand
 from quantroof.gate.contract import contract_of, machine_breaches, require_same_method
 from quantroof.gate.times import ANCHORS, MIN_PROCESSES, Key, RunTimes
@@ -117,7 +117,7 @@ def _cases(runs: Sequence[RunTimes], origin: dict[AnchorName, float], pairs: int
     bands: dict[str, CaseBand] = {}
     for indices, keys in groups.items():
         weights = {key: anchor_weights.weights(key[0]) for key in keys}
-        bands |= _group(keys, [runs[i] for i in indices], origin, weights, pairs)
+        bands |= bands_of(keys, [runs[i] for i in indices], origin, weights, pairs)
     return bands
 
 
@@ -126,18 +126,20 @@ def _teaches(times: RunTimes, key: Key) -> bool:
     return len(times.log_ns.get(key, {})) >= MIN_PROCESSES and key not in times.above_roof
 
 
-def _group(
+def bands_of(
     keys: list[Key],
     runs: Sequence[RunTimes],
     origin: dict[AnchorName, float],
     weights: dict[Key, Weights],
     pairs: int,
 ) -> dict[str, CaseBand]:
+    """The bands of cases that all of these runs have, with anchors at `origin`."""
     values = {key: [times.values(key, weights[key], origin)[None, :] for times in runs] for key in keys}
     history: Array = np.array([[low_process(values[key][i])[0] for key in keys] for i in range(len(runs))])
     process = np.array([process_spread(values[key])[0] for key in keys])
     bands = learn(history, process)
-    detectable = np.expm1(bands.minimum_detectable(pairs))
+    threshold = np.full(len(keys), math.log1p(DEFAULT_THRESHOLD))
+    detectable = np.expm1(bands.detectable(pairs, threshold))
     return {
         files.join_name(key): CaseBand(
             ns=rounded(math.exp(bands.center[i])),

@@ -15,6 +15,7 @@ import msgspec
 
 from quantroof.errors import UsageError
 from quantroof.files import read_toml
+from quantroof.gate.band import DEFAULT_THRESHOLD
 from quantroof.gate.baseline import join_name
 from quantroof.gate.environment import Tolerance
 from quantroof.gate.times import Key
@@ -60,7 +61,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Everything a repository may decide about its gate. The last matching threshold wins."""
 
     schema: str = SCHEMA
-    relative: Fraction = 0.01
+    relative: Fraction = DEFAULT_THRESHOLD
     absolute_ns: Duration = 20.0
     threshold: tuple[Threshold, ...] = ()
     waiver: tuple[Waiver, ...] = ()

@@ -22,10 +22,10 @@ from quantroof.records.directory import read_run
 Progress = Callable[[str], None]
 
 
-def turns(pairs: int) -> Iterator[tuple[int, bool]]:
+def turns(pairs: int, first: int = 0) -> Iterator[tuple[int, bool]]:
     """(pair, is candidate) of every process in order: A B, B A, A B... so that drift affects both sides
-    equally."""
-    for pair in range(pairs):
+    equally; `first` is the number of the first pair."""
+    for pair in range(first, first + pairs):
         for candidate in (False, True) if pair % 2 == 0 else (True, False):
             yield pair, candidate
 
@@ -42,22 +42,24 @@ class Remeasurement:
         self._times, self._folder, self._progress = times, folder.resolve(), progress
         self._start = start
         self._disturbed: list[str] = []
+        self._pairs = 0
 
     def pairs(self, base: Side, candidate: Side, keys: list[Key], pairs: int) -> dict[Key, Array]:
-        """Log candidate / base of every pair, for the cases that both sides measured."""
+        """Log candidate / base of every pair, for the cases that both sides measured. More may follow."""
+        first, self._pairs = self._pairs, self._pairs + pairs
         medians: dict[bool, dict[int, dict[Key, float]]] = {False: {}, True: {}}
-        for step, (pair, is_candidate) in enumerate(turns(pairs)):
-            side = candidate if is_candidate else base
-            self._progress(f"[{step + 1}/{2 * pairs}] {side.name}, {len(keys)} suspects")
+        for number, (pair, is_candidate) in enumerate(turns(pairs, first)):
+            side, step = candidate if is_candidate else base, 2 * first + number
+            self._progress(f"[{step + 1}/{2 * self._pairs}] {side.name}, {len(keys)} suspects")
             times = self._measure(side, keys, f"ab-{step:03d}", 1, step, anchors=False)
             medians[is_candidate][pair] = {} if times is None else _medians(times)
             if times is not None:
                 self._disturbed += [finding.code for finding in findings(times, None, Tolerance())]
+        before, after = medians[False], medians[True]
         return {
-            key: np.array([after[pair][key] - before[pair][key] for pair in range(pairs)])
-            for before, after in [(medians[False], medians[True])]
+            key: np.array([after[pair][key] - before[pair][key] for pair in sorted(after)])
             for key in keys
-            if all(key in before[pair] and key in after[pair] for pair in range(pairs))
+            if all(key in times for side in (before, after) for times in side.values())
         }
 
     def run(self, side: Side, keys: list[Key], processes: int) -> RunTimes:

@@ -27,7 +27,7 @@ class CaseVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """One case with its verdict and why. Changes are relative (0.03 is 3 % slower) with their 95 % interval.
 
     `threshold` is the change that the policy calls a regression, `detectable` the smallest slowdown that is
-    detected with 80 % power. Times are anchored. None if the case was not measured on that side.
+    found with 90 % power. Times are anchored. None if the case was not measured on that side.
     `first_change` is the change in the run itself, where a second measurement replaced it.
     """
 

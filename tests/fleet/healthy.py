@@ -24,7 +24,7 @@ from quantroof.fleet.scores import Mask
 from quantroof.fleet.within import judged_within_groups
 from tests.builders import gpu_device
 from tests.fleet.world import Silicon, SimulatedFleet
-from tests.gate.simulate import upper_bound
+from tests.gate.bounds import upper_bound
 
 TUNING, JUDGING = 1, 2
 GPUS, NODE, NODE_CASES = 1024, 8, 25

@@ -33,7 +33,7 @@ from quantroof.fleet.scores import (
 from quantroof.hwprofiles.types import PcieLink
 from tests.builders import gpu_device
 from tests.fleet.world import PLANTED, SimulatedFleet
-from tests.gate.simulate import upper_bound
+from tests.gate.bounds import upper_bound
 
 TUNING, JUDGING = 1, 2
 GPUS = 1024
@@ -182,7 +182,7 @@ INTRODUCTION = """\
 # Fleet judgement in a simulated world
 
 SIMULATED: no figure here was measured on any device. `scripts/fleet_simulation.sh` makes this page from
-`tests/fleet/world.py`: the gate's noise (`tests/gate/world.py`), 200 cases a GPU in 5 processes, healthy GPUs
+`tests/fleet/world.py`: the noise of `tests/fleet/noise.py`, 200 cases a GPU in 5 processes, healthy GPUs
 that spread by 2 % in compute and 0.6 % in bandwidth. Planted: compute -8 %, memory bandwidth -5 %, 10 of 200
 cases -8 %, throttling (12 % slower in 6 of 10 processes, seen by NVML in half of those lines), PCIe on 8 of
 16 lanes, a storm of memory errors. One healthy GPU in a hundred shows a single line with a slowdown reason.

@@ -1,4 +1,4 @@
-"""A simulated fleet with planted defects, in the noise of the gate's simulated world. Nothing is measured.
+"""A simulated fleet with planted defects, in simulated noise. Nothing is measured.
 
 Healthy GPUs spread by 2 % in compute and 0.6 % in memory bandwidth, and each case by 0.3 % more.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 from quantroof.analysis.distributions import Array
 from quantroof.analysis.processes import low_process
-from tests.gate.world import Session, Sizes, World
+from tests.fleet.noise import Session, Sizes, World
 
 SESSION_DRIFT = (0.004, 0.001)
 """What a session adds to a GPU (compute, memory): the room's temperature, the neighbors' power."""

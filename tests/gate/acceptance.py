@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.gate.bounds import upper_bound
 from tests.gate.lab import CpuLab, Lab, SimulatedLab
-from tests.gate.simulate import upper_bound
 
 _CPU_SHAPES, _CPU_BATCHES = ((512, 1024), (1024, 1024)), (16, 64)
 _SIMULATED_BATCHES = (1, 2, 4, 8, 16)  # all of them memory-bound

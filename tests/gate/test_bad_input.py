@@ -44,7 +44,7 @@ def test_unchanged_code_passes_and_speaks(
 
     assert (code, err) == (0, "")
     assert out.startswith("SIMULATED, PASS: 18 same\n")
-    assert "with 80 % power" in out
+    assert "with 90 % power" in out
 
 
 BASELINES: list[tuple[Edit, int, str]] = [

@@ -8,8 +8,9 @@ import pytest
 
 from quantroof.gate.baseline import Baseline
 from quantroof.gate.confirm import paired
+from quantroof.gate.criteria import Criteria
 from quantroof.gate.environment import Tolerance, findings
-from quantroof.gate.judge import Criteria, screen_run
+from quantroof.gate.judge import screen_run
 from quantroof.gate.policy import Policy
 from quantroof.gate.verdicts import counts
 from quantroof.records.directory import Run
@@ -40,7 +41,7 @@ def test_a_machine_that_is_a_little_slow_changes_no_verdict(baseline: Baseline, 
     drifted = _machine(now, 0.03)
 
     assert _codes(drifted, baseline) == set()
-    screening = screen_run(Criteria.of(baseline, Policy()), made.times(drifted))
+    screening = screen_run(Criteria.of(baseline, Policy(), made.PAIRS), made.times(drifted))
     assert counts(screening.verdicts.values()) == {"same": 18}
 
 

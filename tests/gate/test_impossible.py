@@ -12,8 +12,9 @@ from quantroof.analysis.roofs import measured_roofs
 from quantroof.cli.main import main
 from quantroof.errors import ExitCode, UsageError
 from quantroof.gate.baseline import Baseline
+from quantroof.gate.criteria import Criteria
 from quantroof.gate.floors import apply_floors
-from quantroof.gate.judge import Criteria, screen_run
+from quantroof.gate.judge import screen_run
 from quantroof.gate.learning import learn_baseline, left_out
 from quantroof.gate.policy import Policy
 from quantroof.gate.verdicts import CaseVerdict, exit_code
@@ -41,7 +42,7 @@ def _at(run: Run, share: float, processes: int = 5) -> Run:
 
 
 def _verdict(baseline: Baseline, run: Run) -> CaseVerdict:
-    return screen_run(Criteria.of(baseline, Policy()), made.times(run)).verdicts[_KEY]
+    return screen_run(Criteria.of(baseline, Policy(), made.PAIRS), made.times(run)).verdicts[_KEY]
 
 
 @pytest.mark.parametrize(("share", "code"), [(1 + ROOF_NOISE + 0.01, "above_roof"), (1000.0, "impossible")])
@@ -92,7 +93,7 @@ def test_honest_runs_among_cheating_ones_still_teach(history: list[Run]) -> None
 def test_an_impossible_time_passes_no_floor(baseline: Baseline, now: Run) -> None:
     """A floor asks for the best kernel below the roof; where only the impossible one is left, it has none."""
     times = made.times(_at(now, 1000.0))
-    verdicts = screen_run(Criteria.of(baseline, Policy()), times).verdicts
+    verdicts = screen_run(Criteria.of(baseline, Policy(), made.PAIRS), times).verdicts
     floored = apply_floors(verdicts, times, {"bf16": 0.99})
 
     assert floored[_KEY].verdict == "not comparable"

@@ -13,10 +13,11 @@ from quantroof.errors import UsageError
 from quantroof.gate.band import Bands
 from quantroof.gate.baseline import Baseline
 from quantroof.gate.change_points import change_points
-from quantroof.gate.confirm import confirmed, paired, screen, suspects
+from quantroof.gate.confirm import LAST_RATE, confirmed, paired, screen, suspects
 from quantroof.gate.contract import contract_of, machine_breaches
+from quantroof.gate.criteria import Criteria
 from quantroof.gate.floors import apply_floors
-from quantroof.gate.judge import Criteria, screen_run
+from quantroof.gate.judge import screen_run
 from quantroof.gate.learning import MAY_MOVE, anchor_limit
 from quantroof.gate.policy import Policy, Waiver
 from quantroof.gate.sides import Side
@@ -24,18 +25,43 @@ from quantroof.gate.verdicts import counts
 from quantroof.records.directory import Run
 from tests.gate import made
 
-YES, NO = np.array([True]), np.array([False])
 
-
-@pytest.mark.parametrize(("change", "suspected"), [(0.0285, False), (0.0315, True)])
+@pytest.mark.parametrize(("change", "suspected"), [(0.023, False), (0.025, True)])
 def test_a_band_of_five_runs_is_wider_than_its_spread(change: float, suspected: bool) -> None:
-    """With a spread of 1 % from five runs, 2.85 % is within the prediction (x sqrt(1 + 1/5)); 3.15 % is
-    not."""
-    bands = Bands(np.zeros(1), np.array([0.01]), np.array([0.002]), runs=5)
+    """With a spread of 2 % from five runs, 2.3 % is within the prediction (x sqrt(1 + 1/5)); 2.5 % is not."""
+    bands = Bands(np.zeros(1), np.array([0.02]), np.array([0.002]), runs=5)
     slow, _ = suspects(screen(np.array([change]), bands), np.zeros(1))
 
-    assert bands.prediction[0] == pytest.approx(0.01 * np.sqrt(1.2))
+    assert bands.prediction[0] == pytest.approx(0.02 * np.sqrt(1.2))
     assert slow[0] == suspected
+
+
+@pytest.mark.parametrize(("cases", "faster"), [(1, True), (200, False)])
+def test_an_improvement_is_suspected_for_all_cases_together(cases: int, faster: bool) -> None:
+    """3 % faster at a spread of 1 % has p = 0.004: rare for one case, expected among 200; slower is not."""
+    bands = Bands(np.zeros(cases), np.full(cases, 0.01), np.full(cases, 0.002), runs=20)
+    changes = np.zeros(cases)
+    changes[0] = -0.03
+
+    assert suspects(screen(changes, bands), np.zeros(cases))[1].any() == faster
+    assert suspects(screen(-changes, bands), np.zeros(cases))[0].any()
+
+
+@pytest.mark.parametrize("relative", [0.01, 0.10])
+def test_what_is_detectable_is_never_below_the_threshold(baseline: Baseline, relative: float) -> None:
+    """A quiet case claims the policy's threshold and what the A/B misses above it, not less."""
+    criteria = Criteria.of(baseline, Policy(relative=relative), made.PAIRS)
+
+    assert all(relative < share < relative + 0.03 for share in criteria.detectable.values())
+
+
+@pytest.mark.parametrize(("rate", "slower"), [(0.01, False), (0.05, True)])
+def test_the_first_pairs_must_be_clearer_than_all_of_them(rate: float, slower: bool) -> None:
+    """Nine of ten pairs are slower, p = 0.014: enough at the last look, not while more pairs may follow."""
+    differences = np.array([[-0.012, *np.linspace(0.012, 0.03, 9)]])
+    changes = paired(differences, np.array([0.004]))
+
+    assert confirmed(changes, np.log1p([0.01]), rate)[0][0] == slower
 
 
 @pytest.mark.parametrize(("least", "slower"), [(0.001, False), (0.006, True)])
@@ -46,7 +72,7 @@ def test_pairs_within_the_margin_do_not_count_as_slower(least: float, slower: bo
     differences = np.concatenate([small, np.linspace(0.03, 0.05, 5)])[None, :]
     changes = paired(differences, np.array([0.002]))
 
-    assert confirmed(changes, np.log1p([0.01]), YES, NO)[0][0] == slower
+    assert confirmed(changes, np.log1p([0.01]), LAST_RATE)[0][0] == slower
 
 
 @pytest.mark.parametrize(("step", "indices"), [(0.085, []), (0.13, [6])])
@@ -111,7 +137,7 @@ def test_a_floor_is_held_by_the_best_kernel_in_any_order(baseline: Baseline, now
     slow = made.changed(now, lambda x: made.slower(x, 4.0) if x.provider == "triton" else x)
     slow.measurements = slow.measurements[::order]
     times = made.times(slow)
-    verdicts = screen_run(Criteria.of(baseline, Policy()), times).verdicts
+    verdicts = screen_run(Criteria.of(baseline, Policy(), made.PAIRS), times).verdicts
     before = counts(verdicts.values())
 
     assert counts(apply_floors(verdicts, times, {"bf16": 0.5}).values()) == before

@@ -53,7 +53,7 @@ def calibration_lines(calibration: Calibration) -> Iterator[str]:
     yield from plain(_HEADINGS, rows, right=_HEADINGS[:3])
     for name, anchor in calibration.baseline.anchors.items():
         yield f"the {name} anchor may move {anchor.may_move:.1%} within a process"
-    yield f"a slowdown of {calibration.smallest_for_all:.1%} is seen in every case here, with 80 % power"
+    yield f"a slowdown of {calibration.smallest_for_all:.1%} is found in every case here, with 90 % power"
 
 
 def update_lines(old: Baseline | None, new: Baseline, left_out: Mapping[str, str]) -> Iterator[str]:

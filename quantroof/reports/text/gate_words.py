@@ -35,7 +35,7 @@ def sensitivity(report: Report) -> str | None:
         return None
     return (
         f"this gate detects slowdowns from {min(shares):.1%} (best case), {median(shares):.1%} (median), "
-        f"{max(shares):.1%} (noisiest), each with 80 % power"
+        f"{max(shares):.1%} (noisiest), each with 90 % power"
     )
 
 
