@@ -17,6 +17,7 @@ __all__ = [
     "distributions",
     "guard",
     "health",
+    "links",
     "paired",
     "points",
     "preflight",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantroof.bench import provenance
+from quantroof.bench.links.bus import BRIEF, LinkPlan
 from quantroof.bench.links.run import link_ceilings
 from quantroof.bench.plan import DevicePlan, kernels_of, make_plans
 from quantroof.bench.scheduler import DeviceQueue, Observer, Scheduler
@@ -26,8 +27,8 @@ class Job:
     info: RunInfo
     plans: tuple[DevicePlan, ...]
     serial: bool = False
-    links: bool = False
-    """Whether the links between the GPUs are measured, once the devices are done."""
+    links: LinkPlan | None = None
+    """What is measured of the links between the GPUs, once the devices are done."""
 
     def stages(self) -> list[list[DeviceQueue]]:
         """Stages that run one after another; the device queues of a stage run at the same time.
@@ -83,7 +84,7 @@ def new_job(
         processes=options.processes,
         kernel_sources=kernel_sources(kernels),
     )
-    return Job(info, plans, options.serial, links=options.ceilings)
+    return Job(info, plans, options.serial, links=BRIEF if options.ceilings else None)
 
 
 def resumed_job(run: Run, detected: tuple[Device, ...]) -> Job:
@@ -106,8 +107,8 @@ def resumed_job(run: Run, detected: tuple[Device, ...]) -> Job:
         )
         for plan in make_plans(suite, info.devices, options)
     )
-    links = options.ceilings and not any(c.quantity == "link" for c in run.ceilings)
-    return Job(info, plans, options.serial, links)
+    again = options.ceilings and not any(c.quantity == "link" for c in run.ceilings)
+    return Job(info, plans, options.serial, BRIEF if again else None)
 
 
 def _groups_done(run: Run, device: Device, *, past_ceilings: bool) -> tuple[GroupKey, ...]:
@@ -126,7 +127,7 @@ def execute(job: Job, writer: RunWriter, observer: Observer) -> None:
     try:
         for stage in job.stages():
             scheduler.run(stage)
-        for line in link_ceilings(job.info.devices) if job.links else ():
+        for line in link_ceilings(job.info.devices, job.links) if job.links else ():
             scheduler.emit(line)
     except KeyboardInterrupt:
         scheduler.stop()

@@ -12,7 +12,7 @@ import click
 
 from quantroof.cli.options import COUNT, FILE, OPEN_SHARE, Finite, with_options
 from quantroof.cli.output import echo_json, echo_lines, note
-from quantroof.errors import EnvironmentMissing, ExitCode
+from quantroof.errors import EnvironmentMissing, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from quantroof.bench.run import Job
@@ -55,7 +55,7 @@ burn_in_options = with_options(
 def burn_in(flags: BurnInFlags, *, as_json: bool) -> int:
     """Measure and judge the node. Exit code 1: degraded or failed; 3: no GPU here; 4: nothing to judge by."""
     from quantroof.fleet.burn_in import BurnIn
-    from quantroof.reports.text.burn_in_lines import burn_in_document, burn_in_lines, estimate_line
+    from quantroof.reports.text.burn_in_lines import estimate_line
 
     signal.signal(signal.SIGTERM, _interrupt)
     order = _order(flags)
@@ -72,10 +72,34 @@ def burn_in(flags: BurnInFlags, *, as_json: bool) -> int:
         text = f"interrupted: what was measured is saved; judge it with quantroof fleet {order.folder}"
         note(text)
         return ExitCode.INTERRUPTED
+    return _shown(outcome, flags.html, as_json=as_json)
+
+
+def link_check(flags: BurnInFlags, *, burning: bool, as_json: bool) -> int:
+    """Measure and judge the links alone. Exit codes as for a burn-in."""
+    from quantroof.fleet.link_check import check_links
+
+    alone = BurnInFlags(
+        devices=flags.devices, out=flags.out, expected=flags.expected, html=flags.html, quiet=flags.quiet
+    )
+    if burning or flags != alone:
+        what = "--links takes --device, --out, --gpus, --html, --quiet and --json"
+        raise UsageError(what, where="doctor", hint="--burn-in measures the links, too")
+    signal.signal(signal.SIGTERM, _interrupt)
+    order = _order(flags)
+    if any(device.kind == "sim" for device in order.devices):
+        note("SIMULATED: no figure of these links is measured on any device")
+    outcome = check_links(order, lambda job, directory: measured(job, directory, quiet=flags.quiet))
+    return _shown(outcome, flags.html, as_json=as_json)
+
+
+def _shown(outcome: BurnInResult, page: Path | None, *, as_json: bool) -> int:
+    from quantroof.reports.text.burn_in_lines import burn_in_document, burn_in_lines
+
     for problem in outcome.node.problems:
         note(f"warning: {problem}")
-    if flags.html is not None:
-        _write_page(flags.html, outcome)
+    if page is not None:
+        _write_page(page, outcome)
     if as_json:
         echo_json("burn-in", burn_in_document(outcome))
     else:

@@ -17,6 +17,7 @@ from quantroof.fleet.evidence import Evidence, gpu_times, past_times, retest_tim
 from quantroof.fleet.findings import by_class, gpu_findings
 from quantroof.fleet.grades import JUDGED_ALONE, vouched
 from quantroof.fleet.groups import GroupRow, Labels, compare_groups
+from quantroof.fleet.node_links import confirmed_links
 from quantroof.fleet.past import latest_and_past
 from quantroof.fleet.policy import MIN_SIBLINGS, Policy
 from quantroof.fleet.preflight import preflight
@@ -126,7 +127,9 @@ def analyze(
         evidence, inside = judged_within_groups(whole, groups, labels, policy)
         if reference is not None and evidence.reference is None:
             problems.append(f"the reference has no other GPU of this kind: {population}")
-        findings, remarks = preflight(evidence.times.units, policy, odd_cap=population in odd)
+        findings, remarks = preflight(
+            confirmed_links(evidence.times.units, retest), policy, odd_cap=population in odd
+        )
         gpus += _results(population, evidence, findings, policy)
         summaries.append(_summary(population, evidence, [*remarks, *inside], policy))
     gpus = _vouched(gpus)

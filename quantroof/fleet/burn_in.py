@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from quantroof.bench.links.bus import FULL
 from quantroof.bench.run import Job, new_job
 from quantroof.errors import QuantroofError
 from quantroof.finding import Finding
@@ -19,6 +21,7 @@ from quantroof.fleet.collection import Collection, Population, Unit
 from quantroof.fleet.gather import gather
 from quantroof.fleet.live import HealthMonitor
 from quantroof.fleet.node import NodeEvidence, NodeReport, node_report
+from quantroof.fleet.node_links import node_links
 from quantroof.fleet.policy import Policy
 from quantroof.fleet.telemetry import telemetry
 from quantroof.hwprofiles.types import Device
@@ -99,7 +102,7 @@ class BurnIn:
             self._monitor.look(loaded=True)
         options, live = self._options, self._monitor.findings
         runs = [read_run(directory) for directory in self._directories]
-        evidence = NodeEvidence(live, ids, failures(runs), telemetry(runs))
+        evidence = NodeEvidence(live, ids, failures(runs), telemetry(runs), node_links(runs))
         node = node_report(platform.node(), options.devices, analyses, evidence, options.expected)
         return BurnInResult(node, tuple(self._directories))
 
@@ -111,6 +114,7 @@ class BurnIn:
         burst = replace(self._options.run_options, mode="burst", processes=_PROCESSES, seed=seed)
         hot = replace(burst, mode="sustained", processes=1, formats=self._options.heating, ceilings=False)
         jobs = [new_job(run_options, self._free, self._options.command) for run_options in (burst, hot)]
+        jobs[0] = dataclasses.replace(jobs[0], links=FULL)
         if self._options.minutes is not None and not seed:
             jobs[1] = self._soak(jobs[1], hot)
         return jobs

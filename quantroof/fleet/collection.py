@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from quantroof.analysis.distributions import Array
 from quantroof.analysis.processes import low_position
+from quantroof.finding import Finding
 from quantroof.fleet.rows import Row
 from quantroof.hwprofiles.types import Device
 
@@ -79,6 +80,9 @@ class Unit:
     foreign: int = 0
     failed: int = 0
     incorrect: int = 0
+    links: tuple[Finding, ...] = field(default=(), kw_only=True)
+    """What is wrong with its links, where `links_measured`."""
+    links_measured: bool = field(default=False, kw_only=True)
 
     @property
     def identity(self) -> str:

@@ -20,6 +20,7 @@ REASON_LENGTH = 80
 """Characters of a reason that schedulers and node-problem-detector show."""
 _SLOW = "measure it again after a reset (nvidia-smi --gpu-reset -i {gpu}); return it if it stays slow"
 _LOST = "look at `dmesg -T | grep -i xid`, reset the GPU, measure again; return it if it fails again"
+_LINK = "see nvidia-smi nvlink -s -i {gpu} and nvidia-smi nvlink -e -i {gpu}; reset it, and measure again"
 _ACTIONS = {
     "ecc_errors": "see nvidia-smi -i {gpu} -q -d ECC; reset the GPU, and return it if errors come again",
     "row_remapping": "reset the GPU; return it if a row remapping has failed",
@@ -29,6 +30,11 @@ _ACTIONS = {
     "incorrect": "return it: it computes wrong results",
     "pcie_width": "reseat the card, and check its riser and slot",
     "pcie_generation": "reseat the card, and check its riser and slot",
+    "link_host": "reseat the card, and check its riser and slot",
+    "link_slow": _LINK,
+    "link_pair": _LINK,
+    "link_failed": _LINK,
+    "link_collective": "restart the fabric manager, and measure again",
     "throttling": "check airflow, heat sink and power cables",
     "slowdown": "check airflow, heat sink and power cables",
     "power_cap": "set its power limit to the default: nvidia-smi -i {gpu} -pl WATTS",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from quantroof.analysis.links import LinkTable
 from quantroof.analysis.verdicts import STATES, State, Verdict, gravest, state_of
 from quantroof.finding import Finding
 from quantroof.fleet.analysis import Analysis, GpuResult
@@ -12,8 +13,9 @@ from quantroof.fleet.grades import JUDGED_ALONE, gravest_first, vouched
 from quantroof.fleet.telemetry import Telemetry
 from quantroof.hwprofiles.types import Device
 
-NOT_TESTED = ("links between GPUs", "NICs", "storage")
-"""What can spoil a job and was not tested: every verdict on a node names it."""
+_SPEEDS = ("memory", "matrix units")
+_LINKS = "links between GPUs"
+_NEVER_TESTED = ("NICs", "storage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +40,26 @@ class NodeReport:
     remarks: tuple[str, ...]
     problems: tuple[str, ...]
     simulated: bool
+    links: LinkTable | None = None
+
+    @property
+    def not_tested(self) -> tuple[str, ...]:
+        """What can spoil a job and was not tested: every verdict on a node names it."""
+        linked = len(self.gpus) < 2 or (self.links is not None and self.links.between_gpus)
+        speeds = any(gpu.judged for gpu in self.gpus)
+        return (*(() if speeds else _SPEEDS), *(() if linked else (_LINKS,)), *_NEVER_TESTED)
 
 
 @dataclass(frozen=True, slots=True)
 class NodeEvidence:
     """What is known besides the analysis: findings by NVML, reasons of failed measurements and telemetry, all
-    by device, and the ids of this node's runs."""
+    by device, the ids of this node's runs, and its links."""
 
     live: dict[str, list[Finding]]
     run_ids: set[str]
     failures: dict[str, str]
     telemetry: dict[str, Telemetry]
+    links: LinkTable | None = None
 
 
 def node_report(
@@ -68,18 +79,23 @@ def node_report(
             ours[judged.unit.device.id][judged.population.mode] = judged
     gpus = [_gpu(device, ours[device.id], evidence) for device in devices]
     gpus.sort(key=lambda gpu: STATES.index(gpu.state))
-    missing = expected is not None and len(devices) < expected
-    lost = f"{len(devices)} GPUs are present, {expected} are expected" if missing else None
+    lost = missing_gpus(devices, expected)
     state: State = "failed" if lost else gravest(gpu.state for gpu in gpus)
     remarks = dict.fromkeys(text for a in analyses for kind in a.populations for text in kind.remarks)
     problems = dict.fromkeys(text for analysis in analyses for text in analysis.problems)
     return NodeReport(
-        node, Verdict(state, lost or _reason(gpus)), tuple(gpus), tuple(remarks),
-        tuple(problems), any(d.kind == "sim" for d in devices),
+        node, Verdict(state, lost or node_reason(gpus)), tuple(gpus), tuple(remarks),
+        tuple(problems), any(d.kind == "sim" for d in devices), evidence.links,
     )  # fmt: skip
 
 
-def _reason(gpus: list[GpuReport]) -> str | None:
+def missing_gpus(devices: tuple[Device, ...], expected: int | None) -> str | None:
+    """Why a node that should have more GPUs has failed; None if it has all."""
+    missing = expected is not None and len(devices) < expected
+    return f"{len(devices)} GPUs are present, {expected} are expected" if missing else None
+
+
+def node_reason(gpus: list[GpuReport]) -> str | None:
     """The first reason of the worst GPU, and how many others are as bad; what speaks for GPUs alone."""
     worst = gpus[0]
     if worst.state == "ok":
@@ -118,7 +134,8 @@ def _without_mode(finding: Finding) -> Finding:
 
 def _in_context(finding: Finding, modes: list[str], failure: str | None) -> Finding:
     """A finding with the modes it occurred in, and with the reason of a failed measurement."""
-    text = f"{' and '.join(modes)}: {finding.text}" if modes else finding.text
+    shown = modes and not finding.code.startswith("link_")  # links are not measured in a mode
+    text = f"{' and '.join(modes)}: {finding.text}" if shown else finding.text
     if failure and finding.code in ("kernels_failed", "incorrect"):
         text += f" ({failure.splitlines()[0]})"
     return Finding(finding.level, finding.code, text)

@@ -34,7 +34,8 @@ class InjectedFault:
     `kernel` makes those of int4 slower and changes their machine code. `throttle` slows half of the
     measurements and sets their clock-event bit. `ecc` counts memory errors, `busy` reports a foreign process.
     `crash` loses some measurements and `dead` all; with `nostart` no worker starts, and with
-    `hang` none answers. `pcie` and `vbios` change the device itself.
+    `hang` none answers. `pcie` and `vbios` change the device itself. `link` halves the rate of its links, and
+    with `nolink` no collective answers (`bench.links.simulated`).
     """
 
     fault: str | None

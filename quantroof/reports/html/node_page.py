@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from quantroof.fleet.next_steps import next_steps
-from quantroof.fleet.node import NOT_TESTED
 from quantroof.reports.html.bundle import asset
 from quantroof.reports.html.page import template
 from quantroof.reports.text.burn_in_lines import HEADINGS, gpu_cells
 from quantroof.reports.text.fleet_words import verdict_words
+from quantroof.reports.text.link_lines import Grid, link_grids
 
 if TYPE_CHECKING:
     from quantroof.analysis.verdicts import State
@@ -44,6 +44,7 @@ class NodePage:
     gpus: tuple[GpuRow, ...]
     actions: tuple[str, ...]
     drain: tuple[str, ...]
+    grids: tuple[Grid, ...]
     evidence: str
     not_tested: str
     remarks: tuple[str, ...]
@@ -65,8 +66,9 @@ def node_html(outcome: BurnInResult) -> str:
         gpus=tuple(GpuRow(gpu.state, gpu_cells(gpu)) for gpu in node.gpus),
         actions=steps.actions,
         drain=steps.drain,
+        grids=() if node.links is None else tuple(link_grids(node.links)),
         evidence=steps.evidence,
-        not_tested=", ".join(NOT_TESTED),
+        not_tested=", ".join(node.not_tested),
         remarks=(*node.remarks, *node.problems),
         runs=tuple(map(str, outcome.directories)),
     )

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from quantroof.fleet.next_steps import next_steps
-from quantroof.fleet.node import NOT_TESTED
 from quantroof.reports.text.fleet_words import (
     finding_document,
     plural,
@@ -16,6 +15,7 @@ from quantroof.reports.text.fleet_words import (
     speed,
     verdict_words,
 )
+from quantroof.reports.text.link_lines import link_document, link_lines
 from quantroof.reports.text.table import plain
 from quantroof.units import NONE, percent
 
@@ -47,8 +47,10 @@ def burn_in_lines(outcome: BurnInResult) -> Iterator[str]:
         yield "SIMULATED: no figure below was measured on any device"
     yield f"node {node.name}: {verdict_words(node.verdict)}"
     yield from plain(HEADINGS, map(gpu_cells, node.gpus), right=HEADINGS[2:6])
+    if node.links is not None:
+        yield from link_lines(node.links)
     yield from (f"  {remark}" for remark in node.remarks)
-    yield f"  not tested: {', '.join(NOT_TESTED)}"
+    yield f"  not tested: {', '.join(node.not_tested)}"
     steps = next_steps(node)
     yield from (f"next: {action}" for action in steps.actions)
     yield from (f"drain: {command}" for command in steps.drain)
@@ -63,9 +65,10 @@ def burn_in_document(outcome: BurnInResult) -> dict[str, Any]:
         "verdict": node.verdict.state,
         "reason": node.verdict.reason,
         "simulated": node.simulated,
-        "not_tested": list(NOT_TESTED),
+        "not_tested": list(node.not_tested),
         "gpus": [_gpu(gpu) for gpu in node.gpus],
         "next": {"actions": list(steps.actions), "drain": list(steps.drain), "evidence": steps.evidence},
+        "links": None if node.links is None else link_document(node.links),
         "remarks": list(node.remarks),
         "problems": list(node.problems),
         "runs": [str(directory) for directory in outcome.directories],

@@ -1,0 +1,55 @@
+"""The links of a node in a fleet: findings per GPU, confirmed by a second measurement, and its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace as with_fields
+
+from msgspec.structs import replace
+
+from quantroof.analysis.links import LinkTable, judge_links, link_table
+from quantroof.finding import Finding
+from quantroof.fleet.collection import Collection, Unit
+from quantroof.records.directory import Run
+
+
+def add_links(run: Run, units: Iterable[Unit]) -> None:
+    """Give the units of a run what its links show."""
+    links = [line for line in run.ceilings if line.quantity == "link"]
+    findings = judge_links(run.info.devices, links) if links else {}
+    for unit in units:
+        unit.links = tuple(findings.get(unit.device.id, ()))
+        unit.links_measured = bool(links)
+
+
+def confirmed_links(units: Sequence[Unit], retest: Collection | None) -> list[Unit]:
+    """The units with the findings that a second measurement of their links shows as well; a link that failed
+    is not excused."""
+    again = {(u.identity, u.population): u for u in (retest.units if retest else ()) if u.links_measured}
+    return [confirmed_unit(unit, again.get((unit.identity, unit.population))) for unit in units]
+
+
+def confirmed_unit(unit: Unit, again: Unit | None) -> Unit:
+    """One unit beside its second measurement."""
+    if again is None or not unit.links:
+        return unit
+    codes = {finding.code for finding in again.links}
+    kept = [_again(f) for f in unit.links if f.level == "failed" or f.code in codes]
+    if len(kept) < len(unit.links):
+        text = "a link was slow at first, but not when it was measured again"
+        kept.append(Finding("note", "link_cleared", text))
+    return with_fields(unit, links=tuple(kept))
+
+
+def _again(finding: Finding) -> Finding:
+    return finding if finding.level == "failed" else replace(finding, text=f"{finding.text}, measured again")
+
+
+def node_links(runs: Iterable[Run]) -> LinkTable | None:
+    """The tables of the last run that measured links, None if none did."""
+    tables = [
+        link_table(run.info.devices, run.ceilings)
+        for run in runs
+        if any(line.quantity == "link" for line in run.ceilings)
+    ]
+    return tables[-1] if tables else None

@@ -1,0 +1,101 @@
+"""`doctor --links` and the links in a burn-in and a fleet, by the real commands on simulated nodes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quantroof.cli.main import main
+from quantroof.fleet.analysis import analyze
+from quantroof.fleet.gather import gather
+from quantroof.fleet.policy import Policy
+
+NODE = "sim:h100-sxm5-80gb*4"
+
+
+def links(
+    folder: Path, device: str, capsys: pytest.CaptureFixture[str], *options: str
+) -> tuple[object, dict[str, Any]]:
+    """Exit code and document of one check."""
+    with pytest.raises(SystemExit) as ended:
+        main(
+            [
+                "doctor",
+                *(options or ("--links",)),
+                "--device",
+                device,
+                "--out",
+                str(folder),
+                "--json",
+                "--quiet",
+            ]
+        )
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return ended.value.code, document
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "verdict", "reason"),
+    [
+        pytest.param("", 0, "ok", None, marks=pytest.mark.long),
+        (
+            "+link@2",
+            1,
+            "degraded",
+            "#2: copies with its peers: 191 GB/s, 50 % of the others', measured",
+        ),
+        (
+            "+nolink@2",
+            1,
+            "failed",
+            "all-reduce: no answer within 120 s: killed (injected fault); 3 more",
+        ),
+    ],
+)
+def test_links_alone_make_a_verdict(
+    fault: str,
+    code: int,
+    verdict: str,
+    reason: str | None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A sound node, a GPU with half its links, and collectives that do not answer; what was not tested is
+    named."""
+    left, found = links(tmp_path, NODE + fault, capsys)
+
+    assert (left, found["verdict"], found["simulated"]) == (code, verdict, True)
+    assert found["not_tested"] == ["memory", "matrix units", "NICs", "storage"]
+    assert (found["reason"] is None) == (reason is None)
+    assert (reason or "") in (found["reason"] or "")
+    assert len(found["links"]["pairs"]) == 12
+
+
+def test_a_cpu_has_no_link_to_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing was measured, so nothing is called ok: unknown with a reason, exit code 4."""
+    left, found = links(tmp_path, "cpu", capsys)
+
+    assert (left, found["verdict"], found["reason"]) == (4, "unknown", "cpu:0: no link of it was measured")
+
+
+@pytest.mark.long
+def test_a_burn_in_and_a_fleet_judge_links(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The slow GPU is degraded for its links in the burn-in and in the analysis of its runs."""
+    code, found = links(tmp_path, f"{NODE}+link@1", capsys, "--burn-in")
+    bad = {gpu.unit.device.id for gpu in analyze(gather([str(tmp_path)]), Policy()).bad}
+
+    assert (code, found["verdict"], found["not_tested"]) == (1, "degraded", ["NICs", "storage"])
+    assert found["gpus"][0]["reasons"][0]["code"] == "link_slow"
+    assert bad == {"sim:h100-sxm5-80gb#1"}
+
+
+def test_links_take_no_option_of_a_burn_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Usage, in one line that says what belongs together."""
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--links", "--minutes", "5", "--out", str(tmp_path)])
+
+    assert ended.value.code == 2
+    assert "--links takes --device" in capsys.readouterr().err
