@@ -56,13 +56,18 @@ def _weights(advice: Advice, option: Option) -> Iterator[Calculation]:
         formula=f"linear {linear:,} + embedding {embedding_parameters(model):,}{tied} + norms {norms:,}",
         result=f"{total_parameters(model):,}",
     )
-    layer = next(layer for layer in linear_layers(model) if layer.quantized)
+    stored = (
+        layer for layer in linear_layers(model) if layer.quantized and scheme.weight not in layer.wide_in
+    )
+    layer = next(stored)
     bits = layer.kept(scheme).weight.bits_per_element(layer.n, layer.k)
     parts = weight_parts(model, scheme, option.gpus)
+    wide = {part for name, parts in model.wide if choice(name).weight == scheme.weight for part in parts}
+    apart = "".join(f", {part}" for part in sorted(wide))
     sizes = " + ".join(f"{name} {size / 1e9:.3f} GB" for name, size in parts.items())
     yield Calculation(
         what="weights on each GPU",
-        formula=f"{sizes}; {bits:.4g} bit with scales, head, router and embedding at 16 or 32 bit",
+        formula=f"{sizes}; {bits:.4g} bit with scales, head, router and embedding{apart} at 16 or 32 bit",
         result=f"{option.memory.weights / 1e9:.2f} GB",
     )
 

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from quantroof.advisor.config_fields import Fields
 from quantroof.advisor.families import FAMILIES, dimensions
 from quantroof.advisor.models import Mla, Model, Moe
-from quantroof.advisor.native_format import native_format
+from quantroof.advisor.native_format import native_format, wide_parts
 from quantroof.errors import UsageError
 from quantroof.files import read_text
 
@@ -26,8 +28,11 @@ def read_config(path: Path) -> Model:
     beside = path.with_name("hf_quant_config.json")
     quantization = _object(beside) if beside.is_file() else {}
     tied = data.get("tie_word_embeddings", text.get("tie_word_embeddings", family.startswith("gemma")))
-    stored = native_format({**quantization, **data}) or native_format(text)
-    return _model(Fields(text, str(path)), path, family, tied=bool(tied), stored=stored)
+    beside_it = {**quantization, **data}
+    stored = native_format(beside_it) or native_format(text)
+    parts = wide_parts(beside_it) or wide_parts(text)
+    found = _model(Fields(text, str(path)), path, family, tied=bool(tied), stored=stored)
+    return replace(found, wide=((stored, parts),)) if stored and parts else found
 
 
 def _unsupported(family: object, path: Path) -> UsageError:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
-from quantroof.advisor.choices import fitted, wide_scheme
+from quantroof.advisor.choices import choice, fitted, wide_scheme
 from quantroof.advisor.models import Heads, Mla, Model, Moe, SparseIndex
+from quantroof.kernels.formats import Format
 from quantroof.kernels.schemes import Scheme
 
 Part = Literal["attention", "mlp", "experts", "router", "head"]
@@ -34,6 +35,12 @@ class Linear:
     count: int
     cut: Cut
     moe: Moe | None = None
+    wide_in: tuple[Format, ...] = ()
+    """Formats of weights in which the published checkpoint leaves this layer in 16 bit."""
+
+    def __hash__(self) -> int:
+        """By what differs between the layers of models: layers are keys of caches."""
+        return hash((self.name, self.n, self.k, self.count))
 
     @property
     def parameters(self) -> int:
@@ -58,7 +65,8 @@ class Linear:
 
     def kept(self, scheme: Scheme) -> Scheme:
         """The scheme of this layer in a checkpoint: its group divides the whole K, or 16 bit is kept."""
-        return fitted(scheme if self.quantized else wide_scheme(scheme), self.k)
+        stored = self.quantized and scheme.weight not in self.wide_in
+        return fitted(scheme if stored else wide_scheme(scheme), self.k)
 
 
 def _padded(size: int, ways: int, block: int) -> int:
@@ -68,7 +76,12 @@ def _padded(size: int, ways: int, block: int) -> int:
 @lru_cache(maxsize=256)
 def linear_layers(model: Model) -> tuple[Linear, ...]:
     """Every linear layer of a model; q, k and v are one product, and so are gate and up."""
-    return (*_attention(model), *_mlp(model), *_experts(model), _head(model))
+    layers = (*_attention(model), *_mlp(model), *_experts(model), _head(model))
+    return tuple(replace(layer, wide_in=_wide_in(model, layer.part)) for layer in layers)
+
+
+def _wide_in(model: Model, part: Part) -> tuple[Format, ...]:
+    return tuple(choice(name).weight for name, parts in model.wide if part in parts)
 
 
 def _attention(model: Model) -> Iterator[Linear]:

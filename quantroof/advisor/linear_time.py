@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import msgspec
 
 from quantroof.advisor.estimate import Estimate, Source
-from quantroof.advisor.interpolation import KernelTime
+from quantroof.advisor.interpolation import KernelTime, Shape
 from quantroof.advisor.kernel_costs import Cost, Operation, cost, reduce_cost
 from quantroof.advisor.layer_times import AttentionKey, ExpertsKey
 from quantroof.advisor.layers import Linear
@@ -59,6 +60,16 @@ class Work:
     rows: float = 1.0
 
 
+@lru_cache(maxsize=1 << 14)
+def _linear_work(layer: Linear, scheme: Scheme, tokens: int, ways: int) -> tuple[str, Shape, Work]:
+    """The name of a layer's format, its shape on one of `ways` GPUs, and its work: the same on every GPU."""
+    own = layer.kept(scheme)
+    n, k = layer.shard(ways, own.weight.group)
+    case = Case.linear(own, tokens, n, k)
+    name = case.scheme if own.name in SCHEMES else own.name
+    return name, (n, k), Work(case.flops, case.bytes_moved, case.compute.name, tokens)
+
+
 @dataclass(frozen=True)
 class Timer:
     """Answers how long kernels take on one machine. The step gives modeled times their band."""
@@ -70,15 +81,11 @@ class Timer:
 
     def layer(self, layer: Linear, scheme: Scheme, tokens: int, ways: int) -> tuple[Estimate, float | None]:
         """One layer of this kind on one of `ways` GPUs for `tokens` rows; and its joules, if read."""
-        own = layer.kept(scheme)
-        n, k = layer.shard(ways, own.weight.group)
-        case = Case.linear(own, tokens, n, k)
-        name = case.scheme if own.name in SCHEMES else own.name
-        time = self.table.predict(name, (n, k), tokens)
+        name, shape, work = _linear_work(layer, scheme, tokens, ways)
+        time = self.table.predict(name, shape, tokens)
         if time is None:
-            work = Work(case.flops, case.bytes_moved, case.compute.name, tokens)
             return self.modeled("linear", name, work), None
-        floor = self.machine.roof_seconds(case.flops, case.bytes_moved, case.compute.name)
+        floor = self.machine.roof_seconds(work.flops, work.bytes_moved, work.element)
         source = self._source(exact=time.exact)
         joules = None if time.power_w is None else time.power_w * time.seconds
         estimate = Estimate(seconds=time.seconds, low=time.low, high=time.high, floor=floor, source=source)

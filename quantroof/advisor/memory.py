@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import msgspec
 
@@ -63,11 +64,16 @@ def weight_bytes(model: Model, scheme: Scheme, ways: int = 1) -> int:
 
     The embedding and the head are cut by vocabulary; norms, router and latent projections are on every GPU.
     """
-    return sum(weight_parts(model, scheme, ways).values())
+    return sum(size for _, size in _weight_parts(model, scheme, ways))
 
 
 def weight_parts(model: Model, scheme: Scheme, ways: int = 1) -> dict[str, int]:
     """The same by part of the model."""
+    return dict(_weight_parts(model, scheme, ways))
+
+
+@lru_cache(maxsize=1 << 12)
+def _weight_parts(model: Model, scheme: Scheme, ways: int) -> tuple[tuple[str, int], ...]:
     parts: dict[str, int] = {}
     for layer in linear_layers(model):
         weight = layer.kept(scheme).weight
@@ -77,7 +83,7 @@ def weight_parts(model: Model, scheme: Scheme, ways: int = 1) -> dict[str, int]:
     if not model.tied_embeddings:
         parts["embedding"] = math.ceil(embedding_parameters(model) / ways) * wide_bytes(scheme)
     parts["norms"] = norm_parameters(model) * wide_bytes(scheme)
-    return parts
+    return tuple(parts.items())
 
 
 def kv_elements(model: Model, ways: int = 1) -> float:

@@ -49,8 +49,8 @@ def catalog() -> dict[str, Model]:
 
 
 def _model(key: str, table: dict[str, Any]) -> Model:
-    copies = list(table.get("checkpoints", {}).items())
-    return msgspec.convert({"id": key, **table, "checkpoints": copies}, Model)
+    copies, wide = (list(table.get(name, {}).items()) for name in ("checkpoints", "wide"))
+    return msgspec.convert({"id": key, **table, "checkpoints": copies, "wide": wide}, Model)
 
 
 def model(name: str) -> Model:

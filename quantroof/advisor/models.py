@@ -130,6 +130,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The format that the repository's own checkpoint is stored and served in, None for 16 bit."""
     checkpoints: tuple[tuple[str, str], ...] = ()
     """Other repositories of the same architecture, with the format that each is stored in."""
+    wide: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """A format, and the parts that the published checkpoint in this format leaves in 16 bit."""
     moe: Moe | None = None
     mla: Mla | None = None
     published_b: float | None = None

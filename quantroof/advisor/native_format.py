@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+# What a list of modules that are not converted calls the parts of a model, every layer's of them.
+_PARTS = {
+    "attention": re.compile(r"self_attn\*?$|self_attn\.\*$|\*\.attn\.\*"),
+    "mlp": re.compile(r"shared_experts?\*?$|shared_experts?\.\*$|mlp\\\.\(gate|layers\.\*?\d*\.mlp\*?$"),
+}
+_LEFT_OUT = ("modules_to_not_convert", "ignore", "exclude_modules", "ignored_layers")
 _BY_METHOD = {"mxfp4": "mxfp4-w4a16", "awq": "int4-w4a16", "gptq": "int4-w4a16", "bitsandbytes": "nf4-w4a16"}
 # NVIDIA ModelOpt's names.
 _BY_ALGORITHM = {
@@ -31,6 +38,16 @@ def native_format(data: Mapping[str, Any]) -> str | None:
     if stated.get("bits", stated.get("w_bit")) == 8:
         return "int8-w8a16"
     return _BY_METHOD.get(method)
+
+
+def wide_parts(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """The parts of a model that its quantized checkpoint leaves in 16 bit, beside head and router."""
+    stated = data.get("quantization_config") or data.get("compression_config") or data.get("quantization")
+    if not isinstance(stated, Mapping):
+        return ()
+    lists = [stated[name] for name in _LEFT_OUT if isinstance(stated.get(name), list)]
+    modules = [str(module) for named in lists for module in named]
+    return tuple(part for part, named in _PARTS.items() if any(map(named.search, modules)))
 
 
 def _most_common(layers: object) -> str | None:

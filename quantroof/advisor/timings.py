@@ -12,7 +12,7 @@ from statistics import median
 from quantroof.advisor.interpolation import KernelTime, Shape, at_batch, at_shape, batch_errors, shape_errors
 from quantroof.advisor.layer_times import LayerTimes
 from quantroof.analysis.case_time import case_time, grouped
-from quantroof.analysis.choice import LAYER_OPERATIONS
+from quantroof.kernels.case import LAYER_OPERATIONS
 from quantroof.records.lines import HAVE_TIMES, Measurement
 
 # The band of an interpolation where there are too few points to leave one out.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.points import Point
 from quantroof.analysis.winner import Winner, may_win, winner
+from quantroof.kernels.case import LAYER_OPERATIONS
 
 BASELINE = "bf16"
-LAYER_OPERATIONS = ("gemv", "gemm")
 
 
 @dataclass(frozen=True, slots=True)

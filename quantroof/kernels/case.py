@@ -13,6 +13,8 @@ from quantroof.kernels.schemes import Scheme, compute_element, scheme, scheme_of
 
 Operation = Literal["gemv", "gemm", "act_quant", "dequantize", "call", "decode_attention", "grouped_gemm"]
 _OPERATIONS: dict[str, Operation] = {o: o for o in get_args(Operation)}
+LAYER_OPERATIONS: tuple[Operation, ...] = ("gemv", "gemm")
+"""The products of linear layers."""
 
 _ID = re.compile(
     r"(?P<operation>gemv|gemm|act_quant|dequantize)/(?P<weight>[^-/]+)-(?P<activation>[^-/]+)-(?P<output>[^-/]+)"

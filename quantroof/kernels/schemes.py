@@ -31,6 +31,10 @@ class Scheme:
     summary: str
     operation: Literal["linear", "act_quant", "dequantize", "attention"] = "linear"
 
+    def __hash__(self) -> int:
+        """By name and group alone: schemes are keys of caches, and every field would take longer."""
+        return hash((self.name, self.weight.group))
+
     @property
     def compute(self) -> Element:
         """The element type that enters the multiplier, hence which matrix roof applies."""
