@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from quantroof.api.runs import compare as compare
     from quantroof.api.runs import load as load
     from quantroof.api.runs import report as report
+    from quantroof.api.sniff import sniff as sniff
     from quantroof.api.timing import Timed as Timed
     from quantroof.api.timing import measure as measure
 
@@ -34,10 +35,22 @@ _PUBLIC = {
     "measure": "timing",
     "report": "runs",
     "roofline": "roofs",
+    "sniff": "sniff",
 }
 """Each public name with the module of `quantroof.api` that is imported when it is first used."""
 
-__all__ = ["LoadedRun", "Roofline", "Timed", "advise", "compare", "load", "measure", "report", "roofline"]
+__all__ = [
+    "LoadedRun",
+    "Roofline",
+    "Timed",
+    "advise",
+    "compare",
+    "load",
+    "measure",
+    "report",
+    "roofline",
+    "sniff",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,4 +4,4 @@ The package's `__init__.py` lists the public names; each is imported when it is 
 out as the types of the rooms below.
 """
 
-__all__ = ["advice", "roofs", "runs", "timing"]
+__all__ = ["advice", "roofs", "runs", "sniff", "timing"]

@@ -25,6 +25,7 @@ __all__ = [
     "selftest",
     "settings",
     "simulated",
+    "sniff",
     "state",
     "suite",
     "timing",

@@ -31,6 +31,7 @@ __all__ = [
     "rows",
     "scores",
     "slow_side",
+    "sniff",
     "sources",
     "telemetry",
     "within",
