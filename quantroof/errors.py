@@ -5,7 +5,9 @@ from __future__ import annotations
 from enum import IntEnum
 
 _NEAR = 6  # names that a hint shows at most
-_ALL = 200  # a longer list is not shown: torch has more functions than fit in a line
+_ALL = 24  # of a longer list the nearest few names are shown
+_NEAREST = 5
+_LISTED = 200  # beyond this, as of torch's functions, nothing far away helps
 
 
 class ExitCode(IntEnum):
@@ -65,8 +67,13 @@ class EnvironmentMissing(QuantroofError):
     exit_code = ExitCode.ENVIRONMENT
 
 
-def unknown_name(kind: str, name: str, allowed: list[str], where: str | None = None) -> UsageError:
-    """Build the error for a name that is not in a list: names that contain it, else the nearest, else all."""
+def unknown_name(
+    kind: str, name: str, allowed: list[str], where: str | None = None, *, listing: str | None = None
+) -> UsageError:
+    """Build the error for a name that is not in a list: names that contain it, else the nearest, else all.
+
+    Of a long list without a near name the five nearest are shown, and `listing`, the command that prints all.
+    """
     from difflib import get_close_matches
 
     asked = name.casefold()
@@ -77,4 +84,9 @@ def unknown_name(kind: str, name: str, allowed: list[str], where: str | None = N
     hint = f"did you mean {' or '.join(near[:_NEAR])}?" if near else None
     if hint is None and len(allowed) <= _ALL:
         hint = f"one of: {', '.join(sorted(allowed))}"
+    elif hint is None and len(allowed) <= _LISTED:
+        nearest = get_close_matches(asked, sorted(allowed), n=_NEAREST, cutoff=0.0)
+        hint = f"the nearest of {len(allowed)}: {', '.join(nearest)}"
+    if hint is not None and listing is not None:
+        hint += f"{' ' if hint.endswith('?') else '; '}`{listing}` lists all"
     return UsageError(f"unknown {kind} '{name}'", where=where, hint=hint)

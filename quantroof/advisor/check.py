@@ -21,7 +21,7 @@ from quantroof.advisor.points import Point
 from quantroof.advisor.steady_load import SteadyLoad, steady_load
 from quantroof.advisor.step import prefill
 from quantroof.advisor.timings import TimingTable
-from quantroof.errors import QuantroofError, UsageError, unknown_name
+from quantroof.errors import QuantroofError, UsageError
 from quantroof.hwprofiles import catalog
 from quantroof.kernels.formats import Format
 from quantroof.kernels.schemes import Scheme
@@ -150,7 +150,7 @@ def machine_of(gpu: str) -> Machine:
     """The machine of a profile. UsageError for an unknown one."""
     profiles = catalog.profiles()
     if gpu not in profiles:
-        raise unknown_name("GPU", gpu, list(profiles))
+        raise catalog.unknown_gpu(gpu)
     return from_profile(profiles[gpu])
 
 

@@ -146,8 +146,8 @@ def _remarks(model: Model, machine: Machine, table: TimingTable) -> Iterable[str
         yield f"imported, not measured on this node: {table.imported}; bursts on somebody else's machine"
     if not table.points:
         yield (
-            f"there are no measurements of {machine.name}: times are modeled by kernels that others timed, "
-            "and their bands are those of published serving times"
+            f"kernels that others timed model these times of {machine.name}; published serving times give "
+            "their bands, and --run takes times of this node"
         )
     else:
         yield "attention, all-reduces and what was not measured are modeled by kernels that others timed"

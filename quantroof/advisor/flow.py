@@ -118,7 +118,7 @@ def _is_the_target_met(advice: Advice, best: Option) -> Question:
 
 def _what_follows(advice: Advice, best: Option) -> str:
     if best.verdict not in FITTING:
-        return advice.refusal or "; ".join(best.reasons)
+        return "nothing meets the targets" if advice.best is None else "; ".join(best.reasons)
     return "take it" if advice.best is not None else "a target decides (--latency, --tokens-per-day)"
 
 

@@ -68,9 +68,7 @@ class Predictor:
         """The prediction for the load's concurrency and mean lengths."""
         prompt, output = load.mean_prompt_tokens, load.mean_output_tokens
         if load.concurrency is None:
-            return Prediction(
-                concurrency=None, reason="requests came at a rate: there is no batch to predict"
-            )
+            return Prediction(concurrency=None, reason="requests came at a rate, which fixes no batch")
         if not prompt or output is None:
             return Prediction(concurrency=load.concurrency, reason="no request completed")
         whole = round(prompt + output)

@@ -11,7 +11,7 @@ from quantroof.advisor.derived_gpu import derived_gpu
 from quantroof.advisor.links import DEFAULT_LATENCY_S, Link
 from quantroof.advisor.machine import Machine, device_of, from_profile, from_run
 from quantroof.advisor.timings import TimingTable
-from quantroof.errors import UsageError, unknown_name
+from quantroof.errors import UsageError
 from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.types import HardwareProfile
 from quantroof.records.directory import read_run
@@ -52,7 +52,7 @@ def _profile(gpu: str) -> HardwareProfile:
         ids = ", ".join(p.id for p in matches)
         raise UsageError(f"several boards are called '{gpu}'", where="--gpu", hint=f"name one: {ids}")
     if not matches:
-        raise unknown_name("GPU", gpu, list(catalog.profiles()))
+        raise catalog.unknown_gpu(gpu)
     return matches[0]
 
 

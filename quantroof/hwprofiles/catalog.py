@@ -17,6 +17,17 @@ from quantroof.hwprofiles.types import Device, HardwareProfile
 _OWN: list[tuple[str, str]] = []  # name and text of each data file that the user added
 _VENDOR_PREFIX = re.compile(r"^NVIDIA ", re.IGNORECASE)
 _MAKERS = ("nvidia", "geforce", "amd", "instinct")
+# Systems that people name for the GPU inside.
+_SYSTEMS = {
+    "dgx-spark": "gb10",
+    "dgx-h100": "h100-sxm5-80gb",
+    "dgx-h200": "h200-sxm",
+    "dgx-b200": "b200",
+    "dgx-b300": "b300",
+    "jetson-agx-orin": "jetson-agx-orin-64gb",
+    "jetson-agx-thor": "jetson-thor-128gb",
+}
+_LISTING = "quantroof hardware list"
 _SEPARATORS = re.compile(r"[\s_-]+")
 _MEMORY = re.compile(r"(\d+)gi?b")
 
@@ -47,8 +58,13 @@ def profile(profile_id: str) -> HardwareProfile:
     """The profile of an id; UsageError with the nearest ones where there is none."""
     found = profiles()
     if profile_id not in found:
-        raise unknown_name("hardware profile", profile_id, list(found))
+        raise unknown_gpu(profile_id)
     return found[profile_id]
+
+
+def unknown_gpu(name: str, where: str | None = None) -> UsageError:
+    """The error for a GPU that the catalog does not list."""
+    return unknown_name("GPU", name, list(profiles()), where, listing=_LISTING)
 
 
 def match(device: Device) -> HardwareProfile | None:
@@ -80,8 +96,9 @@ def named(text: str) -> list[HardwareProfile]:
     if not words:
         return []
     known = profiles()
-    if text.lower() in known:
-        return [known[text.lower()]]
+    named_id = _SYSTEMS.get("-".join(words), text.lower())
+    if named_id in known:
+        return [known[named_id]]
     squeezed = "".join(words)
     return (
         by_name(text)

@@ -42,6 +42,9 @@ class Wanted:
 def advice_lines(advice: Advice, option: Option | None, wanted: Wanted) -> Iterator[str]:
     """The ranking, the decision, formats and remarks; then what else is wanted of `option`."""
     yield from (headline(advice), "")
+    if advice.unusable is not None and not wanted.all_rows:
+        yield "No option is compared with times that may be wrong: repeat the run, or see them with --all."
+        return
     yield from (*table.plain(*_options(advice, wanted)), *_left_out(advice, wanted), "")
     yield from (*_flow_lines(advice), "")
     yield from (*table.plain(FORMAT_HEADINGS, _formats(advice)), "")
@@ -57,6 +60,8 @@ def advice_lines(advice: Advice, option: Option | None, wanted: Wanted) -> Itera
 
 def advice_markdown(advice: Advice, option: Option | None, wanted: Wanted) -> str:
     """The same as Markdown."""
+    if advice.unusable is not None and not wanted.all_rows:
+        return md.text(headline(advice)) + "\n"
     parts = [
         md.text(headline(advice)),
         md.table(*_options(advice, wanted)),

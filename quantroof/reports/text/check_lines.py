@@ -9,6 +9,8 @@ from quantroof.reports.text import md, table
 
 HEADINGS = ("by", "group", "points", "median error", "p90", "in band", "band high/low", "predicted/measured")
 _MOST_REASONS = 8
+# What a band promises, and the points below which a share inside it says little.
+_PROMISED, _FEW = 0.90, 20
 
 
 def check_lines(check: Check) -> Iterator[str]:
@@ -45,10 +47,23 @@ def notes(check: Check) -> Iterator[str]:
             "first tokens under load wait for other requests and for the scheduler, which is not modeled: "
             "the advisor predicts the prompt alone"
         )
+    yield from _outside(check)
     for reason, count in check.refused[:_MOST_REASONS]:
         yield f"not predicted, {count}: {reason}"
     if len(check.refused) > _MOST_REASONS:
         yield f"and {len(check.refused) - _MOST_REASONS} more reasons (--json has all)"
+
+
+def _outside(check: Check) -> Iterator[str]:
+    """Groups whose points the band holds less often than it promises: the large ones, then the small."""
+    missed = [group for group in check.judged if group.inside < _PROMISED]
+    for small in (False, True):
+        groups = [group for group in missed if (group.points < _FEW) == small]
+        if not groups:
+            continue
+        named = ", ".join(f"{g.by} {g.name} {round(g.inside * g.points)} of {g.points}" for g in groups)
+        size = f"of fewer than {_FEW} points" if small else f"of {_FEW} points and more"
+        yield f"groups {size} with less than {_PROMISED:.0%} in the band: {named}"
 
 
 def _rows(check: Check) -> list[tuple[str, ...]]:
