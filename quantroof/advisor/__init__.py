@@ -45,6 +45,7 @@ __all__ = [
     "node_costs",
     "options",
     "points",
+    "points_served",
     "proposals",
     "quantities",
     "question",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from statistics import median
 
 import msgspec
@@ -45,8 +45,13 @@ _GROUPS: tuple[tuple[str, Callable[[Checked], str]], ...] = (
 )
 
 
-def check(points: Iterable[Point], checker: Checker | None = None) -> Check:
-    """Predict every point, and gather the errors of those that calibrated nothing."""
+def check(
+    points: Iterable[Point], checker: Checker | None = None, aside: Mapping[str, int] | None = None
+) -> Check:
+    """Predict every point, and gather the errors of those that calibrated nothing.
+
+    `aside` counts what a file holds beside its points, by the reason why it is none.
+    """
     asked = tuple(points)
     made_from = calibration_points(asked)
     checker = checker or Checker()
@@ -55,7 +60,7 @@ def check(points: Iterable[Point], checker: Checker | None = None) -> Check:
         points=len(asked),
         calibration=sum(point in made_from for point in asked),
         judged=tuple(_groups(checked)),
-        refused=_counted(refused),
+        refused=_counted(refused, aside or {}),
     )
 
 
@@ -85,8 +90,8 @@ def _group(by: str, name: str, members: list[Checked]) -> Group:
     )
 
 
-def _counted(refused: list[Refused]) -> tuple[tuple[str, int], ...]:
-    counts: dict[str, int] = defaultdict(int)
+def _counted(refused: list[Refused], aside: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    counts: dict[str, int] = defaultdict(int, aside)
     for one in refused:
         counts[one.reason] += 1
     return tuple(sorted(counts.items(), key=lambda item: -item[1]))

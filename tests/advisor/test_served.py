@@ -63,7 +63,7 @@ def test_a_load_is_compared_with_a_batch_of_its_concurrency() -> None:
         (Predictor(LLAMA_8B, A100, TimingTable(), "bf16"), load(4, prompt=200_000), "beyond the context"),
         (Predictor(LLAMA_8B, A100, TimingTable(), "bf16"), load(100, prompt=8000), "others would wait"),
         (Predictor(LLAMA_8B, H100, TimingTable(), "bf16", gpus=3), load(1), "cannot be divided among 3 GPUs"),
-        (Predictor(LLAMA_8B, A100, TimingTable(), "bf16"), load(None), "no batch to predict"),
+        (Predictor(LLAMA_8B, A100, TimingTable(), "bf16"), load(None), "fixes no batch"),
     ],
 )
 def test_what_cannot_be_predicted_says_why(predictor: Predictor, given: ServedLoad, says: str) -> None:

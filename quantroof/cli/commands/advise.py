@@ -52,8 +52,9 @@ _assumptions = with_options(
     "points",
     is_flag=False,
     flag_value=SHIPPED,
-    metavar="[POINTS.csv]",
-    help="The advisor's own error against published points: those of a file, or of the package.",
+    metavar="[POINTS]",
+    help="The advisor's own error against served points: of the package, a CSV file, or the JSON of "
+    "guidellm, `vllm bench serve`, AIPerf or InferenceX.",
 )
 @click.option("--markdown", is_flag=True, help="Print Markdown.")
 @json_option
@@ -81,16 +82,17 @@ def command(
     quantroof advise --model config.json --run runs/run-... --explain --emit vllm
     quantroof advise --model llama-3.1-8b --gpu l4,l40s,h100-sxm5-80gb --prices examples
     quantroof advise --check [--run runs/imported-b200]
+    quantroof advise --check vllm_bench.json --gpu h200-sxm --gpus 2 --model llama-3.1-70b --formats fp8-w8a8
     """
     from quantroof.advisor.answer import answer
     from quantroof.reports.text.advice_lines import Wanted, advice_document, advice_lines, advice_markdown
 
     if markdown and as_json:
         raise UsageError("--markdown and --json exclude each other")
-    if points is not None and (flags.model_name or flags.gpu or emit or explained):
+    if points is not None and (emit or explained):
         raise UsageError("--check takes --run, --json or --markdown, and nothing else", where="advise")
     if points is not None:
-        return check_points(points, flags.run_path, as_json=as_json, markdown=markdown)
+        return check_points(points, flags, as_json=as_json, markdown=markdown)
     if _several(flags.gpu) and (emit or explained):
         raise UsageError("--emit and --explain take one GPU", where="--gpu")
     if _several(flags.gpu):

@@ -10,10 +10,10 @@ import msgspec
 
 from quantroof.errors import UsageError
 from quantroof.files import read_bytes
-from quantroof.quality.served import guidellm_result, vllm_result
+from quantroof.quality.served import aiperf_result, guidellm_result, vllm_result
 from quantroof.records.served import Served, decode_served, is_served
 
-IMPORTABLE = "a result of guidellm 0.8, of `vllm bench serve --save-result`, or a file of --out"
+IMPORTABLE = "a result of guidellm 0.8, `vllm bench serve --save-result` or AIPerf, or a file of --out"
 
 
 def read_result(file: Path) -> Served:
@@ -27,6 +27,8 @@ def read_result(file: Path) -> Served:
         metadata = first.get("metadata")
         if isinstance(metadata, dict) and "guidellm_version" in metadata:
             return guidellm_result.read(data, file)
+        if aiperf_result.is_result(first):
+            return aiperf_result.read(first, file)
         if "completed" in first and "duration" in first:
             return vllm_result.read(documents, file)
     raise UsageError("is not a result that can be imported", where=str(file), hint=f"give {IMPORTABLE}")
