@@ -40,7 +40,7 @@ class StoppingLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     precision: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.005
-    min_samples: Annotated[int, msgspec.Meta(ge=3)] = 10
+    min_samples: Annotated[int, msgspec.Meta(ge=3)] = 20
     max_samples: Positive = 2000
     seconds_per_case: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     quick_ceilings: bool = False

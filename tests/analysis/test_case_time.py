@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from statistics import stdev
+
+import pytest
 from msgspec.structs import replace
 
 from quantroof.analysis.case_time import case_time, grouped
@@ -30,12 +34,33 @@ def test_two_processes_are_pooled() -> None:
 
 
 def test_three_processes_give_the_interval_of_processes() -> None:
-    """Each process is steady to 1 ns, but they differ by 20: the interval must show the 20."""
+    """Each process is steady to 1 ns, but they differ by 20: Student's interval of three shows more still."""
     time = case_time(_lines([100.0, 110.0, 120.0]))
 
     assert time is not None
     assert time.basis == "processes"
-    assert (time.interval.median, time.interval.low, time.interval.high) == (110.0, 100.0, 120.0)
+    spread = stdev(map(math.log, (100.0, 110.0, 120.0))) / math.sqrt(3)
+    middle = (100.0 * 110.0 * 120.0) ** (1 / 3)
+    assert time.interval.median == 110.0
+    assert time.interval.low == pytest.approx(middle / math.exp(4.3027 * spread), rel=1e-4)
+    assert time.interval.high == pytest.approx(middle * math.exp(4.3027 * spread), rel=1e-4)
+
+
+@pytest.mark.parametrize(("processes", "beyond"), [(5, True), (6, False)])
+def test_six_processes_have_ranks_that_cover(processes: int, beyond: bool) -> None:
+    """The interval of five reaches beyond their range; from six on ranks cover 95 %, and it is the range."""
+    time = case_time(_lines([100.0, 101.0, 119.0, 120.0, 100.5, 119.5][:processes]))
+
+    assert time is not None
+    assert (time.interval.low < 100.0) is beyond
+
+
+def test_the_interval_of_processes_holds_their_median() -> None:
+    """Four equal processes and a slow one: the mean of logs is above the median, and both are held."""
+    time = case_time(_lines([100.0, 100.0, 100.0, 100.0, 300.0]))
+
+    assert time is not None
+    assert time.interval.low <= time.interval.median <= time.interval.high
 
 
 def test_one_process_gives_the_interval_of_its_samples() -> None:

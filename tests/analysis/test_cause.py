@@ -83,11 +83,12 @@ def test_the_source_of_a_kernel_is_named() -> None:
 
 
 def test_cases_of_a_slow_memory_are_grouped_by_their_bound() -> None:
-    """Memory 8 % slower: the memory-bound cases are, the compute-bound ones are unchanged."""
-    comparison = compare_runs(device_results([simulated()]), device_results([simulated("+memory@0")]))
+    """Memory 8 % slower: 29 of 32 memory-bound cases are, in five processes, the compute-bound not."""
+    before, after = simulated(processes=5), simulated("+memory@0", processes=5)
+    comparison = compare_runs(device_results([before]), device_results([after]))
     first, _, why = comparison.summary.partition("; ")
 
-    assert "32 memory-bound cases are 7." in first
+    assert "29 memory-bound cases are 7." in first
     assert "compute-bound cases are unchanged" in first
     assert why.endswith("the device, not the code")
 

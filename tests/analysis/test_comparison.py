@@ -41,18 +41,18 @@ def test_verdict_needs_the_whole_interval(low: float, high: float, verdict: str)
 
 
 def test_ratio_interval_misses_the_truth_rarely_on_either_side() -> None:
-    """Of 600 log-normal pairs at most 2.5 % lie wholly above the true ratio, and as few wholly below."""
+    """Of 2,000 log-normal pairs at most 2.5 % lie wholly above the true ratio, and as few wholly below."""
     source = random.Random(7)
     above = below = 0
-    for _ in range(600):
+    for _ in range(2000):
         base = [100 * source.lognormvariate(0, 0.02) for _ in range(30)]
         now = [110 * source.lognormvariate(0, 0.02) for _ in range(30)]
         changes = ratio_interval(median_interval(base), median_interval(now))
         above += changes.low > 1.1
         below += changes.high < 1.1
 
-    assert 0 < above <= 15
-    assert 0 < below <= 15
+    assert 0 < above <= 50
+    assert 0 < below <= 50
 
 
 def test_planted_slowdown_is_found_with_its_cause_and_nothing_else() -> None:

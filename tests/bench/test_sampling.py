@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from itertools import count, pairwise, repeat
 from typing import Any
@@ -55,12 +56,55 @@ def _ticking(step_s: float) -> Iterator[float]:
     return (step_s * i for i in count())
 
 
-def test_steady_samples_stop_at_the_minimum() -> None:
-    """Identical samples are precise as soon as there are enough of them."""
-    clock = _ticking(0.001)
-    samples, why = sample(FakeTimer(iter([100.0] * 99)), RULE, clock_s=lambda: next(clock))
+def _stopped(values: Iterator[float]) -> tuple[int, str]:
+    """The number of samples and why sampling ended, with time to spare."""
+    samples, why = sample(FakeTimer(values), RULE, clock_s=lambda: 0.0)
+    return len(samples), why
 
-    assert (len(samples), why) == (10, "precision")
+
+def _noise(seed: int, spread: float = 0.002) -> Iterator[float]:
+    source = random.Random(seed)
+    return (source.gauss(0.0, spread) for _ in count())
+
+
+def test_steady_samples_stop_at_the_minimum() -> None:
+    """Independent samples with a spread of 0.2 % are precise to 1 % as soon as there are enough of them."""
+    assert _stopped(100 * (1 + e) for e in _noise(5)) == (10, "precision")
+
+
+def test_samples_that_all_tie_do_not_stop_for_precision() -> None:
+    """Equal samples show nothing of the clock's tick; two values 0.5 % apart show one that is fine enough."""
+    assert _stopped(repeat(100.0)) == (50, "max_samples")
+    assert _stopped(100.0 + (i % 3 == 0) * 0.5 for i in count()) == (10, "precision")
+
+
+def test_ticks_coarser_than_the_precision_do_not_stop() -> None:
+    """One sample in nine is a tick of 4 % later: the ranks agree, and the time is known to 2 % only."""
+    assert _stopped(100.0 + (i % 9 == 4) * 4.0 for i in count()) == (50, "max_samples")
+    assert _stopped(100.0 + (i % 9 == 4) * 1.5 for i in count()) == (10, "precision")
+
+
+def test_a_trend_does_not_stop() -> None:
+    """A warm-up of 2 % over 20 samples is not stopped in, though its first samples are within 1 %."""
+    warming = (100 * (1 - 0.02 * max(0.0, 1 - i / 20) + e) for i, e in enumerate(_noise(2, 0.0005)))
+
+    assert _stopped(warming)[0] > 20
+
+
+def test_strongly_correlated_samples_do_not_stop() -> None:
+    """States 0.6 % apart that last 5 samples: ten samples are worth two or three, and go on."""
+    states = (100.0 + 0.6 * (i // 5 % 2) + e for i, e in enumerate(_noise(3, 0.01)))
+
+    assert _stopped(states)[0] > 30
+
+
+def test_the_precision_is_looked_at_seldom() -> None:
+    """After 10 samples, then at a quarter more each: 11 and 12 are no looks, 13 is; a batch may pass one."""
+    precise = [100 * (1 + e) for _, e in zip(range(99), _noise(5), strict=False)]
+
+    assert [n for n in range(10, 21) if RULE.stopped_by(precise[:n], 0.0)] == [10, 13, 16, 20]
+    assert RULE.stopped_by(precise[:15], 0.0, new=8) == "precision"
+    assert RULE.stopped_by(precise[:15], 0.0, new=2) is None
 
 
 def test_noisy_samples_stop_at_the_wall() -> None:

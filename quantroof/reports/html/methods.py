@@ -26,7 +26,7 @@ FORMULAS: Facts = [
     ("roof", "max(operations / matrix rate, bytes / read bandwidth): the shortest time both roofs allow"),
     ("share of roof", f"roof time / median time; above {units.percent(1 + ROOF_NOISE)} an error to explain"),
     ("interval", "distribution-free 95 % interval of the median, widened for autocorrelated samples"),
-    ("processes", "measured in 3 or more fresh processes: the interval is one of their medians"),
+    ("processes", "from 3 fresh processes on, the interval is of their medians, else of one's samples"),
     ("error", "relative Frobenius error against fp64 of the values the kernel was given"),
     ("format error", "the same against the product of the unquantized values: what the format itself costs"),
     ("W8A8", "plain -w8a8 formats quantize the bf16 activations inside the timed call"),
