@@ -151,7 +151,7 @@ def _result(context: Context, progress: Progress) -> _Result:
     if second.environment:
         return _Result(environment=second.environment, remarks=remarks, sources=second.sources)
     verdicts = apply_waivers(screening.verdicts | second.verdicts, options.policy)
-    verdicts = apply_floors(verdicts, options.times, options.policy.min_roof)
+    verdicts = apply_floors(verdicts, options.times, options.policy.min_roof, context.criteria)
     return _Result(verdicts=verdicts, remarks=(*remarks, *second.remarks), sources=second.sources)
 
 

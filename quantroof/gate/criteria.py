@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from quantroof.analysis.distributions import Array
+from quantroof.analysis.distributions import Array, t_quantile
 from quantroof.analysis.processes import low_process
 from quantroof.gate.band import Bands
 from quantroof.gate.baseline import Baseline, CaseBand
@@ -20,6 +20,8 @@ from quantroof.gate.verdicts import CaseVerdict, GateVerdict, Stage
 from quantroof.records.lines import AnchorName
 
 Verdicts = dict[Key, CaseVerdict]
+
+_ROOF_P = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,18 @@ class Criteria:
         threshold = float(self.thresholds([key])[0])
         limit = max(threshold, math.log1p(self.detectable[key]))
         return limit if last else (threshold + limit) / 2
+
+    def roof_margin(self, key: Key) -> float:
+        """How far (log) noise alone puts a share of the roof below its true value, once in a hundred runs.
+
+        The case has the spread of its runs, the roof that of the one process that measured it. A case without
+        a band has the widest margin of those that have one.
+        """
+        if key not in self.bands:
+            return max(self.roof_margin(other) for other in self.bands)
+        band = self.bands[key]
+        freedom = self.arrays([key], band.runs).freedom
+        return t_quantile(_ROOF_P, freedom) * math.hypot(band.scale, band.process)
 
     def unmeasured(self, key: Key, verdict: GateVerdict, reason: str) -> CaseVerdict:
         """A verdict without a change; with a band, its level in the baseline and what is detectable."""

@@ -99,7 +99,7 @@ def test_strongly_correlated_samples_do_not_stop() -> None:
 
 
 def test_the_precision_is_looked_at_seldom() -> None:
-    """After 10 samples, then at a quarter more each: 11 and 12 are no looks, 13 is; a batch may pass one."""
+    """After 10 samples, then after a quarter more each time: at 13, not at 11; a batch may pass one."""
     precise = [100 * (1 + e) for _, e in zip(range(99), _noise(5), strict=False)]
 
     assert [n for n in range(10, 21) if RULE.stopped_by(precise[:n], 0.0)] == [10, 13, 16, 20]

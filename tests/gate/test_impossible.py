@@ -93,12 +93,13 @@ def test_honest_runs_among_cheating_ones_still_teach(history: list[Run]) -> None
 def test_an_impossible_time_passes_no_floor(baseline: Baseline, now: Run) -> None:
     """A floor asks for the best kernel below the roof; where only the impossible one is left, it has none."""
     times = made.times(_at(now, 1000.0))
-    verdicts = screen_run(Criteria.of(baseline, Policy(), made.PAIRS), times).verdicts
-    floored = apply_floors(verdicts, times, {"bf16": 0.99})
+    criteria = Criteria.of(baseline, Policy(), made.PAIRS)
+    verdicts = screen_run(criteria, times).verdicts
+    floored = apply_floors(verdicts, times, {"bf16": 0.99}, criteria)
 
     assert floored[_KEY].verdict == "not comparable"
     with pytest.raises(UsageError, match="no case of that format"):
-        apply_floors(verdicts, times, {"fp8-w8a8": 0.5})
+        apply_floors(verdicts, times, {"fp8-w8a8": 0.5}, criteria)
 
 
 def test_the_commands_refuse_it(

@@ -258,15 +258,15 @@ def test_expired_and_unused_waivers_are_errors(
 def test_a_floor_under_the_roof_holds_whatever_the_baseline_says(baseline: Baseline, now: Run) -> None:
     """The simulated kernels reach 75 to 98 % of the measured roof: 70 % holds, 99 % fails the best."""
     verdicts = _screened(baseline, now).verdicts
-    above = apply_floors(verdicts, made.times(now), {"bf16": 0.70})
-    failed = apply_floors(verdicts, made.times(now), {"bf16": 0.99})
+    above = apply_floors(verdicts, made.times(now), {"bf16": 0.70}, _criteria(baseline))
+    failed = apply_floors(verdicts, made.times(now), {"bf16": 0.99}, _criteria(baseline))
 
     assert counts(above.values()) == {"same": 18}
     below = [result for result in failed.values() if result.verdict == "slower"]
     assert len(below) == 3
     assert all("the floor is 99.0%" in result.reason for result in below)
     with pytest.raises(UsageError, match="no case of that format"):
-        apply_floors(verdicts, made.times(now), {"fp4": 0.5})
+        apply_floors(verdicts, made.times(now), {"fp4": 0.5}, _criteria(baseline))
 
 
 def test_the_worst_comes_first(baseline: Baseline, now: Run) -> None:

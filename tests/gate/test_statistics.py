@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from quantroof.analysis.roofs import best_roof_shares, measured_roofs
 from quantroof.errors import UsageError
 from quantroof.gate.band import Bands
 from quantroof.gate.baseline import Baseline
@@ -137,11 +139,30 @@ def test_a_floor_is_held_by_the_best_kernel_in_any_order(baseline: Baseline, now
     slow = made.changed(now, lambda x: made.slower(x, 4.0) if x.provider == "triton" else x)
     slow.measurements = slow.measurements[::order]
     times = made.times(slow)
-    verdicts = screen_run(Criteria.of(baseline, Policy(), made.PAIRS), times).verdicts
+    criteria = Criteria.of(baseline, Policy(), made.PAIRS)
+    verdicts = screen_run(criteria, times).verdicts
     before = counts(verdicts.values())
 
-    assert counts(apply_floors(verdicts, times, {"bf16": 0.5}).values()) == before
-    assert counts(apply_floors(verdicts, times, {"bf16": 0.99}).values()) != before
+    assert counts(apply_floors(verdicts, times, {"bf16": 0.5}, criteria).values()) == before
+    assert counts(apply_floors(verdicts, times, {"bf16": 0.99}, criteria).values()) != before
+
+
+@pytest.mark.parametrize(("above", "fails"), [(0.9, False), (1.1, True)])
+def test_a_floor_leaves_room_for_the_noise_of_a_share(
+    baseline: Baseline, now: Run, above: float, fails: bool
+) -> None:
+    """A floor above the share by 0.9 of the noise's margin is held, one by 1.1 of it is not."""
+    times, criteria = made.times(now), Criteria.of(baseline, Policy(), made.PAIRS)
+    roofs = measured_roofs(times.device.id, now.ceilings)
+    bf16 = [line for line in now.measurements if line.parsed_case.scheme == "bf16"]
+    shares = best_roof_shares(bf16, roofs)
+    case, (kernel, share) = min(shares.items(), key=lambda item: item[1][1])
+    margin = criteria.roof_margin((case, kernel))
+    verdicts = screen_run(criteria, times).verdicts
+    floored = apply_floors(verdicts, times, {"bf16": share * math.exp(above * margin)}, criteria)
+
+    assert 0.005 < margin < 0.05
+    assert (floored[case, kernel].verdict == "slower") is fails
 
 
 @pytest.mark.parametrize(("library", "same"), [("quantroof", True), ("torch", False)])
