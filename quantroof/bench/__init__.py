@@ -5,6 +5,7 @@ Suites and plans, worker processes, timing, device state, ceilings, links, and t
 
 __all__ = [
     "beside_linear",
+    "bits",
     "calls",
     "ceilings",
     "clock",
@@ -24,6 +25,7 @@ __all__ = [
     "selection",
     "selftest",
     "settings",
+    "side_by_side",
     "simulated",
     "sniff",
     "state",

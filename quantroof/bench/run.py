@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantroof.bench import provenance
+from quantroof.bench.bits.run import bits_lines
 from quantroof.bench.links.bus import BRIEF, LinkPlan
 from quantroof.bench.links.run import link_ceilings
 from quantroof.bench.plan import DevicePlan, kernels_of, make_plans
@@ -29,6 +30,8 @@ class Job:
     serial: bool = False
     links: LinkPlan | None = None
     """What is measured of the links between the GPUs, once the devices are done."""
+    bits_s: float | None = None
+    """How long every device then repeats exact products; None for not at all."""
 
     def stages(self) -> list[list[DeviceQueue]]:
         """Stages that run one after another; the device queues of a stage run at the same time.
@@ -48,9 +51,10 @@ class Job:
 
     def estimate_s(self) -> float:
         """Expected wall time in seconds."""
-        return sum(
+        cases = sum(
             max(sum(plan.estimate_s() for plan in queue) for queue in stage) for stage in self.stages()
         )
+        return cases + (self.bits_s or 0.0)
 
 
 def new_job(
@@ -129,6 +133,8 @@ def execute(job: Job, writer: RunWriter, observer: Observer) -> None:
             scheduler.run(stage)
         for line in link_ceilings(job.info.devices, job.links) if job.links else ():
             scheduler.emit(line)
+        for bits in bits_lines(job.info.devices, job.bits_s) if job.bits_s else ():
+            scheduler.emit(bits)
     except KeyboardInterrupt:
         scheduler.stop()
         scheduler.finish("interrupted")

@@ -11,7 +11,7 @@ from quantroof.bench.plan import DevicePlan
 from quantroof.bench.simulated.device import SimulatedRun
 from quantroof.bench.workers.device_run import Deaths, DeviceRun, Stopped
 from quantroof.records.directory import RunWriter
-from quantroof.records.lines import Anchor, Ceiling, Measurement
+from quantroof.records.lines import Anchor, Bits, Ceiling, Measurement
 from quantroof.records.run import RunEnd, RunOutcome
 
 DeviceQueue = list[DevicePlan]
@@ -79,11 +79,11 @@ class Scheduler:
         except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
             self._errors.append(error)
 
-    def emit(self, line: Ceiling | Anchor | Measurement) -> None:
+    def emit(self, line: Ceiling | Anchor | Bits | Measurement) -> None:
         """Write a line and tell the observer. Raises Stopped once the run has ended."""
         with self._lock:
             if self._closed:
                 raise Stopped
             self._writer.write(line)
-            if not isinstance(line, Anchor):
+            if not isinstance(line, Anchor | Bits):
                 self._observer.line(line)

@@ -75,21 +75,25 @@ def burn_in(flags: BurnInFlags, *, as_json: bool) -> int:
     return _shown(outcome, flags.html, as_json=as_json)
 
 
-def link_check(flags: BurnInFlags, *, burning: bool, as_json: bool) -> int:
-    """Measure and judge the links alone. Exit codes as for a burn-in."""
-    from quantroof.fleet.link_check import check_links
+def part_check(flags: BurnInFlags, *, links: bool, bits: bool, as_json: bool) -> int:
+    """Measure and judge links or exact products alone, or both. Exit codes as for a burn-in."""
+    from quantroof.bench.links.bus import FULL
+    from quantroof.fleet.part_check import PartCheck
 
     alone = BurnInFlags(
-        devices=flags.devices, out=flags.out, expected=flags.expected, html=flags.html, quiet=flags.quiet
-    )
-    if burning or flags != alone:
-        what = "--links takes --device, --out, --gpus, --html, --quiet and --json"
+        devices=flags.devices, out=flags.out, expected=flags.expected, html=flags.html, quiet=flags.quiet,
+        minutes=flags.minutes if bits else None,
+    )  # fmt: skip
+    if flags != alone:
+        what = "--links and --bits take --device, --out, --gpus, --html, --quiet and --json; --bits --minutes"
         raise UsageError(what, where="doctor", hint="--burn-in measures the links, too")
     signal.signal(signal.SIGTERM, _interrupt)
     order = _order(flags)
     if any(device.kind == "sim" for device in order.devices):
-        note("SIMULATED: no figure of these links is measured on any device")
-    outcome = check_links(order, lambda job, directory: measured(job, directory, quiet=flags.quiet))
+        note("SIMULATED: nothing of this check is measured on any device")
+    seconds = (flags.minutes or 1.0) * 60 if bits else None
+    check = PartCheck(order, FULL if links else None, seconds)
+    outcome = check.run(lambda job, directory: measured(job, directory, quiet=flags.quiet))
     return _shown(outcome, flags.html, as_json=as_json)
 
 

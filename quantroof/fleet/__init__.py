@@ -6,6 +6,7 @@ launch of all nodes.
 
 __all__ = [
     "analysis",
+    "beside",
     "burn_in",
     "collection",
     "compact",
@@ -18,11 +19,10 @@ __all__ = [
     "grades",
     "groups",
     "launch",
-    "link_check",
     "live",
     "next_steps",
     "node",
-    "node_links",
+    "part_check",
     "parts",
     "past",
     "policy",

@@ -11,13 +11,13 @@ import numpy as np
 from quantroof.analysis.roofs import READ
 from quantroof.analysis.verdicts import STATES, State, gravest, state_of
 from quantroof.finding import Finding
+from quantroof.fleet.beside import confirmed_links
 from quantroof.fleet.collection import Collection, Population, Times, Unit
 from quantroof.fleet.comparisons import datasheet_shares, reference_fleet
 from quantroof.fleet.evidence import Evidence, gpu_times, past_times, retest_times, weigh
 from quantroof.fleet.findings import by_class, gpu_findings
 from quantroof.fleet.grades import JUDGED_ALONE, vouched
 from quantroof.fleet.groups import GroupRow, Labels, compare_groups
-from quantroof.fleet.node_links import confirmed_links
 from quantroof.fleet.past import latest_and_past
 from quantroof.fleet.policy import MIN_SIBLINGS, Policy
 from quantroof.fleet.preflight import preflight

@@ -17,11 +17,11 @@ from quantroof.bench.run import Job, new_job
 from quantroof.errors import QuantroofError
 from quantroof.finding import Finding
 from quantroof.fleet.analysis import Analysis, analyze
+from quantroof.fleet.beside import node_links
 from quantroof.fleet.collection import Collection, Population, Unit
 from quantroof.fleet.gather import gather
 from quantroof.fleet.live import HealthMonitor
 from quantroof.fleet.node import NodeEvidence, NodeReport, node_report
-from quantroof.fleet.node_links import node_links
 from quantroof.fleet.policy import Policy
 from quantroof.fleet.telemetry import telemetry
 from quantroof.hwprofiles.types import Device
@@ -35,6 +35,9 @@ three. A sustained case takes three seconds and depends on heat, not on the proc
 
 _HEATING = ("bf16", "int8-w8a8")
 """Formats under sustained load: in half a minute they heat every GPU with tensor cores since Ampere."""
+
+_BITS_SHARE = 0.25
+"""The part of a soak in which exact products are repeated and compared."""
 
 Measure = Callable[[Job, Path], None]
 """Runs a job into a directory and shows the caller's progress."""
@@ -102,7 +105,9 @@ class BurnIn:
             self._monitor.look(loaded=True)
         options, live = self._options, self._monitor.findings
         runs = [read_run(directory) for directory in self._directories]
-        evidence = NodeEvidence(live, ids, failures(runs), telemetry(runs), node_links(runs))
+        evidence = NodeEvidence(
+            live, ids, failures(runs), telemetry(runs), node_links(runs), any(run.bits for run in runs)
+        )
         node = node_report(platform.node(), options.devices, analyses, evidence, options.expected)
         return BurnInResult(node, tuple(self._directories))
 
@@ -120,11 +125,13 @@ class BurnIn:
         return jobs
 
     def _soak(self, job: Job, hot: RunOptions) -> Job:
-        """The sustained job stretched to the minutes that were asked for, divided over the cases of a GPU."""
+        """The sustained job stretched to the minutes that were asked for: a part for exact products, the rest
+        divided over the cases of a GPU."""
         cases = max((plan.timed for stage in job.stages() for queue in stage for plan in queue), default=1)
-        seconds = (self._options.minutes or 0) * 60 / max(cases, 1)
+        bits_s = (self._options.minutes or 0) * 60 * _BITS_SHARE
+        seconds = bits_s * (1 / _BITS_SHARE - 1) / max(cases, 1)
         longer = replace(hot, seconds_per_case=seconds, case_timeout_s=hot.case_timeout_s + seconds)
-        return new_job(longer, self._free, self._options.command)
+        return dataclasses.replace(new_job(longer, self._free, self._options.command), bits_s=bits_s)
 
     def _measure(self, measure: Measure, jobs: list[Job]) -> list[str]:
         """Run jobs; returns the names of their directories."""

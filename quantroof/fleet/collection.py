@@ -80,8 +80,8 @@ class Unit:
     foreign: int = 0
     failed: int = 0
     incorrect: int = 0
-    links: tuple[Finding, ...] = field(default=(), kw_only=True)
-    """What is wrong with its links, where `links_measured`."""
+    beside: tuple[Finding, ...] = field(default=(), kw_only=True)
+    """What links (where `links_measured`) and exact products show."""
     links_measured: bool = field(default=False, kw_only=True)
 
     @property

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from quantroof.errors import QuantroofError, UsageError
+from quantroof.fleet.beside import add_beside
 from quantroof.fleet.collection import Collection, collect_rows
-from quantroof.fleet.node_links import add_links
 from quantroof.fleet.parts import collect_parts, usable
 from quantroof.fleet.rows import rows
 from quantroof.fleet.sources import find
@@ -39,7 +39,7 @@ def gather(names: Iterable[str]) -> Collection:
                 collection.problems.append(f"{path}: the last line is cut off: the lines before it are used")
             before = len(collection.units)
             collect_rows(rows(run), collection)
-            add_links(run, collection.units[before:])
+            add_beside(run, collection.units[before:])
             if len(collection.units) == before:
                 collection.problems.append(f"{path}: neither measurements nor ceilings: nothing to judge")
     if not collection.units:

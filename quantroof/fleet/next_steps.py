@@ -27,6 +27,8 @@ _ACTIONS = {
     "xid": _LOST,
     "kernels_failed": _LOST,
     "no_start": _LOST,
+    "bits": "return it: it computes the same product differently",
+    "bits_failed": _LOST,
     "incorrect": "return it: it computes wrong results",
     "pcie_width": "reseat the card, and check its riser and slot",
     "pcie_generation": "reseat the card, and check its riser and slot",

@@ -14,7 +14,8 @@ from quantroof.fleet.telemetry import Telemetry
 from quantroof.hwprofiles.types import Device
 
 _SPEEDS = ("memory", "matrix units")
-_LINKS = "links between GPUs"
+_LINKS = ("links between GPUs",)
+_BITS = ("repeated exact products",)
 _NEVER_TESTED = ("NICs", "storage")
 
 
@@ -41,25 +42,29 @@ class NodeReport:
     problems: tuple[str, ...]
     simulated: bool
     links: LinkTable | None = None
+    bits: bool = False
+    """Whether exact products were repeated."""
 
     @property
     def not_tested(self) -> tuple[str, ...]:
         """What can spoil a job and was not tested: every verdict on a node names it."""
         linked = len(self.gpus) < 2 or (self.links is not None and self.links.between_gpus)
         speeds = any(gpu.judged for gpu in self.gpus)
-        return (*(() if speeds else _SPEEDS), *(() if linked else (_LINKS,)), *_NEVER_TESTED)
+        parts = ((speeds, _SPEEDS), (linked, _LINKS), (self.bits, _BITS))
+        return (*(name for tested, names in parts if not tested for name in names), *_NEVER_TESTED)
 
 
 @dataclass(frozen=True, slots=True)
 class NodeEvidence:
     """What is known besides the analysis: findings by NVML, reasons of failed measurements and telemetry, all
-    by device, the ids of this node's runs, and its links."""
+    by device, the ids of this node's runs, and its links, and whether exact products were repeated."""
 
     live: dict[str, list[Finding]]
     run_ids: set[str]
     failures: dict[str, str]
     telemetry: dict[str, Telemetry]
     links: LinkTable | None = None
+    bits: bool = False
 
 
 def node_report(
@@ -85,7 +90,7 @@ def node_report(
     problems = dict.fromkeys(text for analysis in analyses for text in analysis.problems)
     return NodeReport(
         node, Verdict(state, lost or node_reason(gpus)), tuple(gpus), tuple(remarks),
-        tuple(problems), any(d.kind == "sim" for d in devices), evidence.links,
+        tuple(problems), any(d.kind == "sim" for d in devices), evidence.links, evidence.bits,
     )  # fmt: skip
 
 

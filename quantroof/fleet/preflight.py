@@ -64,7 +64,7 @@ def preflight(
 
 def _own(unit: Unit, policy: Policy) -> list[Finding]:
     """Findings that need no comparison."""
-    findings = list(unit.links)
+    findings = list(unit.beside)
     if unit.ecc_errors:
         text = f"{unit.ecc_errors} uncorrectable ECC errors during the measurement"
         findings.append(Finding("failed", "ecc_errors", text))

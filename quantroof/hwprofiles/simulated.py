@@ -13,11 +13,11 @@ from quantroof.hwprofiles.types import Device, HardwareProfile, PcieLink
 
 Fault = Literal[
     "compute", "memory", "passing", "fading", "clock", "driver", "kernel", "slow", "throttle", "ecc", "pcie",
-    "vbios", "crash", "dead", "nostart", "hang", "busy", "link", "nolink",
+    "vbios", "crash", "dead", "nostart", "hang", "busy", "link", "nolink", "bits",
 ]  # fmt: skip
 FAULTS: tuple[Fault, ...] = get_args(Fault)
-"""`bench.simulated.faults` and `bench.links.simulated` define the effects; `pcie`, `vbios` and `driver`
-change the device itself."""
+"""`bench.simulated.faults`, `bench.links.simulated` and `bench.bits.run` define the effects; `pcie`, `vbios`
+and `driver` change the device itself."""
 CODE_FAULTS: tuple[Fault, ...] = ("kernel", "slow")
 """Faults of the code that is measured: in an A/B the base does not have them."""
 _MOST = 64

@@ -12,10 +12,10 @@ from quantroof.errors import UsageError
 from quantroof.files import read_bytes
 from quantroof.records.jsonl import JsonlWriter, create_file, decode_line, reopen_file, split_lines
 from quantroof.records.latest import FILE_NAME, is_latest, latest
-from quantroof.records.lines import Anchor, AnyRecord, Ceiling, Measurement, Unknown
+from quantroof.records.lines import Anchor, AnyRecord, Bits, Ceiling, Measurement, Unknown
 from quantroof.records.run import SCHEMA, RunEnd, RunInfo
 
-_KNOWN = ("run", "ceiling", "anchor", "measurement", "end")  # the tags in records.lines
+_KNOWN = ("run", "ceiling", "anchor", "bits", "measurement", "end")  # the tags in records.lines
 _RECORD: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(AnyRecord)
 _ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 _FAMILY, _, _VERSION = SCHEMA.partition("/")
@@ -33,6 +33,7 @@ class Run:
     ends: list[RunEnd] = field(default_factory=list)
     unknown: list[Unknown] = field(default_factory=list)
     truncated: bool = False
+    bits: list[Bits] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
@@ -121,6 +122,8 @@ def _add(run: Run, line: bytes, file: Path, number: int) -> None:
             run.ceilings.append(ceiling)
         case Anchor() as anchor:
             run.anchors.append(anchor)
+        case Bits() as bits:
+            run.bits.append(bits)
         case Measurement() as measurement:
             run.measurements.append(measurement)
         case RunEnd() as end:

@@ -156,6 +156,38 @@ class Anchor(Record, frozen=True, kw_only=True, tag="anchor"):
         _require_timing_iff_timed(self.status, self.timing, self.reason)
 
 
+class WrongTile(msgspec.Struct, frozen=True, kw_only=True):
+    """The first output of a product that differed: where it is, and both values."""
+
+    repeat: int
+    row: int
+    column: int
+    tile_row: int
+    tile_column: int
+    expected: float
+    computed: float
+
+
+class Bits(Record, frozen=True, kw_only=True, tag="bits"):
+    """The same exact product, many times on one device, compared bit by bit with its first result.
+
+    `shape` is (M, N, K). `digest` is of the first result, which equal devices share. `wrong_repeats` counts
+    the repeats that differed and `wrong_outputs` their outputs; `first` and `state` describe the first.
+    """
+
+    device: str
+    product: str
+    status: Status
+    reason: str | None = None
+    shape: tuple[int, ...] = ()
+    repeats: int = 0
+    wrong_repeats: int = 0
+    wrong_outputs: int = 0
+    digest: str | None = None
+    first: WrongTile | None = None
+    state: DeviceState | None = None
+
+
 class Measurement(Record, frozen=True, kw_only=True, dict=True, tag="measurement"):
     """Case x Kernel x Device. `case` is the case's id; `config` the kernel's own configuration.
 
@@ -221,7 +253,7 @@ class Unknown(msgspec.Struct, frozen=True):
     data: dict[str, Any]
 
 
-AnyRecord = RunInfo | Ceiling | Anchor | Measurement | RunEnd
+AnyRecord = RunInfo | Ceiling | Anchor | Bits | Measurement | RunEnd
 
 
 @lru_cache(maxsize=65536)

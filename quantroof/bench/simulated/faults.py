@@ -35,7 +35,7 @@ class InjectedFault:
     measurements and sets their clock-event bit. `ecc` counts memory errors, `busy` reports a foreign process.
     `crash` loses some measurements and `dead` all; with `nostart` no worker starts, and with
     `hang` none answers. `pcie` and `vbios` change the device itself. `link` halves the rate of its links, and
-    with `nolink` no collective answers (`bench.links.simulated`).
+    with `nolink` no collective answers (`bench.links.simulated`). `bits` flips a bit (`bench.bits.run`).
     """
 
     fault: str | None

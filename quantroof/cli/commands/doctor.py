@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quantroof.cli.burn_in import BurnInFlags, burn_in, burn_in_options, link_check
+from quantroof.cli.burn_in import BurnInFlags, burn_in, burn_in_options, part_check
 from quantroof.cli.options import Finite, as_struct
 from quantroof.cli.output import echo_json, echo_rich, json_option
 from quantroof.cli.prolog import DEFAULT_LIMIT_S as PROLOG_LIMIT_S
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.command(short_help="What is here, and is it fit to be measured?")
 @click.option("--burn-in", "burning", is_flag=True, help="Load every GPU at once and judge the node.")
 @click.option("--links", "linking", is_flag=True, help="Measure and judge the links of the GPUs alone.")
+@click.option("--bits", "comparing", is_flag=True, help="Repeat exact products, and compare every bit.")
 @click.option("--self-test", "testing", is_flag=True, help="Run every path of the bench once on a device.")
 @click.option("--kernel", "kernels", multiple=True, help="With --self-test: a kernel as PATH.py:NAME, too.")
 @click.option("--prolog", "gating", is_flag=True, help="One line within 15 s: may a job start on this node?")
@@ -41,6 +42,7 @@ def command(
     *,
     burning: bool,
     linking: bool,
+    comparing: bool,
     testing: bool,
     kernels: tuple[str, ...],
     gating: bool,
@@ -59,6 +61,9 @@ def command(
     With --links copies to and from the host, copies between all pairs of GPUs, and all-reduce, all-gather
     and all-to-all of 1 KB to 4 GB are measured and compared with what the links can; exit codes as above.
 
+    With --bits the same exact products (int8 and bf16) are repeated for --minutes (1) on all GPUs at once,
+    and compared bit by bit on each. One that differs fails the GPU: exit codes as above.
+
     With --self-test every import, NVML question, kernel, timer and ceiling is tried once on one device
     (--device, --out): a line per failure, whole tracebacks in selftest.jsonl, exit code 1 for a failure.
 
@@ -67,25 +72,32 @@ def command(
     prints which loss it can see. Exit codes for ok, degraded or failed, unknown by --contract: exit 0, 1, 4;
     slurm 0, 1, 0; nvsentinel and npd 0, 1, 2.
     """
+    loading = burning or linking or comparing
     if gating:
-        if burning or linking or testing or as_json or kernels or flags.minutes or flags.html:
+        if loading or testing or as_json or kernels or flags.minutes or flags.html:
             raise UsageError("--prolog takes neither of the other modes nor their options", where="doctor")
         return prolog(flags, contract, time_limit or PROLOG_LIMIT_S)
     if contract != "exit":
         raise UsageError("--contract belongs to --prolog", where="doctor")
     if testing:
-        if flags != BurnInFlags(devices=flags.devices, out=flags.out) or burning or linking or as_json:
+        if loading or as_json or flags != BurnInFlags(devices=flags.devices, out=flags.out):
             raise UsageError("--self-test takes --device, --out, --kernel and --time-limit", where="doctor")
         return run_self_test(flags.devices, flags.out, kernels, time_limit or DEFAULT_LIMIT_S)
     if kernels or time_limit is not None:
         raise UsageError("--kernel and --time-limit belong to --self-test", where="doctor")
-    if linking:
-        return link_check(flags, burning=burning, as_json=as_json)
+    if linking or comparing:
+        return _parts(flags, burning=burning, links=linking, bits=comparing, as_json=as_json)
     if burning:
         return burn_in(flags, as_json=as_json)
     if flags != BurnInFlags():
         raise UsageError("these options belong to --burn-in", where="doctor", hint="doctor --burn-in ...")
     return _look(as_json=as_json)
+
+
+def _parts(flags: BurnInFlags, *, burning: bool, links: bool, bits: bool, as_json: bool) -> int:
+    if burning:
+        raise UsageError("--burn-in measures links, and with --minutes bits, too", where="doctor")
+    return part_check(flags, links=links, bits=bits, as_json=as_json)
 
 
 def _look(*, as_json: bool) -> int:

@@ -1,4 +1,4 @@
-"""Processes side by side that print ceilings: what they printed, and why one failed; never a hang."""
+"""Processes side by side that print records: what they printed, and why one failed; never a hang."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from quantroof.records.lines import Ceiling
+from quantroof.records.run import Record
+
+T = TypeVar("T", bound=Record)
 
 _LOOK_S = 0.02
 _GRACE_S = 2.0
@@ -30,10 +33,10 @@ class _Started:
 
 
 def together(
-    modules: Sequence[Sequence[str]], environment: Mapping[str, str], limit_s: float
-) -> tuple[list[Ceiling], str | None]:
-    """Run modules until all end, one fails or time is up; the ceilings that they printed until then."""
-    with tempfile.TemporaryDirectory(prefix="quantroof-links-") as folder:
+    modules: Sequence[Sequence[str]], environment: Mapping[str, str], limit_s: float, kind: type[T]
+) -> tuple[list[T], str | None]:
+    """Run modules until all end, one fails or time is up; the records that they printed until then."""
+    with tempfile.TemporaryDirectory(prefix="quantroof-side-") as folder:
         started: list[_Started] = []
         try:
             for place, module in enumerate(modules):
@@ -43,7 +46,7 @@ def together(
             for one in started:
                 _end(one.process)
         try:
-            return [line for one in started for line in _ceilings(one.out)], why
+            return [line for one in started for line in _records(one.out, kind)], why
         except msgspec.DecodeError as error:
             return [], f"unreadable: {error}"
 
@@ -81,11 +84,11 @@ def _wait(started: list[_Started], deadline: float, limit_s: float) -> str | Non
         time.sleep(_LOOK_S)
 
 
-def _ceilings(output: Path) -> Iterator[Ceiling]:
+def _records(output: Path, kind: type[T]) -> Iterator[T]:
     """Every whole line; the last of a killed process may be cut off."""
     for row in output.read_bytes().splitlines(keepends=True):
         if row[:1] == b"{" and row.endswith(b"\n"):
-            yield msgspec.json.decode(row, type=Ceiling)
+            yield msgspec.json.decode(row, type=kind)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""The links of a node in a fleet: findings per GPU, confirmed by a second measurement, and its tables."""
+"""What is measured beside cases: findings by links and exact products, and the tables of a node's links."""
 
 from __future__ import annotations
 
@@ -7,38 +7,40 @@ from dataclasses import replace as with_fields
 
 from msgspec.structs import replace
 
+from quantroof.analysis.bits import judge_bits
 from quantroof.analysis.links import LinkTable, judge_links, link_table
 from quantroof.finding import Finding
 from quantroof.fleet.collection import Collection, Unit
 from quantroof.records.directory import Run
 
 
-def add_links(run: Run, units: Iterable[Unit]) -> None:
-    """Give the units of a run what its links show."""
+def add_beside(run: Run, units: Iterable[Unit]) -> None:
+    """Give the units of a run what its links and exact products show."""
     links = [line for line in run.ceilings if line.quantity == "link"]
-    findings = judge_links(run.info.devices, links) if links else {}
+    slow = judge_links(run.info.devices, links) if links else {}
+    wrong = judge_bits(run.bits)
     for unit in units:
-        unit.links = tuple(findings.get(unit.device.id, ()))
+        unit.beside = (*wrong.get(unit.device.id, ()), *slow.get(unit.device.id, ()))
         unit.links_measured = bool(links)
 
 
 def confirmed_links(units: Sequence[Unit], retest: Collection | None) -> list[Unit]:
-    """The units with the findings that a second measurement of their links shows as well; a link that failed
-    is not excused."""
+    """The units with the findings that a second measurement of their links shows as well; what failed is not
+    excused."""
     again = {(u.identity, u.population): u for u in (retest.units if retest else ()) if u.links_measured}
     return [confirmed_unit(unit, again.get((unit.identity, unit.population))) for unit in units]
 
 
 def confirmed_unit(unit: Unit, again: Unit | None) -> Unit:
     """One unit beside its second measurement."""
-    if again is None or not unit.links:
+    if again is None or not unit.beside:
         return unit
-    codes = {finding.code for finding in again.links}
-    kept = [_again(f) for f in unit.links if f.level == "failed" or f.code in codes]
-    if len(kept) < len(unit.links):
+    codes = {finding.code for finding in again.beside}
+    kept = [_again(f) for f in unit.beside if f.level == "failed" or f.code in codes]
+    if len(kept) < len(unit.beside):
         text = "a link was slow at first, but not when it was measured again"
         kept.append(Finding("note", "link_cleared", text))
-    return with_fields(unit, links=tuple(kept))
+    return with_fields(unit, beside=tuple(kept))
 
 
 def _again(finding: Finding) -> Finding:

@@ -1,4 +1,4 @@
-"""`doctor --links` and the links in a burn-in and a fleet, by the real commands on simulated nodes."""
+"""`doctor --links` and `--bits`, also in a burn-in and a fleet, by the real commands on simulated nodes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_links_alone_make_a_verdict(
     left, found = links(tmp_path, NODE + fault, capsys)
 
     assert (left, found["verdict"], found["simulated"]) == (code, verdict, True)
-    assert found["not_tested"] == ["memory", "matrix units", "NICs", "storage"]
+    assert found["not_tested"] == ["memory", "matrix units", "repeated exact products", "NICs", "storage"]
     assert (found["reason"] is None) == (reason is None)
     assert (reason or "") in (found["reason"] or "")
     assert len(found["links"]["pairs"]) == 12
@@ -87,7 +87,11 @@ def test_a_burn_in_and_a_fleet_judge_links(tmp_path: Path, capsys: pytest.Captur
     code, found = links(tmp_path, f"{NODE}+link@1", capsys, "--burn-in")
     bad = {gpu.unit.device.id for gpu in analyze(gather([str(tmp_path)]), Policy()).bad}
 
-    assert (code, found["verdict"], found["not_tested"]) == (1, "degraded", ["NICs", "storage"])
+    assert (code, found["verdict"], found["not_tested"]) == (
+        1,
+        "degraded",
+        ["repeated exact products", "NICs", "storage"],
+    )
     assert found["gpus"][0]["reasons"][0]["code"] == "link_slow"
     assert bad == {"sim:h100-sxm5-80gb#1"}
 
@@ -98,4 +102,33 @@ def test_links_take_no_option_of_a_burn_in(tmp_path: Path, capsys: pytest.Captur
         main(["doctor", "--links", "--minutes", "5", "--out", str(tmp_path)])
 
     assert ended.value.code == 2
-    assert "--links takes --device" in capsys.readouterr().err
+    assert "--links and --bits take --device" in capsys.readouterr().err
+
+
+def test_a_flipped_bit_fails_the_gpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The GPU is named with tile, clock and temperature; the rest of the node was not tested."""
+    code, found = links(tmp_path, f"{NODE}+bits@3", capsys, "--bits")
+    worst = found["gpus"][0]
+
+    assert (code, found["verdict"], worst["device"]) == (1, "failed", "sim:h100-sxm5-80gb#3")
+    assert worst["reasons"][0]["code"] == "bits"
+    assert "first in tile (10, 5)" in found["reason"]
+    assert found["not_tested"] == ["memory", "matrix units", "links between GPUs", "NICs", "storage"]
+
+
+@pytest.mark.long
+def test_a_soak_repeats_exact_products(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --minutes the burn-in compares bits; without it says that it did not."""
+    code, found = links(tmp_path, f"{NODE}+bits@3", capsys, "--burn-in", "--minutes", "0.01")
+
+    assert (code, found["verdict"], found["not_tested"]) == (1, "failed", ["NICs", "storage"])
+    assert found["gpus"][0]["reasons"][0]["code"] == "bits"
+
+
+def test_bits_and_links_are_no_options_of_a_burn_in(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both are measured by it: usage, in one line."""
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--burn-in", "--bits"])
+
+    assert ended.value.code == 2
+    assert "--burn-in measures links" in capsys.readouterr().err

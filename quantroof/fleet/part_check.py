@@ -1,0 +1,100 @@
+"""One part of a node alone, its links or its exact products: measured, slow links again, then a verdict."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from quantroof.analysis.links import LinkTable
+from quantroof.analysis.verdicts import STATES, Verdict, gravest, state_of
+from quantroof.bench.links.bus import LinkPlan
+from quantroof.bench.run import Job, new_job
+from quantroof.finding import Finding
+from quantroof.fleet.beside import add_beside, confirmed_unit, node_links
+from quantroof.fleet.burn_in import BurnInOptions, BurnInResult, Measure
+from quantroof.fleet.collection import Unit, population_of
+from quantroof.fleet.grades import gravest_first
+from quantroof.fleet.live import HealthMonitor
+from quantroof.fleet.node import GpuReport, NodeReport, missing_gpus, node_reason
+from quantroof.hwprofiles.types import Device
+from quantroof.records.directory import Run, read_run
+
+
+@dataclass(slots=True)
+class PartCheck:
+    """What is measured of the devices that nobody else uses: `links`, and exact products for `bits_s`."""
+
+    options: BurnInOptions
+    links: LinkPlan | None = None
+    bits_s: float | None = None
+    _runs: list[Run] = field(default_factory=list)
+
+    def run(self, measure: Measure) -> BurnInResult:
+        """Measure and judge."""
+        options = self.options
+        monitor = HealthMonitor(options.devices)
+        monitor.look()
+        busy = monitor.busy()
+        free = tuple(device for device in options.devices if device not in busy)
+        units: list[Unit] = []
+        if free:
+            with monitor:
+                units = self._measured(free, measure)
+            monitor.look(loaded=True)
+        table = node_links(self._runs)
+        beside = {unit.device.id: unit.beside or self._untested(unit, table) for unit in units}
+        gpus = [_gpu(d, [*beside.get(d.id, ()), *monitor.findings.get(d.id, ())]) for d in options.devices]
+        gpus.sort(key=lambda gpu: STATES.index(gpu.state))
+        lost = missing_gpus(options.devices, options.expected)
+        state = "failed" if lost else gravest(gpu.state for gpu in gpus)
+        simulated = any(device.kind == "sim" for device in options.devices)
+        verdict = Verdict(state, lost or node_reason(gpus))
+        node = NodeReport(
+            platform.node(), verdict, tuple(gpus), (), (), simulated, table, bits=self.bits_s is not None
+        )
+        return BurnInResult(node, tuple(run.path.parent for run in self._runs))
+
+    def _measured(self, free: tuple[Device, ...], measure: Measure) -> list[Unit]:
+        """What a run shows; a second run of the links where the first has a slow one."""
+        units = self._units(free, measure, 0)
+        if any(finding.level == "degraded" for unit in units for finding in unit.beside):
+            again = self._units(free, measure, 1)
+            units = [confirmed_unit(*both) for both in zip(units, again, strict=True)]
+        return units
+
+    def _units(self, free: tuple[Device, ...], measure: Measure, seed: int) -> list[Unit]:
+        """One run that measures these parts and nothing else; what it shows per device."""
+        planned = new_job(replace(self.options.run_options, seed=seed), free, self.options.command)
+        bits_s = None if seed else self.bits_s
+        job = Job(replace(planned.info, plan=()), (), links=self.links, bits_s=bits_s)
+        name = "links" if self.links else "bits"
+        directory: Path = self.options.folder / f"{job.info.run_id}-{name}{'-again' if seed else ''}"
+        measure(job, directory)
+        run = read_run(directory)
+        self._runs.append(run)
+        units = [_unit(run, device) for device in run.info.devices]
+        add_beside(run, units)
+        return units
+
+    def _untested(self, unit: Unit, table: LinkTable | None) -> tuple[Finding, ...]:
+        """A device of which nothing was measured is not called ok."""
+        copied = {device for device, _ in (*table.host, *table.pairs)} if table else set()
+        computed = {line.device for run in self._runs for line in run.bits}
+        if unit.device.id in copied | computed:
+            return ()
+        return (Finding("unknown", "unmeasured", "no link of it was measured"),)
+
+
+def _unit(run: Run, device: Device) -> Unit:
+    info = run.info
+    mode, cache = info.options.mode, info.options.cache
+    population = population_of(device, info.suite, mode, cache, simulated=info.simulated)
+    return Unit(info.run_id, info.started_at, info.host.name or "", device, population)
+
+
+def _gpu(device: Device, reasons: list[Finding]) -> GpuReport:
+    state = gravest([state_of(reason.level) for reason in reasons] or ["ok"])
+    return GpuReport(device, state, gravest_first(reasons), {})
