@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import median
 
 import msgspec
@@ -12,7 +12,7 @@ from quantroof.hwprofiles.links import link_figure
 from quantroof.hwprofiles.types import Device
 from quantroof.records.lines import Ceiling
 
-_ALL_REDUCE = "all_reduce/"
+_ALL_REDUCE, _COPY = "all_reduce/", "peer_copy/"
 # The least time of a small all-reduce: an assumption that --link-latency replaces by the node's own.
 DEFAULT_LATENCY_S = 10e-6
 _SMALL_BYTES = 64 << 10
@@ -49,10 +49,11 @@ def link_of(profile_id: str) -> Link | None:
     )
 
 
-def measured_link(ceilings: Iterable[Ceiling], device: Device) -> Link | None:
-    """The link that a run measured with an all-reduce of this device and another, None if it did not.
+def measured_link(ceilings: Sequence[Ceiling], device: Device) -> Link | None:
+    """The link that a run measured with an all-reduce of this device and another, else by copies.
 
     Its rate is the bus bandwidth: what one link carries in one direction, as the formula of a ring needs it.
+    Of copies the slowest counts, because a ring passes every GPU. None if the run measured neither.
     """
     reduced = [
         c
@@ -63,13 +64,27 @@ def measured_link(ceilings: Iterable[Ceiling], device: Device) -> Link | None:
     ]
     rates = [(rate, c.name) for c in reduced if (rate := ceiling_rate(c)) is not None]
     if not rates:
-        return None
+        return _copied_link(ceilings, device)
     rate, name = max(rates)
     return Link(
         kind="the measured link",
         bytes_per_s=rate,
         latency_s=_least_seconds(reduced),
         source=f"{name}, measured in this run",
+    )
+
+
+def _copied_link(ceilings: Iterable[Ceiling], device: Device) -> Link | None:
+    """The slowest of the best copies between this device and each of its peers."""
+    best: dict[str, float] = {}
+    for ceiling in ceilings:
+        if ceiling.quantity == "link" and ceiling.name.startswith(_COPY) and ceiling.device == device.id:
+            best[ceiling.name] = max(best.get(ceiling.name, 0.0), ceiling_rate(ceiling) or 0.0)
+    slowest = min(best, key=lambda name: best[name], default=None)
+    if slowest is None or best[slowest] <= 0:
+        return None
+    return Link(
+        kind="the measured link", bytes_per_s=best[slowest], source=f"{slowest}, a copy measured in this run"
     )
 
 

@@ -13,6 +13,7 @@ k = "K"
 format = "fp8-w8a8"         # one of quantroof's, or `column:NAME` with names in [formats]
 kernel = "column:provider"  # a name, or a column
 copies = 1                  # weight sets that were used in turn
+flushed = false             # whether the tool empties the last-level cache before each sample
 
 [formats]
 float16 = "fp16"
@@ -23,7 +24,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -57,6 +58,8 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     format: str
     kernel: str
     copies: Annotated[int, msgspec.Meta(ge=1)] = 1
+    flushed: bool = False
+    """Whether the tool empties the last-level cache before each sample."""
     fill: str = "not stated"
     formats: dict[str, str] = {}
 
@@ -80,12 +83,19 @@ def read_columns(path: Path) -> Columns:
 def rows(path: Path, columns: Columns, aside: Counter[str]) -> Iterator[Row]:
     """The rows of a CSV file. What cannot be read is counted by its reason."""
     reader = csv.DictReader(read_text(path).splitlines())
+    yield from rows_of(reader, reader.fieldnames or (), columns, aside, path)
+
+
+def rows_of(
+    cells: Iterable[dict[str, str]], names: Collection[str], columns: Columns, aside: Counter[str], path: Path
+) -> Iterator[Row]:
+    """The rows of a table that was read already, with the names of its columns."""
     named = [columns.time, columns.m, columns.n, columns.k]
     named += [text.removeprefix(_COLUMN) for text in (columns.format, columns.kernel) if _COLUMN in text]
     for name in named:
-        if name not in (reader.fieldnames or ()):
+        if name not in names:
             raise UsageError(f"has no column '{name}'", where=str(path))
-    for row in reader:
+    for row in cells:
         found = _row(row, columns)
         if isinstance(found, str):
             aside[found] += 1
@@ -98,7 +108,7 @@ def _row(row: dict[str, str], columns: Columns) -> Row | str:
     try:
         m, n, k = (int(row[column]) for column in (columns.m, columns.n, columns.k))
         seconds = float(row[columns.time]) * _UNITS[columns.unit]
-    except (TypeError, ValueError):
+    except (KeyError, TypeError, ValueError):
         return "a size or a time is not a number"
     if min(m, n, k) < 1 or not (math.isfinite(seconds) and seconds > 0):
         return "a size or a time is not positive"
@@ -115,6 +125,7 @@ def _row(row: dict[str, str], columns: Columns) -> Row | str:
         weight_bytes=weights,
         bytes_moved=moved,
         fill=columns.fill,
+        flushed=columns.flushed,
     )
 
 

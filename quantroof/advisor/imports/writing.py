@@ -122,7 +122,7 @@ def _lines(
 def _timing(row: Row, device: Device, spread: float) -> Timing:
     rotated = row.copies * row.weight_bytes
     caches = None if device.llc_bytes is None else rotated / device.llc_bytes
-    cold = caches is not None and caches >= _COLD_CACHES
+    cold = row.flushed or (caches is not None and caches >= _COLD_CACHES)
     how_warm = "weights of unknown share" if caches is None else f"weights: {caches:.2g} caches were rotated"
     return Timing(
         samples_ns=(row.seconds * 1e9,),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from quantroof.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from quantroof.advisor.imports.aic_tables import Table
+    from quantroof.advisor.imports.files import Source
 
 
 @click.group("import", cls=SuggestingGroup)
@@ -83,53 +84,85 @@ def _import(folder: Path, picked: list[Table], out: Path, *, every: bool) -> Ite
     yield from _summary(written, profile.id, out, aside)
 
 
-@command.command(
-    "nccl-tests", short_help="Links of a node, by nccl-tests.", context_settings={"show_default": True}
-)
-@click.argument("file", type=FILE)
-@click.option("--gpu", required=True, help="The profile of the node's GPUs.")
-@click.option("--out", type=click.Path(path_type=Path), help="The run directory to write.")
+def _file_options(function: Callable[..., int]) -> Callable[..., int]:
+    """A file of another tool, the GPU that it was taken on, and the run to write."""
+    for option in (
+        click.option("--out", type=click.Path(path_type=Path), help="The run directory to write."),
+        click.option("--gpu", required=True, help="The profile of the GPU that was measured."),
+        click.argument("file", type=FILE),
+    ):
+        function = option(function)
+    return function
+
+
+_columns = click.option("--columns", type=FILE, required=True, help="A TOML file: which column is what.")
+
+
+@command.command("nccl-tests", short_help="Links of a node, by nccl-tests.")
+@_file_options
 def nccl_tests(*, file: Path, gpu: str, out: Path | None) -> int:
     """Links of this node, from the text of `all_reduce_perf -g N`: rate and latency for `advise --run`."""
-    from quantroof.advisor.imports.nccl_tests import read
-    from quantroof.advisor.imports.writing import write_run
-    from quantroof.files import read_text
-    from quantroof.hwprofiles import catalog
-    from quantroof.records.run import Imported
+    from quantroof.advisor.imports.files import from_nccl_tests
 
-    ceilings = read(read_text(file), str(file))
-    imported = Imported(
-        source="nccl-tests",
-        version="not stated",
-        license="BSD-3-Clause",
-        framework="NCCL",
-        rule="all_reduce_perf on this node, out of place, the mean of its iterations",
-    )
-    target = out or Path("runs") / f"imported-{file.stem}"
-    write_run(target, catalog.profile(gpu), imported, (), Counter(), ceilings)
-    echo_lines([f"{len(ceilings)} all-reduces of {gpu}, by nccl-tests: {target}"])
-    return ExitCode.OK
+    return _write(from_nccl_tests(file), file, gpu, out, Counter())
 
 
-@command.command(
-    "csv", short_help="Linear layers of another tool's CSV file.", context_settings={"show_default": True}
-)
-@click.argument("file", type=FILE)
-@click.option("--columns", type=FILE, required=True, help="A TOML file: which column is what.")
-@click.option("--gpu", required=True, help="The profile of the GPU that was timed.")
-@click.option("--out", type=click.Path(path_type=Path), help="The run directory to write.")
+@command.command("nvbandwidth", short_help="Links of a node, by nvbandwidth.")
+@_file_options
+def nvbandwidth(*, file: Path, gpu: str, out: Path | None) -> int:
+    """Links of this node, from `nvbandwidth -j`: the slowest copy between GPUs for `advise --run`."""
+    from quantroof.advisor.imports.files import from_nvbandwidth
+
+    return _write(from_nvbandwidth(file), file, gpu, out, Counter())
+
+
+@command.command("mamf-finder", short_help="Matrix rates of a GPU, by mamf-finder.")
+@_file_options
+def mamf_finder(*, file: Path, gpu: str, out: Path | None) -> int:
+    """Matrix rates of this node, from the log of mamf-finder: every shape, and the best one as a ceiling."""
+    from quantroof.advisor.imports.files import from_mamf_finder
+
+    return _write(from_mamf_finder(file), file, gpu, out, Counter())
+
+
+@command.command("csv", short_help="Linear layers of another tool's CSV file.")
+@_columns
+@_file_options
 def csv_file(*, file: Path, columns: Path, gpu: str, out: Path | None) -> int:
     """Linear layers from a CSV file of another tool (docs/advisor.md shows the TOML file)."""
-    from quantroof.advisor.imports.columns import read_columns, rows
+    from quantroof.advisor.imports.files import from_csv
+
+    aside = Counter[str]()
+    return _write(from_csv(file, columns, aside), file, gpu, out, aside)
+
+
+@command.command("nvbench", short_help="Linear layers, by nvbench or cuda-bench.")
+@_columns
+@_file_options
+def nvbench(*, file: Path, columns: Path, gpu: str, out: Path | None) -> int:
+    """Linear layers from the JSON of nvbench or cuda-bench.
+
+    Axes and tags of summaries are the columns: time = "nv/cold/time/gpu/mean" in s, m = "M".
+    """
+    from quantroof.advisor.imports.files import from_nvbench
+
+    aside = Counter[str]()
+    return _write(from_nvbench(file, columns, aside), file, gpu, out, aside)
+
+
+def _write(source: Source, file: Path, gpu: str, out: Path | None, aside: Counter[str]) -> int:
+    """Write the run, and say what was written and what was set aside."""
     from quantroof.advisor.imports.writing import write_run
     from quantroof.hwprofiles import catalog
 
-    named, aside = read_columns(columns), Counter[str]()
-    target = out or Path("runs") / f"imported-{file.stem}"
-    profile = catalog.profile(gpu)
-    written = write_run(target, profile, named.imported, rows(file, named, aside), aside)
-    echo_lines(_summary(written, profile.id, target, aside))
-    return ExitCode.OK
+    target, profile = out or Path("runs") / f"imported-{file.stem}", catalog.profile(gpu)
+    written = write_run(target, profile, source.imported, source.rows, aside, source.ceilings)
+    if source.ceilings:
+        tool = source.imported.source.partition(" ")[0]
+        echo_lines([f"{len(source.ceilings)} {source.kind} of {profile.id}, by {tool}: {target}"])
+    if written or aside:
+        echo_lines(_summary(written, profile.id, target, aside))
+    return ExitCode.OK if written or source.ceilings else ExitCode.FINDING
 
 
 def _summary(written: int, gpu: str, out: Path, aside: Counter[str]) -> Iterator[str]:
