@@ -48,7 +48,7 @@ def test_page_says_simulated_wherever_a_reader_looks(tmp_path: Path) -> None:
     for form in ("html", "md"):
         assert _call("report", folder, "--format", form) == 0
         assert "SIMULATED" in (folder / f"report.{form}").read_text(encoding="utf-8")
-    for form in ("csv", "json", "pytest-benchmark", "google-benchmark"):
+    for form in ("csv", "json", "pytest-benchmark", "google-benchmark", "pytorch-benchmark"):
         assert _call("export", folder, "--to", form, "--out", tmp_path / form) == 0
         assert "simulated" in (tmp_path / form).read_text(encoding="utf-8")
 
@@ -208,18 +208,6 @@ def test_pytest_benchmark_reads_our_export(tmp_path: Path) -> None:
 
     assert "torch.int4-w4a16[cpu:0/gemv/int4.g128-bf16-bf16/m1-n4096-k4096]" in told.stdout
     assert json.loads(out.read_text())["machine_info"]["node"] == run.info.host.name == "node-17"
-
-
-def test_google_benchmark_has_one_entry_a_repetition(tmp_path: Path) -> None:
-    """compare.py needs repetitions with real_time, cpu_time and a unit."""
-    run = cpu_run()
-    document = _exported("google-benchmark", write(run, tmp_path / "run"))
-    samples = [s for m in run.measurements if m.timing for s in m.timing.samples_ns]
-
-    assert [entry["real_time"] for entry in document["benchmarks"]] == samples
-    assert {entry["time_unit"] for entry in document["benchmarks"]} == {"ns"}
-    assert document["context"]["host_name"] == run.info.host.name == "node-17"
-    assert all(entry["repetitions"] == 20 for entry in document["benchmarks"])
 
 
 def test_parquet_holds_the_table(tmp_path: Path) -> None:

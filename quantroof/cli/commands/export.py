@@ -19,7 +19,10 @@ _FORMATS = {
     "parquet": "the same in columns (needs the store extra)",
     "json": "records with raw samples and derived values",
     "pytest-benchmark": "for pytest-benchmark compare",
-    "google-benchmark": "for Google Benchmark's compare.py",
+    "google-benchmark": "for Google Benchmark's compare.py, with aggregates",
+    "github-action-benchmark": "one entry per time, for its tool customSmallerIsBetter",
+    "bencher": "Bencher's Metric Format, with the 95 % interval as bounds",
+    "pytorch-benchmark": "records of PyTorch's OSS benchmark database",
     "openmetrics": "score, floor, verdict and time of every GPU, for the node exporter's textfile collector",
 }
 _HELP = "; ".join(f"{name}: {text}" for name, text in _FORMATS.items())
@@ -35,6 +38,7 @@ def command(runs: tuple[Path, ...], form: str, out: Path) -> None:
     \b
     quantroof export runs/after --to csv --out - | column -s, -t
     quantroof export runs/a runs/b --to parquet --out both.parquet
+    quantroof export runs/after --to bencher --out - | bencher run --adapter json
     quantroof export runs/burn-in/* --to openmetrics --out /var/lib/node_exporter/quantroof.prom
 
     openmetrics judges the GPUs as `quantroof fleet` does, and replaces the file at once.
@@ -63,7 +67,7 @@ def _write_metrics(runs: tuple[Path, ...], out: Path) -> None:
 
 
 def _writer(form: str) -> Callable[[list[DeviceResults], Path], None]:
-    from quantroof.reports.exports import google_benchmark, json, pytest_benchmark, table
+    from quantroof.reports.exports import charts, google_benchmark, json, pytest_benchmark, table
 
     return {
         "csv": table.write_csv,
@@ -71,4 +75,7 @@ def _writer(form: str) -> Callable[[list[DeviceResults], Path], None]:
         "json": json.write,
         "pytest-benchmark": pytest_benchmark.write,
         "google-benchmark": google_benchmark.write,
+        "github-action-benchmark": charts.write_github_action_benchmark,
+        "bencher": charts.write_bencher,
+        "pytorch-benchmark": charts.write_pytorch_benchmark,
     }[form]

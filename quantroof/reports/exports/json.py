@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import msgspec
 
 from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.points import row
+from quantroof.reports.exports.documents import write_document
 
 SCHEMA_VERSION = 1
 
@@ -36,4 +36,4 @@ def document(devices: list[DeviceResults]) -> dict[str, Any]:
 
 def write(devices: list[DeviceResults], target: Path) -> None:
     """Write the document; its floats are finite, so it is plain JSON."""
-    target.write_text(json.dumps(document(devices), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_document(document(devices), target)

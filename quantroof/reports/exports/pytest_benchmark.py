@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from quantroof import __version__
 from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.points import Point
+from quantroof.reports.exports.documents import write_document
 
 _FORMAT_VERSION = "5.1.0"  # the oldest pytest-benchmark we ask for; its reader does not depend on it
 
@@ -34,7 +34,7 @@ def document(devices: list[DeviceResults]) -> dict[str, Any]:
 
 def write(devices: list[DeviceResults], target: Path) -> None:
     """Write the document."""
-    target.write_text(json.dumps(document(devices), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_document(document(devices), target)
 
 
 def _benchmark(results: DeviceResults, point: Point) -> dict[str, Any]:
