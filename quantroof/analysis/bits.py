@@ -25,12 +25,13 @@ def judge_bits(lines: Iterable[Bits]) -> dict[str, list[Finding]]:
 
 
 def _wrong(line: Bits) -> str:
-    """How often, and the first place with the state of the device; an SM is not reported by a library."""
+    """How often, and the first place with the state of the device; a library does not report the SM."""
     if line.first is None:
         return line.reason or f"{line.product}: wrong"
     first, state = line.first, line.state
     how_often = f"wrong outputs: {line.wrong_outputs} in {line.wrong_repeats} of {line.repeats} repeats"
     where = f"first in tile ({first.tile_row}, {first.tile_column}) at ({first.row}, {first.column})"
+    where += "" if first.sm is None else f" on SM {first.sm}"
     values = f"{first.computed:g} instead of {first.expected:g}"
     seen = [
         f"{value:.0f} {unit}"

@@ -164,6 +164,8 @@ class WrongTile(msgspec.Struct, frozen=True, kw_only=True):
     column: int
     tile_row: int
     tile_column: int
+    sm: int | None = None
+    """The SM that computed the tile; None where the product is a library's."""
     expected: float
     computed: float
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import random
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
@@ -30,6 +33,15 @@ def made(name: ProductName, shape: Shape) -> Counter:
     ready = counter(name, shape, CPU, torch.device("cpu"))
     assert isinstance(ready, Counter)
     return ready
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small products on several threads mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def times(count: int) -> Callable[[], bool]:
@@ -163,11 +175,59 @@ def test_the_process_of_a_cpu_repeats_both_products() -> None:
     assert all(line.digest for line in lines)
 
 
+@pytest.mark.long
+def test_our_kernel_is_exact_and_names_the_sm() -> None:
+    """Under the interpreter it gives the proved products; compiled for three architectures it reads %smid."""
+    code = (
+        "import torch, sys; from quantroof.bench.bits import products\n"
+        "products.TILE = 32\n"
+        "for name in ('int8/tiles', 'bf16/tiles'):\n"
+        "    one = products.product(name, (64, 96, 128), 3, torch.device('cpu'))\n"
+        "    print(name, one.expected.dtype, tuple(one.sms.shape))\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"TRITON_INTERPRET": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert told.split("\n")[:2] == ["int8/tiles torch.int32 (2, 3)", "bf16/tiles torch.float32 (2, 3)"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("element", "arch"), [("int8", "sm_80"), ("bf16", "sm_90a"), ("int8", "sm_100a")])
+def test_our_kernel_compiles_ahead(element: str, arch: str) -> None:
+    """Without a GPU: PTX that reads the SM, and a shared memory that every such GPU has."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+
+    from quantroof.bench.bits.tiles import tile_program
+    from quantroof.kernels.sass.ahead import ast_source, capability_of
+
+    program = tile_program(element, (8192, 8192, 4096), products.TILE)
+    target = GPUTarget("cuda", capability_of(arch), 32)
+    compiled = triton.compile(ast_source(program), target=target, options=program.compile_options)
+
+    assert "%smid" in compiled.asm["ptx"]
+    assert compiled.metadata.shared <= 160 << 10
+
+
+def test_the_sm_of_the_tile_is_named() -> None:
+    """A product that stores its SMs: the finding has that of the first wrong tile."""
+    one = made("int8", (512, 512, 64))
+    sms = torch.arange(16).reshape(4, 4)
+    wrong = flipped(one.product.expected, 300 * 512 + 140, 4)
+    one.product = dataclasses.replace(one.product, compute=lambda: wrong, sms=sms)
+    one.repeat(lambda: None)
+
+    assert "first in tile (2, 1) at (300, 140) on SM 9, " in judge_bits([one.record])["cpu:0"][0].text
+
+
 def test_simulated_devices_say_so() -> None:
     """Only the device with the fault is wrong."""
     lines = list(run.bits_lines(select(detect(), ["sim:h100-sxm5-80gb*3+bits@1"]), 1.0))
 
-    assert [line.status for line in lines] == ["simulated"] * 2 + ["incorrect", "simulated"] + [
-        "simulated"
-    ] * 2
+    assert [line.status for line in lines] == [*["simulated"] * 5, "incorrect", *["simulated"] * 3]
     assert list(judge_bits(lines)) == ["sim:h100-sxm5-80gb#1"]

@@ -112,7 +112,7 @@ def test_a_flipped_bit_fails_the_gpu(tmp_path: Path, capsys: pytest.CaptureFixtu
 
     assert (code, found["verdict"], worst["device"]) == (1, "failed", "sim:h100-sxm5-80gb#3")
     assert worst["reasons"][0]["code"] == "bits"
-    assert "first in tile (10, 5)" in found["reason"]
+    assert "first in tile (10, 5) at (1300, 700) on SM 17" in found["reason"]
     assert found["not_tested"] == ["memory", "matrix units", "links between GPUs", "NICs", "storage"]
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
 
-ProductName = Literal["int8", "bf16"]
+ProductName = Literal["int8", "bf16", "int8/tiles", "bf16/tiles"]
+"""By a library, which every device has, and by our own kernel, which names the SM."""
 Shape = tuple[int, int, int]
 """M, N and K."""
 TILE = 128
@@ -30,6 +32,8 @@ class Product:
     shape: Shape
     compute: Callable[[], torch.Tensor]
     expected: torch.Tensor
+    sms: torch.Tensor | None = None
+    """The SM that computed each tile of the latest result; None where nobody reports it."""
 
 
 class WrongReference(Exception):
@@ -40,35 +44,50 @@ def product(name: ProductName, shape: Shape, seed: int, device: torch.device) ->
     """The operands on the device, and the first result, proved; WrongReference where the proof fails.
 
     int8 has the whole range of values and sums in int32. bf16 has the values -1, 0 and 1: sums are exact in
-    fp32, and at most 256 for these sizes but once in 10^15 outputs, so that bf16 holds them.
+    fp32, and at most 256 for these sizes but once in 10^15 outputs, so that bf16 holds them, too.
     """
     m, n, k = shape
     left, right = (_operand(name, rows, k, seed + place, device) for place, rows in enumerate((m, n)))
-    if name == "int8":
-        turned = right.t()
-
-        def compute() -> torch.Tensor:
-            return torch._int_mm(left, turned)  # noqa: SLF001 - torch's only product of int8
-
-    else:
-        turned = right.t()
-
-        def compute() -> torch.Tensor:
-            return torch.mm(left, turned)
-
+    compute, sms = (
+        _tiles(name, shape, left, right) if name.endswith("/tiles") else (_library(left, right), None)
+    )
     expected = compute()
     vector = torch.randint(-_WEIGHTS, _WEIGHTS, (n,), generator=torch.Generator().manual_seed(seed))
     weights = vector.to(device, torch.float64)
     proved = left.double() @ (right.double().t() @ weights)
     if not torch.equal(expected.double() @ weights, proved):
         raise WrongReference(f"{name}: the first product is wrong")
-    return Product(name, shape, compute, expected)
+    return Product(name, shape, compute, expected, sms)
+
+
+def _library(left: torch.Tensor, right: torch.Tensor) -> Callable[[], torch.Tensor]:
+    multiply = torch._int_mm if left.dtype == torch.int8 else torch.mm  # noqa: SLF001 - torch's only one of int8
+    return partial(multiply, left, right.t())
+
+
+def _tiles(
+    name: ProductName, shape: Shape, left: torch.Tensor, right: torch.Tensor
+) -> tuple[Callable[[], torch.Tensor], torch.Tensor]:
+    from quantroof.bench.bits.tiles import tile_program
+
+    m, n, _ = shape
+    element, on = name.partition("/")[0], left.device
+    kind = torch.int32 if element == "int8" else torch.float32
+    sms = torch.zeros(m // TILE, n // TILE, dtype=torch.int32, device=on)
+    program = tile_program(element, shape, TILE)
+
+    def compute() -> torch.Tensor:
+        out = torch.empty(m, n, dtype=kind, device=on)
+        program.launch(left, right, out, sms)
+        return out
+
+    return compute, sms
 
 
 def _operand(name: ProductName, rows: int, columns: int, seed: int, device: torch.device) -> torch.Tensor:
     """Values from a seed, the same on every device: they are made on the host."""
     generator = torch.Generator().manual_seed(seed)
-    if name == "int8":
+    if name.startswith("int8"):
         return torch.randint(-128, 128, (rows, columns), generator=generator, dtype=torch.int8).to(device)
     chosen = torch.randint(0, len(_TERNARY), (rows, columns), generator=generator, dtype=torch.int8)
     return torch.tensor(_TERNARY, dtype=torch.bfloat16)[chosen.int()].to(device)

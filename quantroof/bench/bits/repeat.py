@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import msgspec
 import torch
@@ -26,9 +25,11 @@ from quantroof.bench.bits.products import (
 )
 from quantroof.hwprofiles.nvml import Board
 from quantroof.hwprofiles.types import Device
-from quantroof.records.lines import Bits, DeviceState, WrongTile
+from quantroof.records.lines import Bits, DeviceState, Status, WrongTile
 
 _SEED = 7
+_EVERYWHERE: tuple[ProductName, ...] = ("int8", "bf16")
+_ON_GPU: tuple[ProductName, ...] = (*_EVERYWHERE, "int8/tiles", "bf16/tiles")
 _BLOCK = 16
 """Repeats of one product before the other has its turn: both must heat the GPU."""
 
@@ -55,26 +56,38 @@ class Counter:
                 wrong_outputs=record.wrong_outputs + count,
             )
             if record.first is None:
-                first = WrongTile(
-                    repeat=record.repeats, row=row, column=column,
-                    tile_row=row // TILE, tile_column=column // TILE,
-                    expected=float(expected[row, column]), computed=float(computed[row, column]),
-                )  # fmt: skip
+                first = self._located(record.repeats, row, column, computed)
                 record = replace(record, first=first, state=state())
         self.record = record
+
+    def _located(self, repeat: int, row: int, column: int, computed: torch.Tensor) -> WrongTile:
+        tile_row, tile_column = row // TILE, column // TILE
+        sms = self.product.sms
+        return WrongTile(
+            repeat=repeat,
+            row=row,
+            column=column,
+            tile_row=tile_row,
+            tile_column=tile_column,
+            sm=None if sms is None else int(sms[tile_row, tile_column]),
+            expected=float(self.product.expected[row, column]),
+            computed=float(computed[row, column]),
+        )
 
 
 def counter(
     name: ProductName, shape: tuple[int, int, int], device: Device, on: torch.device
 ) -> Counter | Bits:
     """A product that is ready to be repeated; its record if it is wrong at once or cannot run here."""
-    status: Literal["ok", "incorrect", "failed"] = "ok"
+    status: Status = "ok"
     try:
         made = product(name, shape, _SEED, on)
     except WrongReference as error:
         status, why = "incorrect", str(error)
     except RuntimeError as error:
         status, why = "failed", str(error).splitlines()[0]
+    except Exception as error:  # noqa: BLE001 - a kernel that does not compile here is no fault of the device
+        status, why = "skipped", (str(error).splitlines() or [type(error).__name__])[0]
     else:
         head = Bits(device=device.id, product=name, status=status, shape=shape)
         return Counter(made, replace(head, digest=digest(made.expected)))
@@ -100,7 +113,7 @@ def main() -> None:
     on = torch.device("cuda", 0) if device.kind == "cuda" else torch.device("cpu")
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     board = Board.of(device)
-    names: tuple[ProductName, ...] = ("int8", "bf16")
+    names = _ON_GPU if on.type == "cuda" else _EVERYWHERE
     made = [counter(name, shape, device, on) for name in names]
     counters = [one for one in made if isinstance(one, Counter)]
     end = time.monotonic() + seconds

@@ -28,7 +28,7 @@ def bits_lines(devices: Sequence[Device], seconds: float) -> Iterator[Bits]:
 
 def _lines(device: Device, seconds: float) -> list[Bits]:
     if device.kind == "sim":
-        return [_simulated(device, name) for name in _PRODUCTS]
+        return [_simulated(device, name) for name in (*_PRODUCTS, "int8/tiles")]
     module = [_MODULE, msgspec.json.encode(device).decode(), str(seconds), *map(str, _SHAPES[device.kind])]
     environment = {"CUDA_VISIBLE_DEVICES": device.uuid} if device.uuid else {}
     lines, why = together([module], environment, seconds + _START_S, Bits)
@@ -41,15 +41,16 @@ def _lines(device: Device, seconds: float) -> list[Bits]:
 
 def _simulated(device: Device, name: str) -> Bits:
     """Nothing is computed: a healthy record, or with the fault `bits` one flipped bit."""
-    shape, flipped = _SHAPES["cuda"], device.injected_fault == "bits" and name == "int8"
+    shape, flipped = _SHAPES["cuda"], device.injected_fault == "bits" and name == "int8/tiles"
     healthy = Bits(
         device=device.id, product=name, status="simulated", shape=shape, repeats=1000, digest="simulated"
     )
     if not flipped:
         return healthy
     first = WrongTile(
-        repeat=417, row=1300, column=700, tile_row=10, tile_column=5, expected=-3107.0, computed=-3043.0
-    )
+        repeat=417, row=1300, column=700, tile_row=10, tile_column=5, sm=17,
+        expected=-3107.0, computed=-3043.0,
+    )  # fmt: skip
     return msgspec.structs.replace(
         healthy,
         status="incorrect",
