@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +22,7 @@ T = TypeVar("T", bound=Record)
 
 _LOOK_S = 0.02
 _GRACE_S = 2.0
-"""What the others get to end by themselves once one has failed."""
+"""What the others get to end by themselves once one has failed, and a killed process to end."""
 
 
 @dataclass(slots=True)
@@ -32,23 +32,62 @@ class _Started:
     err: Path
 
 
-def together(
-    modules: Sequence[Sequence[str]], environment: Mapping[str, str], limit_s: float, kind: type[T]
-) -> tuple[list[T], str | None]:
-    """Run modules until all end, one fails or time is up; the records that they printed until then."""
-    with tempfile.TemporaryDirectory(prefix="quantroof-side-") as folder:
+Module = tuple[Sequence[str], Mapping[str, str]]
+"""A module with its arguments, and what is added to its environment."""
+
+
+def together(modules: Sequence[Module], limit_s: float, kind: type[T]) -> tuple[list[T], str | None]:
+    """Run modules that need each other until all end, one fails or time is up: the records that they printed
+    until then, and why one failed."""
+    with _running(modules) as started:
+        why = _wait(started, time.monotonic() + limit_s, limit_s)
+        for one in started:
+            _end(one.process)
+        told = [_told(one, kind) for one in started]
+    broken = next((problem for _, problem in told if problem is not None), None)
+    return [line for lines, _ in told for line in lines], why or broken
+
+
+def apart(modules: Sequence[Module], limit_s: float, kind: type[T]) -> list[tuple[list[T], str | None]]:
+    """Run modules that do not need each other, all at once: for each its records, and why it failed."""
+    deadline = time.monotonic() + limit_s
+    with _running(modules) as started:
+        while any(one.process.poll() is None for one in started) and time.monotonic() < deadline:
+            time.sleep(_LOOK_S)
+        late = [one.process.returncode is None for one in started]
+        for one in started:
+            _end(one.process)
+        results = []
+        for one, killed in zip(started, late, strict=True):
+            lines, problem = _told(one, kind)
+            why = _late(limit_s) if killed else _last_words(one) if one.process.returncode else problem
+            results.append((lines, why))
+    return results
+
+
+@contextmanager
+def _running(modules: Sequence[Module]) -> Iterator[list[_Started]]:
+    """The processes of the modules; whatever happens, none of them stays."""
+    with tempfile.TemporaryDirectory(prefix="quantroof-side-", ignore_cleanup_errors=True) as folder:
         started: list[_Started] = []
         try:
-            for place, module in enumerate(modules):
+            for place, (module, environment) in enumerate(modules):
                 started.append(_start(module, environment, Path(folder) / str(place)))
-            why = _wait(started, time.monotonic() + limit_s, limit_s)
+            yield started
         finally:
             for one in started:
                 _end(one.process)
-        try:
-            return [line for one in started for line in _records(one.out, kind)], why
-        except msgspec.DecodeError as error:
-            return [], f"unreadable: {error}"
+
+
+def _told(one: _Started, kind: type[T]) -> tuple[list[T], str | None]:
+    try:
+        return list(_records(one.out, kind)), None
+    except msgspec.DecodeError as error:
+        return [], f"unreadable: {error}"
+
+
+def _late(limit_s: float) -> str:
+    return f"no answer within {limit_s:.0f} s: killed"
 
 
 def _start(module: Sequence[str], environment: Mapping[str, str], base: Path) -> _Started:
@@ -80,7 +119,7 @@ def _wait(started: list[_Started], deadline: float, limit_s: float) -> str | Non
         if not running:
             return None
         if time.monotonic() > deadline:
-            return f"no answer within {limit_s:.0f} s: killed"
+            return _late(limit_s)
         time.sleep(_LOOK_S)
 
 
@@ -94,7 +133,8 @@ def _records(output: Path, kind: type[T]) -> Iterator[T]:
 def _end(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=_GRACE_S)  # one that hangs in the driver does not die
 
 
 def _last_words(one: _Started) -> str:

@@ -166,6 +166,7 @@ def test_a_device_that_does_not_answer_has_failed(monkeypatch: pytest.MonkeyPatc
     assert (gone.status, "no_such_module" in (gone.reason or "")) == ("failed", True)
 
 
+@pytest.mark.long
 def test_the_process_of_a_cpu_repeats_both_products() -> None:
     """The real process, through the path of a GPU."""
     (cpu,) = [device for device in detect().devices if device.kind == "cpu"]

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from quantroof.advisor.links import link_of, measured_link
-from quantroof.analysis.links import link_table
+from quantroof.analysis.links import HOST, link_table
 from quantroof.analysis.roofs import measured_roofs
 from quantroof.bench import run as bench_run
 from quantroof.bench.links import run
@@ -26,6 +26,7 @@ from quantroof.bench.links.bus import (
     whole_size,
 )
 from quantroof.bench.links.copies import neighbors
+from quantroof.bench.links.run import Copies
 from quantroof.hwprofiles.detect import detect
 from quantroof.hwprofiles.select import select
 from quantroof.hwprofiles.types import Device
@@ -91,16 +92,18 @@ def test_processes_over_gloo_make_the_table_of_collectives(ranks: int) -> None:
         assert one.bus[1 << 16] * one.seconds[1 << 16] == pytest.approx(carried, rel=0.5)
 
 
-def test_copies_of_all_pairs_and_of_hosts_are_checked_and_timed() -> None:
+@pytest.mark.parametrize(
+    ("what", "ends"),
+    [
+        ("pairs", [("cpu:0", "peer_copy/cpu:1"), ("cpu:1", "peer_copy/cpu:0")]),
+        pytest.param("host", [(f"cpu:{n}", way) for n in (0, 1) for way in HOST], marks=pytest.mark.long),
+    ],
+)
+def test_copies_are_checked_and_timed(what: Copies, ends: list[tuple[str, str]]) -> None:
     """Both directions, each named by where it goes; none is a roof of the memory."""
-    lines = [*run.copies("pairs", ["cpu:0", "cpu:1"], LOCAL), *run.copies("host", ["cpu:0"], LOCAL)]
+    lines = list(run.copies(what, ["cpu:0", "cpu:1"], LOCAL))
 
-    assert [(line.device, line.name) for line in lines] == [
-        ("cpu:0", "peer_copy/cpu:1"),
-        ("cpu:1", "peer_copy/cpu:0"),
-        ("cpu:0", "host_to_device"),
-        ("cpu:0", "device_to_host"),
-    ]
+    assert [(line.device, line.name) for line in lines] == ends
     assert measured_roofs("cpu:0", lines).bandwidth == {}
 
 

@@ -110,7 +110,8 @@ def main() -> None:
     """Repeat both products, and print their records."""
     device = msgspec.json.decode(sys.argv[1], type=Device)
     seconds, shape = float(sys.argv[2]), (int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
-    on = torch.device("cuda", 0) if device.kind == "cuda" else torch.device("cpu")
+    place = 0 if device.uuid else device.index  # by its UUID it is the only one that this process sees
+    on = torch.device("cuda", place) if device.kind == "cuda" else torch.device("cpu")
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     board = Board.of(device)
     names = _ON_GPU if on.type == "cuda" else _EVERYWHERE

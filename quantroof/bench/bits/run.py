@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import msgspec
 
-from quantroof.bench.side_by_side import together
+from quantroof.bench.side_by_side import Module, apart
 from quantroof.hwprofiles.types import Device
 from quantroof.records.lines import Bits, DeviceState, WrongTile
 
@@ -20,23 +18,23 @@ _PRODUCTS = ("int8", "bf16")
 
 
 def bits_lines(devices: Sequence[Device], seconds: float) -> Iterator[Bits]:
-    """Both products of every device; a process that fails or does not answer is a failed record."""
-    with ThreadPoolExecutor(max(len(devices), 1)) as pool:
-        for lines in pool.map(partial(_lines, seconds=seconds), devices):
-            yield from lines
+    """All products of every device; a process that fails or does not answer is a failed record."""
+    real = [device for device in devices if device.kind != "sim"]
+    for device in devices:
+        if device.kind == "sim":
+            yield from (_simulated(device, name) for name in (*_PRODUCTS, "int8/tiles"))
+    results = apart([_module(device, seconds) for device in real], seconds + _START_S, Bits)
+    for device, (lines, why) in zip(real, results, strict=True):
+        yield from lines
+        missing = "it ended without a record of every product" if len(lines) < len(_PRODUCTS) else None
+        if reason := why or missing:
+            yield Bits(device=device.id, product=_PRODUCTS[0], status="failed", reason=reason)
 
 
-def _lines(device: Device, seconds: float) -> list[Bits]:
-    if device.kind == "sim":
-        return [_simulated(device, name) for name in (*_PRODUCTS, "int8/tiles")]
-    module = [_MODULE, msgspec.json.encode(device).decode(), str(seconds), *map(str, _SHAPES[device.kind])]
+def _module(device: Device, seconds: float) -> Module:
+    shape = map(str, _SHAPES[device.kind])
     environment = {"CUDA_VISIBLE_DEVICES": device.uuid} if device.uuid else {}
-    lines, why = together([module], environment, seconds + _START_S, Bits)
-    if why is None and len(lines) < len(_PRODUCTS):
-        why = "it ended without a record of every product"
-    if why is not None:
-        lines.append(Bits(device=device.id, product="int8", status="failed", reason=why))
-    return lines
+    return [_MODULE, msgspec.json.encode(device).decode(), str(seconds), *shape], environment
 
 
 def _simulated(device: Device, name: str) -> Bits:

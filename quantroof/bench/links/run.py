@@ -42,7 +42,7 @@ def copies(
     what: Copies, ids: Sequence[str], environment: Mapping[str, str], limit_s: float = _TIME_LIMIT_S
 ) -> Iterator[Ceiling]:
     """One ceiling per copy; a failure of the process is one failed record."""
-    lines, why = together([[f"{_ROOM}.copies", what, *ids]], environment, limit_s, Ceiling)
+    lines, why = together([([f"{_ROOM}.copies", what, *ids], environment)], limit_s, Ceiling)
     yield from lines
     if why is not None:
         after = lines[-1].device if lines else ids[0]
@@ -56,8 +56,11 @@ def collectives(
     names, sizes = ",".join(plan.collectives), ",".join(map(str, plan.sizes))
     with tempfile.TemporaryDirectory(prefix="quantroof-link-") as folder:
         store = str(Path(folder) / "store")
-        ranks = [[f"{_ROOM}.collectives", str(rank), store, names, sizes, *ids] for rank in range(len(ids))]
-        lines, why = together(ranks, environment, limit_s, Ceiling)
+        ranks = [
+            ([f"{_ROOM}.collectives", str(rank), store, names, sizes, *ids], environment)
+            for rank in range(len(ids))
+        ]
+        lines, why = together(ranks, limit_s, Ceiling)
     yield from lines
     if why is not None:
         yield _untimed(ids[0], name_of(_next(plan, lines), ids), _COLLECTIVE, "failed", why)
