@@ -12,13 +12,14 @@ from quantroof.bench.correctness import WrongOutput, check, correct
 from quantroof.bench.failures import reason
 from quantroof.bench.measure import Bench, time_prepared
 from quantroof.kernels import registry
+from quantroof.kernels.architectures import architecture_of
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel, Prepared
 from quantroof.kernels.linear.tiling import Tiling
 from quantroof.kernels.linear.tuned import Entry, bucket, by_formula, source_hash, trying
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.program import Target
-from quantroof.kernels.sass.ahead import ARCHITECTURES, compile_ahead
+from quantroof.kernels.sass.ahead import compile_ahead
 
 Trial = Callable[[Tiling, float | None, str], None]
 
@@ -79,8 +80,7 @@ def _compile(job: tuple[str, str, Target, Tiling]) -> int:
     name, case, target, tiling = job
     code = registry.load().kernels[name].machine_code
     assert code is not None
-    capability = target.capability[0] * 10 + target.capability[1]
-    arch = next((a for a, number in ARCHITECTURES.items() if number == capability), None)
+    arch = architecture_of(target.capability)
     if arch is None:
         return 0
     try:

@@ -6,6 +6,7 @@ provider. Formats, cases and byte counts are torch-free; `quantize`, `problem` a
 
 __all__ = [
     "act_quant",
+    "architectures",
     "attention",
     "block_scales",
     "calls",

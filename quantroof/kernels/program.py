@@ -33,8 +33,8 @@ class Target:
 
     @property
     def has_wide_matrix_instructions(self) -> bool:
-        """wgmma (9.0) or tcgen05 (10.x): 64 or 128 rows at once, accumulators away from the operands."""
-        return self.capability == (9, 0) or self.capability[0] == 10
+        """wgmma (9.0) or tcgen05 (10.x, 11.0): 64 or 128 rows at once, results away from the operands."""
+        return self.capability == (9, 0) or self.capability[0] in (10, 11)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,8 @@ class MachineCode:
     budget: Mapping[tuple[str, str], float] = field(default_factory=dict)
     tuning: tuple[str, Callable[[Case, Target], list[Any]]] | None = None
     also: Callable[[Case], tuple[Program, ...]] = lambda _case: ()
+    not_portable: str | None = "nobody declared its device code portable"
+    """Why it is not compiled for AMD's GPUs; None for device code without NVIDIA's assembly."""
 
     def programs(self, case: Case, target: Target) -> tuple[Program | CudaProgram, ...]:
         """Everything that a call of the kernel launches."""

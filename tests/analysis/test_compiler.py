@@ -55,7 +55,7 @@ def test_an_emulated_row_never_lies_under_a_native_roof() -> None:
         ("9.9.9", "mxfp4-w4a4", "mxfp4"),  # no table of it travels with quantroof
         (None, "mxfp4-w4a4", "mxfp4"),
         ("3.7.1", "mxfp4-w4a16", "bf16"),  # unpacked by design
-        ("3.7.1", "int8-w8a8-static", "int8"),  # no emulation is known
+        ("3.7.1", "int8-w8a8-static", "int8"),  # native there
     ],
 )
 def test_a_row_of_triton_has_the_element_that_its_compiler_multiplied(

@@ -35,12 +35,12 @@ def test_the_stamp_reads_the_devices_own_registers(arch: str) -> None:
     from triton.compiler import ASTSource
 
     from quantroof.bench.state.device_clock import stamp_programs
-    from quantroof.kernels.sass.ahead import capability_of
+    from quantroof.kernels.architectures import number_of
 
     program = stamp_programs(132)[1]
     signature = {"stamps": "*i64", "slot": "constexpr", "sms": "constexpr"}
     source = ASTSource(fn=program.function, signature=signature, constexprs={(1,): 1, (2,): 132})
-    target = GPUTarget("cuda", capability_of(arch), 32)
+    target = GPUTarget("cuda", number_of(arch), 32)
     ptx = triton.compile(source, target=target, options=program.compile_options).asm["ptx"]
 
     assert all(register in ptx for register in ("%smid", "%clock64", "%globaltimer"))

@@ -19,8 +19,8 @@ from quantroof.kernels import registry
 from quantroof.kernels.kernel import Skip
 from quantroof.kernels.sass import table
 from quantroof.kernels.sass.nvrtc import nvrtc_version
-from quantroof.kernels.sass.table import Row, all_architectures, declared, jobs, machine_code_table
-from tests.kernels.golden import FILES, golden, ir_digests, sample
+from quantroof.kernels.sass.table import Row, declared, jobs, machine_code_table
+from tests.kernels.golden import ARCHITECTURES, FILES, golden, ir_digests, sample
 
 _CUDA = ("cupy.int4",)
 _VERSION = triton.__version__
@@ -48,7 +48,7 @@ def machine_code(compiled: list[Row]) -> list[Row]:
 
 
 def _all() -> list[Row]:
-    return machine_code_table(all_architectures())
+    return machine_code_table(ARCHITECTURES)
 
 
 def _as_declared(row: Row) -> Row:
@@ -107,7 +107,7 @@ def _assert_golden(rows: list[Row]) -> None:
     if _VERSION not in FILES:
         pytest.skip(f"golden tables are of triton {', '.join(FILES)}, this is {_VERSION}")
     committed = {_key(row): row for row in msgspec.convert(golden(_VERSION)["rows"], list[Row])}
-    wanted = {(job.kernel, job.case, job.arch) for job in jobs(all_architectures())}
+    wanted = {(job.kernel, job.case, job.arch) for job in jobs(ARCHITECTURES)}
     assert committed.keys() == wanted == {_key(row) for row in rows}, _REGENERATE
     if nvrtc_version() != golden(_VERSION)["nvrtc"]:  # another version of the compiler of CUDA C++
         rows = [row for row in rows if row.kernel not in _CUDA]
@@ -118,7 +118,7 @@ def test_the_sample_has_every_kernel_and_every_architecture() -> None:
     """Whatever is not compiled in this suite has a row of its kernel and one of its architecture that is."""
     chosen = sample("3.9.0")
     assert {job.kernel for job in chosen} == {kernel.name for kernel in declared()}
-    assert {job.arch for job in chosen if job.kernel not in _CUDA} == set(all_architectures())
+    assert {job.arch for job in chosen if job.kernel not in _CUDA} == set(ARCHITECTURES)
 
 
 def test_all_tritons_compile_to_the_same_classes_without_spills() -> None:

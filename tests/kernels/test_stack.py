@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.kernels.architectures import ARCHITECTURES, NVIDIA
 from quantroof.kernels.sass.batch import functions_of
 from quantroof.kernels.stack import cell, table
-from quantroof.kernels.stack.probes import ARCHITECTURES, BY_NAME, NVIDIA, TILES, tiles_of
+from quantroof.kernels.stack.probes import BY_NAME, TILES, tiles_of
 from tests.kernels.disassembler import or_skipped_where_it_is_too_old
 
 NEWEST = table.shipped_versions()[-1]

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from quantroof.cli.main import main
+from quantroof.kernels.architectures import ARCHITECTURES
 from quantroof.kernels.stack import table
-from quantroof.kernels.stack.probes import ARCHITECTURES
 
 pytest.importorskip("triton")
 NEWEST = table.shipped_versions()[-1]

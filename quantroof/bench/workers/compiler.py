@@ -15,10 +15,11 @@ from contextlib import suppress
 from quantroof.bench.plan import DevicePlan
 from quantroof.bench.workers.parent import die_with_parent
 from quantroof.hwprofiles.types import Device
+from quantroof.kernels.architectures import architecture_of, number_of
 from quantroof.kernels.cases import Case
 from quantroof.kernels.program import CudaProgram, Program, Target
 from quantroof.kernels.registry import own
-from quantroof.kernels.sass.ahead import ARCHITECTURES, compile_ahead
+from quantroof.kernels.sass.ahead import compile_ahead
 
 _MAX_PROCESSES = 8
 _CLOCK = ("device-clock", "")
@@ -61,13 +62,12 @@ def architecture(device: Device) -> str | None:
     """The compilation target of a device, or None for one that is not compiled for."""
     if device.kind != "cuda" or device.capability is None:
         return None
-    major, minor = device.capability
-    return next((arch for arch, number in ARCHITECTURES.items() if number == major * 10 + minor), None)
+    return architecture_of(device.capability)
 
 
 def compile_jobs(jobs: Iterable[tuple[str, str]], arch: str, sm_count: int) -> int:
     """Compile one after another; returns how many succeeded. A failure is for the worker to report."""
-    number = ARCHITECTURES[arch]
+    number = number_of(arch)
     target = Target((number // 10, number % 10), sm_count)
     done = 0
     for case, name in jobs:

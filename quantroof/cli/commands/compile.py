@@ -10,9 +10,7 @@ from quantroof.files import require
 
 
 @click.command(short_help="Machine code of the kernels, for any architecture.")
-@click.option(
-    "--arch", "archs", multiple=True, help="sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_120a; default all."
-)
+@click.option("--arch", "archs", multiple=True, help="Such as sm_103a or gfx950; default all. Repeatable.")
 @click.option("--kernel", "kernels", multiple=True, help="Only this kernel, as `triton.int4`. Repeatable.")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Compile in parallel.")
 @json_option
@@ -29,14 +27,15 @@ def command(
     quantroof compile --arch sm_90a --kernel triton.int4
     """
     version = _triton_version()
-    from quantroof.kernels.sass.table import all_architectures, declared, machine_code_table
+    from quantroof.kernels.architectures import ARCHITECTURES
+    from quantroof.kernels.sass.table import declared, machine_code_table
     from quantroof.reports.text.machine_code_lines import machine_code_table as table_of_machine_code
 
     declared_names = [k.name for k in declared()]
     for name in kernels:
         if name not in declared_names:
             raise unknown_name("kernel", name, declared_names, "--kernel")
-    rows = machine_code_table(archs or all_architectures(), kernels, workers)
+    rows = machine_code_table(archs or ARCHITECTURES, kernels, workers)
     if as_json:
         import msgspec
 

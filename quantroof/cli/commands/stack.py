@@ -32,8 +32,8 @@ def command(gpus: tuple[str, ...], archs: tuple[str, ...], workers: int, *, as_j
     quantroof stack --arch sm_100a --arch sm_103a
     """
     from quantroof.analysis.stack import Tables, stack_findings, stack_verdicts
+    from quantroof.kernels.architectures import ARCHITECTURES
     from quantroof.kernels.stack import table
-    from quantroof.kernels.stack.probes import ARCHITECTURES
     from quantroof.reports.text.stack_lines import finding_lines, stack_matrix, stack_tables
 
     version = table.triton_version()
@@ -81,7 +81,7 @@ def _profiles(text: str) -> list[HardwareProfile]:
 
 def _arch(capability: str, name: str) -> str:
     from quantroof.hwprofiles import native
-    from quantroof.kernels.stack.probes import ARCHITECTURES
+    from quantroof.kernels.architectures import ARCHITECTURES
 
     arch = native.architecture_of(capability) or capability
     if arch not in ARCHITECTURES:

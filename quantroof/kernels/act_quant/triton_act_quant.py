@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.act_quant.rows import dequantized_rows, quantize_rows_program
+from quantroof.kernels.architectures import ARCHITECTURES
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.program import MachineCode, Program, Target
@@ -46,7 +47,7 @@ def _build(problem: Problem) -> Prepared:
     return Prepared((problem.arriving,), call, code.config(), ("output",), values=dequantized_rows)
 
 
-_SIMT = dict.fromkeys(("sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120a"), "simt")
+_SIMT = dict.fromkeys(ARCHITECTURES, "simt")
 
 KERNELS = (
     Kernel(
@@ -65,6 +66,7 @@ KERNELS = (
             ),
             program,
             _SIMT,
+            not_portable=None,
         ),
     ),
 )

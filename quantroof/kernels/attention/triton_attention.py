@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from quantroof.hwprofiles.types import Device
+from quantroof.kernels.architectures import AMD, NVIDIA
 from quantroof.kernels.attention.case import AttentionCase
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel, Prepared, Skip
@@ -114,7 +115,7 @@ def _build(problem: Problem) -> Prepared:
     return Prepared((weight.codes, scales), call, {**code.config(), "parts": parts}, hot)
 
 
-_EXPECTS = dict.fromkeys(("sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120a"), "matrix:HMMA")
+_EXPECTS = dict.fromkeys(NVIDIA, "matrix:HMMA") | dict.fromkeys(AMD, "matrix:MFMA_BF16")
 _CASES = tuple(
     f"decode_attention/{cache}-bf16-bf16/b8-h32-g8-d128-c4096"
     for cache in ("bf16", "fp8_e4m3.tensor", "int8.token")
@@ -130,6 +131,8 @@ KERNELS = (
         operations=("decode_attention",),
         targets=("gpu",),
         summary="the cache split along its tokens, all query heads of a KV head in one program",
-        machine_code=MachineCode(_CASES, program, _EXPECTS, also=lambda case: (merge_program(case),)),
+        machine_code=MachineCode(
+            _CASES, program, _EXPECTS, also=lambda case: (merge_program(case),), not_portable=None
+        ),
     ),
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from quantroof.kernels.architectures import NVIDIA
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel, Prepared
-from quantroof.kernels.linear.triton_weight_only import check_weight, kind_of, packed_weight
+from quantroof.kernels.linear.triton_weight_only import PTX, check_weight, kind_of, packed_weight
 from quantroof.kernels.program import MachineCode, Program, Target
 
 if TYPE_CHECKING:
@@ -78,11 +79,12 @@ def _build_linear(problem: Problem) -> Prepared:
 
 _DEQUANTIZED = ("int8-dequant", "int4-dequant", "nf4-dequant")
 _LINEAR = ("int8-w8a16", "fp8-w8a16", "int4-w4a16", "int4-zp-w4a16", "int4-actorder-w4a16", "nf4-w4a16")
-_SIMT = dict.fromkeys(("sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120a"), "simt")
+_SIMT = dict.fromkeys(NVIDIA, "simt")
 _CODE = MachineCode(
     tuple(f"dequantize/{w}-none-bf16/m4096-n4096-k4096" for w in ("int8.channel", "int4.g128", "nf4.g64")),
     program,
     _SIMT,
+    not_portable=PTX,
 )
 
 _ALONE = Kernel(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quantroof.hwprofiles.types import Device
+from quantroof.kernels.architectures import NVIDIA
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.program import CudaProgram, MachineCode, Target
@@ -86,7 +87,6 @@ def program(_: Case, __: Target) -> CudaProgram:
 
 
 _GEMV = "gemv/int4.g128-bf16-bf16/m1-n4096-k4096"
-_ARCHITECTURES = ("sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_120a")
 KERNELS = (
     Kernel(
         "cupy.int4",
@@ -99,8 +99,9 @@ KERNELS = (
         machine_code=MachineCode(
             (_GEMV,),
             program,
-            dict.fromkeys(_ARCHITECTURES, "matrix:HMMA"),
-            {(_GEMV, arch): 1.6 for arch in _ARCHITECTURES},
+            dict.fromkeys(NVIDIA, "matrix:HMMA"),
+            {(_GEMV, arch): 1.6 for arch in NVIDIA},
+            not_portable="CUDA C++ is not compiled for AMD",
         ),
     ),
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from quantroof.hwprofiles.native import only_on_the_older_path
+from quantroof.kernels.architectures import architecture_of
 from quantroof.kernels.cases import Case
 from quantroof.kernels.linear.tiling import FEW_ROWS, Tiling, balanced_split, padded_rows, useful_splits
 from quantroof.kernels.linear.tuned import choose
@@ -39,13 +41,20 @@ def formula(case: Case, target: Target) -> Tiling:
         bm = padded_rows(case.m, _SKINNY_ROWS)
         split = balanced_split(-(-case.n // 64), case.k // step, target)
         return Tiling(bn=64, bm=bm, bk=step, split=split, num_warps=4, num_stages=4 if bm <= 32 else 3)
-    if not target.has_wide_matrix_instructions:
+    if not _wide(case, target):
         # A stage is 32 KB; 8.6, 8.9 and 12.0 have 99 KB of shared memory per program, 8.0 has 163.
         stages = 4 if target.capability == (8, 0) else 3
         return Tiling(bn=128, bm=128, bk=step, num_warps=8, num_stages=stages)
     wide = -(-case.m // 128) * -(-case.n // 256) >= target.sm_count
     bm, bn = (128, 256) if wide else _few_rows(case, target) if case.m <= FEW_ROWS else (128, 128)
     return Tiling(bn=bn, bm=bm, bk=step, num_warps=_warps(bm, bn), num_stages=4)
+
+
+def _wide(case: Case, target: Target) -> bool:
+    """Whether wgmma or tcgen05 multiplies the element; int8 has mma.sync alone on B300 and Rubin."""
+    arch = architecture_of(target.capability)
+    older = arch is not None and only_on_the_older_path(case.compute.name, arch)
+    return target.has_wide_matrix_instructions and not older
 
 
 def _few_rows(case: Case, target: Target) -> tuple[int, int]:
@@ -95,7 +104,7 @@ def program(case: Case, target: Target) -> Program:
     tile = choose(FAMILY, case, target, formula)
     if case.m <= _SKINNY_ROWS:
         return _skinny(case, tile)
-    return _tma(case, target, tile) if target.has_wide_matrix_instructions else _pointers(case, tile)
+    return _tma(case, target, tile) if _wide(case, target) else _pointers(case, tile)
 
 
 def _common(case: Case) -> dict[str, int | bool | str]:

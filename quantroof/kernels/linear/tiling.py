@@ -16,7 +16,8 @@ FEW_ROWS = 128
 # A part shorter than this is all prologue: its loads are issued, and then it waits for them once.
 _MIN_STEPS = 4
 # Shared memory a program may have: CUDA Programming Guide, table of technical specifications.
-_SHARED_BYTES = {(8, 0): 163 * 1024, (9, 0): 227 * 1024, (10, 0): 227 * 1024, (10, 3): 227 * 1024}
+_LARGE = dict.fromkeys(((9, 0), (10, 0), (10, 3), (11, 0)), 227 * 1024)
+_SHARED_BYTES = {(8, 0): 163 * 1024, **_LARGE}
 _SHARED_BYTES_ELSEWHERE = 99 * 1024
 
 

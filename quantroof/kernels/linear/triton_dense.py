@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from quantroof.hwprofiles.native import only_on_the_older_path
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.act_quant.rows import quantize_rows_program
+from quantroof.kernels.architectures import MMA_SYNC, TCGEN05
 from quantroof.kernels.cases import Case
+from quantroof.kernels.formats import Format
 from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.linear.dense_programs import FAMILY, TYPES, program, space
 from quantroof.kernels.linear.workspace import workspace
@@ -116,18 +120,33 @@ def _hot(code: Program) -> tuple[str, ...]:
     return ("activations", "output", "workspace") if split else ("activations", "output")
 
 
-_SYNC = ("sm_80", "sm_86", "sm_89", "sm_120a")
+@dataclass(frozen=True, slots=True)
+class _Opcodes:
+    """What an element is multiplied by: mma.sync, wgmma, tcgen05, and the two generations of AMD."""
+
+    sync: str
+    wgmma: str
+    tcgen05: str
+    gfx942: str
+    gfx950: str
+
+    def classes(self, element: str) -> dict[str, str]:
+        """By architecture; some have tcgen05, and an element on the older path only."""
+        tcgen05 = {
+            arch: self.sync if only_on_the_older_path(element, arch) else self.tcgen05 for arch in TCGEN05
+        }
+        nvidia = {**dict.fromkeys(MMA_SYNC, self.sync), "sm_90a": self.wgmma, **tcgen05}
+        return {k: f"matrix:{v}" for k, v in {**nvidia, "gfx942": self.gfx942, "gfx950": self.gfx950}.items()}
 
 
 def _machine_code(
-    weight: str, activation: str, output: str, sync: str, wgmma: str, tcgen05: str, also: Also = lambda _: ()
+    weight: str, activation: str, output: str, opcodes: _Opcodes, also: Also = lambda _: ()
 ) -> MachineCode:
-    """A skinny and a wide case; the class on mma.sync architectures, on sm_90a and on sm_100a."""
+    """A skinny and a wide case."""
     formats = f"{weight}-{activation}-{output}"
     cases = (f"gemv/{formats}/m1-n4096-k4096", f"gemm/{formats}/m4096-n4096-k4096")
-    expects = {**dict.fromkeys(_SYNC, sync), "sm_90a": wgmma, "sm_100a": tcgen05}
-    classes = {k: f"matrix:{v}" for k, v in expects.items()}
-    return MachineCode(cases, program, classes, tuning=(FAMILY, space), also=also)
+    classes = opcodes.classes(Format.parse(weight).element.name)
+    return MachineCode(cases, program, classes, tuning=(FAMILY, space), also=also, not_portable=None)
 
 
 def _kernel(
@@ -138,49 +157,48 @@ def _kernel(
     )
 
 
-# int8 on sm_100a: mma.sync before Triton 3.8, then kind::i8 of tcgen05.
-_INT8_ON_SM_100A = "IMMA|UTCIMMA"
+_BF16 = _Opcodes("HMMA", "HGMMA", "UTCHMMA", "MFMA_BF16", "MFMA_BF16")
+_FP16 = _Opcodes("HMMA", "HGMMA", "UTCHMMA", "MFMA_F16", "MFMA_F16")
+_FP8 = _Opcodes("QMMA", "QGMMA", "UTCQMMA", "MFMA_FP8_FP8", "MFMA_F8F6F4")
+# With tcgen05 int8 is multiplied by mma.sync before Triton 3.8, then by kind::i8.
+_INT8 = _Opcodes("IMMA", "IGMMA", "IMMA|UTCIMMA", "MFMA_I8", "MFMA_I8")
 KERNELS = (
     _kernel(
         "triton.bf16",
         ("bf16",),
         "persistent TMA; split-K when skinny",
-        _machine_code("bf16", "bf16", "bf16", "HMMA", "HGMMA", "UTCHMMA"),
+        _machine_code("bf16", "bf16", "bf16", _BF16),
     ),
     _kernel(
         "triton.fp16",
         ("fp16",),
         "persistent TMA; split-K when skinny",
-        _machine_code("fp16", "fp16", "fp16", "HMMA", "HGMMA", "UTCHMMA"),
+        _machine_code("fp16", "fp16", "fp16", _FP16),
     ),
     _kernel(
         "triton.fp8",
         ("fp8-w8a8-static",),
         "fp8 products, tensor scales",
-        _machine_code("fp8_e4m3.tensor", "fp8_e4m3.tensor", "bf16", "QMMA", "QGMMA", "UTCQMMA"),
+        _machine_code("fp8_e4m3.tensor", "fp8_e4m3.tensor", "bf16", _FP8),
     ),
     _kernel(
         "triton.quant+fp8",
         ("fp8-w8a8",),
         "per-token quantizing, fp8 products, row scales",
-        _machine_code(
-            "fp8_e4m3.channel", "fp8_e4m3.token.from_bf16", "bf16", "QMMA", "QGMMA", "UTCQMMA", _quantize
-        ),
+        _machine_code("fp8_e4m3.channel", "fp8_e4m3.token.from_bf16", "bf16", _FP8, _quantize),
         _build_dynamic,
     ),
     _kernel(
         "triton.int8",
         ("int8-w8a8-static",),
         "int8 products, row scales",
-        _machine_code("int8.channel", "int8.token", "bf16", "IMMA", "IGMMA", _INT8_ON_SM_100A),
+        _machine_code("int8.channel", "int8.token", "bf16", _INT8),
     ),
     _kernel(
         "triton.quant+int8",
         ("int8-w8a8",),
         "per-token quantizing, int8 products, row scales",
-        _machine_code(
-            "int8.channel", "int8.token.from_bf16", "bf16", "IMMA", "IGMMA", _INT8_ON_SM_100A, _quantize
-        ),
+        _machine_code("int8.channel", "int8.token.from_bf16", "bf16", _INT8, _quantize),
         _build_dynamic,
     ),
 )

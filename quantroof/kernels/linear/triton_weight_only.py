@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quantroof.hwprofiles.types import Device
+from quantroof.kernels.architectures import MMA_SYNC, TCGEN05
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.linear.tiling import (
@@ -212,13 +213,11 @@ def _packed_scales(scales: torch.Tensor, kind: Kind, group: int) -> torch.Tensor
     return by_group.bfloat16()
 
 
+PTX = "PTX unpacks its weights, at which AMD's compiler ends its process"
 _EXPECTS = {
-    "sm_80": "matrix:HMMA",
-    "sm_86": "matrix:HMMA",
-    "sm_89": "matrix:HMMA",
+    **dict.fromkeys(MMA_SYNC, "matrix:HMMA"),
     "sm_90a": "matrix:HGMMA",
-    "sm_100a": "matrix:UTCHMMA",
-    "sm_120a": "matrix:HMMA",
+    **dict.fromkeys(TCGEN05, "matrix:UTCHMMA"),
 }
 
 
@@ -227,7 +226,7 @@ def _machine_code(weight: str, budget: float | None = None, *more: str) -> Machi
     gemv = f"gemv/{weight}-bf16-bf16/m1-n4096-k4096"
     gemm = f"gemm/{weight}-bf16-bf16/m256-n4096-k4096"
     budgets = {(gemv, "sm_90a"): budget} if budget else {}
-    return MachineCode((gemv, gemm, *more), program, _EXPECTS, budgets, (FAMILY, space))
+    return MachineCode((gemv, gemm, *more), program, _EXPECTS, budgets, (FAMILY, space), not_portable=PTX)
 
 
 def _kernel(name: str, scheme: str, summary: str, machine_code: MachineCode) -> Kernel:

@@ -4,27 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from quantroof.errors import unknown_name
+from quantroof.kernels.architectures import number_of
 from quantroof.kernels.program import CudaProgram, Program
 from quantroof.kernels.sass.native import read_source
 from quantroof.kernels.sass.nvrtc import compile_cuda
-
-# Triton takes the number and adds the `a` of architecture-specific features (wgmma, tcgen05) by itself.
-ARCHITECTURES: dict[str, int] = {
-    "sm_80": 80,
-    "sm_86": 86,
-    "sm_89": 89,
-    "sm_90a": 90,
-    "sm_100a": 100,
-    "sm_120a": 120,
-}
-
-
-def capability_of(arch: str) -> int:
-    """Compute capability as one number, 90 for `sm_90a`; UsageError if it is unknown."""
-    if arch not in ARCHITECTURES:
-        raise unknown_name("architecture", arch, list(ARCHITECTURES))
-    return ARCHITECTURES[arch]
 
 
 def compile_ahead(program: Program | CudaProgram, arch: str) -> tuple[bytes, int]:
@@ -42,7 +25,7 @@ def _compile_triton(program: Program, arch: str) -> tuple[bytes, int]:
     import triton
     from triton.backends.compiler import GPUTarget
 
-    target = GPUTarget("cuda", capability_of(arch), 32)
+    target = GPUTarget("cuda", number_of(arch), 32)
     compiled = triton.compile(ast_source(program), target=target, options=program.compile_options)
     return compiled.asm["cubin"], int(compiled.metadata.shared)
 

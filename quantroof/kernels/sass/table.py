@@ -13,16 +13,29 @@ import msgspec
 from quantroof.errors import EnvironmentMissing
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels import registry
+from quantroof.kernels.architectures import AMD, ARCHITECTURES, known, number_of
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel, Skip
 from quantroof.kernels.program import CudaProgram, Program, Target
-from quantroof.kernels.sass.ahead import ARCHITECTURES, capability_of, compile_ahead
+from quantroof.kernels.sass.ahead import compile_ahead
+from quantroof.kernels.sass.amd import compile_for_amd, exceeds_memory, program_for
 from quantroof.kernels.sass.batch import read_cubins
 from quantroof.kernels.sass.cubin import CodeReport
 
-# Multiprocessors of the part a configuration is chosen for: A100, RTX 3090, RTX 4090, H100 SXM, B200, RTX
-# 5090.
-_SM_COUNT = {"sm_80": 108, "sm_86": 82, "sm_89": 128, "sm_90a": 132, "sm_100a": 148, "sm_120a": 170}
+# Multiprocessors of the part a configuration is chosen for: A100, RTX 3090, RTX 4090, H100 SXM, B200, B300,
+# Thor, RTX 5090, GB10. Rubin's count has no source yet: as B200.
+_SM_COUNT = {
+    "sm_80": 108,
+    "sm_86": 82,
+    "sm_89": 128,
+    "sm_90a": 132,
+    "sm_100a": 148,
+    "sm_103a": 148,
+    "sm_107a": 148,
+    "sm_110a": 20,
+    "sm_120a": 170,
+    "sm_121a": 48,
+}
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -78,7 +91,7 @@ def machine_code_table(archs: Sequence[str], kernels: Sequence[str] = (), worker
 def jobs(archs: Sequence[str], kernels: Sequence[str] = ()) -> list[Job]:
     """What is compiled: every case of every declared kernel (or the named ones) for every architecture."""
     for arch in archs:
-        capability_of(arch)
+        known(arch)
     return [
         Job(kernel.name, case, arch)
         for kernel in declared()
@@ -104,6 +117,8 @@ def program_of(job: Job) -> Program | CudaProgram | Skip:
     """What is compiled for a job, or why nothing is."""
     kernel = registry.load().kernels[job.kernel]
     assert kernel.machine_code is not None
+    if job.arch in AMD:
+        return program_for(kernel, Case.parse(job.case), job.arch)
     case, device = Case.parse(job.case), device_of(job.arch)
     return kernel.check(case, device) or kernel.machine_code.program(case, Target.of(device))
 
@@ -119,7 +134,7 @@ def declared() -> list[Kernel]:
 
 def device_of(arch: str) -> Device:
     """A stand-in for the GPU that an architecture's configuration is chosen for."""
-    capability = "{}.{}".format(*divmod(capability_of(arch), 10))
+    capability = "{}.{}".format(*divmod(number_of(arch), 10))
     return Device(kind="cuda", index=0, name=arch, compute_capability=capability, sm_count=_SM_COUNT[arch])
 
 
@@ -129,6 +144,8 @@ def _compiled(job: Job) -> Row | _Compiled:
     if isinstance(program, Skip):
         return _skipped(job, program.reason)
     try:
+        if job.arch in AMD and isinstance(program, Program):
+            return _amd_row(job, program)
         cubin, shared_bytes = compile_ahead(program, job.arch)
     except EnvironmentMissing as missing:
         return _skipped(job, str(missing))
@@ -194,6 +211,27 @@ def _row(compiled: _Compiled, report: CodeReport) -> Row:
     return msgspec.structs.replace(row, verdict=verdict_of(row))
 
 
+def _amd_row(job: Job, program: Program) -> Row:
+    """The row of a Program for AMD, whose compiler lists registers and spills in its text."""
+    code, shared_bytes = compile_for_amd(program, job.arch)
+    machine_code = registry.load().kernels[job.kernel].machine_code
+    assert machine_code is not None
+    row = Row(
+        kernel=job.kernel,
+        case=job.case,
+        arch=job.arch,
+        status="compiled",
+        expected=machine_code.expects.get(job.arch),
+        instruction_class=code.instruction_class,
+        registers=code.vgprs,
+        spill_instructions=code.spilled_registers,
+        shared_bytes=shared_bytes,
+        instructions=code.instructions,
+    )
+    verdict = verdict_of(row) or exceeds_memory(job.arch, shared_bytes)
+    return msgspec.structs.replace(row, verdict=verdict)
+
+
 def verdict_of(row: Row) -> str | None:
     """The promise that a compiled row breaks, or None."""
     if row.expected is not None and not _is_class(row.instruction_class, row.expected):
@@ -214,4 +252,4 @@ def _is_class(found: str | None, expected: str) -> bool:
 
 def all_architectures() -> tuple[str, ...]:
     """The architectures that every kernel is compiled for."""
-    return tuple(ARCHITECTURES)
+    return ARCHITECTURES

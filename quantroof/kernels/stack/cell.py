@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 import msgspec
 from msgspec.structs import replace
 
+from quantroof.kernels.sass.amdgcn import read_amdgcn
 from quantroof.kernels.sass.classify import MATRIX_OPCODES
 from quantroof.kernels.sass.listing import Function
 from quantroof.kernels.stack.probes import Family
 
 _SPILLS = ("STL", "LDL")  # stores to and loads from a thread's local memory
-_MFMA = re.compile(r"\bv_s?mfmac?_\w+|\bv_mfma_scale_\w+")
-_VGPR_SPILLS = re.compile(r"\.vgpr_spill_count:\s*(\d+)")
 # The longest name first, so that f8f6f4 is not taken for f4 or bf16 for f16.
 _MFMA_FAMILIES: tuple[tuple[str, Family], ...] = (
     ("f8f6f4", "fp8"),
@@ -80,13 +78,11 @@ def family_of(opcode: str) -> Family | None:
 
 def amd_code(text: str, wanted: Family) -> tuple[str | None, Family | None, int]:
     """(opcode, family, spilled registers) of AMD assembly; the scaled f8f6f4 instruction takes fp4, too."""
-    spilled = _VGPR_SPILLS.search(text)
-    spills = int(spilled[1]) if spilled else 0
-    names = _MFMA.findall(text)
-    if not names:
-        return None, None, spills
-    name = next((n for n in names if "f8f6f4" in n), names[0])
+    code = read_amdgcn(text)
+    if not code.matrix:
+        return None, None, code.spilled_registers
+    name = next((n for n in code.matrix if "f8f6f4" in n), code.matrix[0])
     family = next((family for part, family in _MFMA_FAMILIES if part in name), None)
     if wanted == "fp4" and name.startswith("v_mfma_scale"):
         family = "fp4"
-    return name, family, spills
+    return name, family, code.spilled_registers

@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from quantroof.kernels.architectures import AMD, NVIDIA
 from quantroof.kernels.program import FP_FUSION
 from quantroof.kernels.stack.cell import Compiled, StackCell, amd_code
-from quantroof.kernels.stack.probes import AMD, BY_NAME, NVIDIA, Operand, StackFormat, Tile, tiles_of
+from quantroof.kernels.stack.probes import BY_NAME, Operand, StackFormat, Tile, tiles_of
 
 
 def compiled(item: StackFormat, tile: Tile, arch: str) -> Compiled:

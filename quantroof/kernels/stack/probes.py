@@ -84,22 +84,6 @@ BY_NAME = {item.name: item for item in FORMATS}
 
 TILES = (Tile(16, 128), Tile(64, 128), Tile(128, 128), Tile(128, 16, weights_first=True))
 
-# Triton takes the number and adds the `a` of architecture-specific features by itself.
-NVIDIA: dict[str, int] = {
-    "sm_80": 80,
-    "sm_86": 86,
-    "sm_89": 89,
-    "sm_90a": 90,
-    "sm_100a": 100,
-    "sm_103a": 103,
-    "sm_107a": 107,
-    "sm_110a": 110,
-    "sm_120a": 120,
-    "sm_121a": 121,
-}
-AMD = tuple(native.AMD_FORMATS)
-ARCHITECTURES = (*NVIDIA, *AMD)
-
 
 def silicon_multiplies(item: StackFormat, arch: str) -> bool:
     """Whether the matrix units of an architecture multiply a format as it is."""

@@ -16,9 +16,10 @@ import msgspec
 
 from quantroof.errors import EnvironmentMissing, unknown_name
 from quantroof.files import cache_folder, writing
+from quantroof.kernels.architectures import ARCHITECTURES
 from quantroof.kernels.sass.batch import functions_of
 from quantroof.kernels.stack.cell import Compiled, StackCell, read
-from quantroof.kernels.stack.probes import ARCHITECTURES, BY_NAME, tiles_of
+from quantroof.kernels.stack.probes import BY_NAME, tiles_of
 
 Progress = Callable[[str], None]
 _HERE = Path(__file__).parent

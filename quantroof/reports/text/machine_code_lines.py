@@ -31,4 +31,5 @@ def _cells(row: Row) -> tuple[str, ...]:
         return (*name, row.status, *[""] * len(_NUMBERS), row.reason or "")
     numbers = (row.registers, row.spill_instructions, row.shared_bytes, row.loop_instructions)
     per_weight = "" if row.instructions_per_weight is None else decimals(row.instructions_per_weight)
-    return (*name, row.instruction_class or "", *map(str, numbers), per_weight, row.verdict or "ok")
+    shown = ("" if number is None else str(number) for number in numbers)
+    return (*name, row.instruction_class or "", *shown, per_weight, row.verdict or "ok")

@@ -23,7 +23,7 @@ def plain_product(
     a_block = a + m[:, None] * K + k[None, :]
     b_block = b + n[None, :] * K + k[:, None]
     for _ in tl.range(0, K // BK):
-        acc = tl.dot(tl.load(a_block), tl.load(b_block), acc)
+        acc = tl.dot(tl.load(a_block), tl.load(b_block), acc, out_dtype=acc.dtype)
         a_block += BK
         b_block += BK
     tl.store(c + m[:, None] * N + n[None, :], acc.to(c.dtype.element_ty))
