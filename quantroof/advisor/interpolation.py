@@ -13,7 +13,7 @@ Shape = tuple[int, int]
 # A layer of another shape stands in for one that is at most this many times larger or smaller.
 NEAREST_FACTOR = 4.0
 # How many points are left out and predicted to find the error of an interpolation.
-SAMPLED = 500
+SAMPLED = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,9 @@ def _nearest(shapes: Shapes, shape: Shape, m: int) -> Value | None:
     """From the shape nearest in log N and log K that covers M, scaled by N K as bytes and operations are."""
     size = shape[0] * shape[1]
     near = [own for own in shapes if 1 / NEAREST_FACTOR <= own[0] * own[1] / size <= NEAREST_FACTOR]
-    for n, k in sorted(near, key=lambda own: _distance(own, shape)):
+    while near:
+        n, k = min(near, key=lambda own: _distance(own, shape))
+        near.remove((n, k))
         at = at_batch(shapes[n, k], m)
         if at is not None:
             return at[0] * size / (n * k), at[1]

@@ -7,9 +7,9 @@ there the bytes decide; below the smallest they are those of the smallest, becau
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from quantroof.advisor.interpolation import KernelTime, at_batch
 from quantroof.analysis.case_time import case_time, median_ns
@@ -22,6 +22,10 @@ _ALL_REDUCE = "all_reduce/"
 # An all-reduce of so many bytes takes what an empty one takes.
 SMALL_REDUCE = 64 << 10
 _EXPERTS = "experts-"
+_ATTENTION, _EXPERTS_CALL = "decode_attention/", f"call/{_EXPERTS}"
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class AttentionKey(NamedTuple):
@@ -57,13 +61,25 @@ class LayerTimes:
 
     def attention_time(self, key: AttentionKey, batch: int, context: int) -> KernelTime | None:
         """One layer's decode attention, None where no batch of these heads was timed."""
-        batches = self.attention.get(key, {})
+        batches = self._attention(key)
         rows = [replace(at, m=own) for own in sorted(batches) if (at := _between(batches[own], context))]
         return _between(rows, batch)
 
     def experts_time(self, key: ExpertsKey, tokens: int) -> KernelTime | None:
         """One layer of experts with its router, None where the layer was not timed."""
-        return _between(self.experts.get(key, []), tokens)
+        return _between(self._experts(key), tokens)
+
+    def _attention(self, key: AttentionKey) -> dict[int, list[KernelTime]]:
+        try:
+            return self.attention[key]
+        except KeyError:
+            return {}
+
+    def _experts(self, key: ExpertsKey) -> list[KernelTime]:
+        try:
+            return self.experts[key]
+        except KeyError:
+            return []
 
     def reduce_time(self, ways: int, payload: float) -> KernelTime | None:
         """One all-reduce of a payload per GPU, None where so many GPUs, or so few bytes, were not timed."""
@@ -99,33 +115,79 @@ def experts_call(key: ExpertsKey, tokens: int, scheme: Scheme) -> CallCase:
 
 
 def layer_times(measurements: Iterable[Measurement], ceilings: Iterable[Ceiling], device: str) -> LayerTimes:
-    """The tables of one device; of several kernels of one case the fastest counts."""
-    attention: dict[AttentionKey, dict[int, dict[int, KernelTime]]] = defaultdict(lambda: defaultdict(dict))
-    experts: dict[ExpertsKey, dict[int, KernelTime]] = defaultdict(dict)
-    reduces: dict[int, dict[int, KernelTime]] = defaultdict(dict)
+    """The tables of one device; of several kernels of one case the fastest counts.
+
+    An import holds tens of thousands of lines, of which a question needs few: they are sorted by their text.
+    """
+    attention: dict[str, list[Measurement]] = defaultdict(list)
+    experts: dict[str, list[Measurement]] = defaultdict(list)
     for line in measurements:
         if line.device != device or line.status not in HAVE_TIMES or line.timing is None:
             continue
-        case = line.parsed_case
-        if isinstance(case, AttentionCase):
-            own = attention[AttentionKey(case.scheme, case.shape)][case.m]
-            _keep(own, _timed(line, case.context))
-        elif isinstance(case, CallCase) and case.call.startswith(_EXPERTS):
-            sizes = dict(case.axes)
-            key = ExpertsKey(
-                case.call.removeprefix(_EXPERTS), *(sizes[name] for name in ExpertsKey._fields[1:])
-            )
-            _keep(experts[key], _timed(line, sizes["tokens"]))
+        if line.case.startswith(_ATTENTION):
+            attention[_heads(line.case)].append(line)
+        elif line.case.startswith(_EXPERTS_CALL):
+            experts[_layer(line.case)].append(line)
+    reduces: dict[int, dict[int, KernelTime]] = defaultdict(dict)
     for ceiling in ceilings:
         if ceiling.name.startswith(_ALL_REDUCE) and ceiling.timing is not None and ceiling.bytes_moved:
             devices = ceiling.name.removeprefix(_ALL_REDUCE).split("+")
             if device in devices:
                 _keep(reduces[len(devices)], _reduced(ceiling, len(devices)))
     return LayerTimes(
-        {key: {batch: _sorted(by) for batch, by in grid.items()} for key, grid in attention.items()},
-        {key: _sorted(by) for key, by in experts.items()},
+        _Lazy(lambda key: attention.get(_heads(AttentionCase.of(*key, 1, 1).id), ()), _batches),
+        _Lazy(lambda key: experts.get(_experts_text(key), ()), _tokens),
         {ways: _sorted(by) for ways, by in reduces.items()},
     )
+
+
+class _Lazy(dict[K, V]):
+    """A table whose values are made when they are asked for, from the lines of their key."""
+
+    def __init__(
+        self, lines: Callable[[K], Sequence[Measurement]], made: Callable[[Sequence[Measurement]], V]
+    ) -> None:
+        super().__init__()
+        self._lines, self._made = lines, made
+
+    def __missing__(self, key: K) -> V:
+        self[key] = self._made(self._lines(key))
+        return self[key]
+
+
+def _heads(case: str) -> str:
+    """What attention cases of the same formats and heads share: `bf16-bf16-bf16/h32-g8-d128`."""
+    _, formats, sizes = case.split("/")
+    return f"{formats}/{sizes.partition('-')[2].rpartition('-')[0]}"
+
+
+def _layer(case: str) -> str:
+    """What the calls of one layer of experts share: all but the element and the tokens."""
+    _, name, _, axes = case.split("/")
+    return f"{name}/{axes.partition(',')[2]}"
+
+
+def _experts_text(key: ExpertsKey) -> str:
+    axes = (f"{name}={size}" for name, size in zip(ExpertsKey._fields[1:], key[1:], strict=True))
+    return f"{_EXPERTS}{key.weights}/{','.join(axes)}"
+
+
+def _batches(lines: Sequence[Measurement]) -> dict[int, list[KernelTime]]:
+    grid: dict[int, dict[int, KernelTime]] = defaultdict(dict)
+    for line in lines:
+        case = line.parsed_case
+        assert isinstance(case, AttentionCase), "sorted by the start of its text"
+        _keep(grid[case.m], _timed(line, case.context))
+    return {batch: _sorted(by) for batch, by in grid.items()}
+
+
+def _tokens(lines: Sequence[Measurement]) -> list[KernelTime]:
+    by_tokens: dict[int, KernelTime] = {}
+    for line in lines:
+        case = line.parsed_case
+        assert isinstance(case, CallCase), "sorted by the start of its text"
+        _keep(by_tokens, _timed(line, dict(case.axes)["tokens"]))
+    return _sorted(by_tokens)
 
 
 def _keep(fastest: dict[int, KernelTime], timed: KernelTime) -> None:

@@ -17,6 +17,7 @@ from quantroof.records.lines import HAVE_TIMES, Measurement
 
 # The band of an interpolation where there are too few points to leave one out.
 UNTESTED_BAND = 0.25
+_LAYERS = tuple(f"{operation}/" for operation in LAYER_OPERATIONS)
 _ENOUGH = 3
 
 
@@ -102,7 +103,7 @@ def table_of(measurements: Iterable[Measurement], device: str, *, warm: bool = F
     The time of a kernel is `analysis.case_time`'s over all its processes, never that of its fastest process.
     """
     lines = (line for line in measurements if line.device == device and (warm or is_cold(line)))
-    lines = (line for line in lines if line.parsed_case.operation in LAYER_OPERATIONS)
+    lines = (line for line in lines if line.case.startswith(_LAYERS))
     fastest: dict[str, dict[Shape, dict[int, KernelTime]]] = defaultdict(lambda: defaultdict(dict))
     for (_, _, kernel), own in grouped(lines).items():
         case, timed = own[0].parsed_case, _timed(kernel, own)

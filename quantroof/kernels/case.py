@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 from quantroof.errors import UsageError
@@ -28,6 +29,17 @@ _CALL_ID = re.compile(
 
 PARSERS: dict[str, Callable[[str], Case]] = {}
 """Readers of the ids of operations beside the linear layer, by prefix; their modules fill it."""
+
+
+@lru_cache(maxsize=1024)
+def _scheme_name(weight: Format, activation: Format, output: Format) -> str:
+    known = scheme_of(weight, activation, output)
+    if known is None:
+        return f"{weight}-{activation}"
+    if known.weight.swizzled:
+        return f"{known.name}-swizzled"
+    standard = known.weight.group == scheme(known.name).weight.group
+    return known.name if standard else f"{known.name}-g{known.weight.group}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +93,17 @@ class Case:
     @classmethod
     def parse(cls, text: str) -> Case:
         """Read a case id back."""
+        match = _ID.fullmatch(text)
+        if match is not None:
+            operation, weight, activation, output, m, n, k = match.groups()
+            formats = Format.parse(weight), Format.parse(activation), Format.parse(output)
+            return cls(_OPERATIONS[operation], *formats, int(m), int(n), int(k))
         if text.startswith("call/"):
             return CallCase.parse(text)
         for prefix, parse in PARSERS.items():
             if text.startswith(prefix):
                 return parse(text)
-        match = _ID.fullmatch(text)
-        if match is None:
-            raise UsageError(f"'{text}' is not a case id", hint="like gemm/bf16-bf16-bf16/m16-n4096-k4096")
-        f = match.groupdict()
-        weight, activation, output = (Format.parse(f[key]) for key in ("weight", "activation", "output"))
-        operation = _OPERATIONS[f["operation"]]
-        return cls(operation, weight, activation, output, int(f["m"]), int(f["n"]), int(f["k"]))
+        raise UsageError(f"'{text}' is not a case id", hint="like gemm/bf16-bf16-bf16/m16-n4096-k4096")
 
     @property
     def kernel_scheme(self) -> str | None:
@@ -108,13 +119,7 @@ class Case:
     @property
     def scheme(self) -> str:
         """The scheme's name, or the bare formats where they have no name."""
-        known = scheme_of(self.weight, self.activation, self.output)
-        if known is None:
-            return f"{self.weight}-{self.activation}"
-        if known.weight.swizzled:
-            return f"{known.name}-swizzled"
-        standard = known.weight.group == scheme(known.name).weight.group
-        return known.name if standard else f"{known.name}-g{known.weight.group}"
+        return _scheme_name(self.weight, self.activation, self.output)
 
     @property
     def compute(self) -> Element:

@@ -123,6 +123,10 @@ class Format:
     act_order: bool = False
     swizzled: bool = False
 
+    def __hash__(self) -> int:
+        """By what differs most: formats are keys of caches, and every field would take longer."""
+        return hash((self.element.name, self.granularity, self.group))
+
     def __post_init__(self) -> None:
         if (self.granularity in ("group", "block")) != (self.group is not None):
             raise ValueError("a group or block format needs a size, and only these have one")

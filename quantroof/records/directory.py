@@ -18,6 +18,15 @@ from quantroof.records.run import SCHEMA, RunEnd, RunInfo
 _KNOWN = ("run", "ceiling", "anchor", "bits", "measurement", "end")  # the tags in records.lines
 _RECORD: msgspec.json.Decoder[AnyRecord] = msgspec.json.Decoder(AnyRecord)
 _ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+
+
+class _Tagged(msgspec.Struct):
+    """The kind of a line, which is read much faster than all of it."""
+
+    kind: str = ""
+
+
+_KIND = msgspec.json.Decoder(_Tagged)
 _FAMILY, _, _VERSION = SCHEMA.partition("/")
 
 
@@ -109,12 +118,19 @@ def _upgraded(head: dict[str, Any]) -> dict[str, Any]:
     return head
 
 
+def _is_known(line: bytes) -> bool:
+    try:
+        return _KIND.decode(line).kind in _KNOWN
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False  # the line is broken, or another kind of JSON: its own error names it
+
+
 def _add(run: Run, line: bytes, file: Path, number: int) -> None:
-    data = decode_line(_ANY, line, file, number)
-    kind = data.get("kind") if isinstance(data, dict) else None
-    if not isinstance(kind, str):
-        raise UsageError(f"line {number} has no kind", where=str(file))
-    if kind not in _KNOWN:
+    if not _is_known(line):
+        data = decode_line(_ANY, line, file, number)
+        kind = data.get("kind") if isinstance(data, dict) else None
+        if not isinstance(kind, str):
+            raise UsageError(f"line {number} has no kind", where=str(file))
         run.unknown.append(Unknown(kind, data))
         return
     match decode_line(_RECORD, line, file, number):

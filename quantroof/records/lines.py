@@ -219,6 +219,8 @@ class Measurement(Record, frozen=True, kw_only=True, dict=True, tag="measurement
 
     def __post_init__(self) -> None:
         _require_timing_iff_timed(self.status, self.timing, self.reason)
+        if self.status == "imported":  # tens of thousands of lines, read where they are needed
+            return
         try:
             self.parsed_case  # noqa: B018 - a case that is none is refused here, and every other is kept
         except UsageError as error:

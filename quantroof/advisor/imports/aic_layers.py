@@ -42,7 +42,8 @@ def layer_rows(folder: Path, picked: Table, aside: Counter[str]) -> Iterator[Row
 
 def _attention(folder: Path, picked: Table, aside: Counter[str]) -> Iterator[Row]:
     query = """select num_heads, num_key_value_heads, head_dim, kv_cache_dtype, batch_size, step + isl,
-        kernel_source, latency::double from {table} where window_size = 0 and attn_dtype <> 'fp8'"""
+        kernel_source, latency::double from {table} where window_size = 0 and attn_dtype <> 'fp8'
+        and step + isl between 64 and 131072 and batch_size <= 1024"""
     for h, g, d, kv, batch, tokens, kernel, ms in _read(
         folder, picked, "attention", "generation_attention", query
     ):
