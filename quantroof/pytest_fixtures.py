@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from quantroof.bench.settings import Settings
     from quantroof.bench.workers.handle import Worker
     from quantroof.hwprofiles.types import Device
+    from quantroof.pytest_run import PytestRun
     from quantroof.records.lines import Measurement, Timing
 
 _FIXTURE = "gpu_benchmark"
@@ -59,8 +61,8 @@ class PlannedTest:
 class GpuBenchmark:
     """Times a callable and hands the samples to pytest-benchmark, one round per sample."""
 
-    def __init__(self, benchmark: Any, device: str | None) -> None:
-        self._benchmark, self._wanted = benchmark, device
+    def __init__(self, benchmark: Any, request: pytest.FixtureRequest) -> None:
+        self._benchmark, self._request = benchmark, request
 
     def __call__(
         self, call: Callable[..., Any], *tensors: Any, cold: bool = True, seconds: float = 1.0, **info: Any
@@ -76,8 +78,15 @@ class GpuBenchmark:
         from quantroof.bench.measure import time_prepared
         from quantroof.kernels.kernel import Prepared
 
-        bench = _local(self._wanted, cold=cold, seconds=seconds)
-        timing, _, flags = time_prepared(bench, Prepared(tensors, call, hot=()))
+        bench = _local(self._request.config.getoption("quantroof_device"), cold=cold, seconds=seconds)
+        run = _run(self._request.config, bench)
+        timing, state, flags = time_prepared(bench, Prepared(tensors, call, hot=()))
+        if run is not None:
+            name = getattr(call, "__name__", type(call).__name__)
+            try:
+                run.add(self._request.node.name, name, tensors, (timing, state, flags))
+            except QuantroofError as error:
+                pytest.fail(str(error), pytrace=False)
         self.record(timing, device=bench.device.name, flags=[flag.text for flag in flags], **info)
         return timing
 
@@ -96,7 +105,31 @@ class GpuBenchmark:
 @pytest.fixture
 def gpu_benchmark(benchmark: Any, request: pytest.FixtureRequest) -> GpuBenchmark:
     """Time a GPU function: `gpu_benchmark(torch.mm, a, b)`."""
-    return GpuBenchmark(benchmark, request.config.getoption("quantroof_device"))
+    return GpuBenchmark(benchmark, request)
+
+
+_RUN = pytest.StashKey["PytestRun"]()
+
+
+def _run(config: pytest.Config, bench: Bench) -> PytestRun | None:
+    """The run directory of this session, begun by its first function; None where none was asked for."""
+    out = config.getoption("quantroof_out")
+    if out is None:
+        return None
+    if _RUN not in config.stash:
+        from quantroof.pytest_run import PytestRun
+
+        try:
+            config.stash[_RUN] = PytestRun(Path(out), bench)
+        except QuantroofError as error:
+            pytest.exit(f"--quantroof-out: {error}", returncode=int(error.exit_code))
+    return config.stash[_RUN]
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """End the process of this session in its run directory."""
+    if (run := session.config.stash.get(_RUN, None)) is not None:
+        run.end(complete=exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED))
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--quantroof-device", dest="quantroof_device", help="cpu, cuda:1...; default every GPU, else the CPU."
     )
+    group.addoption(
+        "--quantroof-out",
+        dest="quantroof_out",
+        help="Run directory that takes what gpu_benchmark measures, as one more process for the gate.",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

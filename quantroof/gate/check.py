@@ -35,6 +35,9 @@ from quantroof.gate.suspect_suite import calls_of
 from quantroof.gate.times import Key, RunTimes
 from quantroof.gate.verdicts import CaseVerdict, exit_code, worst_first
 from quantroof.kernels.calls.call import Call
+from quantroof.records.run import PYTEST
+
+_ONLY_PYTEST = "suspects were not measured again: only pytest can; run its sessions into another directory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +146,12 @@ def _result(context: Context, progress: Progress) -> _Result:
         return _Result(environment=invalid)
     screening = screen_run(context.criteria, options.times)
     second = _Result()
-    if screening.suspects and options.measure:
+    can_measure = options.times.run.info.suite != PYTEST
+    if screening.suspects and options.measure and can_measure:
         second = _second_stage(context, screening, progress)
     elif screening.suspects:
-        second = _Result(verdicts=verdicts_unmeasured(screening))
+        remark = () if can_measure else (_ONLY_PYTEST,)
+        second = _Result(verdicts=verdicts_unmeasured(screening), remarks=remark)
     remarks = _remarks(context)
     if second.environment:
         return _Result(environment=second.environment, remarks=remarks, sources=second.sources)

@@ -9,6 +9,8 @@ import msgspec
 from quantroof.hwprofiles.types import Device, HardwareProfile
 
 SCHEMA = "quantroof-run/1"
+PYTEST = "pytest"
+"""The suite of a run that pytest collected: only pytest can measure its cases again."""
 
 Cache = Literal["cold", "hot"]
 Mode = Literal["burst", "sustained"]

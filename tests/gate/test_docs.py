@@ -27,7 +27,11 @@ def test_every_option_named_exists(file: str) -> None:
     """An option of quantroof that a page or workflow names is one of its commands' own."""
     text = (DOCS / file).read_text()
     named = set(re.findall(r"(?<![\w-])--[a-z]+(?:-[a-z]+)*", text))
-    foreign = {name for name in named if name.startswith("--benchmark")} | {"--to", "--quantroof-suite"}
+    foreign = {name for name in named if name.startswith("--benchmark")} | {
+        "--to",
+        "--quantroof-suite",
+        "--quantroof-out",
+    }
 
     assert named - foreign - {"--kernel"} <= _options() | {"--suite"}
 
