@@ -205,10 +205,11 @@ def test_our_kernel_compiles_ahead(element: str, arch: str) -> None:
     from triton.backends.compiler import GPUTarget
 
     from quantroof.bench.bits.tiles import tile_program
-    from quantroof.kernels.sass.ahead import ast_source, capability_of
+    from quantroof.kernels.architectures import number_of
+    from quantroof.kernels.sass.ahead import ast_source
 
     program = tile_program(element, (8192, 8192, 4096), products.TILE)
-    target = GPUTarget("cuda", capability_of(arch), 32)
+    target = GPUTarget("cuda", number_of(arch), 32)
     compiled = triton.compile(ast_source(program), target=target, options=program.compile_options)
 
     assert "%smid" in compiled.asm["ptx"]
