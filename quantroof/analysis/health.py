@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from statistics import median
 
 from quantroof import units
+from quantroof.analysis.bits import judge_bits
 from quantroof.analysis.device_results import DeviceResults
+from quantroof.analysis.links import judge_links
 from quantroof.analysis.roofs import READ
 from quantroof.analysis.verdicts import BY_ITSELF, STATES, Verdict
+from quantroof.finding import Finding, Level
 from quantroof.hwprofiles.checks import cross_check
 from quantroof.hwprofiles.clock_events import faults, words
 from quantroof.hwprofiles.published import read_floor
@@ -72,6 +75,9 @@ def judge_health(devices: list[DeviceResults]) -> HealthReport:
     slow = {label: text for label in _labels(rows) if (text := _slow(label, rows))}
     faulty, mild = _events(devices)
     broken = {results.label: text for results in devices if (text := _broken(results))}
+    beside = {results.label: _beside(results) for results in devices}
+    broken = {**_texts(beside, "failed"), **broken}
+    slow = {**_texts(beside, "degraded"), **slow}
     verdicts = {
         results.label: _verdict(results, rows, broken, {**_first(faulty), **slow}) for results in devices
     }
@@ -119,6 +125,19 @@ def _broken(results: DeviceResults) -> str | None:
     if errors:
         return f"{results.label}: {errors:.0f} uncorrected memory errors came while it was measured"
     return f"{results.label}: the driver reported XID {', '.join(map(str, codes))}" if codes else None
+
+
+def _beside(results: DeviceResults) -> list[Finding]:
+    """What the links and the exact products of its run show of a device."""
+    links = [line for line in results.run.ceilings if line.quantity == "link"]
+    found = [judge_bits(results.run.bits), judge_links(results.run.info.devices, links) if links else {}]
+    return [finding for findings in found for finding in findings.get(results.device.id, ())]
+
+
+def _texts(beside: dict[str, list[Finding]], level: Level) -> dict[str, str]:
+    """By device the first finding of a level, as a sentence."""
+    firsts = {label: [f.text for f in findings if f.level == level][:1] for label, findings in beside.items()}
+    return {label: f"{label}: {texts[0]}" for label, texts in firsts.items() if texts}
 
 
 def _first(faulty: dict[str, list[str]]) -> dict[str, str]:

@@ -105,9 +105,8 @@ class BurnIn:
             self._monitor.look(loaded=True)
         options, live = self._options, self._monitor.findings
         runs = [read_run(directory) for directory in self._directories]
-        evidence = NodeEvidence(
-            live, ids, failures(runs), telemetry(runs), node_links(runs), any(run.bits for run in runs)
-        )
+        bits = tuple(line for run in runs for line in run.bits)
+        evidence = NodeEvidence(live, ids, failures(runs), telemetry(runs), node_links(runs), bits)
         node = node_report(platform.node(), options.devices, analyses, evidence, options.expected)
         return BurnInResult(node, tuple(self._directories))
 

@@ -12,6 +12,7 @@ from quantroof.fleet.analysis import Analysis, GpuResult
 from quantroof.fleet.grades import JUDGED_ALONE, gravest_first, vouched
 from quantroof.fleet.telemetry import Telemetry
 from quantroof.hwprofiles.types import Device
+from quantroof.records.lines import Bits
 
 _SPEEDS = ("memory", "matrix units")
 _LINKS = ("links between GPUs",)
@@ -42,29 +43,29 @@ class NodeReport:
     problems: tuple[str, ...]
     simulated: bool
     links: LinkTable | None = None
-    bits: bool = False
-    """Whether exact products were repeated."""
+    bits: tuple[Bits, ...] = ()
+    """The exact products that were repeated."""
 
     @property
     def not_tested(self) -> tuple[str, ...]:
         """What can spoil a job and was not tested: every verdict on a node names it."""
         linked = len(self.gpus) < 2 or (self.links is not None and self.links.between_gpus)
         speeds = any(gpu.judged for gpu in self.gpus)
-        parts = ((speeds, _SPEEDS), (linked, _LINKS), (self.bits, _BITS))
+        parts = ((speeds, _SPEEDS), (linked, _LINKS), (bool(self.bits), _BITS))
         return (*(name for tested, names in parts if not tested for name in names), *_NEVER_TESTED)
 
 
 @dataclass(frozen=True, slots=True)
 class NodeEvidence:
     """What is known besides the analysis: findings by NVML, reasons of failed measurements and telemetry, all
-    by device, the ids of this node's runs, and its links, and whether exact products were repeated."""
+    by device, the ids of this node's runs, and its links, and its exact products."""
 
     live: dict[str, list[Finding]]
     run_ids: set[str]
     failures: dict[str, str]
     telemetry: dict[str, Telemetry]
     links: LinkTable | None = None
-    bits: bool = False
+    bits: tuple[Bits, ...] = ()
 
 
 def node_report(

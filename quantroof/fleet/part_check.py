@@ -52,9 +52,8 @@ class PartCheck:
         state = "failed" if lost else gravest(gpu.state for gpu in gpus)
         simulated = any(device.kind == "sim" for device in options.devices)
         verdict = Verdict(state, lost or node_reason(gpus))
-        node = NodeReport(
-            platform.node(), verdict, tuple(gpus), (), (), simulated, table, bits=self.bits_s is not None
-        )
+        bits = tuple(line for run in self._runs for line in run.bits)
+        node = NodeReport(platform.node(), verdict, tuple(gpus), (), (), simulated, table, bits)
         return BurnInResult(node, tuple(run.path.parent for run in self._runs))
 
     def _measured(self, free: tuple[Device, ...], measure: Measure) -> list[Unit]:

@@ -186,6 +186,24 @@ def test_simulated_gpus_have_simulated_links() -> None:
     assert sick == pytest.approx(well / 2, rel=0.1)
 
 
+@pytest.mark.parametrize(
+    ("why", "status"),
+    [
+        ("RuntimeError: Distributed package doesn't have NCCL built in", "skipped"),
+        ("torch.OutOfMemoryError: CUDA out of memory.", "skipped"),
+        ("torch.distributed.DistBackendError: NCCL error: unhandled system error", "failed"),
+    ],
+)
+def test_a_library_or_memory_that_is_missing_is_not_a_broken_link(
+    why: str, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reason is kept, and no GPU is called failed for it."""
+    monkeypatch.setattr(run, "together", lambda *_: ([], why))
+    (line,) = run.collectives(["cuda:0", "cuda:1"], LOCAL, BRIEF)
+
+    assert (line.status, line.reason) == (status, why)
+
+
 def test_every_gpu_of_the_run_is_shown_in_its_order() -> None:
     """By UUID, which no other variable reorders; without one the environment stays as it is."""
     first, second = replace(h200(), uuid="GPU-1"), replace(h200(), index=1, uuid="GPU-2")

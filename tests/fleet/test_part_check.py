@@ -8,10 +8,15 @@ from typing import Any
 
 import pytest
 
+from quantroof.analysis.answers import answers
+from quantroof.analysis.device_results import device_results
+from quantroof.analysis.health import judge_health
 from quantroof.cli.main import main
 from quantroof.fleet.analysis import analyze
 from quantroof.fleet.gather import gather
 from quantroof.fleet.policy import Policy
+from quantroof.records.directory import read_run
+from quantroof.reports.html.page import html
 
 NODE = "sim:h100-sxm5-80gb*4"
 
@@ -132,3 +137,16 @@ def test_bits_and_links_are_no_options_of_a_burn_in(capsys: pytest.CaptureFixtur
 
     assert ended.value.code == 2
     assert "--burn-in measures links" in capsys.readouterr().err
+
+
+def test_a_report_shows_links_and_judges_by_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page of a run has the tables, and its health names the GPU with slow links."""
+    links(tmp_path, f"{NODE}+link@2", capsys)
+    (first, _) = sorted(tmp_path.iterdir())
+    run = read_run(first)
+    written = html(answers([run]))
+    health = judge_health(device_results([run]))
+
+    assert "Links: collectives over 4 GPUs; NVLink 4 carries 450 GB/s" in written
+    assert health.verdict.state == "degraded"
+    assert "copies with its peers" in (health.verdict.reason or "")

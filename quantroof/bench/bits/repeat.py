@@ -86,7 +86,7 @@ def counter(
         status, why = "incorrect", str(error)
     except RuntimeError as error:
         status, why = "failed", str(error).splitlines()[0]
-    except Exception as error:  # noqa: BLE001 - a kernel that does not compile here is no fault of the device
+    except Exception as error:  # noqa: BLE001 - a kernel that does not compile here does not count against the device
         status, why = "skipped", (str(error).splitlines() or [type(error).__name__])[0]
     else:
         head = Bits(device=device.id, product=name, status=status, shape=shape)

@@ -16,6 +16,7 @@ from quantroof.records.lines import Ceiling, Status
 _TIME_LIMIT_S = 120.0
 _ROOM = "quantroof.bench.links"
 _COPY, _COLLECTIVE = "torch.copy_", "torch.distributed"
+_NOT_THE_LINK = ("have NCCL built in", "ModuleNotFoundError", "ImportError", "OutOfMemoryError")
 Copies = Literal["host", "neighbors", "pairs"]
 
 
@@ -46,7 +47,7 @@ def copies(
     yield from lines
     if why is not None:
         after = lines[-1].device if lines else ids[0]
-        yield _untimed(after, "host_copy" if what == "host" else "peer_copy", _COPY, "failed", why)
+        yield _untimed(after, "host_copy" if what == "host" else "peer_copy", _COPY, _status(why), why)
 
 
 def collectives(
@@ -63,7 +64,7 @@ def collectives(
         lines, why = together(ranks, limit_s, Ceiling)
     yield from lines
     if why is not None:
-        yield _untimed(ids[0], name_of(_next(plan, lines), ids), _COLLECTIVE, "failed", why)
+        yield _untimed(ids[0], name_of(_next(plan, lines), ids), _COLLECTIVE, _status(why), why)
 
 
 def _next(plan: LinkPlan, lines: Sequence[Ceiling]) -> Collective:
@@ -72,6 +73,11 @@ def _next(plan: LinkPlan, lines: Sequence[Ceiling]) -> Collective:
     full = sum(line.name.startswith(f"{name}/") for name in list(begun)[-1:] for line in lines)
     place = len(begun) - (full < len(plan.sizes)) if begun else 0
     return plan.collectives[min(place, len(plan.collectives) - 1)]
+
+
+def _status(why: str) -> Status:
+    """A library or memory that is missing does not count against a link."""
+    return "skipped" if any(words in why for words in _NOT_THE_LINK) else "failed"
 
 
 def _environment(gpus: Sequence[Device]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from quantroof.reports.html.bundle import Bundle, asset, pack_json, plotly_bundl
 from quantroof.reports.html.columns import page_data
 from quantroof.reports.html.figures import STATES, as_json, figures, reported_states
 from quantroof.reports.html.methods import Methods, methods
+from quantroof.reports.text.link_lines import Grid, run_grids
 
 Reader = Literal["health", "formats", "ci"]
 READERS: dict[Reader, tuple[str, ...]] = {
@@ -65,6 +66,7 @@ class Page:
     order: tuple[str, ...]
     timed: bool
     health: sections.HealthSection
+    links: tuple[Grid, ...]
     crossovers: list[str]
     tradeoffs: bool
     studies: list[sections.LossTable]
@@ -103,6 +105,7 @@ def html(
         order=READERS[reader],
         timed=any(results.timed for results in answers.devices),
         health=sections.health_section(answers.health, states, bandwidth=bool(charts["bandwidth"]["data"])),
+        links=tuple(grid for run in answers.runs for grid in run_grids(run)),
         crossovers=sections.crossovers(answers),
         tradeoffs=any(device["views"] for device in data["accuracy"]),
         studies=sections.loss_tables(studies),

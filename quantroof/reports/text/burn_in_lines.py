@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from quantroof.fleet.next_steps import next_steps
 from quantroof.reports.text.fleet_words import (
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from quantroof.fleet.analysis import GpuResult
     from quantroof.fleet.burn_in import BurnInResult
     from quantroof.fleet.node import GpuReport
+    from quantroof.records.lines import Bits
 
 
 HEADINGS = (
@@ -49,12 +52,23 @@ def burn_in_lines(outcome: BurnInResult) -> Iterator[str]:
     yield from plain(HEADINGS, map(gpu_cells, node.gpus), right=HEADINGS[2:6])
     if node.links is not None:
         yield from link_lines(node.links)
+    if node.bits:
+        yield f"  {bits_line(node.bits)}"
     yield from (f"  {remark}" for remark in node.remarks)
     yield f"  not tested: {', '.join(node.not_tested)}"
     steps = next_steps(node)
     yield from (f"next: {action}" for action in steps.actions)
     yield from (f"drain: {command}" for command in steps.drain)
     yield from (str(directory) for directory in outcome.directories)
+
+
+def bits_line(bits: Sequence[Bits]) -> str:
+    """How much was compared: `exact products: 4 GPUs, 12,000 repeats, 8.1e+11 outputs compared, 1 wrong`."""
+    repeats = sum(line.repeats for line in bits)
+    outputs = sum(line.repeats * line.shape[0] * line.shape[1] for line in bits if line.shape)
+    wrong = sum(line.wrong_outputs for line in bits)
+    devices = plural(len({line.device for line in bits}), "device")
+    return f"exact products: {devices}, {repeats:,} repeats, {outputs:.2g} outputs compared, {wrong:,} wrong"
 
 
 def burn_in_document(outcome: BurnInResult) -> dict[str, Any]:
@@ -69,6 +83,7 @@ def burn_in_document(outcome: BurnInResult) -> dict[str, Any]:
         "gpus": [_gpu(gpu) for gpu in node.gpus],
         "next": {"actions": list(steps.actions), "drain": list(steps.drain), "evidence": steps.evidence},
         "links": None if node.links is None else link_document(node.links),
+        "bits": [msgspec.to_builtins(line) for line in node.bits],
         "remarks": list(node.remarks),
         "problems": list(node.problems),
         "runs": [str(directory) for directory in outcome.directories],

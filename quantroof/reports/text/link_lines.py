@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quantroof.analysis.links import HOST, words
+from quantroof.analysis.links import HOST, link_table, words
 from quantroof.reports.text.table import plain
 from quantroof.units import NONE, percent, significant, size, time
 
 if TYPE_CHECKING:
     from quantroof.analysis.links import Collective, LinkTable
+    from quantroof.records.directory import Run
 
 _GB = 1e9
 _HOST_HEADINGS = ("from host", "to host")
@@ -43,6 +44,13 @@ def link_grids(table: LinkTable) -> Iterator[Grid]:
         yield Grid(f"copies, GB/s{_able(table)}", headings, tuple(rows))
     if table.collectives:
         yield _collectives(table)
+
+
+def run_grids(run: Run) -> Iterator[Grid]:
+    """The tables of a run between whose GPUs something was timed."""
+    table = link_table(run.info.devices, run.ceilings)
+    if table.between_gpus:
+        yield from link_grids(table)
 
 
 def link_lines(table: LinkTable) -> Iterator[str]:
