@@ -80,6 +80,11 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for name in self.cases:
             _require_case(name)
 
+    @property
+    def anchor_limits(self) -> dict[AnchorName, float]:
+        """How far each anchor may move within a process."""
+        return {name: band.may_move for name, band in self.anchors.items()}
+
     def bands(self) -> dict[Key, CaseBand]:
         """The cases by case id and kernel name."""
         return {split_name(name): band for name, band in self.cases.items()}

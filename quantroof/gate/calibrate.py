@@ -7,7 +7,7 @@ import msgspec
 from quantroof.errors import EnvironmentMissing, UsageError
 from quantroof.finding import Finding
 from quantroof.gate.baseline import MIN_RUNS, Baseline
-from quantroof.gate.environment import Tolerance, findings, moved_anchors
+from quantroof.gate.environment import Tolerance, findings, moved_anchors, without_disturbed
 from quantroof.gate.learning import COLLECT, anchor_limit, learn_baseline
 from quantroof.gate.times import ANCHORS, RunTimes
 
@@ -47,6 +47,7 @@ def calibrate(runs: list[RunTimes], pairs: int, tolerance: Tolerance) -> Calibra
         if any(times.anchoring.moved for times in runs)
     }
     invalid: dict[str, tuple[Finding, ...]] = {}
+    runs = [without_disturbed(times, limits)[0] for times in runs]
     for times in runs:
         run_findings = (*findings(times, None, tolerance), *moved_anchors(times, limits))
         if run_findings:

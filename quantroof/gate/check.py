@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from quantroof.finding import Finding
 from quantroof.gate.baseline import Baseline
 from quantroof.gate.contract import Contract, contract_of, require_same_method
 from quantroof.gate.criteria import Criteria, Verdicts
-from quantroof.gate.environment import findings
+from quantroof.gate.environment import findings, without_disturbed
 from quantroof.gate.floors import apply_floors
 from quantroof.gate.judge import Screening, apply_waivers, screen_run
 from quantroof.gate.learning import COLLECT
@@ -83,6 +83,8 @@ class Context:
     options: CheckOptions
     contract: Contract
     criteria: Criteria
+    left_out: tuple[str, ...]
+    """Why which processes of the run are left out."""
 
     def environment(self, times: RunTimes) -> tuple[Finding, ...]:
         """What forbids a verdict on the run itself, or on a second one."""
@@ -136,7 +138,8 @@ def _context(options: CheckOptions) -> Context:
     criteria = Criteria.of(baseline, options.policy, options.pairs)
     keys = {*criteria.bands, *times.log_ns}
     options.policy.require_current(keys, datetime.now(UTC).date(), options.policy_name)
-    return Context(options, contract, criteria)
+    times, left_out = without_disturbed(times, baseline.anchor_limits)
+    return Context(replace(options, times=times), contract, criteria, left_out)
 
 
 def _result(context: Context, progress: Progress) -> _Result:
@@ -178,7 +181,8 @@ def _second_stage(context: Context, screening: Screening, progress: Progress) ->
         if same:
             remarks.append(_no_ab(base, ours, len(same)))
         if alone := [key for key in suspects if key not in differing]:
-            again = remeasurement.run(ours, alone, options.pairs)
+            measured = remeasurement.run(ours, alone, options.pairs)
+            again, _ = without_disturbed(measured, options.baseline.anchor_limits)
             invalid = context.environment(again)
             if invalid and differing:  # what the A/B decided stands: both of its sides ran on this machine
                 verdicts |= verdicts_disturbed(screening, alone, invalid)
@@ -212,7 +216,7 @@ def _sources(base: Side, ours: Side, suspects: list[Key]) -> dict[str, dict[str,
 def _remarks(context: Context) -> tuple[str, ...]:
     """Differences from the baseline that a reader should know and that change no verdict."""
     baseline = context.options.baseline
-    remarks = []
+    remarks = list(context.left_out)
     if baseline.contract.suite_text != context.contract.suite_text:
         remarks.append("the suite's file has changed since the baseline was made")
     changed = [

@@ -20,6 +20,7 @@ from quantroof.records.lines import Anchor, AnchorName, Measurement
 
 _LEVEL_SPREADS = 4.0
 _LEVEL_MOVED = 0.05
+_MAY_MOVE_SHARE = 0.2
 
 
 class Tolerance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,22 +36,41 @@ def findings(times: RunTimes, baseline: Baseline | None, tolerance: Tolerance) -
     if baseline is not None:
         breaches = machine_breaches(baseline.contract, contract_of(times))
         run_findings += [Finding("unknown", "other_machine", text) for text in breaches]
-        limits = {name: band.may_move for name, band in baseline.anchors.items()}
-        run_findings += moved_anchors(times, limits)
+        run_findings += moved_anchors(times, baseline.anchor_limits)
         run_findings += [f for name in ANCHORS for f in _level(times, name, baseline.anchors[name])]
     return tuple(run_findings)
 
 
 def moved_anchors(times: RunTimes, limits: dict[AnchorName, float]) -> Iterator[Finding]:
     """Processes whose anchors moved from start to end by more than the machine's noise."""
-    for process, moved in sorted(times.anchoring.moved.items()):
-        for name, amount in moved.items():
-            if amount > limits[name]:
-                text = (
-                    f"the {name} anchor moved {math.expm1(amount):.1%} within process {process},"
-                    f" this machine's noise allows {math.expm1(limits[name]):.1%}"
-                )
-                yield Finding("unknown", "anchor_moved", text)
+    for texts in _moved(times, limits).values():
+        yield from (Finding("unknown", "anchor_moved", text) for text in texts)
+
+
+def without_disturbed(times: RunTimes, limits: dict[AnchorName, float]) -> tuple[RunTimes, tuple[str, ...]]:
+    """A run without the processes whose anchors moved, and why, where they are one of five at most.
+
+    Of more nothing is left out: the machine is not fit, and `findings` has the reasons.
+    """
+    moved = _moved(times, limits)
+    if not moved or len(moved) > _MAY_MOVE_SHARE * len(times.anchoring.moved):
+        return times, ()
+    remarks = tuple(f"process {process} is left out: {'; '.join(texts)}" for process, texts in moved.items())
+    return times.without(moved.keys()), remarks
+
+
+def _moved(times: RunTimes, limits: dict[AnchorName, float]) -> dict[int, list[str]]:
+    """By process, what its anchors did; only those that moved too far."""
+    texts = {
+        process: [
+            f"the {name} anchor moved {math.expm1(amount):.1%} within process {process},"
+            f" this machine's noise allows {math.expm1(limits[name]):.1%}"
+            for name, amount in moved.items()
+            if amount > limits[name]
+        ]
+        for process, moved in sorted(times.anchoring.moved.items())
+    }
+    return {process: own for process, own in texts.items() if own}
 
 
 def _level(times: RunTimes, name: AnchorName, band: AnchorBand) -> Iterator[Finding]:

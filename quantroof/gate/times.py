@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean, median
 
@@ -64,6 +64,19 @@ class RunTimes:
         timed = {process for by_process in self.log_ns.values() for process in by_process}
         used = timed or set(self.anchoring.level)  # nothing is timed where every time is impossible
         return bool(used) and all(set(self.anchoring.level.get(p, {})) == set(ANCHORS) for p in used)
+
+    def without(self, processes: Collection[int]) -> RunTimes:
+        """The run as if some of its processes had not been."""
+        kept = {
+            key: {process: value for process, value in by_process.items() if process not in processes}
+            for key, by_process in self.log_ns.items()
+        }
+        level, moved = (
+            {process: anchors for process, anchors in by_process.items() if process not in processes}
+            for by_process in (self.anchoring.level, self.anchoring.moved)
+        )
+        log_ns = {key: by_process for key, by_process in kept.items() if by_process}
+        return replace(self, log_ns=log_ns, anchoring=Anchoring(level, moved))
 
     def anchor_level(self) -> dict[AnchorName, float]:
         """Median log anchor of the run, by name."""
