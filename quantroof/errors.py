@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 
 _NEAR = 6  # names that a hint shows at most
+_WORD, _TEXT = 300, 2000  # characters: longer words and texts are values of a file and not ours
+_KEPT = 60
 _ALL = 24  # of a longer list the nearest few names are shown
 _NEAREST = 5
 _LISTED = 200  # beyond this, as of torch's functions, nothing far away helps
@@ -44,6 +47,16 @@ def described(error: BaseException) -> str:
     return name if text == name else f"{name}: {text}"
 
 
+def shortened(text: str) -> str:
+    """Text of a length that a person reads: very long words and texts are cut, with their length."""
+    text = re.sub(rf"\S{{{_WORD},}}", lambda word: _cut(word.group()), text)
+    return text if len(text) <= _TEXT else f"{text[:_TEXT]}... ({len(text)} characters)"
+
+
+def _cut(word: str) -> str:
+    return f"{word[:_KEPT]}... ({len(word)} characters)"
+
+
 class QuantroofError(Exception):
     """An error a user can act on; its text is one line, and no traceback is shown for it."""
 
@@ -52,7 +65,7 @@ class QuantroofError(Exception):
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
         self.what, self.where, self.hint = what, where, hint
         text = f"{where}: {what}" if where else what
-        super().__init__(f"{text} ({hint})" if hint else text)
+        super().__init__(shortened(f"{text} ({hint})" if hint else text))
 
 
 class UsageError(QuantroofError):
@@ -76,7 +89,7 @@ def unknown_name(
     """
     from difflib import get_close_matches
 
-    asked = name.casefold()
+    asked = name[:_WORD].casefold()
     near = [other for other in allowed if asked and asked in other.casefold()]
     if not near:
         folded = {other.casefold(): other for other in allowed}

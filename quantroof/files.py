@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
+import stat
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -15,12 +17,21 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import inspect
 
-from quantroof.errors import EnvironmentMissing, UsageError, unknown_name
+from quantroof.errors import EnvironmentMissing, UsageError, first_line, unknown_name
 from quantroof.extras import install_hint
 
 T = TypeVar("T")
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]*)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
 _AT = re.compile(r"(?P<what>.*) - at `(?:key in )?\$\.?(?P<path>[^`]*)`")
+
+
+MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What a decoder raises for data that is not what it reads; RecursionError where it is nested too deeply."""
+
+
+def malformed(error: BaseException) -> str:
+    """Why a decoder refused data, in words: Python's own for deep nesting are about its stack."""
+    return "it is nested too deeply" if isinstance(error, RecursionError) else first_line(error)
 
 
 @contextmanager
@@ -37,13 +48,21 @@ def reading(path: Path | str, hint: str | None = None) -> Iterator[None]:
 def read_bytes(path: Path, hint: str | None = None) -> bytes:
     """What a file holds; UsageError if it cannot be read."""
     with reading(path, hint):
-        return path.read_bytes()
+        return _regular(path, hint).read_bytes()
 
 
 def read_text(path: Path, hint: str | None = None) -> str:
     """The text of a UTF-8 file; UsageError if it cannot be read."""
     with reading(path, hint):
-        return path.read_text(encoding="utf-8")
+        return _regular(path, hint).read_text(encoding="utf-8")
+
+
+def _regular(path: Path, hint: str | None) -> Path:
+    """The path again; UsageError for a pipe, a device or a socket, whose end may never come."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # reading a directory is an error with a text
+        raise UsageError("is a pipe, a device or a socket, not a file", where=str(path), hint=hint)
+    return path
 
 
 def read_toml(path: Path, kind: type[T], schema: str | None = None) -> T:
@@ -60,11 +79,26 @@ def toml_table(text: str, where: str, schema: str | None = None) -> dict[str, An
     """The text of a TOML file as a table, whose key `schema` is as expected where one is."""
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"not TOML: {error}", where=where) from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"not TOML: {malformed(error)}", where=where) from None
+    if key := _not_finite(table):
+        raise UsageError(f"{key}: needs a finite number", where=where)
     if schema is not None and table.get("schema") != schema:
         raise UsageError(f"its schema is {table.get('schema')!r}, this version reads '{schema}'", where=where)
     return table
+
+
+def _not_finite(value: object, key: str = "") -> str | None:
+    """The key of the first infinite or undefined number, which TOML can hold and no setting of ours means."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return key
+    items: Iterable[tuple[object, object]] = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = ((f"[{index}]", item) for index, item in enumerate(value))
+    names = ((f"{key}.{name}".strip(".").replace(".[", "["), item) for name, item in items)
+    return next((bad for name, item in names if (bad := _not_finite(item, name))), None)
 
 
 def checked(data: object, kind: type[T], where: str) -> T:

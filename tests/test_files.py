@@ -75,4 +75,4 @@ def test_an_absent_package_and_a_broken_one_differ(tmp_path: Path, monkeypatch: 
         EnvironmentMissing, match=r"cannot be imported: No module named 'no_such_part'"
     ) as broken:
         require("broken_package", "a test", "store")
-    assert broken.value.hint == "pip install 'quantroof[store]'"
+    assert broken.value.hint == "pip install 'duckdb>=1.1'"

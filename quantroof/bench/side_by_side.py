@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
+from quantroof.files import MALFORMED, malformed
 from quantroof.records.run import Record
 
 T = TypeVar("T", bound=Record)
@@ -82,8 +83,8 @@ def _running(modules: Sequence[Module]) -> Iterator[list[_Started]]:
 def _told(one: _Started, kind: type[T]) -> tuple[list[T], str | None]:
     try:
         return list(_records(one.out, kind)), None
-    except msgspec.DecodeError as error:
-        return [], f"unreadable: {error}"
+    except MALFORMED as error:
+        return [], f"unreadable: {malformed(error)}"
 
 
 def _late(limit_s: float) -> str:

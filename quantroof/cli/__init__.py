@@ -23,4 +23,5 @@ __all__ = [
     "quality_options",
     "selection",
     "self_test",
+    "streams",
 ]

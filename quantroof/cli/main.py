@@ -7,7 +7,7 @@ import os
 import pkgutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from click.exceptions import Exit, NoArgsIsHelpError
 
 from quantroof import __version__
 from quantroof.cli.groups import SuggestingGroup
-from quantroof.errors import ExitCode, QuantroofError, UsageError, described
+from quantroof.cli.streams import discard_output, harden, say
+from quantroof.errors import ExitCode, QuantroofError, UsageError, described, shortened
 
 _COMMANDS = Path(__file__).parent / "commands"
 _TRACEBACK = "QUANTROOF_TRACEBACK"
@@ -91,27 +92,32 @@ def cli(profiles: tuple[Path, ...]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with the code of what happened."""
+    """Run the command line and exit with the code of what happened.
+
+    Without arguments the process is the command's own, and so are its streams.
+    """
+    if arguments is None:
+        harden()
     try:
         code = cli.main(args=arguments, prog_name="quantroof", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()  # here, so that a full disk or a reader that left is still an exit code
     except QuantroofError as error:
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}")
         code = error.exit_code
     except click.ClickException as error:
         _show(error)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        say("interrupted")
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:
-        _discard_output()
+        discard_output()
         code = ExitCode.READER_LEFT
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        click.echo(f"error: {where}{error.strerror or error}", err=True)
-        _discard_output()
+        say(f"error: {where}{error.strerror or error}")
+        discard_output()
         code = ExitCode.ENVIRONMENT
     except Exception as error:
         if os.environ.get(_TRACEBACK):
@@ -124,10 +130,10 @@ def _unexpected(error: Exception) -> ExitCode:
     """One line for what nothing foresaw: a library that cannot be imported, or a defect of ours."""
     what = described(error)
     if isinstance(error, ImportError) and not (error.name or "").startswith("quantroof"):
-        click.echo(f"error: a library cannot be imported, {what} (quantroof doctor looks further)", err=True)
+        say(f"error: a library cannot be imported, {what} (quantroof doctor looks further)")
         return ExitCode.ENVIRONMENT
     hint = f"{_TRACEBACK}=1 shows where; please report it"
-    click.echo(f"error: a defect of quantroof, {what} ({hint})", err=True)
+    say(f"error: a defect of quantroof, {what} ({hint})")
     return ExitCode.DEFECT
 
 
@@ -137,11 +143,5 @@ def _show(error: click.ClickException) -> None:
     if context is None or isinstance(error, NoArgsIsHelpError):
         error.show()
         return
-    text = " ".join(error.format_message().split())
-    click.echo(f"error: {text} ({context.command_path} --help)", err=True)
-
-
-def _discard_output() -> None:
-    """Send what is left in the buffer to nowhere: Python would complain about it at exit."""
-    with suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
+    text = shortened(" ".join(error.format_message().split()))
+    say(f"error: {text} ({context.command_path} --help)")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from quantroof.cli.streams import say
 from quantroof.errors import UsageError
 from quantroof.units import printable
 
@@ -25,8 +27,21 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 def echo_json(kind: str, data: dict[str, Any]) -> None:
     """Print one document: `schema_version`, `kind` and the data."""
     document = {"schema_version": JSON_SCHEMA_VERSION, "kind": kind, **data}
-    json.dump(document, sys.stdout, indent=2, allow_nan=False)
+    try:
+        text = json.dumps(document, indent=2, allow_nan=False)
+    except ValueError:  # a number that overflowed on the way is not known, and absent is null
+        text = json.dumps(_finite(document), indent=2, allow_nan=False)
+    sys.stdout.write(text)
     sys.stdout.write("\n")
+
+
+def _finite(value: Any) -> Any:
+    """The same data with None for every number that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def echo_lines(lines: Iterable[str]) -> None:
@@ -49,7 +64,7 @@ def echo_rich(parts: Iterable[RenderableType]) -> None:
 
 def note(text: str) -> None:
     """Print one line of progress or remark on stderr."""
-    click.echo(printable(text), err=True)
+    say(text)
 
 
 def deliver(target: Path, write: Callable[[Path], object]) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from quantroof.errors import UsageError
-from quantroof.files import read_bytes, write_to
+from quantroof.files import MALFORMED, malformed, read_bytes, write_to
 from quantroof.gate.anchor_weights import Follows
 from quantroof.gate.contract import Contract
 from quantroof.gate.times import Key
@@ -118,16 +118,16 @@ def parse(data: bytes, where: str) -> Baseline:
     """Read the bytes of a baseline file; UsageError if they are not one."""
     try:
         head = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"not a baseline: {error}", where=where) from None
+    except MALFORMED as error:
+        raise UsageError(f"not a baseline: {malformed(error)}", where=where) from None
     schema = head.get("schema") if isinstance(head, dict) else None
     if schema != SCHEMA:
         hint = "write it again with `quantroof gate baseline update`"
         raise UsageError(f"its schema is {schema!r}, this version reads '{SCHEMA}'", where=where, hint=hint)
     try:
         return _DECODER.decode(data)
-    except msgspec.DecodeError as error:
-        raise UsageError(f"not a valid baseline: {error}", where=where) from None
+    except MALFORMED as error:
+        raise UsageError(f"not a valid baseline: {malformed(error)}", where=where) from None
 
 
 def read(path: Path) -> Baseline:

@@ -92,7 +92,7 @@ def _read_config(file: Path) -> dict[str, Any]:
     """What a config.json holds. UsageError for another kind of file, or an unknown architecture."""
     try:
         data = json.loads(read_text(file))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UsageError("is not JSON", where=str(file), hint="give a checkpoint or a config.json") from None
     if not isinstance(data, dict) or not isinstance(data.get("model_type"), str):
         raise UsageError("has no model_type, so it does not describe a model", where=str(file))

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from quantroof.errors import UsageError
-from quantroof.files import read_bytes
+from quantroof.files import MALFORMED, read_bytes
 from quantroof.records.jsonl import JsonlWriter, create_file, decode_line, reopen_file, split_lines
 from quantroof.records.latest import FILE_NAME, is_latest, latest
 from quantroof.records.lines import Anchor, AnyRecord, Bits, Ceiling, Measurement, Unknown
@@ -92,7 +92,7 @@ def read_run(path: Path, *, imported: bool = False) -> Run:
 def _header(line: bytes, file: Path) -> RunInfo:
     try:
         head = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except MALFORMED:
         raise UsageError("not a quantroof run: the first line is not JSON", where=str(file)) from None
     schema = head.get("schema") if isinstance(head, dict) else None
     if not isinstance(schema, str) or not schema.startswith(f"{_FAMILY}/"):
@@ -121,7 +121,7 @@ def _upgraded(head: dict[str, Any]) -> dict[str, Any]:
 def _is_known(line: bytes) -> bool:
     try:
         return _KIND.decode(line).kind in _KNOWN
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except MALFORMED:
         return False  # the line is broken, or another kind of JSON: its own error names it
 
 

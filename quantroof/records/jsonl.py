@@ -11,6 +11,7 @@ from typing import Self, TypeVar
 import msgspec
 
 from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.files import MALFORMED, malformed
 
 T = TypeVar("T")
 _ENCODER = msgspec.json.Encoder()
@@ -26,8 +27,8 @@ def decode_line(decoder: msgspec.json.Decoder[T], line: bytes, file: Path, numbe
     """The record on a line; UsageError with file and line number where there is none."""
     try:
         return decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"line {number} is broken: {error}", where=str(file)) from None
+    except MALFORMED as error:
+        raise UsageError(f"line {number} is broken: {malformed(error)}", where=str(file)) from None
 
 
 class JsonlWriter:

@@ -16,6 +16,7 @@ from typing import Annotated
 import msgspec
 
 from quantroof.errors import UsageError
+from quantroof.files import MALFORMED
 from quantroof.records.jsonl import JsonlWriter, create_file, decode_line, split_lines
 from quantroof.records.run import Record
 
@@ -178,7 +179,7 @@ def is_served(data: bytes) -> bool:
     """Whether the bytes of a file begin with the header of served loads."""
     try:
         head = msgspec.json.decode(data.partition(b"\n")[0])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except MALFORMED:
         return False
     return isinstance(head, dict) and head.get("kind") == "served-header"
 

@@ -144,3 +144,35 @@ def test_a_mistyped_command_is_answered_with_the_nearest_ones(capsys: pytest.Cap
             line.main(words.split())
         assert ended.value.code == 2
         assert f"did you mean {near}" in capsys.readouterr().err
+
+
+def _exit_code(shell: str) -> int:
+    """The exit code of quantroof with streams as the shell opens them."""
+    command = f'"{sys.executable}" -m quantroof {shell}'
+    return subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, check=False).returncode
+
+
+@pytest.mark.parametrize(
+    ("shell", "code"),
+    [
+        ("show nothing 2>/dev/full", 2),
+        ("show nothing >/dev/full 2>/dev/full", 2),
+        ("hardware show nothing 2>&-", 2),
+        ("hardware list 2>&-", 0),
+        ("hardware list >&-", 0),
+    ],
+)
+def test_the_exit_code_survives_streams_that_cannot_be_written(shell: str, code: int) -> None:
+    """Full and closed streams: an error that cannot be printed does not look like a regression (1)."""
+    assert _exit_code(shell) == code
+
+
+def test_a_name_beyond_the_terminals_encoding_is_an_escape() -> None:
+    """A table with Δ on a Latin-1 terminal: escape sequences instead of a defect."""
+    code = "from quantroof.cli.streams import harden; harden(); import sys; sys.stdout.write('\\u0394')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout) == (0, b"\\u0394")

@@ -9,6 +9,7 @@ import msgspec
 
 from quantroof.advisor.imports.links import link_ceiling
 from quantroof.errors import UsageError
+from quantroof.files import MALFORMED, malformed
 from quantroof.records.lines import Ceiling
 
 # Copies in one direction; the bidirectional tests add both up.
@@ -36,8 +37,8 @@ def read(data: bytes, file: Path) -> list[Ceiling]:
     """The slowest copy that reaches each GPU from another. UsageError where no two GPUs were tested."""
     try:
         tests = msgspec.json.decode(data, type=_Report).nvbandwidth
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"is not a result of nvbandwidth: {error}", where=str(file)) from None
+    except MALFORMED as error:
+        raise UsageError(f"is not a result of nvbandwidth: {malformed(error)}", where=str(file)) from None
     found = [ceiling for test in tests.testcases for ceiling in _ceilings(test, tests.buffer_mib << 20)]
     if not found:
         hint = "nvbandwidth -j -t device_to_device_memcpy_read_ce on a node with two GPUs"

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from quantroof.errors import UsageError
+from quantroof.files import MALFORMED, malformed
 
 Scalar = str | float | int | None
 COLD = "nv/cold/"
@@ -46,8 +47,8 @@ def table(data: bytes, file: Path, aside: Counter[str]) -> Iterator[dict[str, st
     """
     try:
         report = msgspec.json.decode(data, type=_Report)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"is not a result of nvbench: {error}", where=str(file)) from None
+    except MALFORMED as error:
+        raise UsageError(f"is not a result of nvbench: {malformed(error)}", where=str(file)) from None
     for benchmark in report.benchmarks:
         for state in benchmark.states:
             if state.is_skipped:

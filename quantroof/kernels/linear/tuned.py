@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from quantroof.errors import UsageError
+from quantroof.files import MALFORMED, malformed
 from quantroof.kernels.cases import Case
 from quantroof.kernels.linear.tiling import Tiling
 from quantroof.kernels.program import Target
@@ -96,8 +97,10 @@ def read_entries(path: Path) -> list[Entry]:
         return []
     try:
         return msgspec.json.decode(path.read_bytes(), type=list[Entry])
-    except msgspec.DecodeError as error:
-        raise UsageError(f"not a table of tilings: {error}", where=str(path), hint="delete it") from None
+    except MALFORMED as error:
+        raise UsageError(
+            f"not a table of tilings: {malformed(error)}", where=str(path), hint="delete it"
+        ) from None
 
 
 def remember(entries: Iterable[Entry], path: Path) -> None:

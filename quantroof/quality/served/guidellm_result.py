@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from quantroof.errors import UsageError
+from quantroof.files import MALFORMED, malformed
 from quantroof.records.served import Served, ServedHeader, ServedLoad, ServedRequest, distinct_errors
 
 FORMAT = 2
@@ -110,8 +111,8 @@ def read(data: bytes, file: Path) -> Served:
 def _decode(data: bytes, kind: type[_T], file: Path) -> _T:
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"is not a guidellm result: {error}", where=str(file)) from None
+    except MALFORMED as error:
+        raise UsageError(f"is not a guidellm result: {malformed(error)}", where=str(file)) from None
 
 
 def _load(benchmark: _Benchmark) -> ServedLoad:
