@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Measure every device of this machine and write one HTML report; the last line printed is its path.
+# Measure every device of this machine and write one HTML report; the last line on standard output is its path.
 #
 #   step              the first time                                again
 #   1 environment     1-2 min; several with CUDA wheels to fetch    1 s
-#   2 measure         quick < 1 min, default ~3 min on a CPU, full longer; the estimate is printed first
+#   2 measure         quick about 1 min, default 4 to 5 min on a CPU; the estimate is printed first
 #   3 report          seconds
+#
+# It leaves bin/quantroof, which starts quantroof in this environment from any folder.
 #
 # Usage: ./run_all.sh [--suite quick|default|full|FILE] [--python PATH] [--setup] [--no-install] [option of `quantroof run`]...
 #   --setup        stop after installing
@@ -41,9 +43,10 @@ else
   python=$("$base" "$root/scripts/setup_env.py" --no-install)
   export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 fi
-quantroof() { "$python" -P -m quantroof "$@"; }  # -P: a file in the caller's folder shadows no module
+launcher=$(write_launcher "$python")
+quantroof() { "$launcher" "$@"; }
 printf '   %d s\n' $((SECONDS - started)) >&2
-[ -z "$setup_only" ] || { printf '%s\n' "$python"; exit 0; }
+[ -z "$setup_only" ] || { next "$launcher doctor"; printf '%s\n' "$python"; exit 0; }
 
 step "2/3 measure: suite $suite"
 started=$SECONDS
@@ -56,4 +59,5 @@ run=${printed##*$'\n'}
 
 step "3/3 report"
 quantroof report "$run"
+next "$launcher show $run"
 exit "$code"

@@ -20,3 +20,14 @@ choose_python() {
   done
   fail 3 "no Python 3.11 or newer found (name one with --python PATH)"
 }
+
+# Write bin/quantroof, which runs quantroof with a Python from any folder, and print the path to type.
+# -P: a file in the caller's folder shadows no module.
+write_launcher() {
+  mkdir -p "$root/bin"
+  printf '#!/bin/sh\nPYTHONPATH="%s${PYTHONPATH:+:$PYTHONPATH}" exec "%s" -P -m quantroof "$@"\n' "$root" "$1" >"$root/bin/quantroof"
+  chmod +x "$root/bin/quantroof"
+  if [ "$PWD" = "$root" ]; then echo bin/quantroof; else echo "$root/bin/quantroof"; fi
+}
+
+next() { printf '\nnext: %s\n' "$*" >&2; }

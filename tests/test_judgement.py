@@ -35,13 +35,13 @@ LAYOUT = {
     "reports/text/hardware_lines.py": {"width < _WIDE": "columns of the terminal"},
     "reports/text/history_lines.py": {"labels[trend.label] > 1": "whether a label needs its suite"},
     "reports/text/memory_lines.py": {"size < 100000000.0": "the unit of a size"},
-    "reports/text/run_lines.py": {"interval.samples > 1": "one sample has no interval to show"},
-    "reports/text/select_lines.py": {"(rest := (len(selection.selected) - _MOST)) > 0": "rows left out"},
-    "cli/commands/advise.py": {"output >= context": "a check of what the user typed"},
-    "cli/gate/init.py": {"number >= _MOST_FILES": "how many files of a repository are read"},
-    "cli/progress.py": {
-        "time.monotonic() - self._last_print >= _HEARTBEAT_S": "how often a line is printed",
+    "reports/text/run_lines.py": {
+        "interval.samples > 1": "one sample has no interval to show",
+        "seconds < 60": "the unit of a time",
     },
+    "reports/text/select_lines.py": {"(rest := (len(selection.selected) - _MOST)) > 0": "rows left out"},
+    "cli/gate/init.py": {"number >= _MOST_FILES": "how many files of a repository are read"},
+    "cli/progress.py": {"done < total": "which devices are not done"},
     "cli/quality/decode.py": {"min(numbers) < 1": "a check of what the user typed"},
 }
 

@@ -27,9 +27,9 @@ REPEATED = ("read", "copy")
 
 # What a kernel costs besides its sampling, for the estimate only: making and checking data grows with the
 # weights (seen on a 2-core host: 2e-8 s per element; a GPU does the same work in a hundredth of that).
-_FIXED_S = 0.15
+_FIXED_S = {"cpu": 0.25, "gpu": 0.15}
 _PER_WEIGHT_S = {"cpu": 2.0e-8, "gpu": 2.0e-10}
-_CEILINGS_S = {"cpu": 25.0, "gpu": 120.0}
+_CEILINGS_S = {"cpu": 50.0, "gpu": 120.0}
 _QUICK_CEILINGS_S = {"cpu": 15.0, "gpu": 20.0}
 _START_S = 8.0  # a worker imports torch and opens the device: an allowance, not measured on a GPU node
 _ANCHORS_S = 4.0  # a process: two of them, twice
@@ -74,11 +74,9 @@ class DevicePlan:
         return sum(len(planned.kernels) for planned in self.cases)
 
     def estimate_s(self) -> float:
-        """Longest expected wall time in seconds: sampling to the limit, set-up. A simulation takes none."""
-        if self.device.kind == "sim":
-            return 0.0
+        """Expected wall time in seconds on an idle machine; of a simulated device, that of the real one."""
         processor = self.device.processor
-        each = self.settings.rule().seconds + _FIXED_S
+        each = self.settings.rule().seconds + _FIXED_S[processor]
         weights = ((max(p.case.n, p.case.weight_rows) * p.case.k, len(p.kernels)) for p in self.cases)
         setup = sum(size * kernels for size, kernels in weights) * _PER_WEIGHT_S[processor]
         return _START_S + self.timed * each + setup + self._extra_s(processor)

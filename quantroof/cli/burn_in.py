@@ -60,11 +60,12 @@ def burn_in(flags: BurnInFlags, *, as_json: bool) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     order = _order(flags)
     work = BurnIn(order)
-    line = estimate_line(len(order.devices), *work.estimate_s())
+    simulated = any(device.kind == "sim" for device in order.devices)
+    line = estimate_line(len(order.devices), *work.estimate_s(), simulated=simulated)
     click.echo(line, err=not flags.dry_run)
     if flags.dry_run:
         return ExitCode.OK
-    if any(device.kind == "sim" for device in order.devices):
+    if simulated:
         note("SIMULATED: no figure of this burn-in is measured on any device")
     try:
         outcome = work.run(lambda job, directory: measured(job, directory, quiet=flags.quiet))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -74,9 +75,11 @@ def measure_into(job: Job, writer: RunWriter, directory: Path, *, quiet: bool) -
     """Measure a job, whose file is open, and return the directory; None if it was interrupted."""
     from quantroof.bench.run import execute
     from quantroof.cli.progress import Display
+    from quantroof.reports.text.run_lines import minutes
 
     signal.signal(signal.SIGTERM, _interrupt)
     _announce(job)
+    started = monotonic()
     with writer:
         try:
             with Display(job, quiet=quiet) as display:
@@ -84,6 +87,7 @@ def measure_into(job: Job, writer: RunWriter, directory: Path, *, quiet: bool) -
         except KeyboardInterrupt:
             note(f"interrupted: what was measured is saved; continue with quantroof run --resume {directory}")
             return None
+    note(f"measured in {minutes(monotonic() - started)}")
     return directory
 
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import re
+import time
 
-from quantroof.reports.text.run_lines import result_line
-from tests.builders import gpu_device, measurement
+import pytest
+from msgspec.structs import replace
+
+from quantroof.bench.run import new_job
+from quantroof.cli.progress import Display
+from quantroof.hwprofiles.simulated import simulated_devices
+from quantroof.records.run import RunOptions
+from quantroof.reports.text.run_lines import plan_lines, result_line
+from tests.builders import cpu_device, gpu_device, measurement
 
 
 @pytest.mark.parametrize(("samples", "words"), [(1, "us (one sample)"), (20, "us +-")])
@@ -14,3 +22,34 @@ def test_one_sample_claims_no_spread(samples: int, words: str) -> None:
     line = measurement(gpu_device(), "bf16", 1, (4096, 4096), 20_000, count=samples, spread=0.01, seed=1)
 
     assert words in result_line(line)
+
+
+def test_a_pipe_gets_a_line_per_unfinished_device(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two devices, one of them done: only the other one says how far it is, and what it measured last."""
+    options = RunOptions(suite="quick", devices=("sim:h100-sxm5-80gb*2",))
+    job = new_job(options, simulated_devices("h100-sxm5-80gb*2"), ("quantroof",))
+    first, second = (device.id for device in job.info.devices)
+    measured = measurement(gpu_device(), "bf16", 1, (4096, 4096), 20_000)
+    planned = sum(len(plan.keys) for plan in job.plans if plan.device.id == first)
+    with Display(job, quiet=False, every_s=0.2) as display:
+        for _ in range(planned):
+            display.line(replace(measured, device=first))
+        display.line(replace(measured, device=second))
+        time.sleep(0.3)
+    printed = capsys.readouterr().err.splitlines()
+
+    assert printed
+    assert all(line.startswith(f"{second} 1 of {planned} after ") and "bf16" in line for line in printed)
+
+
+def test_estimates_say_about_and_hold_for_the_real_device() -> None:
+    """A simulated plan has the estimate of its GPU; 156 cases on two cores of a CPU took 266 s."""
+    options = RunOptions(suite="default", devices=("sim:h100-sxm5-80gb",))
+    job = new_job(options, simulated_devices("h100-sxm5-80gb"), ("quantroof",))
+    first, *_ = plan_lines(job)
+
+    assert re.fullmatch(
+        r"about [\d.]+ min on such a device, seconds to simulate in all; suite default", first
+    )
+    cpu = new_job(RunOptions(suite="default"), (cpu_device(),), ("quantroof",))
+    assert cpu.estimate_s() == pytest.approx(266, rel=0.3)

@@ -31,7 +31,8 @@ def test_a_run_measures_checks_and_prints_its_directory(
 
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{out}\n"
-    assert "cpu:0 int4-w4a16 4x512x1024 torch.int4pack_cpu" in done.stderr
+    assert "measured in" in done.stderr
+    assert "torch.int4pack_cpu" not in done.stderr  # a line per case floods the log of a CI job
     assert "\x1b" not in done.stderr
     run = read_run(out)
     assert run.complete

@@ -78,7 +78,9 @@ def command(
 def _continue(directory: Path, *, quiet: bool) -> Path | None:
     from quantroof.bench.run import open_again
     from quantroof.hwprofiles.detect import detect
+    from quantroof.records.directory import run_file
 
+    directory = run_file(directory).parent  # `latest` is another one once this run is written
     job, writer = open_again(directory, detect().devices)
     return measure_into(job, writer, directory, quiet=quiet)
 

@@ -35,12 +35,11 @@ _REASONS = 2
 """Reasons of a GPU that a line shows; --json and --html have all."""
 
 
-def estimate_line(devices: int, once_s: float, again_s: float) -> str:
-    """How long the burn-in takes at most."""
+def estimate_line(devices: int, once_s: float, again_s: float, *, simulated: bool) -> str:
+    """About how long the burn-in takes; of simulated devices, on the real ones."""
     what = f"burst and sustained load on {plural(devices, 'device')} at once"
-    if not once_s:
-        return f"{what}: no measuring time (simulated)"
-    return f"{what}: at most about {once_s / 60:.1f} min, {again_s / 60:.1f} if something must be repeated"
+    long = f"about {once_s / 60:.1f} min, {again_s / 60:.1f} if something must be repeated"
+    return f"{what}: {long}{' on such devices, seconds to simulate' if simulated else ''}"
 
 
 def burn_in_lines(outcome: BurnInResult) -> Iterator[str]:
