@@ -29,6 +29,14 @@ class Interpreter:
         """Tune a kernel for a case on the interpreter."""
         return self._pool.submit(tune_interpreted, kernel, case).result(timeout=120)
 
+    def hostile(self, kernel: str, case: str, capability: str, seed: int) -> Future[float]:
+        """Start a kernel on hostile values; the result is its largest error in units of the allowed one."""
+        return self._pool.submit(run_hostile, kernel, case, capability, seed)
+
+    def quantized_alike(self, case: str) -> Future[int]:
+        """How many bytes of codes and scales differ between a kernel's quantizer and the pure one."""
+        return self._pool.submit(run_quantizer, case)
+
     def close(self) -> None:
         """Stop the workers."""
         self._pool.shutdown(cancel_futures=True)
@@ -39,9 +47,12 @@ def _interpret() -> None:
     import torch
     import triton
 
+    from tests.kernels.dot_scaled_shim import have_dot_scaled
+
     torch.set_num_threads(1)
     if triton.__version__.startswith("3.6."):
         _take_integers_by_item()
+    have_dot_scaled()
 
 
 def _take_integers_by_item() -> None:
@@ -91,6 +102,73 @@ def run_interpreted(kernel: str, case: str, capability: str = "9.0") -> dict[str
     expected = reference_of(problem).exact
     error = torch.linalg.norm(first - expected) / torch.linalg.norm(expected)
     return {"error": float(error), "tolerance": tolerance(parsed), "again": again}
+
+
+def run_hostile(kernel: str, case: str, capability: str, seed: int) -> float:
+    """The largest error on hostile values, in units of what rounding to bf16 and sums in fp32 allow."""
+    import torch
+
+    from quantroof.hwprofiles.types import Device
+    from quantroof.kernels import registry
+    from quantroof.kernels.cases import Case
+    from quantroof.kernels.kernel import Skip
+    from quantroof.kernels.problem import Problem
+    from quantroof.kernels.quantize import quantize
+    from quantroof.kernels.reference import product
+
+    parsed = Case.parse(case)
+    device = Device(kind="cpu", index=0, name="interpreter", compute_capability=capability, sm_count=4)
+    plain = Problem(parsed, device, seed=seed)
+    weight = quantize(hostile(plain.weights.source, seed), parsed.weight)
+    arriving = hostile(plain.source, seed + 1).to(torch.bfloat16)
+    problem = plain.with_operands(weight=weight, arriving=arriving)
+    prepared = registry.load().kernels[kernel].build(problem)
+    assert not isinstance(prepared, Skip), prepared
+    y = prepared.call(*prepared.weights).double()
+    sides = problem.activation.dequantized(), weight.dequantized()
+    exact, sizes = product(parsed, *sides), product(parsed, *(side.abs() for side in sides))
+    allowed = exact.abs() * 2.0**-8 + sizes * parsed.k * 2.0**-24
+    return float(((y - exact).abs() / allowed.clamp(min=2.0**-126)).max())
+
+
+def run_quantizer(case: str) -> int:
+    """Bytes of codes and scales that differ from `block_scales` on hostile activations."""
+    import torch
+
+    from quantroof.kernels.block_scales import quantize_blocks
+    from quantroof.kernels.cases import Case
+    from quantroof.kernels.linear.scaled_programs import quantize_program
+    from quantroof.kernels.linear.triton_scaled import operand
+    from quantroof.kernels.quantize import Quantized
+
+    parsed = Case.parse(case)
+    fmt = parsed.activation
+    source = torch.randn(parsed.m, parsed.k, generator=torch.Generator().manual_seed(3))
+    x = hostile(source, 3).to(torch.bfloat16)
+    x[0], x[1] = 0.0, (torch.arange(parsed.k) % 7 - 3) * 2.0**-126  # zeros, and scales below the least
+    blocks = quantize_blocks(x, fmt.element)
+    wanted = operand(Quantized(fmt, blocks.codes, blocks.scales, tensor_scale=blocks.tensor_scale))
+    made = [torch.empty_like(side) for side in wanted[:2]]
+    quantize_program(parsed).launch(x, *made, wanted[2], parsed.k)
+    pairs = zip(made, wanted, strict=False)
+    return sum(int((a.view(torch.uint8) != b.view(torch.uint8)).sum()) for a, b in pairs)
+
+
+def hostile(x: Any, seed: int) -> Any:
+    """x [rows, K] with rows and groups of 16 scaled by 2^-12 .. 2^12, zeros, and outliers."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Any:
+        return torch.randint(-12, 13, shape, generator=generator)
+
+    groups = x.view(x.shape[0], -1, 16)
+    scaled = torch.ldexp(groups, draw(*groups.shape[:2], 1) + draw(groups.shape[0], 1, 1))
+    scaled[draw(*groups.shape[:2]) == 0] = 0.0
+    scaled[draw(*groups.shape) == 12] *= 64
+    scaled[draw(*groups.shape) == 11] = 0.0
+    return scaled.view(x.shape)
 
 
 def tune_interpreted(kernel: str, case: str) -> dict[str, Any]:

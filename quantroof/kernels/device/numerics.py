@@ -28,8 +28,10 @@ def to_fp8_e4m3(x):
         bits = x.to(tl.uint32, bitcast=True)
         kept = (bits + 0x7FFFF + ((bits >> 20) & 1)) & 0xFFF00000  # 3 bits of mantissa
         normal = kept.to(tl.uint32).to(tl.float32, bitcast=True)
-        subnormal = (x + 24576.0) - 24576.0  # 1.5 * 2^14: fp32 has a step of 2^-9 there
-        x = tl.where(tl.abs(x) < 0.015625, subnormal, normal)
+        subnormal = (tl.abs(x) + 24576.0) - 24576.0  # 1.5 * 2^14: fp32 has a step of 2^-9 there
+        sign = x.to(tl.uint32, bitcast=True) & 0x80000000  # of a zero as well
+        signed = (subnormal.to(tl.uint32, bitcast=True) | sign).to(tl.uint32).to(tl.float32, bitcast=True)
+        x = tl.where(tl.abs(x) < 0.015625, signed, normal)
     return x.to(tl.float8e4nv)
 
 
