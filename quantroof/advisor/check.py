@@ -179,7 +179,7 @@ def _times(
 ) -> tuple[float, float]:
     """Predicted and measured seconds of one kind: to the first token, or between two tokens of a request."""
     if point.metric == "first_token_ms":
-        return load.first_token.seconds, point.value / 1e3
+        return load.loaded_first_token.seconds, point.value / 1e3
     if point.metric == "tpot_ms":
         return load.per_token.seconds, point.value / 1e3
     if point.metric == "decode_tok_s":

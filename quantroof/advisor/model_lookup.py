@@ -20,7 +20,7 @@ _ADDRESS = re.compile(
     r"^(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co|modelscope\.cn/models)/", re.IGNORECASE
 )
 # Endings that name the tuning or the date of a checkpoint, not another architecture.
-_TUNING = re.compile(r"-(?:instruct|it|chat|hf|base|thinking|fp16|bf16|preview|\d{4})$")
+_TUNING = re.compile(r"-(?:instruct|it|chat|hf|base|thinking|fp16|bf16|preview|\d{4})$|(?<=x7b|22b)-v0\.1$")
 # Endings that name the format of a quantized copy; the first that matches counts.
 _STORED = (
     (re.compile(r"-(?:quantized\.)?w8a8(?:-int8)?$|-int8-w8a8$"), "int8-w8a8"),

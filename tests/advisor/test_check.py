@@ -46,6 +46,7 @@ def test_the_advisor_errs_as_little_as_it_claims(whole: Check) -> None:
     assert _group(whole, "kind", "pure decode").median_error <= 0.08
     assert _group(whole, "all", "times per token").inside >= 0.90
     assert _group(whole, "all", "times per token").width <= 2.0
+    assert _group(whole, "kind", "first token").median_error <= 0.5
 
 
 def test_points_that_made_the_bands_judge_nothing(whole: Check) -> None:

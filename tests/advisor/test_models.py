@@ -165,6 +165,8 @@ def test_catalog_refuses_an_unknown_key() -> None:
         ("Qwen/Qwen2.5-72B-Instruct-AWQ", "qwen2.5-72b", "int4-w4a16"),
         ("RedHatAI/Meta-Llama-3.1-70B-Instruct-FP8-dynamic", "llama-3.1-70b", "fp8-w8a8"),
         ("mistralai/Mixtral-8x7B-Instruct-v0.1", "mixtral-8x7b-v0.1", None),
+        ("mixtral-8x7b", "mixtral-8x7b-v0.1", None),
+        ("Mixtral-8x22B", "mixtral-8x22b-v0.1", None),
         ("deepseek-ai/DeepSeek-R1-0528", "deepseek-r1", "fp8-block-w8a8"),
         ("Qwen/Qwen3-30B-A3B-Instruct-2507", "qwen3-30b-a3b", None),
         ("openai/gpt-oss-120b", "gpt-oss-120b", "mxfp4-w4a16"),

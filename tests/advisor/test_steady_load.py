@@ -65,3 +65,16 @@ def test_the_floor_counts_the_prompts_too() -> None:
     load = _load(16)
 
     assert load.per_token.floor == pytest.approx(load.per_token.seconds, rel=1e-6)
+
+
+def test_a_first_token_waits_for_a_step_and_some_of_the_others_prompts() -> None:
+    """Alone it is its prompt; among 16, a step and a quarter of half of 15 prompts come before it."""
+    alone, loaded = _load(1), _load(16)
+    added = (
+        (loaded.per_token.seconds - loaded.decode.total.seconds) * 256 / 15
+    )  # what one prompt adds to a step
+
+    assert alone.loaded_first_token == alone.first_token
+    waits = loaded.loaded_first_token.seconds - loaded.first_token.seconds
+    assert waits == pytest.approx(loaded.decode.total.seconds + 0.25 * 15 / 2 * added)
+    assert loaded.loaded_first_token.low < loaded.loaded_first_token.seconds < loaded.loaded_first_token.high

@@ -57,6 +57,7 @@ def test_outcomes_of_the_whole_lesson() -> None:
     [
         ("A1", "holds"), ("A2", "holds"), ("A4", "wrong"), ("A5", "wrong"), ("E1", "holds"),
         ("E2", "wrong"), ("G1", "in part"), ("G3", "wrong"), ("I1", "wrong"), ("O2", "wrong"),
+        ("A7", "in part"), ("B5", "wrong"), ("D2", "holds"), ("G4", "wrong"), ("Q6c", "wrong"),
         ("P5", "in part"), ("Q1b", "in part"), ("Q3", "holds"), ("Q6a", "wrong"), ("C2", "open"),
         ("D4", "open"),
     ],
@@ -83,6 +84,13 @@ def test_verdicts_are_those_of_the_checked_list(row: str, verdict: str) -> None:
         ("batch-200-int4", "batch 39"),
         ("two-int8-over-one-fp16", "3.92x"),
         ("kv-90-gb", "78.6 GB"),
+        ("kv-45-gb", "32.8 GB"),
+        ("int8-one-a100", "+2.9 GB left of 77 usable, 4 sequences of 2048; they reach 111 tokens/s"),
+        ("int8-halves-cost", "116 are needed"),
+        ("under-50-ms", "memory holds 15 such sequences"),
+        ("half-size-half-cost", "memory holds 117 such sequences"),
+        ("range-int8", "-128 to 127 in two's complement"),
+        ("int8-everywhere", "vLLM refuses INT8 W8A8 from compute capability 10.0 on"),
     ],
 )
 def test_worked_numbers_of_the_list_are_reached(claim_id: str, words: str) -> None:

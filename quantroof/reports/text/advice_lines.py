@@ -105,11 +105,12 @@ def _notes(advice: Advice, option: Option | None) -> Iterator[str]:
 
 def _under_load(load: SteadyLoad) -> str:
     """A token's time with the prompts of the other requests, and the rate that follows."""
-    took, first = load.per_token, load.first_token.seconds * 1e3
+    took, first = load.per_token, load.loaded_first_token
     band = f"{took.seconds * 1e3:.3g} ms per token [{took.low * 1e3:.3g}, {took.high * 1e3:.3g}]"
     return (
         f"{load.batch} requests at once, {load.prompt} tokens in and {load.output} out: {band} with the "
-        f"others' prompts, {load.tokens_per_s:.0f} tokens/s; the first after {first:.0f} ms at least"
+        f"others' prompts, {load.tokens_per_s:.0f} tokens/s; the first after {first.seconds * 1e3:.0f} ms "
+        f"[{first.low * 1e3:.0f}, {first.high * 1e3:.0f}]"
     )
 
 

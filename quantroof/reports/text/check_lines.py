@@ -44,8 +44,8 @@ def notes(check: Check) -> Iterator[str]:
     """What the table does not say: where first tokens come from, and what was not predicted."""
     if any(group.name == "first token" for group in check.judged):
         yield (
-            "first tokens under load wait for other requests and for the scheduler, which is not modeled: "
-            "the advisor predicts the prompt alone"
+            "first tokens under load wait in queues that depend on how requests arrive: the advisor counts a "
+            "quarter of half the other prompts, fitted to the calibration points"
         )
     yield from _outside(check)
     for reason, count in check.refused[:_MOST_REASONS]:
