@@ -16,6 +16,7 @@ __all__ = [
     "criteria",
     "environment",
     "fingerprint_process",
+    "fingerprints",
     "floors",
     "history",
     "judge",

@@ -63,7 +63,7 @@ def candidate(kernels: tuple[str, ...], calls: tuple[Call, ...] = ()) -> Side:
     """The side that is judged: this interpreter and package, and the code of the current project."""
     if not calls:
         return _side(CANDIDATE, sys.executable, PACKAGE.parent, kernels)
-    project = _project(Path.cwd())
+    project = project_of(Path.cwd())
     return _side(CANDIDATE, sys.executable, Path.cwd(), kernels, calls=calls, project=project)
 
 
@@ -167,7 +167,7 @@ def _call_there(call: Call, root: Path, moved: dict[Path, Path]) -> Call | None:
     return replace(call, function=function, against=against, reference=reference)
 
 
-def _project(folder: Path) -> Path:
+def project_of(folder: Path) -> Path:
     """The top of the repository that a folder is in, or the folder itself."""
     return next((p for p in (folder, *folder.parents) if (p / ".git").exists()), folder)
 

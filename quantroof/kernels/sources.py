@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -22,6 +23,10 @@ _ROOM = "quantroof.kernels"
 _SHARED = f"{_ROOM}.device"
 _DEVICE_SUFFIXES = (".cu", ".cuh")
 _DIGITS = 16
+_NATIVE = (".cu", ".cuh", ".cpp", ".cc", ".h", ".hpp")
+_INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
+_COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|(/\*.*?\*/|//[^\n]*)', re.DOTALL)
+_NOT_SOURCES = {"build", "dist", "node_modules", "site-packages", "runs"}
 
 
 def kernel_sources(
@@ -50,12 +55,12 @@ def relocated(path: Path, moved: Mapping[Path, Path]) -> Path:
 
 def _files(kernel: Kernel, package: Path, moved: Mapping[Path, Path]) -> list[Path]:
     if kernel.source is not None:
-        return _own_files(relocated(Path(kernel.source).resolve(), moved))
+        return _with_native(relocated(Path(kernel.source).resolve(), moved))
     module = _function(kernel.build).__module__
     if not module.startswith(f"{_ROOM}."):
         name = getattr(sys.modules.get(module), "__file__", None)
         outside = None if name is None else relocated(Path(name).resolve(), moved)
-        return [] if outside is None else _own_files(outside)
+        return [] if outside is None else _with_native(outside)
     folder = module.rpartition(".")[0]
     modules = sorted(_closure(module, package, (f"{folder}.", f"{_SHARED}.")))
     native = (package.parent / folder.replace(".", "/")).rglob("*")
@@ -74,6 +79,63 @@ def _own_files(path: Path) -> list[Path]:
             seen.add(file)
             waiting += [own for module in _imports(file) for own in _project_files(module, roots)]
     return [path, *sorted(seen - {path})] if seen else []
+
+
+def host_digest(path: Path) -> str:
+    """A hash of a user's Python file and what it imports of its project."""
+    return _digest(_own_files(path))
+
+
+def native_sources(path: Path, *, every: bool) -> list[Path]:
+    """The C++ files that a user's Python file and its imports name, with what they include.
+
+    With `every`, all of the project where none is named: an extension is imported by its own name.
+    """
+    roots = import_roots(path)
+    nodes = (node for file in _own_files(path) for node in ast.walk(_tree(file)))
+    texts = [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    named = [text for text in texts if text.endswith(_NATIVE)]
+    files = {file for text in named for file in _resolved(text, roots)}
+    if every if not named else not files:
+        files = {
+            file for file in roots[-1].rglob("*") if file.suffix in _NATIVE and _is_source(file, roots[-1])
+        }
+    waiting = list(files)
+    while waiting:
+        file = waiting.pop()
+        included = _INCLUDE.findall(file.read_text(encoding="utf-8", errors="replace"))
+        new = {own for name in included for own in _resolved(name, [file.parent, *roots])} - files
+        files |= new
+        waiting += new
+    return sorted(files)
+
+
+def without_comments(text: str) -> str:
+    """C++ without comments and with one space for any blanks."""
+    return " ".join(_COMMENT.sub(lambda match: " " if match[1] else match[0], text).split())
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _resolved(name: str, roots: list[Path]) -> list[Path]:
+    """A file by its path below a root, else every file of the project that is called so."""
+    if "*" in name or len(name) > 200 or "\n" in name:
+        return []
+    direct = [root / name for root in roots if (root / name).is_file()]
+    if direct:
+        return [direct[0].resolve()]
+    return [file.resolve() for file in roots[-1].rglob(Path(name).name) if _is_source(file, roots[-1])]
+
+
+def _is_source(file: Path, root: Path) -> bool:
+    parts = file.relative_to(root).parts
+    return file.is_file() and not any(part.startswith(".") or part in _NOT_SOURCES for part in parts)
+
+
+def _with_native(path: Path) -> list[Path]:
+    return [*_own_files(path), *native_sources(path, every=True)] if path.is_file() else []
 
 
 def _project_files(module: str, roots: list[Path]) -> Iterator[Path]:
@@ -124,9 +186,20 @@ def _tree(path: Path) -> ast.Module:
         return ast.Module(body=[ast.Expr(ast.Constant(path.read_bytes()))], type_ignores=[])
 
 
+def _undocumented(tree: ast.Module) -> ast.Module:
+    """The tree without docstrings, which no computation depends on."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
+            first = node.body[0]
+            if isinstance(first, ast.Expr) and _is_text(first.value):
+                node.body[0] = ast.Pass()
+    return tree
+
+
 def _digest(files: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
-        content = path.read_bytes() if path.suffix in _DEVICE_SUFFIXES else ast.dump(_tree(path)).encode()
+        native = path.suffix in (*_DEVICE_SUFFIXES, *_NATIVE)
+        content = path.read_bytes() if native else ast.dump(_undocumented(_tree(path))).encode()
         digest.update(f"{path.name} {len(content)}\n".encode() + content)
     return digest.hexdigest()[:_DIGITS]
