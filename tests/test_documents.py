@@ -42,9 +42,11 @@ def test_named_files_exist(page: Path) -> None:
     assert missing == []
 
 
-def test_the_readme_names_every_command() -> None:
+def test_the_page_of_commands_names_every_command() -> None:
     """A newcomer finds each command in the table."""
     modules = {path.stem.rstrip("_") for path in (Path(main.__file__).parent / "commands").glob("[a-z]*.py")}
-    named = set(re.findall(r"`quantroof (?:--profiles FILE )?(\w+)", (ROOT / "README.md").read_text()))
+    named = set(
+        re.findall(r"`quantroof (?:--profiles FILE )?(\w+)", (ROOT / "docs" / "commands.md").read_text())
+    )
 
     assert modules - named == set()

@@ -144,7 +144,7 @@ def test_command_prints_a_row_and_its_exit_code(capsys: pytest.CaptureFixture[st
     code, out, _ = ended("--only", "A4")
     assert code == 1
     assert out.startswith("A. A model too big to ship")
-    assert "1 rows: 0 holds, 0 in part, 1 wrong, 0 open" in out
+    assert "1 row: 0 true, 0 partly true, 1 false, 0 undecided" in out
     assert "roofline 37.9 ms" in out
     assert ended("--only", "A1")[0] == 0
     code, _, error = ended("--only", "Z9")
@@ -168,4 +168,20 @@ def test_command_judges_a_file_of_ones_own(tmp_path: Path, capsys: pytest.Captur
         main(["claims", str(file)])
 
     assert ended.value.code == 0
-    assert "2 claims: 0 wrong" in capsys.readouterr().out
+    assert "2 claims: 0 false" in capsys.readouterr().out
+
+
+def test_the_whole_list_begins_with_a_short_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """Counts per section in about 20 lines; `--wrong` lists what is false and nothing else."""
+    printed = []
+    for words in (["claims"], ["claims", "--wrong"]):
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == 1
+        printed.append(capsys.readouterr().out.splitlines())
+    head, wrong = printed
+
+    assert len(head) <= 22
+    assert head[-1].startswith("--wrong lists")
+    assert sum(line.startswith("wrong ") for line in wrong) == 60
+    assert not any(line.startswith("holds ") for line in wrong)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from quantroof.claims.checklist import command_for, rows
-from quantroof.reports.text.table import literal
+from quantroof.reports.text.table import literal, plain
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from quantroof.claims.claim import ClaimResult
 
 _STYLES = {"holds": "green", "wrong": "red", "cannot tell here": "yellow"}
+_VERDICTS = {"holds": "true", "in part": "partly true", "wrong": "false", "open": "undecided"}
+_MORE = "--wrong lists what is false, --only A4 shows one row, --all everything"
 _INDENT = " " * 18
 
 
@@ -42,12 +44,33 @@ def claim_lines(results: Sequence[ClaimResult], sections: Mapping[str, str]) -> 
             yield literal(f"{section}. {sections[section]}", style="bold")
         for result in row.results:
             yield from _claim(result)
+    yield literal(_total(results))
+
+
+def _total(results: Sequence[ClaimResult]) -> str:
+    """`179 claims: 60 false, 25 undecided; 88 rows: 19 true, 16 partly true, 30 false, 23 undecided`."""
+    checklist = rows(results)
     counts, verdicts = tally(results), Counter(row.verdict for row in checklist)
-    of_rows = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in ("holds", "in part", "wrong", "open"))
-    yield literal(
-        f"{len(results)} claims: {counts['wrong']} wrong, {counts['cannot_tell']} cannot be told here;"
-        f" {len(checklist)} rows: {of_rows}"
+    of_rows = ", ".join(f"{verdicts[verdict]} {word}" for verdict, word in _VERDICTS.items())
+    return (
+        f"{len(results)} claims: {counts['wrong']} false, {counts['cannot_tell']} undecided;"
+        f" {len(checklist)} row{'' if len(checklist) == 1 else 's'}: {of_rows}"
     )
+
+
+def head_lines(results: Sequence[ClaimResult], sections: Mapping[str, str]) -> list[str]:
+    """A line per section with its rows by verdict, and how to see more."""
+    checklist = rows(results)
+    counted = []
+    for letter in dict.fromkeys(row.name[:1] for row in checklist):
+        verdicts = Counter(row.verdict for row in checklist if row.name[:1] == letter)
+        cells = [str(verdicts[verdict] or "-") for verdict in _VERDICTS]
+        counted.append((f"{letter}. {sections.get(letter, 'others')}", *cells))
+    return [
+        *plain(("section", *_VERDICTS.values()), counted, right=list(_VERDICTS.values())),
+        _total(results),
+        _MORE,
+    ]
 
 
 def _claim(result: ClaimResult) -> Iterator[Text]:
