@@ -45,7 +45,7 @@ burn_in_options = with_options(
     click.option("--reference", multiple=True, help="Runs of healthy GPUs of this model, measured alike."),
     click.option("--gpus", "expected", type=COUNT, help="How many GPUs the node should have."),
     click.option("--floor", type=OPEN_SHARE, help="As in `quantroof fleet`."),
-    click.option("--minutes", type=Finite(0, min_open=True), help="Soak: minutes of sustained load."),
+    click.option("--minutes", type=Finite(0, min_open=True), help="Minutes of a soak, or of --bits (1)."),
     click.option("--html", type=FILE, help="Also write the node's page."),
     click.option("--dry-run", is_flag=True, help="Print how long it would take, and stop."),
     click.option("--quiet", is_flag=True, help="No progress."),
@@ -150,7 +150,7 @@ def selected_devices(texts: tuple[str, ...]) -> tuple[Device, ...]:
     if not detection.gpus:
         why = detection.remarks[0] if detection.remarks else "there is no NVIDIA GPU"
         raise EnvironmentMissing(
-            why, where="burn-in", hint="--device cpu or sim:PROFILE*8 takes the same path"
+            why, where="doctor", hint="--device cpu or sim:PROFILE*8 takes the same path"
         )
     return detection.gpus
 

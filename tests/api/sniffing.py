@@ -2,6 +2,7 @@
 
 The copy and the product run, and their time is replaced by a constant times the factor of the rank with half
 a percent of seeded noise: two shared cores cannot time eight processes to 10 %. Rank 0 prints the result.
+With a factor below 0 the product fails.
 """
 
 from __future__ import annotations
@@ -55,8 +56,10 @@ def _plant(rank: int, factor: list[float]) -> None:
 
     def planted(call: Call, device: torch.device, seconds: float, barrier: Call) -> float:
         product = next(turns)
+        if factor[0] < 0 and product:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
         assert timed(call, device, seconds, barrier) > 0
-        return (2e6 * factor[0] if product else 1e6) * (1 + noise.gauss(0, 0.005))
+        return (2e6 if product else 1e6) * factor[0] * (1 + noise.gauss(0, 0.005))
 
     probe._timed = planted
 

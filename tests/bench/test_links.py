@@ -76,7 +76,7 @@ def test_a_ring_has_each_gpu_send_and_receive_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "ranks", [2, pytest.param(4, marks=pytest.mark.long), pytest.param(8, marks=pytest.mark.long)]
+    "ranks", [2, pytest.param(4, marks=pytest.mark.long), pytest.param(8, marks=pytest.mark.slow)]
 )
 def test_processes_over_gloo_make_the_table_of_collectives(ranks: int) -> None:
     """Real groups: every result is checked, rank 0 reports each collective at each size with all its ends."""

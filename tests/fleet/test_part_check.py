@@ -12,9 +12,14 @@ from quantroof.analysis.answers import answers
 from quantroof.analysis.device_results import device_results
 from quantroof.analysis.health import judge_health
 from quantroof.cli.main import main
+from quantroof.finding import Finding
 from quantroof.fleet.analysis import analyze
+from quantroof.fleet.beside import confirmed_unit
+from quantroof.fleet.collection import Unit, population_of
 from quantroof.fleet.gather import gather
 from quantroof.fleet.policy import Policy
+from quantroof.hwprofiles.detect import detect
+from quantroof.hwprofiles.select import select
 from quantroof.records.directory import read_run
 from quantroof.reports.html.page import html
 
@@ -150,3 +155,16 @@ def test_a_report_shows_links_and_judges_by_them(tmp_path: Path, capsys: pytest.
     assert "Links: collectives over 4 GPUs; NVLink 4 carries 450 GB/s" in written
     assert health.verdict.state == "degraded"
     assert "copies with its peers" in (health.verdict.reason or "")
+
+
+def test_a_link_that_is_slow_once_is_a_note() -> None:
+    """What the second measurement shows as well stays; what failed is not excused."""
+    (device,) = select(detect(), ["sim:h100-sxm5-80gb"])
+    population = population_of(device, "node", "burst", "cold", simulated=True)
+    slow, broken = Finding("degraded", "link_slow", "slow"), Finding("failed", "link_failed", "no answer")
+    first = Unit("a", "", "n", device, population, beside=(slow, broken), links_measured=True)
+    well = Unit("b", "", "n", device, population, links_measured=True)
+
+    assert [f.code for f in confirmed_unit(first, well).beside] == ["link_failed", "link_cleared"]
+    assert confirmed_unit(first, first).beside[0].text == "slow, measured again"
+    assert confirmed_unit(first, None) == first
