@@ -36,9 +36,10 @@ def _json_of(file: Path, *arguments: str | Path) -> tuple[int, Any]:
         (f"{NODE}+memory@3", "degraded", 1),
         (NODE, "ok", 0),
         (f"{NODE}+busy@3", "unknown", 4),
+        pytest.param(f"{NODE}+fading@3", "degraded", 1, marks=pytest.mark.long),
         ("cpu", "unknown", 4),
     ],
-    ids=["lone", "one slow", "alike", "one busy", "cpu"],
+    ids=["lone", "one slow", "alike", "one busy", "one fading", "cpu"],
 )
 def test_every_surface_has_the_same_word(
     device: str,

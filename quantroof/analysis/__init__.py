@@ -7,6 +7,7 @@ format, health, changes and their causes. Torch-free; decides and never prints.
 __all__ = [
     "answers",
     "balance",
+    "bandwidth_change",
     "bits",
     "case_time",
     "cause",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from quantroof import units
+from quantroof.analysis.bandwidth_change import alone, bandwidth_changes, largest, state_beside
 from quantroof.analysis.bits import judge_bits
 from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.links import judge_links
@@ -78,22 +79,30 @@ def judge_health(devices: list[DeviceResults]) -> HealthReport:
     beside = {results.label: _beside(results) for results in devices}
     broken = {**_texts(beside, "failed"), **broken}
     slow = {**_texts(beside, "degraded"), **slow}
+    faded = _faded(devices)
     verdicts = {
-        results.label: _verdict(results, rows, broken, {**_first(faulty), **slow}) for results in devices
+        results.label: _verdict(results, rows, broken, {**_first(faulty), **slow}, faded)
+        for results in devices
     }
     findings = [*broken.values(), *(text for label, text in slow.items() if _counts(verdicts[label]))]
-    findings += [text for texts in faulty.values() for text in texts]
+    findings += [*faded.values(), *(text for texts in faulty.values() for text in texts)]
     mild += _contradictions(devices)
     return HealthReport(_worst(verdicts), verdicts, tuple(findings), tuple(mild), tuple(rows))
 
 
 def _verdict(
-    results: DeviceResults, rows: list[CeilingRow], broken: dict[str, str], slow: dict[str, str]
+    results: DeviceResults,
+    rows: list[CeilingRow],
+    broken: dict[str, str],
+    slow: dict[str, str],
+    faded: dict[str, str],
 ) -> Verdict:
     """One device: what it reports of itself first, then whether its figures may be used, then its speed."""
     label, trust = results.label, results.trust
     if label in broken:
         return Verdict("failed", broken[label])
+    if label in faded:
+        return Verdict("degraded", faded[label])
     if trust.timed and not trust.usable:
         return Verdict("unknown", trust.words)
     if label in slow:
@@ -140,6 +149,21 @@ def _texts(beside: dict[str, list[Finding]], level: Level) -> dict[str, str]:
     return {label: f"{label}: {texts[0]}" for label, texts in firsts.items() if texts}
 
 
+def _faded(devices: list[DeviceResults]) -> dict[str, str]:
+    """Devices whose bandwidth fell during the run while most siblings' did not, unless others disturbed
+    them."""
+    moved = {results.label: largest(bandwidth_changes(results.ceilings)) for results in devices}
+    texts = {}
+    for results in devices:
+        own = moved[results.label]
+        if own is None or results.trust.reasons != (own.words,):
+            continue
+        beside = [other.change for one in _siblings(results, devices) if (other := moved[one.label])]
+        if state_beside(own.change, beside) == "degraded":
+            texts[results.label] = f"{results.label}: {alone(own.words)}"
+    return texts
+
+
 def _first(faulty: dict[str, list[str]]) -> dict[str, str]:
     return {label: texts[0] for label, texts in faulty.items() if texts}
 
@@ -148,11 +172,7 @@ def ceiling_rows(devices: list[DeviceResults]) -> list[CeilingRow]:
     """Best measured rate of every ceiling of every device, with what it is judged by."""
     rows = []
     for results in devices:
-        siblings = [
-            other for other in devices if _identity(other) != _identity(results)
-            and other.device.name == results.device.name
-            and other.run.info.simulated == results.run.info.simulated
-        ]  # fmt: skip
+        siblings = _siblings(results, devices)
         derived = results.profile is not None and results.profile.origin == "derived"
         sheet = None if derived else results.datasheet  # a derived figure is an estimate and fails no GPU
         for quantity, own in (("bandwidth", results.measured.bandwidth), ("matrix", results.measured.matrix)):
@@ -171,6 +191,15 @@ def ceiling_rows(devices: list[DeviceResults]) -> list[CeilingRow]:
                     )
                 )
     return rows
+
+
+def _siblings(results: DeviceResults, devices: list[DeviceResults]) -> list[DeviceResults]:
+    """Other devices of the same model; simulated and real ones are never compared."""
+    return [
+        other for other in devices if _identity(other) != _identity(results)
+        and other.device.name == results.device.name
+        and other.run.info.simulated == results.run.info.simulated
+    ]  # fmt: skip
 
 
 def floor_of(profile: HardwareProfile | None) -> float:

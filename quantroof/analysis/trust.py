@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from quantroof import units
-from quantroof.analysis.case_time import case_time, grouped, median_ns
-from quantroof.records.lines import TIMED, Ceiling, Measurement
+from quantroof.analysis.bandwidth_change import bandwidth_changes, largest
+from quantroof.analysis.case_time import case_time, grouped
+from quantroof.records.lines import Ceiling, Measurement
 
 FOREIGN_CORES = 0.15
 """Cores' worth of foreign work that a CPU measurement tolerates; an idle host shows 0.01 to 0.05."""
@@ -21,8 +22,6 @@ DISTURBED_SHARE = 0.10
 """Largest share of disturbed measurements in a run that may be used."""
 MEDIAN_WIDTH = 0.10
 """Largest half-width of the 95 % interval, in the median over all cases, of a run that may be used."""
-CEILING_MOVED = 0.10
-"""A bandwidth that differs by more between the begin and the end of a run: the machine changed its state."""
 _IDLE_CORES = 0.05
 _QUOTA = "cpu_throttled"
 _DISTURBANCES = ("foreign_load", "foreign_process", _QUOTA)
@@ -65,11 +64,12 @@ def trust_of(lines: Sequence[Measurement], ceilings: Iterable[Ceiling] = ()) -> 
     widths = _widths(timed)
     clocks = [clock for line in timed if line.state and (clock := line.state.sm_clock_mhz)]
     finite = [width for width in widths if math.isfinite(width)]
+    moved = largest(bandwidth_changes(ceilings))
     reasons = [
         _disturbance(len(timed), disturbed, load),
         _contradictions(disturbed),
         _wide(finite, len(widths)),
-        *_moved(ceilings),
+        moved.words if moved is not None and moved.moved else None,
     ]
     return Trust(
         timed=len(timed),
@@ -124,19 +124,3 @@ def _wide(finite: list[float], cases: int) -> str | None:
     if not finite or median(finite) <= MEDIAN_WIDTH:
         return None
     return f"the intervals are +-{units.percent(median(finite))} in the median"
-
-
-def _moved(ceilings: Iterable[Ceiling]) -> list[str]:
-    """Bandwidths that differ between the start and the end of the run."""
-    start: dict[tuple[str, str, str, int | None], float] = {}
-    end: dict[tuple[str, str, str, int | None], float] = {}
-    for ceiling in ceilings:
-        if ceiling.status in TIMED and ceiling.timing is not None and ceiling.quantity == "bandwidth":
-            key = (ceiling.device, ceiling.name, ceiling.kernel, ceiling.bytes_moved)
-            (end if ceiling.moment == "end" else start)[key] = median_ns(ceiling.timing)
-    reasons = []
-    for key, before in start.items():
-        if key in end and abs(ratio := before / end[key] - 1) > CEILING_MOVED:
-            verb = "fell" if ratio < 0 else "rose"
-            reasons.append(f"the {key[1]} ceiling {verb} {units.percent(abs(ratio))} during the run")
-    return reasons[:1]

@@ -14,6 +14,7 @@ __all__ = [
     "conclusions",
     "contracts",
     "evidence",
+    "fading",
     "findings",
     "gather",
     "grades",

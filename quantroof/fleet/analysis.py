@@ -15,6 +15,7 @@ from quantroof.fleet.beside import confirmed_links
 from quantroof.fleet.collection import Collection, Population, Times, Unit
 from quantroof.fleet.comparisons import datasheet_shares, reference_fleet
 from quantroof.fleet.evidence import Evidence, gpu_times, past_times, retest_times, weigh
+from quantroof.fleet.fading import fading_findings
 from quantroof.fleet.findings import by_class, gpu_findings
 from quantroof.fleet.grades import JUDGED_ALONE, vouched
 from quantroof.fleet.groups import GroupRow, Labels, compare_groups
@@ -130,6 +131,8 @@ def analyze(
         findings, remarks = preflight(
             confirmed_links(evidence.times.units, retest), policy, odd_cap=population in odd
         )
+        faded = fading_findings(collection, times, by_population[population])
+        findings = [[*known, *own] for known, own in zip(findings, faded, strict=True)]
         gpus += _results(population, evidence, findings, policy)
         summaries.append(_summary(population, evidence, [*remarks, *inside], policy))
     gpus = _vouched(gpus)

@@ -15,6 +15,7 @@ from quantroof.fleet.collection import Collection, Times, Unit, Work, matrix
 from quantroof.fleet.comparisons import ReferenceFleet, on_works
 from quantroof.fleet.past import change_from_past, slower_on_retest
 from quantroof.fleet.policy import MIN_SIBLINGS, Policy
+from quantroof.fleet.rows import AT_END
 from quantroof.fleet.scores import (
     CLASSES,
     Mask,
@@ -98,6 +99,8 @@ class Evidence:
 def gpu_times(collection: Collection, times: Times, indices: list[int]) -> GpuTimes:
     """The log times of some units of a collection."""
     columns, log_ns = matrix(times, indices)
+    first = [not collection.works[column].name.endswith(AT_END) for column in columns]
+    columns, log_ns = columns[first], log_ns[:, first]
     works = [collection.works[column] for column in columns]
     return GpuTimes(
         units=[collection.units[i] for i in indices],

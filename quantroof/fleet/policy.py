@@ -37,7 +37,7 @@ class Policy:
     floor: float = 1 - SIBLING_FLOOR
     min_effect: float = 0.03
     false_discovery_rate: float = 0.15
-    healthy_share: float = 9e-4
+    healthy_share: float = 1e-3
     datasheet_floor: float | None = None
     throttled_share: float = 0.05
 

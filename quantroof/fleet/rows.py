@@ -22,6 +22,8 @@ _QUANTITIES = ("bandwidth", "matrix", "instruction")
 measured."""
 ANY = "any"
 """The element of a case that only moves bytes."""
+AT_END = " at the end"
+"""How the work of a ceiling ends that was measured again after all cases: it shows whether the GPU faded."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,8 +67,7 @@ def rows(run: Run) -> Iterator[Row]:
         "cache": info.options.cache,
         "simulated": info.simulated,
     }
-    started = (ceiling for ceiling in run.ceilings if ceiling.moment == "start")
-    lines: list[Ceiling | Measurement] = [*started, *run.measurements]
+    lines: list[Ceiling | Measurement] = [*run.ceilings, *run.measurements]
     for line in lines:
         what = _ceiling(line) if isinstance(line, Ceiling) else _measurement(line)
         if what is not None and line.device in devices:
@@ -87,9 +88,10 @@ def _ceiling(line: Ceiling) -> dict[str, object] | None:
     if line.quantity not in _QUANTITIES or line.amount is None:
         return None
     moves = line.quantity == "bandwidth"
+    again = AT_END if line.moment == "end" else ""
     rate = line.name if line.quantity == "matrix" else f"{line.quantity}/{line.name}"
     return _common(line) | {
-        "work": f"{line.quantity}/{line.name}/{line.amount} {line.kernel}",
+        "work": f"{line.quantity}/{line.name}/{line.amount} {line.kernel}{again}",
         "element": ANY if moves else rate,
         "flops": 0 if moves else line.amount, "bytes_moved": line.amount if moves else 0, "process": 0,
     }  # fmt: skip

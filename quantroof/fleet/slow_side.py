@@ -9,24 +9,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from quantroof.analysis.distributions import MAX_FREEDOM, Array, t_quantile, t_tail
 from quantroof.analysis.spread import MEDIAN_VARIANCE_RATIO, TINY, moderated_variance, robust_spread
 
-_UPPER, _TAIL = 0.85, 0.97
-"""Quantiles of the spread and of the tail. One percent of defective GPUs moves the second by little."""
-_UPPER_FROM, _TAIL_FROM = 32, 128
-"""GPUs from which on each quantile is known well enough to be used."""
+_TRIM, _TAIL = 0.95, 0.97
+"""The spread is that of the slow half below the first quantile, the tail is the second one: a few defective
+GPUs move both by little."""
+_TRIM_FROM, _TAIL_FROM = 32, 128
+"""GPUs from which on spread and tail of the slow half are known well enough to be used."""
 _UNKNOWN_FREEDOM = 5
 """The tail of a few GPUs: a node of eight with spreads as skewed as silicon's stays ok (docs/fleet.md)."""
 _CANDIDATES = (4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 60, MAX_FREEDOM)
-_RATIO_ERROR = 2.0
-"""Standard error of the ratio of tail and spread for normal values, times the root of their number."""
-_CAUTION = 2
+_RATIO_ERROR = 3.0
+"""By how much the ratio of tail and spread may exceed a normal one's, times the root of the number of GPUs.
+Its standard error for normal values is 1.6; the rest is for defective GPUs."""
+_CAUTION = 1
 """Steps of the candidates by which a heavy tail is taken as heavier."""
-_NORMAL_UPPER, _NORMAL_QUARTILE = 1.0364, 0.6745
+_GRID = 513
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +54,39 @@ def slow_side(levels: Array, prior: float) -> SlowSide:
     if n < 2:
         return SlowSide(prior * math.sqrt(1 + MEDIAN_VARIANCE_RATIO), _UNKNOWN_FREEDOM)
     deviation = levels - np.median(levels)
-    own = float(robust_spread(deviation, axis=0))
-    if n >= _UPPER_FROM:
-        own = max(own, float(np.quantile(deviation, _UPPER)) / _NORMAL_UPPER)
+    if n < _TRIM_FROM:
+        own, freedom = float(robust_spread(deviation, axis=0)), _UNKNOWN_FREEDOM
+    elif n < _TAIL_FROM:
+        own, freedom = _slow_half(deviation) / _usual_half(MAX_FREEDOM), _UNKNOWN_FREEDOM
+    else:
+        half = max(_slow_half(deviation), TINY)
+        freedom = _freedom(float(np.quantile(deviation, _TAIL)) / half, n)
+        own = half / _usual_half(freedom)
     variance = moderated_variance(own**2, prior**2, n - 1)
-    spread = math.sqrt(variance * (1 + MEDIAN_VARIANCE_RATIO / n))
-    if n < _TAIL_FROM:
-        return SlowSide(spread, _UNKNOWN_FREEDOM)
-    return SlowSide(spread, _freedom(float(np.quantile(deviation, _TAIL)), max(own, TINY), n))
+    return SlowSide(math.sqrt(variance * (1 + MEDIAN_VARIANCE_RATIO / n)), freedom)
 
 
-def _freedom(tail: float, spread: float, gpus: int) -> int:
-    """The freedom of the t distribution with this tail, beside its spread; normal unless clearly heavier.
+def _slow_half(deviation: Array) -> float:
+    """Root mean square of the deviations between the median and the trimming quantile."""
+    slow = deviation[(deviation > 0) & (deviation <= np.quantile(deviation, _TRIM))]
+    return math.sqrt(float(np.mean(slow**2))) if len(slow) else 0.0
+
+
+@lru_cache(maxsize=32)
+def _usual_half(freedom: int) -> float:
+    """The same for Student's t of spread 1: twice the integral of x (P(X > x) - P(X > end)) over the half."""
+    end = t_quantile(1 - _TRIM, freedom)
+    x = np.linspace(0.0, end, _GRID)
+    heights = 2 * x * (t_tail(x, freedom) - (1 - _TRIM))
+    area = float(np.sum((heights[1:] + heights[:-1]) / 2) * (x[1] - x[0]))
+    return math.sqrt(area / (_TRIM - 0.5))
+
+
+def _freedom(ratio: float, gpus: int) -> int:
+    """The freedom of the t distribution with this ratio of tail and spread; normal unless clearly heavier.
 
     A heavier tail is taken as still heavier than it looks, because its far end is extrapolated.
     """
-    ratio = tail / (spread * _NORMAL_QUARTILE)
     if ratio * (1 - _RATIO_ERROR / math.sqrt(gpus)) <= _ratio(MAX_FREEDOM):
         return MAX_FREEDOM
     place = next(i for i, freedom in enumerate(_CANDIDATES) if _ratio(freedom) <= ratio)
@@ -74,5 +94,5 @@ def _freedom(tail: float, spread: float, gpus: int) -> int:
 
 
 def _ratio(freedom: int) -> float:
-    """The tail's quantile over the upper quartile."""
-    return t_quantile(1 - _TAIL, freedom) / t_quantile(0.25, freedom)
+    """The tail's quantile over the slow half's root mean square."""
+    return t_quantile(1 - _TAIL, freedom) / _usual_half(freedom)

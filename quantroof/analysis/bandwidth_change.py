@@ -1,0 +1,71 @@
+"""How far a device's memory bandwidth moved during its run, and what that says beside its siblings.
+
+Bandwidths are measured at the start and at the end of a run. Where one moved, the machine changed its state
+and the figures between cannot be used. Where it fell on one device and not on most siblings, that device is
+worn or hot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from quantroof import units
+from quantroof.analysis.case_time import median_ns
+from quantroof.analysis.verdicts import State
+from quantroof.records.lines import TIMED, Ceiling
+
+MOVED = 0.10
+"""A bandwidth that changes by more during a run: the machine changed its state."""
+
+
+@dataclass(frozen=True, slots=True)
+class BandwidthChange:
+    """The change of one bandwidth of a device from the start to the end of a run; -0.2 is 20 % less."""
+
+    device: str
+    name: str
+    change: float
+
+    @property
+    def moved(self) -> bool:
+        """Whether it changed by more than it does on a machine that keeps its state."""
+        return abs(self.change) > MOVED
+
+    @property
+    def words(self) -> str:
+        """`the read ceiling fell 20 % during the run`."""
+        verb = "fell" if self.change < 0 else "rose"
+        return f"the {self.name} ceiling {verb} {units.percent(abs(self.change))} during the run"
+
+
+def bandwidth_changes(ceilings: Iterable[Ceiling]) -> list[BandwidthChange]:
+    """Every bandwidth that was measured at the start and at the end."""
+    start: dict[tuple[str, str, str, int | None], float] = {}
+    end: dict[tuple[str, str, str, int | None], float] = {}
+    for ceiling in ceilings:
+        if ceiling.status in TIMED and ceiling.timing is not None and ceiling.quantity == "bandwidth":
+            key = (ceiling.device, ceiling.name, ceiling.kernel, ceiling.bytes_moved)
+            (end if ceiling.moment == "end" else start)[key] = median_ns(ceiling.timing)
+    return [BandwidthChange(key[0], key[1], start[key] / end[key] - 1) for key in start if key in end]
+
+
+def largest(changes: Sequence[BandwidthChange]) -> BandwidthChange | None:
+    """The first that moved, else the first: what stands for a device."""
+    return next((one for one in changes if one.moved), changes[0] if changes else None)
+
+
+def state_beside(own: float, siblings: Sequence[float]) -> State:
+    """What the change of a device's bandwidth makes of it, beside the changes of its siblings.
+
+    A fall that most siblings do not share is a defect of the device. Any other change leaves it unknown.
+    """
+    if abs(own) <= MOVED:
+        return "ok"
+    steady = sum(abs(change) <= MOVED for change in siblings)
+    return "degraded" if own < 0 and steady * 2 > len(siblings) else "unknown"
+
+
+def alone(words: str) -> str:
+    """The words of a change, for a device that fell and whose siblings did not."""
+    return f"{words}, most siblings' did not"
