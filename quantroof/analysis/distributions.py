@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 
 MAX_FREEDOM = 200
 """Degrees of freedom beyond which Student's t is taken as it is here: 0.7 % above the normal quantile."""
-_EXACT_PAIRS = 40  # above this the number of rank sums outgrows its use; nobody measures so many pairs
+_EXACT_PAIRS = 120  # three times the most that a gate is asked for; the rank sums of more outgrow their use
 
 
 def t_tail(t: Array, freedom: int) -> Array:

@@ -17,7 +17,6 @@ from quantroof.gate.floors import apply_floors
 from quantroof.gate.judge import Screening, apply_waivers, screen_run
 from quantroof.gate.policy import Policy, Threshold, Waiver
 from quantroof.gate.second import (
-    decided_by_ab,
     verdicts_after_ab,
     verdicts_after_remeasuring,
     verdicts_unmeasured,
@@ -124,47 +123,11 @@ def test_a_second_run_of_the_same_code_fails_nothing_without_a_base(baseline: Ba
     assert as_before[_KEY].verdict == "same"
 
 
-@pytest.mark.parametrize("measured", ["pairs", "no pairs", "again", "nothing"])
-def test_a_suspicion_of_faster_never_stays_open(baseline: Baseline, now: Run, measured: str) -> None:
-    """A case that looked 5 % faster passes where no second measurement confirms it."""
-    criteria, screening = _criteria(baseline), _screened(baseline, _slowed(now, -0.05))
-    verdicts = {
-        "pairs": lambda: verdicts_after_ab(criteria, screening, [_KEY], {_KEY: _pairs(0.0, 0.05)}),
-        "no pairs": lambda: verdicts_after_ab(criteria, screening, [_KEY], {}),
-        "again": lambda: verdicts_after_remeasuring(criteria, screening, [_KEY], made.times(now)),
-        "nothing": lambda: verdicts_unmeasured(screening),
-    }[measured]()
-
-    assert screening.slow == {_KEY: False}
-    assert verdicts[_KEY].verdict == "same"
-    assert exit_code(verdicts.values(), allow_undecided=False) is ExitCode.OK
-
-
 def test_a_case_that_looked_faster_fails_where_the_pairs_are_slower(baseline: Baseline, now: Run) -> None:
     """The screen only suspects: pairs that are all 5 % slower confirm a slowdown whatever it thought."""
     verdicts = _after_ab(baseline, _slowed(now, -0.05), _pairs(0.05))
 
     assert verdicts[_KEY].verdict == "slower"
-
-
-@pytest.mark.parametrize(("more", "verdict"), [(0.0, "same"), (0.02, "slower"), (0.008, "undecided")])
-def test_what_the_first_pairs_leave_open_is_measured_in_more(
-    baseline: Baseline, now: Run, more: float, verdict: str
-) -> None:
-    """Wide pairs about 2 % decide nothing; twice as many more are asked for, and all of them decide."""
-    criteria, screening = _criteria(baseline), _screened(baseline, _slowed(now, 0.05))
-    asked: list[int] = []
-
-    def measure(keys: list[tuple[str, str]], pairs: int) -> dict[tuple[str, str], np.ndarray]:
-        asked.append(pairs)
-        spread = 0.03 if len(asked) == 1 or verdict == "undecided" else 0.004
-        return {key: _pairs(0.02 if len(asked) == 1 else more, spread, pairs) for key in keys}
-
-    result = decided_by_ab(criteria, screening, [_KEY], measure)[_KEY]
-
-    assert asked == [made.PAIRS, 2 * made.PAIRS]
-    assert result.verdict == verdict
-    assert "in 30 pairs" in result.reason
 
 
 def test_a_kernel_that_is_the_bases_own_never_fails(baseline: Baseline, now: Run) -> None:

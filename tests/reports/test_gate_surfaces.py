@@ -6,6 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from msgspec.structs import replace
 
 from quantroof.errors import EnvironmentMissing, ExitCode
 from quantroof.finding import Finding
@@ -13,6 +14,8 @@ from quantroof.gate.check import Report
 from quantroof.gate.verdicts import VERDICTS, CaseVerdict, GateVerdict, worst_first
 from quantroof.reports.exports import github
 from quantroof.reports.exports.junit import junit
+from quantroof.reports.text import md
+from quantroof.reports.text.gate_lines import report_lines
 from quantroof.reports.text.gate_markdown import markdown
 from tests.gate.made import case_id
 
@@ -53,6 +56,21 @@ def test_junit_counts_what_ci_counts(mixed: Report) -> None:
     assert failed == [f"{case_id(2)} torch.linear", f"{case_id(3)} torch.linear"]
     values = {p.get("name"): p.get("value") for p in suite.findall("testcase")[0].iter("property")}
     assert (values["change"], values["detectable"]) == ("0.031", "0.012")
+
+
+@pytest.mark.parametrize("verdict", ["slower", "undecided", "same"])
+def test_every_decision_shows_both_of_its_figures(verdict: GateVerdict) -> None:
+    """The screen's change and the one measured again: in the terminal, above Markdown's fold, in JUnit."""
+    again = replace(_verdict(2, verdict), first_change=0.092, stage="A/B")
+    report = _report([again, _verdict(3)])
+    both = "+9.2% -> +3.1% (+2.0% to +4.0%)"
+    above, _, folded = markdown(report).partition("<details>")
+
+    assert [both in line for line in report_lines(report) if line.startswith(verdict)] == [True]
+    assert md.text(both) in above
+    assert md.text(both) in folded
+    assert case_id(3) not in above
+    assert '<property name="first_change" value="0.092" />' in junit(report)
 
 
 def test_junit_shows_an_invalid_environment_as_an_error() -> None:

@@ -78,8 +78,8 @@ def command(flags: CheckFlags, surfaces: Surfaces, *, run: Path, device: str | N
     """Judge RUN. Exit 0 pass, 1 confirmed regression or missing case, 2 usage, 3 environment invalid,
     4 undecided.
 
-    Suspects are measured again: in an A/B with a base build where --confirm-against or --confirm-python
-    names one, alone otherwise.
+    Suspects are measured again, in an A/B where --confirm-against or --confirm-python names a base build.
+    Without one nothing fails: what is slower again is undecided.
 
     \b
     quantroof gate check runs/candidate --baseline baselines/h100.json --confirm-against origin/main

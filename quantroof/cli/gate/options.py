@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 policy_option = click.option("--policy", type=FILE, help="Thresholds, waivers and floors, as TOML.")
 device_option = click.option("--device", help="Which device of the run, where it has several.")
 pairs_option = click.option(
-    "--pairs", type=click.IntRange(6, 40), default=10, show_default=True, help="Processes per side of an A/B."
+    "--pairs",
+    type=click.IntRange(6, 40),
+    default=10,
+    show_default=True,
+    help="Processes per side of an A/B; what stays open gets twice as many more.",
 )
 
 

@@ -55,7 +55,7 @@ def _test(suite: ET.Element, result: CaseVerdict) -> None:
 def _numbers(result: CaseVerdict) -> Iterator[tuple[str, str]]:
     yield "verdict", result.verdict
     yield "reason", result.reason
-    for name in ("change", "low", "high", "threshold", "detectable", "base_ns", "now_ns"):
+    for name in ("first_change", "change", "low", "high", "threshold", "detectable", "base_ns", "now_ns"):
         value = getattr(result, name)
         if value is not None:
             yield name, f"{value:.6g}"

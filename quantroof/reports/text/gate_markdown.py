@@ -18,7 +18,7 @@ _RESERVE = 200  # bytes for the closing lines
 def markdown(report: Report, limit_bytes: int | None = None) -> str:
     """The document. With a limit, rows that no longer fit are counted instead of shown."""
     lines = [f"# Gate: {md.text(headline(report))}", "", *_facts(report), ""]
-    attention = [j for j in report.cases if j.verdict in FAILING + OPEN]
+    attention = [j for j in report.cases if j.verdict in FAILING + OPEN or j.first_change is not None]
     if attention:
         lines += [_HEAD, *(_row(result) for result in attention[:_FIRST])]
         if len(attention) > _FIRST:
