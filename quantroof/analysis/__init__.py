@@ -19,6 +19,8 @@ __all__ = [
     "distributions",
     "guard",
     "health",
+    "health_matrix",
+    "layer_sums",
     "links",
     "paired",
     "points",

@@ -23,6 +23,7 @@ class Answers:
     health: HealthReport
     choices: list[list[LayerChoice]]
     comparison: RunComparison | None
+    baseline: Run | None = None
 
     @property
     def simulated(self) -> bool:
@@ -45,4 +46,4 @@ def answers(runs: Sequence[Run], baseline: Run | None = None) -> Answers:
         now = [results for results in devices if results.run is runs[0]]
         comparison = compare_runs(device_results([baseline]), now)
     health = judge_health(devices)
-    return Answers(list(runs), devices, health, choices, comparison)
+    return Answers(list(runs), devices, health, choices, comparison, baseline)

@@ -12,29 +12,49 @@ ORDER: tuple[Status, ...] = ("incorrect", "failed", "skipped")
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Cases that share device, status and reason. `cases` are texts of kernel and case."""
+    """Cases that share status and reason, on the devices that have them. `cases` are texts of kernel and
+    case, each once; `records` counts them on every device.
+    """
 
-    device: str
     status: Status
     reason: str
+    devices: tuple[str, ...]
+    of: int
+    """How many devices the report has."""
     cases: tuple[str, ...]
+    records: int
+
+    @property
+    def where(self) -> str:
+        """`cuda:0`, `all 8 devices` or `3 of 8 devices`."""
+        count = len(self.devices)
+        if count == 1:
+            return self.devices[0]
+        return f"all {count} devices" if count == self.of else f"{count} of {self.of} devices"
 
 
 def unmeasured(devices: list[DeviceResults]) -> list[Group]:
-    """Groups of untimed measurements and ceilings: wrong ones first, then failed, then skipped."""
-    groups: dict[tuple[str, Status, str], list[str]] = {}
+    """Groups of untimed measurements and ceilings: wrong ones first, then failed, then skipped.
+
+    A reason that several devices share is one group.
+    """
+    groups: dict[tuple[Status, str], list[tuple[str, str]]] = {}
     for results in devices:
         for ceiling in results.ceilings:
             if ceiling.status not in TIMED:
-                key = (results.label, ceiling.status, ceiling.reason or "")
-                groups.setdefault(key, []).append(
-                    f"ceiling {ceiling.quantity} {ceiling.name} ({ceiling.kernel})"
-                )
+                text = f"ceiling {ceiling.quantity} {ceiling.name} ({ceiling.kernel})"
+                groups.setdefault((ceiling.status, ceiling.reason or ""), []).append((results.label, text))
         for point in results.points:
             m = point.measurement
             if m.status not in HAVE_TIMES:
-                groups.setdefault((results.label, m.status, m.reason or ""), []).append(
-                    f"{m.kernel} {m.case}"
+                groups.setdefault((m.status, m.reason or ""), []).append(
+                    (results.label, f"{m.kernel} {m.case}")
                 )
-    reasons = [Group(*key, cases=tuple(cases)) for key, cases in groups.items()]
-    return sorted(reasons, key=lambda group: (ORDER.index(group.status), -len(group.cases)))
+    reasons = [_group(*key, entries, len(devices)) for key, entries in groups.items()]
+    return sorted(reasons, key=lambda group: (ORDER.index(group.status), -group.records))
+
+
+def _group(status: Status, reason: str, entries: list[tuple[str, str]], of: int) -> Group:
+    devices = tuple(dict.fromkeys(device for device, _ in entries))
+    cases = tuple(dict.fromkeys(case for _, case in entries))
+    return Group(status, reason, devices, of, cases, len(entries))

@@ -9,25 +9,26 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from quantroof.advisor.flow import decision_flow
 from quantroof.advisor.usual import usual_advice
 from quantroof.analysis.answers import answers
 from quantroof.errors import UsageError
-from quantroof.reports.html.advice_section import curves_figure, picture
+from quantroof.reports.html.advice_section import curves_figure
 from quantroof.reports.html.page import html
 from tests import builders, runs
 from tests.reports.conftest import Open
 
 
-def test_flow_and_curves_are_drawn(built: Callable[..., Path], open_page: Open) -> None:
-    """One line per format, one box per question, no request and no console message."""
+def test_options_and_curves_are_drawn(built: Callable[..., Path], open_page: Open) -> None:
+    """One line per format, one row per question, no request and no console message."""
     run = runs.gpu_run()
     advice = usual_advice(run)
 
-    seen = open_page(built("advice", [run], advice=advice))
+    seen = open_page(built("advice", [run], advice=advice), fragment="#tab=serve")
 
     assert seen.page.locator("#advice-curves .scatterlayer .trace").count() == len(advice.curves) >= 5
-    assert seen.page.locator("svg.flow rect").count() == len(picture(advice).nodes) >= 5
-    assert seen.page.locator("#section-advice tbody tr").count() == len(advice.options)
+    assert seen.page.locator(".questions tr").count() == len(decision_flow(advice)) >= 5
+    assert seen.page.locator(".options tbody tr").count() == len(advice.options)
     assert seen.requests == []
     assert seen.complaints == []
 
@@ -56,7 +57,7 @@ def test_simulated_advice_is_marked() -> None:
 
     page = html(answers([run]), advice=usual_advice(run))
 
-    assert "<p>SIMULATED. llama-3.1-8b" in page
+    assert '<p class="sentence">SIMULATED. llama-3.1-8b' in page
 
 
 def test_names_are_escaped() -> None:

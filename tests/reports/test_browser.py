@@ -60,7 +60,7 @@ def test_page_asks_for_nothing_complains_of_nothing_and_fits(
 
 LABELS = [
     f"#{chart} .{part}"
-    for chart in ("chart", "bandwidth", "state")
+    for chart in ("summary-chart", "chart", "bandwidth", "state")
     for part in ("xtick", "ytick", "xtitle", "ytitle", "y2title", "y3title", "annotation-text")
 ] + [".roof"]
 
@@ -88,26 +88,34 @@ def _overlapping(boxes: list[tuple[str, float, float, float, float]]) -> list[tu
     ]
 
 
-@pytest.mark.parametrize("view", ["", "#roofs=measured,datasheet,held", "#y=share", "#show=path"])
+@pytest.mark.parametrize(
+    "view",
+    [
+        "",
+        *(f"#tab=roofline{more}" for more in ("", "&roofs=measured,datasheet,held", "&y=share", "&show=all")),
+    ],
+)
 def test_no_two_labels_overlap(view: str, gpu: Path, open_page: Open) -> None:
     """Roof names, ticks and axis titles keep clear of each other at both widths and in print."""
     for width in (1440, 390):
         seen = open_page(gpu, width, view)
         boxes = _boxes(seen)
 
-        assert len(boxes) > 10
+        assert len(boxes) >= 8
         assert _overlapping(boxes) == []
 
 
 def test_print_fits_the_paper_and_keeps_labels_apart(gpu: Path, open_page: Open) -> None:
-    """On the 190 mm of an A4 page the charts are redrawn to fit, in light colors, without controls."""
+    """On the 190 mm of an A4 page all tabs are drawn to fit, in light colors, without controls."""
     seen = open_page(gpu, 718, color_scheme="dark")
     seen.page.emulate_media(media="print", color_scheme="dark")
     seen.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    seen.page.wait_for_selector("#bandwidth .xtick", state="attached")
 
     assert _overlapping(_boxes(seen)) == []
     assert seen.overflow() <= 0
     assert seen.page.locator("#filters").is_hidden()
+    assert seen.page.locator(".print-legend").is_visible()
     assert _ground(seen) == "rgb(255, 255, 255)"
     seen.page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert _ground(seen) != "rgb(255, 255, 255)"
@@ -115,7 +123,7 @@ def test_print_fits_the_paper_and_keeps_labels_apart(gpu: Path, open_page: Open)
 
 def test_small_multiples_have_a_panel_a_device(built: Build, open_page: Open) -> None:
     """Eight GPUs side by side are eight panels whose labels keep clear of each other."""
-    seen = open_page(built("node", [node_run()]), fragment="#dev=grid")
+    seen = open_page(built("node", [node_run()]), fragment="#tab=roofline&dev=grid")
 
     assert seen.page.locator("#chart .annotation-text").count() == 8
     assert _overlapping(_boxes(seen)) == []
@@ -123,36 +131,36 @@ def test_small_multiples_have_a_panel_a_device(built: Build, open_page: Open) ->
 
 def test_chips_change_the_count_and_the_hash_restores_the_view(gpu: Path, open_page: Open) -> None:
     """Switching a format off hides its 30 points, and the address brings the same view back."""
-    seen = open_page(gpu)
+    seen = open_page(gpu, fragment="#tab=roofline&show=all&static=1")
     shown = seen.page.locator("#shown")
-    assert shown.inner_text() == "300 of 300 points shown"
+    assert shown.text_content() == "300 of 300 points shown"
 
     seen.page.get_by_role("button", name="fp32", exact=True).click()
-    assert shown.inner_text() == "270 of 300 points shown"
+    assert shown.text_content() == "270 of 300 points shown"
     seen.page.get_by_role("button", name="% of measured roof").click()
     address = seen.page.evaluate("location.hash")
     again = open_page(gpu, fragment=address)
 
-    assert again.page.locator("#shown").inner_text() == "270 of 300 points shown"
+    assert again.page.locator("#shown").text_content() == "270 of 300 points shown"
     assert again.page.locator("#chart .ytitle").text_content() == "share of the measured roof"
 
 
 def test_controls_work_by_keyboard_and_keep_the_focus(gpu: Path, open_page: Open) -> None:
     """A chip is reached and pressed by keys, and still has the focus after the page redrew it."""
-    seen = open_page(gpu)
+    seen = open_page(gpu, fragment="#tab=roofline&show=all&static=1")
     seen.page.get_by_role("button", name="tf32", exact=True).focus()
     seen.page.keyboard.press("Space")
 
-    assert seen.page.locator("#shown").inner_text() == "270 of 300 points shown"
+    assert seen.page.locator("#shown").text_content() == "270 of 300 points shown"
     assert seen.page.evaluate("document.activeElement.textContent") == "tf32"
     seen.page.keyboard.press("Space")
-    assert seen.page.locator("#shown").inner_text() == "300 of 300 points shown"
+    assert seen.page.locator("#shown").text_content() == "300 of 300 points shown"
 
 
 @pytest.mark.parametrize("width", [1440, 390])
 def test_hover_names_the_point_and_a_click_opens_its_record(width: int, gpu: Path, open_page: Open) -> None:
     """Hovering a mark shows its kernel; a click opens the record with the command that repeats it."""
-    seen = open_page(gpu, width)
+    seen = open_page(gpu, width, "#tab=roofline&show=all")
     mark = seen.page.locator("#chart .points path").nth(40)
     mark.scroll_into_view_if_needed()
     box = mark.bounding_box()
@@ -184,7 +192,7 @@ def _download(seen: Seen, button: str) -> str:
 def test_csv_download_equals_the_records(built: Build, open_page: Open) -> None:
     """The CSV holds every record, its times rounded to the six digits that the page promises."""
     run = failures_run()
-    seen = open_page(built("failures", [run]))
+    seen = open_page(built("failures", [run]), fragment="#tab=data")
     rows = list(csv.DictReader(io.StringIO(_download(seen, "#csv"))))
     expected = table(device_results([run])).to_dict("records")
 
@@ -203,7 +211,7 @@ def test_csv_download_equals_the_records(built: Build, open_page: Open) -> None:
 
 def test_json_download_holds_what_the_filter_shows(gpu: Path, open_page: Open) -> None:
     """Words in the filter narrow the table, the count and the download alike."""
-    seen = open_page(gpu)
+    seen = open_page(gpu, fragment="#tab=data")
     seen.page.locator("#points-filter").fill("int4 triton m=8")
     rows = json.loads(_download(seen, "#json"))
 
@@ -214,10 +222,10 @@ def test_json_download_holds_what_the_filter_shows(gpu: Path, open_page: Open) -
 
 def test_table_sorts_by_a_column_both_ways(gpu: Path, open_page: Open) -> None:
     """The first press sorts ascending, the second descending."""
-    seen = open_page(gpu)
+    seen = open_page(gpu, fragment="#tab=data")
     head = seen.page.locator("#points-table").get_by_role("button", name="M", exact=True)
     head.click()
-    first = seen.page.locator("#points-table tbody tr").first.locator("td").nth(3)
+    first = seen.page.locator("#points-table tbody tr").first.locator("td").nth(1)
     assert first.inner_text() == "1"
 
     seen.page.locator("#points-table").get_by_role("button", name="M ▲").click()
@@ -228,12 +236,12 @@ def test_table_sorts_by_a_column_both_ways(gpu: Path, open_page: Open) -> None:
 def test_slower_cases_come_first_and_verdict_chips_filter(built: Build, open_page: Open) -> None:
     """Fifteen slowdowns are listed with base, now and cause; the chip `same` adds the others."""
     runs, baseline = _runs("comparison")
-    seen = open_page(built("comparison", runs, baseline))
+    seen = open_page(built("comparison", runs, baseline), fragment="#tab=changes")
     rows = seen.page.locator("#changes-table tbody tr")
 
     assert rows.count() == 15
     assert "registers 168 -> 204" in rows.first.inner_text()
-    assert seen.page.locator("#chart .js-line").count() > 0
+    assert seen.page.locator("#changes-table svg.samples").count() == 15
     seen.page.get_by_role("button", name="same 285").click()
     assert rows.count() == 40
 
@@ -243,19 +251,21 @@ def test_badge_says_how_a_format_is_computed_there(built: Build, open_page: Open
     device = gpu_device()
     timed = (("fp32", 40_000), ("fp8-w8a8", 9_000), ("int4-w4a16", 6_000))
     lines = [measurement(device, scheme, 8, (4096, 4096), ns) for scheme, ns in timed]
-    seen = open_page(built("badges", [run(info([device]), lines)]))
-    cells = seen.page.locator("#formats-table tbody td small")
+    seen = open_page(built("badges", [run(info([device]), lines)]), fragment="#tab=formats")
+    notes = seen.page.locator("#formats-table tbody th small")
 
-    assert [text.rpartition(", ")[2] for text in cells.all_inner_texts()] == ["memory", "native", "unpack"]
+    assert notes.all_inner_texts() == ["", "native", "unpack"]
 
 
 def test_record_says_what_its_interval_is_made_of(built: Build, open_page: Open) -> None:
     """Three processes of one case are one point whose interval is one of processes."""
     device = gpu_device()
     lines = [measurement(device, "bf16", 8, (4096, 4096), 12_000 + 100 * i, seed=i) for i in range(3)]
-    seen = open_page(built("processes", [run(info([device]), lines)]), fragment="#rec=0")
+    seen = open_page(
+        built("processes", [run(info([device]), lines)]), fragment="#tab=roofline&show=all&rec=0"
+    )
 
-    assert seen.page.locator("#shown").inner_text() == "1 of 1 points shown"
+    assert seen.page.locator("#shown").text_content() == "1 of 1 points shown"
     assert "of 3 processes" in seen.page.locator("#record").inner_text()
 
 

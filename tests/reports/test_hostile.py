@@ -61,10 +61,15 @@ def test_no_text_of_a_run_becomes_a_script_or_an_element(built: Callable[..., Pa
     """Opened, hovered, clicked and compared, the page runs nothing and builds no element from data."""
     base = hostile_run()
     file = built("hostile", [base], base)
-    for fragment in ("", "#dev=grid&v=pass", "#show=path&q=%3Cscript%3E", "#rec=0"):
+    for fragment in (
+        "",
+        "#tab=roofline&dev=grid&show=all",
+        "#tab=data&q=%3Cscript%3E",
+        "#tab=roofline&show=all&rec=0",
+    ):
         seen = open_page(file, fragment=fragment)
-        if fragment != "#rec=0":
-            seen.page.locator("#chart .points path").first.hover(force=True)
+        if "rec" not in fragment and "data" not in fragment:
+            seen.page.locator(".panel:not([hidden]) .points path").first.hover(force=True)
         seen.page.wait_for_timeout(150)
 
         assert seen.page.evaluate("window.owned") is None
@@ -82,7 +87,9 @@ def test_policy_stops_a_script_that_escaped_all_the_same(
     """Second wall: a script planted into the finished file is refused by its content policy."""
     page = built("hostile", [hostile_run()], hostile_run()).read_text(encoding="utf-8")
     planted = tmp_path / "planted.html"
-    planted.write_text(page.replace("<main>", "<main><script>window.owned=3</script>", 1), encoding="utf-8")
+    planted.write_text(
+        page.replace("<noscript>", "<script>window.owned=3</script><noscript>", 1), encoding="utf-8"
+    )
     seen = open_page(planted)
 
     assert seen.page.evaluate("window.owned") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from itertools import combinations
 
 import numpy as np
@@ -10,8 +11,8 @@ import pytest
 
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.reports.html.bundle import asset
-from quantroof.reports.html.palette import DARK, LIGHT, colors, family
-from tests.reports.color import ciede2000, contrast, lab, seen_by
+from quantroof.reports.html.palette import DARK, LIGHT, Family, color, dash, family, hollow
+from tests.reports.color import ciede2000, contrast, lab, linear, seen_by
 
 # Sharma, Wu, Dalal, "The CIEDE2000 color-difference formula", Color Res. Appl. 30(1), 2005, table 1.
 SHARMA = [
@@ -21,7 +22,7 @@ SHARMA = [
     ((2.0776, 0.0795, -1.135), (0.9033, -0.0636, -0.5514), 0.9082),
     ((60.2574, -34.0099, 36.2677), (60.4626, -34.1751, 39.4387), 1.2644),
 ]
-THEMES = {"light": LIGHT, "dark": DARK}
+THEMES: dict[str, dict[Family, str]] = {"light": LIGHT, "dark": DARK}
 
 
 @pytest.mark.parametrize(("one", "other", "expected"), SHARMA)
@@ -34,52 +35,59 @@ def test_ciede2000_gives_the_published_values(
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("vision", ["normal", "protan", "deutan"])
-def test_formats_under_one_roof_are_told_apart(theme: str, vision: str) -> None:
-    """Schemes of different number formats that share a matrix roof differ by CIEDE2000 >= 25."""
-    own = THEMES[theme]
-    pairs = [
-        (a, b)
-        for a, b in combinations(SCHEMES.values(), 2)
-        if a.compute == b.compute and family(a.name) != family(b.name)
-    ]
+def test_families_are_told_apart(theme: str, vision: str) -> None:
+    """Any two families differ by CIEDE2000 >= 25 for every reader."""
+    pairs = list(combinations(THEMES[theme].items(), 2))
     close = {
-        (a.name, b.name): distance
-        for a, b in pairs
-        if (distance := _distance(own[family(a.name)], own[family(b.name)], vision)) < 25
+        (a, b): distance for (a, one), (b, other) in pairs if (distance := _distance(one, other, vision)) < 25
     }
 
-    assert len(pairs) > 8
+    assert len(pairs) == 15
     assert close == {}
-
-
-@pytest.mark.parametrize("theme", THEMES)
-def test_any_two_formats_differ(theme: str) -> None:
-    """No two colors of a page come nearer than CIEDE2000 10, whatever roof they belong to."""
-    least = min(
-        _distance(a, b, vision)
-        for a, b in combinations(THEMES[theme].values(), 2)
-        for vision in ("normal", "protan", "deutan")
-    )
-
-    assert least >= 10
 
 
 @pytest.mark.parametrize(("theme", "ground"), [("light", "#ffffff"), ("dark", "#14171c")])
 def test_marks_stand_out_from_the_page(theme: str, ground: str) -> None:
-    """The faintest mark has a contrast of 2:1 with its ground; shape and outline carry the rest."""
+    """No color is black on the light page or white on the dark one, and all have a contrast of 2:1."""
+    lightness = [float(lab(linear(color))[0]) for color in THEMES[theme].values()]
+
     assert min(contrast(color, ground) for color in THEMES[theme].values()) >= 2
+    assert min(lightness) >= 25
+    assert max(lightness) <= 85
+
+
+def test_a_family_has_one_hue_on_both_pages() -> None:
+    """Two colleagues with two themes talk about the same colors: hues differ by at most 15 degrees."""
+    for name in set(LIGHT) - {"32-bit"}:
+        light, dark = (lab(linear(own[name])) for own in (LIGHT, DARK))
+        turn = np.degrees(np.arctan2(light[2], light[1]) - np.arctan2(dark[2], dark[1]))
+
+        assert abs((turn + 180) % 360 - 180) <= 15
 
 
 def _distance(one: str, other: str, vision: str) -> float:
     return float(ciede2000(lab(seen_by(one, vision)), lab(seen_by(other, vision))))
 
 
-def test_every_scheme_has_a_color_and_variants_share_their_formats() -> None:
-    """A scheme nobody colored would be gray by accident; int4 with zero points is int4."""
-    assert {family(name) for name in SCHEMES} <= set(LIGHT)
-    assert set(LIGHT) == set(DARK)
-    given = colors(["int4-w4a16", "int4-w4a16-g64", "int4-zp-w4a16", "someday"])
-    assert given["int4-w4a16"] == given["int4-w4a16-g64"] == given["int4-zp-w4a16"] != given["someday"]
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("tf32", "32-bit"), ("bf16", "16-bit"), ("fp8_e4m3", "fp8"), ("fp8-w8a16", "fp8"),
+        ("mxfp8-w8a8", "fp8"), ("int8-w8a8-static", "int8"), ("int4-zp-w4a16-g64", "int4"),
+        ("nvfp4-w4a4", "fp4"), ("call", "32-bit"),
+    ],
+)  # fmt: skip
+def test_a_format_has_the_color_of_its_weights(name: str, expected: str) -> None:
+    """Elements and schemes of one family share its color."""
+    assert family(name) == expected
+    assert color(name) == (LIGHT[family(name)], DARK[family(name)])
+
+
+def test_formats_of_one_family_have_lines_of_their_own() -> None:
+    """Under one color no two formats that the catalog lists share dash and mark."""
+    looks = Counter((family(name), dash(name), hollow(name)) for name in SCHEMES)
+
+    assert [look for look, count in looks.items() if count > 1] == []
 
 
 def _variables() -> list[dict[str, str]]:

@@ -1,61 +1,15 @@
-"""The advisor's section of the page: serving a model with a run's measurements, as a flow and as curves."""
+"""The advisor's section of the page: serving a model with a run's measurements, as curves."""
 
 from __future__ import annotations
 
 import math
-import textwrap
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quantroof.advisor.advice import Advice, CurvePoint
-from quantroof.advisor.flow import Question, decision_flow
-from quantroof.reports.html.palette import colors
+from quantroof.reports.html.palette import color, dash
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-
-_WIDTH, _BOX, _GAP, _LINE, _CHARACTERS = 760, 330, 26, 16, 46
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A box of the flow with its wrapped lines, and its place in the picture (pixels from the top left)."""
-
-    question: Question
-    top: int
-    height: int
-    ask: list[str]
-    notes: list[str]
-    follows: list[str]
-
-    @property
-    def middle(self) -> float:
-        """Where the arrow to the right leaves."""
-        return self.top + self.height / 2
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """The flow laid out: boxes one below another, what follows from each answer to their right."""
-
-    nodes: list[Node]
-    width: int
-    height: int
-    box: int = _BOX
-    line: int = _LINE
-
-
-def picture(advice: Advice) -> Picture:
-    """Lay the decision flow out."""
-    nodes, top = [], 4
-    for question in decision_flow(advice):
-        ask = textwrap.wrap(question.ask, _CHARACTERS)
-        notes = textwrap.wrap(question.evidence, _CHARACTERS)
-        follows = textwrap.wrap(question.follows, _CHARACTERS)
-        height = max(len(ask) + len(notes), len(follows)) * _LINE + 18
-        nodes.append(Node(question, top, height, ask, notes, follows))
-        top += height + _GAP
-    return Picture(nodes, _WIDTH, top)
 
 
 def curves_figure(advice: Advice) -> go.Figure:
@@ -72,13 +26,10 @@ def curves_figure(advice: Advice) -> go.Figure:
     figure.update_yaxes(type="log", title="ms per token", automargin=True, range=_log_range(times))
     steps = [digit * 10.0**e for e in range(-3, 7) for digit in (1, 2, 5)]
     figure.update_yaxes(tickvals=steps, ticktext=[f"{value:g}" for value in steps])
-    shades = colors([curve.format for curve in advice.curves])
     for curve in advice.curves:
         figure.add_trace(
             go.Scatter(
-                **_trace(
-                    f"{curve.format}, {advice.machine.count(curve.gpus)}", curve.points, shades[curve.format]
-                )
+                **_trace(curve.format, f"{curve.format}, {advice.machine.count(curve.gpus)}", curve.points)
             )
         )
     if advice.request.latency_s is not None:
@@ -104,14 +55,14 @@ def _log_range(values: list[float]) -> list[float]:
 _SYMBOLS = {"measured": "circle", "interpolated": "circle-open", "modeled": "x-thin-open"}
 
 
-def _trace(label: str, points: tuple[CurvePoint, ...], shade: tuple[str, str]) -> dict[str, Any]:
+def _trace(scheme: str, label: str, points: tuple[CurvePoint, ...]) -> dict[str, Any]:
     times = [point.seconds * 1e3 for point in points]
     return {
         "x": [point.batch for point in points],
         "y": times,
         "mode": "lines+markers",
         "name": label,
-        "line": {"width": 1.5},
+        "line": {"width": 2, "dash": dash(scheme)},
         "marker": {"symbol": [_SYMBOLS[point.source] for point in points], "size": 7},
         "text": [
             f"{label}, batch {p.batch}: {p.seconds * 1e3:.3g} ms "
@@ -119,5 +70,5 @@ def _trace(label: str, points: tuple[CurvePoint, ...], shade: tuple[str, str]) -
             for p in points
         ],
         "hovertemplate": "%{text}<extra></extra>",
-        "meta": {"color": list(shade)},
+        "meta": {"color": color(scheme), "label": label},
     }

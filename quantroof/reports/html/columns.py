@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from quantroof.analysis.answers import Answers
 from quantroof.analysis.choice import LayerChoice
-from quantroof.analysis.comparison import CaseChange, RunComparison
+from quantroof.analysis.comparison import CaseChange
 from quantroof.analysis.device_results import DeviceResults
+from quantroof.analysis.layer_sums import layer_sums
 from quantroof.analysis.points import Point
 from quantroof.analysis.verdicts import CHANGES
-from quantroof.analysis.winner import can_win
+from quantroof.analysis.winner import Winner, can_win
 from quantroof.hwprofiles.clock_events import words
 from quantroof.kernels.schemes import SCHEMES, catalog_order
 from quantroof.records.run import RunOptions
 from quantroof.reports.html import palette
+from quantroof.reports.html.distributions import distributions
 
 TIME_DIGITS = 6
 """Significant digits of times in a page; `quantroof export` writes them all."""
@@ -22,20 +25,25 @@ OTHER, BEST, TIE, WINNER = range(4)
 """Rank of a point: not the best of its scheme at its layer and M, the best, one of those that tie, winner."""
 
 
-def page_data(
-    devices: list[DeviceResults], choices: list[list[LayerChoice]], comparison: RunComparison | None
-) -> dict[str, Any]:
-    """Everything the page draws, JSON-ready. `choices` holds the layers of every device, in their order.
+def page_data(answers: Answers, first: int = 0) -> dict[str, Any]:
+    """Everything the page draws, JSON-ready.
 
-    A point that only the baseline has carries the subject -1.
+    A point that only the baseline has carries the subject -1. `first` is the device that the page opens with.
     """
+    devices, choices, comparison = answers.devices, answers.choices, answers.comparison
     points = [(s, p) for s, results in enumerate(devices) for p in results.points]
     entries = comparison.entries if comparison is not None and not comparison.blocked else ()
     points += [(-1, e.base) for e in entries if e.now is None and e.base is not None]
     tables = _Tables([p for _, p in points])
-    values = tables.columns(_ranks(choices), {id(e.now or e.base): e for e in entries})
+    values = tables.columns(
+        _ranks(choices), {id(e.now or e.base): e for e in entries}, distributions(answers)
+    )
     return {
-        "subjects": [_device(results, own) for results, own in zip(devices, choices, strict=True)],
+        "first": first,
+        "subjects": [
+            {**_device(results, own), "sums": _sums(own, tables.schemes)}
+            for results, own in zip(devices, choices, strict=True)
+        ],
         "verdicts": CHANGES,
         "points": {"subject": [s for s, _ in points], **values},
         **tables.dictionaries(),
@@ -64,13 +72,41 @@ def _repeat(options: RunOptions) -> list[str]:
     return words + [word for kernel in options.kernels for word in ("--kernel", kernel)]
 
 
+def _sums(choices: list[LayerChoice], schemes: list[str]) -> list[list[Any]]:
+    """Rows of all layers together, by M and scheme: SUM in marks.js names the values."""
+    rows = []
+    for batch in layer_sums(choices):
+        for name, one in batch.sums.items():
+            rank = _rank(name, batch.winner)
+            times = [_rounded(value, TIME_DIGITS) for value in (one.time.median, one.time.low, one.time.high)]
+            speed = None if one.speed_up is None else _rounded(one.speed_up.median, 4)
+            roof = _rounded(one.roof_ns, 5)
+            rows.append(
+                [
+                    schemes.index(name),
+                    batch.m,
+                    *times,
+                    one.flops,
+                    one.bytes_moved,
+                    roof,
+                    one.bound,
+                    rank,
+                    speed,
+                ]
+            )
+    return rows
+
+
+def _rank(scheme: str, winner: Winner) -> int:
+    return WINNER if scheme == winner.alone else TIE if scheme in winner.leaders else BEST
+
+
 def _ranks(choices: list[list[LayerChoice]]) -> dict[int, int]:
     """Rank by identity of the point."""
     ranks: dict[int, int] = {}
     for batch in (batch for own in choices for layer in own for batch in layer.batches):
         for scheme, point in batch.best.items():
-            tied = scheme in batch.winner.leaders
-            ranks[id(point)] = WINNER if scheme == batch.winner.alone else TIE if tied else BEST
+            ranks[id(point)] = _rank(scheme, batch.winner)
     return ranks
 
 
@@ -99,7 +135,9 @@ class _Tables:
         self._scheme = {name: i for i, name in enumerate(self.schemes)}
         self._provider = {name: i for i, name in enumerate(self.providers)}
 
-    def columns(self, ranks: dict[int, int], entries: dict[int, CaseChange]) -> dict[str, list[Any] | None]:
+    def columns(
+        self, ranks: dict[int, int], entries: dict[int, CaseChange], samples: dict[int, list[Any]]
+    ) -> dict[str, list[Any] | None]:
         """All columns; one in which nothing is known is None."""
         by_name: dict[str, Callable[[Point], Any]] = {
             **_PLAIN,
@@ -114,6 +152,7 @@ class _Tables:
         if entries:
             changes = [entries.get(id(p)) for p in self.points]
             table |= {name: [of(e) if e else None for e in changes] for name, of in _COMPARED.items()}
+            table["samples_of"] = [samples.get(id(e)) if e else None for e in changes]
             table["causes"] = [
                 [self.texts.add(("", text)) for text in e.causes] if e and e.causes else None for e in changes
             ]
@@ -121,8 +160,8 @@ class _Tables:
 
     def dictionaries(self) -> dict[str, Any]:
         """What the indices in the columns mean."""
-        colors = palette.colors(self.schemes)
         computes = {p.scheme: p.case.compute.name for p in self.points}
+        arithmetic = {p.scheme: p.roofs.arithmetic for p in self.points if p.roofs.arithmetic}
         fields = ("id", "scheme", "m", "n", "k", "flops", "bytes")
         states = [p.measurement.state for p in self.points]
         masks = sorted({state.reasons for state in states if state and state.reasons})
@@ -130,18 +169,18 @@ class _Tables:
             "schemes": [
                 {
                     "name": name,
-                    "color": colors[name],
+                    "family": palette.family(name),
+                    "color": palette.color(name),
+                    "dash": palette.dash(name),
+                    "hollow": palette.hollow(name),
                     "summary": SCHEMES[name].summary if name in SCHEMES else "",
                     "competes": can_win(name),
                     "compute": computes[name],
-                    "variant": palette.family(name) != name,
+                    "arithmetic": arithmetic.get(name),
                 }
                 for name in self.schemes
             ],
-            "providers": [
-                {"name": name, "symbol": palette.SYMBOLS[i % len(palette.SYMBOLS)]}
-                for i, name in enumerate(self.providers)
-            ],
+            "providers": [{"name": name} for name in self.providers],
             "cases": {name: [row[i] for row in self.cases.values] for i, name in enumerate(fields)},
             "kernels": self.kernels.values,
             "texts": self.texts.values,

@@ -12,6 +12,7 @@ from quantroof import units
 from quantroof.analysis.device_results import DeviceResults, bandwidth_curve
 from quantroof.analysis.roofs import Roofs
 from quantroof.hwprofiles import roofline
+from quantroof.reports.html import palette
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -58,7 +59,7 @@ def roofline_figure(devices: list[DeviceResults]) -> go.Figure:
     figure = go.Figure(layout=_layout(go))
     low, high = intensity_range(devices)
     _intensity_axis(figure, low, high)
-    figure.update_yaxes(type="log", automargin=True, title="FLOP/s, integers alike")
+    figure.update_yaxes(type="log", automargin=True, title="FLOP/s (integer ops included)")
     figure.update_yaxes(**_decades(1e3, 1e18, lambda value: units.si(value, "FLOP/s", 1)))
     for index, results in enumerate(devices):
         bases = {"measured": results.measured, "datasheet": results.datasheet, "held": results.held}
@@ -208,6 +209,7 @@ def _add_roofs(
         start = roofline.ridge_point(reached, bandwidth) if bandwidth else low
         meta = {
             **visible,
+            "color": palette.color(name),
             "quantity": "matrix",
             "name": name,
             "rate": reached,
@@ -227,7 +229,7 @@ def _add_line(
         go.Scatter(
             x=[x[0] * (x[1] / x[0]) ** (i / steps) for i in range(steps + 1)],
             y=[y[0] * (y[1] / y[0]) ** (i / steps) for i in range(steps + 1)],
-            mode="lines", line={"dash": DASHES[meta["basis"]], "width": 1.5},
+            mode="lines", line={"dash": DASHES[meta["basis"]], "width": 2},
             text=what, hovertemplate="%{text}<extra></extra>", meta=meta,
         )
     )  # fmt: skip

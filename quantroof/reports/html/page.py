@@ -8,34 +8,39 @@ from typing import Any, Literal
 
 from quantroof.advisor.advice import Advice
 from quantroof.analysis.answers import Answers
+from quantroof.analysis.health_matrix import health_matrix
 from quantroof.analysis.unmeasured import Group, unmeasured
 from quantroof.records.quality import QualityStudy
 from quantroof.reports.cards import Card, cards, untrusted
-from quantroof.reports.facts import outcome
 from quantroof.reports.html import sections
 from quantroof.reports.html.accuracy_section import accuracy_data, tradeoff_figure
 from quantroof.reports.html.advice_section import curves_figure
 from quantroof.reports.html.bundle import Bundle, asset, pack_json, plotly_bundle, sha256
 from quantroof.reports.html.columns import page_data
 from quantroof.reports.html.figures import STATES, as_json, figures, reported_states
+from quantroof.reports.html.health_section import HealthSection, health_section
 from quantroof.reports.html.methods import Methods, methods
+from quantroof.reports.html.palette import variables
+from quantroof.reports.html.summary import Identity, Notice, Summary, identity, notices, summary
 from quantroof.reports.text.link_lines import Grid, run_grids
 
 Reader = Literal["health", "formats", "ci"]
-READERS: dict[Reader, tuple[str, ...]] = {
-    "health": ("roofline", "health", "formats", "accuracy", "changes"),
-    "formats": ("roofline", "formats", "accuracy", "health", "changes"),
-    "ci": ("changes", "roofline", "formats", "accuracy", "health"),
+TABS = {
+    "summary": "Summary",
+    "roofline": "Roofline",
+    "formats": "Formats",
+    "changes": "Changes",
+    "serve": "Serve",
+    "health": "Health",
+    "data": "Data",
 }
-_PRESETS: dict[Reader, dict[str, str]] = {
-    "health": {},
-    "formats": {"show": "path"},
-    "ci": {"y": "share"},
-}
+_OPENS: dict[Reader, str] = {"health": "summary", "formats": "formats", "ci": "changes"}
 SCRIPTS = (
-    "unpack.js", "data.js", "state.js", "elements.js", "rows.js", "chart.js", "labels.js", "controls.js",
-    "formats.js", "accuracy.js", "points.js", "changes.js", "record.js", "panels.js", "advice.js", "main.js",
+    "unpack.js", "data.js", "state.js", "elements.js", "marks.js", "rows.js", "traces.js", "chart.js",
+    "labels.js", "controls.js", "formats.js", "accuracy.js", "points.js", "changes.js", "record.js",
+    "panels.js", "advice.js", "tabs.js", "main.js",
 )  # fmt: skip
+STYLES = ("style.css", "report.css", "chart.css", "accuracy.css", "print.css")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +58,20 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Everything that page.html shows. The sections come in the order of the reader's question."""
+    """Everything that page.html shows, one section per tab."""
 
     frame: Frame
     title: str
-    devices: str
-    simulated: bool
-    outcomes: list[str]
-    untrusted: list[str]
+    identity: Identity
+    notices: list[Notice]
+    usable: bool
+    tabs: dict[str, str]
     setup: sections.Setup
     cards: Sequence[Card]
-    order: tuple[str, ...]
+    summary: Summary
+    legend: list[tuple[str, str]]
     timed: bool
-    health: sections.HealthSection
+    health: HealthSection
     links: tuple[Grid, ...]
     crossovers: list[str]
     tradeoffs: bool
@@ -88,23 +94,27 @@ def html(
 
     `studies` are checked ones (`studies.read_studies`).
     """
-    data = page_data(answers.devices, answers.choices, answers.comparison)
-    data["preset"] = _PRESETS[reader]
+    first = _first(answers)
+    data = page_data(answers, first)
+    data["preset"] = {"tab": _OPENS[reader]}
     data["accuracy"] = accuracy_data(answers.devices, answers.choices, studies)
     charts = _figures(answers, advice)
     states = [STATES[name][2] for name in reported_states(answers.devices)]
+    matrix = health_matrix(answers.devices, answers.health)
+    about = identity(answers)
     page = Page(
         frame=_frame({"data": data, "figures": charts}, beside=beside),
-        title=f"quantroof: {', '.join(run.info.run_id for run in answers.runs)}",
-        devices=", ".join(dict.fromkeys(results.device.name for results in answers.devices)),
-        simulated=answers.simulated,
-        outcomes=[f"{run.info.run_id}: {text}" for run in answers.runs if (text := outcome(run))],
-        untrusted=untrusted(answers),
+        title=f"{about.name}: quantroof {', '.join(run.info.run_id for run in answers.runs)}",
+        identity=about,
+        notices=notices(answers),
+        usable=not untrusted(answers),
+        tabs=TABS,
         setup=sections.setup(answers),
         cards=cards(answers),
-        order=READERS[reader],
+        summary=summary(answers, matrix, first, advice),
+        legend=[(scheme["name"], scheme["family"]) for scheme in data["schemes"]],
         timed=any(results.timed for results in answers.devices),
-        health=sections.health_section(answers.health, states, bandwidth=bool(charts["bandwidth"]["data"])),
+        health=health_section(answers.health, matrix, states, bandwidth=bool(charts["bandwidth"]["data"])),
         links=tuple(grid for run in answers.runs for grid in run_grids(run)),
         crossovers=sections.crossovers(answers),
         tradeoffs=any(device["views"] for device in data["accuracy"]),
@@ -117,12 +127,19 @@ def html(
     return str(template("page.html").render(page=page))
 
 
+def _first(answers: Answers) -> int:
+    """The device that the page opens with: the one that the format card is about."""
+    timed = [index for index, (_, choices) in enumerate(answers.timed) if choices]
+    usable = [index for index in timed if answers.devices[index].trust.usable]
+    return next(iter([*usable, *timed]), 0)
+
+
 def _frame(payload: dict[str, Any], *, beside: bool) -> Frame:
     bundle = plotly_bundle()
     script = f'(() => {{\n"use strict";\n{asset(*SCRIPTS)}}})();\n'
     return Frame(
         policy=content_policy(script, bundle, beside=beside),
-        style=asset("style.css", "advice.css", "accuracy.css"),
+        style=variables() + asset(*STYLES),
         script=script,
         data=pack_json(payload),
         plotly=None if beside else bundle.packed,

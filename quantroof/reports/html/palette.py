@@ -1,78 +1,75 @@
-"""Colors of number formats, searched so that formats under one roof stay apart for color-blind readers.
+"""Colors of number formats: one hue per family, the same on the light and on the dark page.
 
-`tests/reports/test_palette.py` holds the rule: CIEDE2000 of at least 25 between formats that share a roof,
-under normal, protan and deutan vision (Machado et al. 2009), on the light and on the dark page.
+Only the lightness differs between the two pages. The colors were searched; `tests/reports/test_palette.py`
+holds the rule: CIEDE2000 of at least 25 between any two families under normal, protan and deutan vision
+(Machado et al. 2009), never near black on the light page and never near white on the dark one. Formats of one
+family differ in the dash of their line, and in hollow marks where activations arrive quantized.
 """
 
 from __future__ import annotations
 
-import re
+from typing import Literal
 
-LIGHT = {
-    "fp32": "#a18d65",
-    "tf32": "#bc98f9",
-    "fp16": "#932f11",
-    "bf16": "#0072b2",
-    "fp8-w8a8": "#000000",
-    "fp8-w8a8-static": "#90ba9e",
-    "fp8-w8a16": "#54c2be",
-    "int8-w8a8": "#e69f00",
-    "int8-w8a8-static": "#463d7a",
-    "int8-w8a16": "#551302",
-    "int4-w4a16": "#d55e00",
-    "nf4-w4a16": "#000134",
-    "int4-w4a8": "#2e02e7",
-    "mxfp4-w4a8": "#428c8f",
-    "mxfp4-w4a4": "#614949",
+from quantroof.analysis.choice import BASELINE
+from quantroof.analysis.winner import can_win
+from quantroof.kernels.schemes import SCHEMES
+
+Family = Literal["32-bit", "16-bit", "fp8", "int8", "int4", "fp4"]
+
+LIGHT: dict[Family, str] = {
+    "32-bit": "#6c6b6d",
+    "16-bit": "#85a6d8",
+    "fp8": "#8fc1a6",
+    "int8": "#bc6d01",
+    "int4": "#80000d",
+    "fp4": "#482e79",
 }
-DARK = {
-    "fp32": "#abd4f2",
-    "tf32": "#d2a09c",
-    "fp16": "#7058d2",
-    "bf16": "#3d9be0",
-    "fp8-w8a8": "#ffffff",
-    "fp8-w8a8-static": "#538b91",
-    "fp8-w8a16": "#932b2c",
-    "int8-w8a8": "#cfef54",
-    "int8-w8a8-static": "#3f6e5d",
-    "int8-w8a16": "#e9f5c8",
-    "int4-w4a16": "#e8702a",
-    "nf4-w4a16": "#604c6e",
-    "int4-w4a8": "#c63c14",
-    "mxfp4-w4a8": "#69946d",
-    "mxfp4-w4a4": "#a2c974",
+DARK: dict[Family, str] = {
+    "32-bit": "#707877",
+    "16-bit": "#7fa5f4",
+    "fp8": "#b0d9c9",
+    "int8": "#e08218",
+    "int4": "#8b2700",
+    "fp4": "#68309a",
 }
-_OTHERS = (("#8a8a8a", "#a8a8a8"), ("#6b5b00", "#c9b458"), ("#5b2a86", "#c39be0"))
-# One number format with another scale scheme: the same color, a dot in the mark, a dashed path.
-_VARIANT_OF = {
-    "int4-zp-w4a16": "int4-w4a16",
-    "int4-actorder-w4a16": "int4-w4a16",
-    "int4-dequant": "int4-w4a16",
-    "nf4-dequant": "nf4-w4a16",
-    "int8-dequant": "int8-w8a16",
-    "int8-quant": "int8-w8a8",
-    "fp8-quant": "fp8-w8a8",
-    "fp8-block-w8a8": "fp8-w8a8",
-    "fp8-block-w8a8-static": "fp8-w8a8-static",
-    "mxfp8-w8a8": "fp8-w8a8",
-    "nvfp4-w4a4": "mxfp4-w4a4",
-    # Three sets of 4-bit levels over bf16 products: no seventh color keeps its distance under that roof.
-    "mxfp4-w4a16": "nf4-w4a16",
-    "nvfp4-w4a16": "nf4-w4a16",
-}
-_GROUP = re.compile(r"-g\d+$")
-SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "star", "triangle-down", "cross", "hexagon")
-"""Marker shapes, one per provider; plotly can draw each hollow and with a dot."""
+# What an element or scheme starts with; anything else is 32-bit: fp32, tf32, fp64, a user's function.
+_PREFIXES: tuple[tuple[str, Family], ...] = (
+    ("bf16", "16-bit"),
+    ("fp16", "16-bit"),
+    ("fp8", "fp8"),
+    ("mxfp8", "fp8"),
+    ("int8", "int8"),
+    ("int4", "int4"),
+    ("nf4", "fp4"),
+    ("mxfp4", "fp4"),
+    ("nvfp4", "fp4"),
+)
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
-def family(scheme: str) -> str:
-    """The scheme whose color this one has: group sizes, zero points and conversions are variants."""
-    base = _GROUP.sub("", scheme)
-    return _VARIANT_OF.get(base, base)
+def family(name: str) -> Family:
+    """The family of an element, or of a scheme by its weights: `fp8-w8a16` is fp8."""
+    return next((own for prefix, own in _PREFIXES if name.startswith(prefix)), "32-bit")
 
 
-def colors(schemes: list[str]) -> dict[str, tuple[str, str]]:
-    """(light, dark) color of every scheme; a family without its own color takes one of a few spare ones."""
-    spare = [name for name in dict.fromkeys(map(family, schemes)) if name not in LIGHT]
-    spares = {name: _OTHERS[rank % len(_OTHERS)] for rank, name in enumerate(spare)}
-    return {name: spares.get(family(name)) or (LIGHT[family(name)], DARK[family(name)]) for name in schemes}
+def color(name: str) -> tuple[str, str]:
+    """(light, dark) color of an element or scheme."""
+    own = family(name)
+    return LIGHT[own], DARK[own]
+
+
+def dash(scheme: str) -> str:
+    """plotly's name of a scheme's line: solid for bf16, or the first of its family in the catalog."""
+    alike = sorted((name for name in SCHEMES if family(name) == family(scheme)), key=lambda n: n != BASELINE)
+    return _DASHES[alike.index(scheme) % len(_DASHES)] if scheme in alike else _DASHES[-1]
+
+
+def hollow(scheme: str) -> bool:
+    """Whether its marks are open: it is shown and cannot win."""
+    return not can_win(scheme)
+
+
+def variables() -> str:
+    """CSS variables `--fp8` and the like, for the marks that the page draws without plotly."""
+    light, dark = ("".join(f"--{name}: {value}; " for name, value in own.items()) for own in (LIGHT, DARK))
+    return f":root {{ {light}}} @media (prefers-color-scheme: dark) {{ :root:not(.print) {{ {dark}}} }}\n"

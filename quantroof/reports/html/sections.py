@@ -7,51 +7,22 @@ from dataclasses import dataclass
 
 from quantroof import units
 from quantroof.advisor.advice import Advice
+from quantroof.advisor.flow import Question, decision_flow
 from quantroof.analysis.answers import Answers
-from quantroof.analysis.health import HealthReport
 from quantroof.records.quality import QualityStudy
 from quantroof.reports.facts import Facts, device_facts, run_facts
 from quantroof.reports.html.accuracy_section import study_tables
-from quantroof.reports.html.advice_section import Picture, picture
 from quantroof.reports.text.advice_words import OPTION_HEADINGS, headline, option_rows
 
-_FIRST_CEILINGS = 12
+_IDENTITY = ("id", "UUID", "SM clock held")
+"""Facts that differ between the GPUs of one node: the list of set-ups leaves them out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Runs and devices with their facts; `unfolded` where there is one device."""
+    """Runs and devices with their facts, each under its name."""
 
-    labels: list[str]
-    facts: list[Facts]
-    unfolded: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CeilingRow:
-    """One measured ceiling beside its siblings and the datasheet, as text; `share` is of the datasheet."""
-
-    name: str
-    device: str
-    low: bool
-    measured: str
-    siblings: str
-    against_siblings: str
-    datasheet: str
-    share: float | None
-    percent: str
-
-
-@dataclass(frozen=True, slots=True)
-class HealthSection:
-    """Findings, remarks and ceilings; those in `more` are folded away."""
-
-    findings: Sequence[str]
-    remarks: Sequence[str]
-    ceilings: list[CeilingRow]
-    more: list[CeilingRow]
-    states: str | None
-    bandwidth: bool
+    facts: list[tuple[str, Facts]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +42,7 @@ class AdviceSection:
     """The advisor's answer: its flow, all options as cells, and whether there are curves to draw."""
 
     headline: str
-    flow: Picture
+    questions: tuple[Question, ...]
     curves: bool
     headings: tuple[str, ...]
     rows: list[tuple[str, ...]]
@@ -90,32 +61,19 @@ class LossTable:
 
 def setup(answers: Answers) -> Setup:
     """The facts of all runs, then those of all devices."""
-    facts = [run_facts(run) for run in answers.runs]
-    facts += [device_facts(results) for results in answers.devices]
-    return Setup([results.label for results in answers.devices], facts, len(answers.devices) == 1)
+    facts = [(run.info.run_id, run_facts(run)) for run in answers.runs]
+    return Setup([*facts, *_device_facts(answers)])
 
 
-def health_section(health: HealthReport, states: Sequence[str], *, bandwidth: bool) -> HealthSection:
-    """The ceilings come as `health` orders them: the furthest from their siblings first."""
-    rows = []
-    for row in health.rows:
-        unit = "B/s" if row.quantity == "bandwidth" else "FLOP/s"
-        beside = None if row.against_siblings is None else row.against_siblings + 1
-        rows.append(
-            CeilingRow(
-                name=row.name,
-                device=row.device,
-                low=row.low,
-                measured=units.si(row.measured, unit),
-                siblings=units.si(row.siblings, unit),
-                against_siblings=units.change(beside),
-                datasheet=units.si(row.datasheet, unit),
-                share=row.against_datasheet,
-                percent=units.percent(row.against_datasheet),
-            )
-        )
-    first, more = rows[:_FIRST_CEILINGS], rows[_FIRST_CEILINGS:]
-    return HealthSection(health.findings, health.remarks, first, more, ", ".join(states) or None, bandwidth)
+def _device_facts(answers: Answers) -> list[tuple[str, Facts]]:
+    """Devices that differ in nothing but their identity share one list."""
+    alike: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for results in answers.devices:
+        facts = tuple((name, text) for name, text in device_facts(results) if name not in _IDENTITY)
+        alike.setdefault(facts, []).append(results.label)
+    if not answers.devices[1:]:
+        return [(results.label, device_facts(results)) for results in answers.devices]
+    return [(", ".join(labels), list(facts)) for facts, labels in alike.items()]
 
 
 def changes(answers: Answers) -> Changes | None:
@@ -171,5 +129,5 @@ def advice_section(advice: Advice | None) -> AdviceSection | None:
         return None
     rows = option_rows(advice)
     return AdviceSection(
-        headline(advice), picture(advice), bool(advice.curves), OPTION_HEADINGS, rows, advice.remarks
+        headline(advice), decision_flow(advice), bool(advice.curves), OPTION_HEADINGS, rows, advice.remarks
     )

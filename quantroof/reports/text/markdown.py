@@ -108,5 +108,5 @@ def _unmeasured(answers: Answers) -> str:
     groups = unmeasured(answers.devices)
     if not groups:
         return ""
-    lines = bullets(f"{g.status}, {len(g.cases)} x on {g.device}: {g.reason}" for g in groups[:_ROWS])
+    lines = bullets(f"{g.status}, {len(g.cases)} x on {g.where}: {g.reason}" for g in groups[:_ROWS])
     return f"## Not measured, and why\n\n{lines}"

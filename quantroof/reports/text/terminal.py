@@ -113,7 +113,7 @@ def summary(answers: Answers, *, failed: bool) -> dict[str, Any]:
             if (verdicts := results.compiler.of({point.scheme for point in results.points}))
         },
         "not_measured": [
-            {"device": g.device, "status": g.status, "reason": g.reason, "cases": list(g.cases)}
+            {"devices": list(g.devices), "status": g.status, "reason": g.reason, "cases": list(g.cases)}
             for g in unmeasured(answers.devices)
         ],
         "measurements": [row(point, results.run.info.run_id) for results, point in points],
@@ -129,7 +129,7 @@ def _print_failed(answers: Answers, console: Console) -> None:
     if not groups:
         console.print("every recorded case was timed and passed its check")
     for group in groups:
-        console.print(literal(f"{group.status}  {group.device}: {group.reason}", style="bold"))
+        console.print(literal(f"{group.status}  {group.where}: {group.reason}", style="bold"))
         for case in group.cases:
             console.print(literal(f"  {case}"))
 
@@ -140,6 +140,6 @@ def _print_reasons(answers: Answers, console: Console) -> None:
         return
     console.print("\nNot measured (--failed lists the cases)")
     for group in groups[:_REASONS]:
-        console.print(literal(f"  {len(group.cases):4d} {group.status}  {group.device}: {group.reason}"))
+        console.print(literal(f"  {len(group.cases):4d} {group.status}  {group.where}: {group.reason}"))
     if len(groups) > _REASONS:
         console.print(f"  and {len(groups) - _REASONS} more reasons")

@@ -98,7 +98,7 @@ function drawTradeoff() {
   byId("tradeoff-note").textContent = `M = ${m} on ${data.subjects[tableSubject()].label}. Cost: ${view.name} of ${view.of}.${without.length ? ` Without such a cost: ${without.join(", ")}.` : ""}`;
   const layout = sized(figures.tradeoff.layout, isNarrow() ? 320 : 380);
   layout.xaxis = { ...layout.xaxis, title: { text: escaped(own.base) } };
-  layout.yaxis = { ...layout.yaxis, type: view.log ? "log" : "linear", title: { text: escaped(view.axis) }, exponentformat: "power" };
+  layout.yaxis = { ...layout.yaxis, type: view.log ? "log" : "linear", title: { text: escaped(view.axis) }, exponentformat: "power", ...(view.log ? { dtick: 1 } : {}) };
   layout.xaxis.range = spanned(rows.flatMap((row) => [row.low, row.high]));
   layout.yaxis.range = spanned(rows.flatMap((row) => (view.log ? [Math.log10(row.cost)] : [row.least, row.most])), 0.12);
   Plotly.react("tradeoff", [frontTrace(rows), tradeoffTrace(view, rows, layout)], layout, PLAIN);

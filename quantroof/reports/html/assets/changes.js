@@ -1,4 +1,4 @@
-// What got slower: verdicts of Python's comparison, the ones that need a look first.
+// What got slower: verdicts of Python's comparison, the ones that need a look first, with the samples behind them.
 
 function changedRows() {
   const rows = [];
@@ -10,25 +10,40 @@ function changedRows() {
 function verdictChips() {
   const counts = data.verdicts.map(() => 0);
   for (const index of data.points.verdict) if (index !== null) counts[index] += 1;
-  return data.verdicts.map((name, index) =>
-    chip(`${name} ${counts[index]}`, isOn("v", name), () => { changeLimit = PAGE; setState({ v: toggled("v", name) }); }));
+  return data.verdicts.flatMap((name, index) => (counts[index] === 0 ? [] : [
+    chip(`${name} ${counts[index]}`, isOn("v", name), () => { changeLimit = PAGE; setState({ v: toggled("v", name) }); })]));
+}
+
+// Two histograms on one scale, before above and now below the middle line.
+function histograms(row) {
+  const own = column("samples_of", row);
+  if (!own) return NONE;
+  const [low, high, before, after] = own;
+  const [wide, tall] = [144, 17];
+  const bar = (counts, up) => counts.map((count, i) => [count / Math.max(...counts), i]).filter(([share]) => share > 0).map(([share, i]) => svg("rect", {
+    x: (i * wide) / counts.length, width: wide / counts.length - 0.5, height: Math.max(1, share * tall), y: up ? tall - Math.max(1, share * tall) : tall + 1, fill: up ? ink("--muted") : color(schemeOf(row)),
+  }));
+  const words = `samples from ${timeText(low)} to ${timeText(high)}, before above and now below`;
+  return svg("svg", { class: "samples", width: wide, height: 2 * tall + 1, viewBox: `0 0 ${wide} ${2 * tall + 1}`, role: "img", "aria-label": words },
+    ...bar(before, true), ...bar(after, false), svg("line", { x1: 0, x2: wide, y1: tall + 0.5, y2: tall + 0.5, stroke: ink("--grid") }));
 }
 
 function changeRow(row) {
   const interval = column("ratio_low", row) === null ? NONE : `${changeText(column("ratio_low", row))} … ${changeText(column("ratio_high", row))}`;
   const gone = subjectOf(row) < 0;
-  const open = element("button", { type: "button", class: "plain link", onclick: () => setState({ rec: String(row) }) }, `${kernelName(row)} M ${caseOf("m", row)} ${layerKey(row)}`);
+  const open = element("button", { type: "button", class: "plain link", onclick: () => setState({ rec: String(row) }) }, `${kernelName(row)}, M ${caseOf("m", row)}, ${layerKey(row)}`);
   return element("tr", {},
-    cell(open), cell(verdictOf(row), { class: verdictOf(row) }), cell(changeText(column("ratio", row)), { class: "number" }),
+    element("th", { scope: "row" }, open), cell(verdictOf(row), { class: verdictOf(row) }), cell(changeText(column("ratio", row)), { class: "number" }),
+    element("td", {}, histograms(row)),
     cell(timeText(gone ? column("median", row) : column("base", row)), { class: "number" }),
     cell(gone ? NONE : timeText(column("median", row)), { class: "number" }),
-    cell(interval, { class: "number" }), cell(deviceLabel(row)), cell(causeTexts(row).join("; ") || NONE));
+    cell(interval, { class: "number" }), cell(deviceLabel(row)), cell(causeTexts(row).join("; ") || NONE, { class: "long" }));
 }
 
 function drawChanges() {
   if (!byId("changes-table") || !data.points.verdict) return;
   const rows = changedRows();
-  const head = ["case", "verdict", "change", "base", "now", "95 % interval", "device", "what else changed"].map((text) => element("th", { scope: "col" }, text));
+  const head = ["case", "verdict", "change", "samples", "base", "now", "95 % interval", "device", "what else changed"].map((text) => element("th", { scope: "col" }, text));
   const body = rows.slice(0, changeLimit).map(changeRow);
   const empty = element("p", { class: "quiet" }, "No case has these verdicts.");
   const table = element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));

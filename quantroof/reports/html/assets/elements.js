@@ -15,10 +15,21 @@ function chip(text, pressed, onclick, swatch = null, title = null) {
   return element("button", { type: "button", class: "chip", "aria-pressed": String(pressed), title, onclick }, swatch, text);
 }
 
+// A short piece of the format's line with its mark: color, dash and filling as in the charts.
 function swatch(scheme) {
-  const mark = element("span", { class: data.schemes[scheme].variant ? "swatch variant" : "swatch", "aria-hidden": "true" });
-  mark.style.background = color(scheme);
-  return mark;
+  const { dash, hollow } = data.schemes[scheme];
+  const dashes = { solid: "none", dash: "5 3", dot: "2 2", dashdot: "5 2 2 2", longdash: "8 3", longdashdot: "8 2 2 2" };
+  const shade = color(scheme);
+  const line = svg("line", { x1: 0, x2: 24, y1: 5, y2: 5, stroke: shade, "stroke-width": 2.5, "stroke-dasharray": dashes[dash] });
+  const mark = svg("circle", { cx: 12, cy: 5, r: 3.5, stroke: shade, "stroke-width": 1.5, fill: hollow ? ink("--ground") : shade });
+  return svg("svg", { class: "swatch", width: 24, height: 10, viewBox: "0 0 24 10", "aria-hidden": "true" }, line, mark);
+}
+
+function svg(tag, attributes = {}, ...children) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
 }
 
 function select(label, options, chosen, onchange) {
@@ -47,4 +58,19 @@ const printing = () => document.documentElement.classList.contains("print");
 const isDark = () => !printing() && matchMedia("(prefers-color-scheme: dark)").matches;
 const color = (scheme) => data.schemes[scheme].color[isDark() ? 1 : 0];
 const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const shadeOfPair = ([light, dark]) => (isDark() ? dark : light);
+
+// The color as text: mixed with the ink until it has the contrast of 4.5 to 1 with the page.
+function readable(shade) {
+  const parts = (text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16));
+  const luminance = (rgb) => rgb.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4)).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = luminance(parts(ink("--ground")));
+  for (let share = 0; share <= 1; share += 0.1) {
+    const mixed = parts(shade).map((v, i) => Math.round(v * (1 - share) + parts(ink("--ink"))[i] * share));
+    const [high, low] = [luminance(mixed), ground].sort((a, b) => b - a);
+    if ((high + 0.05) / (low + 0.05) >= 4.6) return `rgb(${mixed.join()})`;
+  }
+  return ink("--ink");
+}
+
 const isNarrow = () => !printing() && innerWidth < 720;

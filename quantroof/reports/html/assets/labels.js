@@ -1,16 +1,19 @@
-// Names of the roofs: in the right margin where there is room, and always as a list below the chart.
+// Names beside the lines: paths and flat roofs in the right margin, slopes above their line, M at the points.
 
 const labelHeight = () => (printing() ? 12 : 15);
+const letterWidth = () => (printing() ? 5.8 : 7.1);
 
-const hasLabels = () => !isNarrow() && state.dev !== "grid" && shownSubjects().length === 1;
+const hasLabels = (view) => !isNarrow() && !view.grid && view.subjects.length === 1;
 
 // Roofs within 2 % of each other are one line to the eye, so they share one label.
 function merged(roofs) {
   const groups = [];
   for (const roof of [...roofs].sort((a, b) => b.rate - a.rate)) {
     const last = groups.at(-1);
-    if (last && last.quantity === roof.quantity && last.basis === roof.basis && roof.rate > last.rate * 0.98) last.names.push(roof.name);
-    else groups.push({ ...roof, names: [roof.name] });
+    if (last && last.quantity === roof.quantity && last.basis === roof.basis && roof.rate > last.rate * 0.98) {
+      last.names.push(roof.name);
+      last.shades.add(roofShade(roof));
+    } else groups.push({ ...roof, names: [roof.name], shades: new Set([roofShade(roof)]) });
   }
   return groups;
 }
@@ -24,52 +27,107 @@ function spread(labels, top, bottom) {
   for (const label of labels.toReversed()) free = (label.y = Math.min(label.y, free - labelHeight()));
 }
 
-function drawLabels() {
-  const box = byId("labels");
-  box.replaceChildren();
-  const { xaxis, yaxis } = byId("chart")._fullLayout;
-  if (state.y !== "rate" || !hasLabels() || !yaxis) return;
-  const groups = merged(boundingRoofs().map(({ meta }) => meta)).map((roof) => {
-    const flat = roof.quantity === "matrix";
-    return { ...roof, y: yaxis._offset + yaxis.l2p(Math.log10(roof.rate)) - labelHeight() / 2 };
-  });
-  const [top, bottom] = [yaxis._offset, yaxis._offset + yaxis._length];
-  const flat = groups.filter(({ quantity, y }) => quantity === "matrix" && y > top - labelHeight() && y < bottom);
-  spread(flat, top, bottom);
-  const right = xaxis._offset + xaxis._length + 5;
-  for (const roof of flat) box.append(roofLabel(roof, roof.y, "left", right, box.clientWidth - right));
-  const slopes = groups.filter(({ quantity }) => quantity === "bandwidth");
-  const crossing = (roof, y) => xaxis._offset + xaxis.l2p(yaxis.p2l(y - yaxis._offset) - Math.log10(roof.rate));
-  // Above the memory roof nothing can lie, so its names stand there, each ending at its own height.
-  slopes.forEach((roof, i) => {
-    const y = top + yaxis._length * 0.45 + i * labelHeight();
-    const end = Math.min(...slopes.map((other) => crossing(other, y + labelHeight()))) - 8;
-    if (end > xaxis._offset + 180) box.append(roofLabel(roof, y, "right", box.clientWidth - end, end - xaxis._offset));
-  });
-}
-
 function roofText(roof) {
-  const name = roof.quantity === "bandwidth" ? "DRAM read" : roof.names.join(" = ");
+  const name = roof.quantity === "bandwidth" ? "DRAM read" : `${roof.names.join(" = ")} roof`;
   return `${name} ${roof.text}${roof.basis === "measured" ? "" : `, ${roof.basis}`}`;
 }
 
-// Room right of the plot for the longest name, by the width of a character.
-function labelMargin() {
-  if (state.y !== "rate" || !hasLabels()) return 16;
-  const flat = merged(boundingRoofs().map(({ meta }) => meta)).filter(({ quantity }) => quantity === "matrix");
-  return Math.min(300, 16 + (printing() ? 5.3 : 6.3) * Math.max(0, ...flat.map((roof) => roofText(roof).length)));
+const pathText = (path) => {
+  const share = markShare(path.at(-1));
+  return data.schemes[path[0].scheme].name + (share === null ? "" : `, ${shareText(share)} at M ${path.at(-1).m}`);
+};
+
+const flatRoofs = (view) => (view.y === "rate" ? merged(boundingRoofs(view).map(({ meta }) => meta)).filter(({ quantity }) => quantity === "matrix") : []);
+
+// What the right margin names: flat roofs at their height, paths at their last point.
+function marginNames(view, paths) {
+  const roofs = flatRoofs(view).map((roof) => ({ text: roofText(roof), value: roof.rate, css: `roof ${roof.basis}`, shade: roof.shades.size > 1 ? ink("--ink") : roofShade(roof), from: null }));
+  const ends = paths.map((path) => ({ text: pathText(path), value: markHeight(view, path.at(-1)), css: "roof path", shade: color(path[0].scheme), from: markIntensity(path.at(-1)) }));
+  return [...roofs, ...ends].filter(({ value }) => value !== null);
 }
 
-function roofLabel(roof, y, side, offset, room) {
-  const text = roofText(roof);
-  const label = element("span", { class: `roof ${roof.basis}` }, text);
-  Object.assign(label.style, { top: `${y}px`, [side]: `${offset}px`, maxWidth: `${room}px` });
+// Room right of the plot for the longest name, by the width of a character.
+function labelMargin(view, paths) {
+  if (!hasLabels(view)) return 16;
+  const names = marginNames(view, paths);
+  return names.length ? Math.min(300, 34 + letterWidth() * Math.max(...names.map(({ text }) => text.length))) : 16;
+}
+
+const toPixel = (scale, value) => scale._offset + scale.l2p(scale.type === "log" ? Math.log10(value) : value);
+
+function drawLabels(view, paths) {
+  const box = byId(view.labels);
+  box.replaceChildren();
+  const { xaxis, yaxis } = byId(view.id)._fullLayout;
+  if (!hasLabels(view) || !yaxis) return;
+  const taken = paths.flat().map((mark) => around(toPixel(xaxis, markIntensity(mark)), toPixel(yaxis, markHeight(view, mark)), 9));
+  if (view.y === "rate") drawSlopes(view, box, xaxis, yaxis, taken);
+  drawMargin(view, paths, box, xaxis, yaxis);
+  drawBatches(view, paths, box, xaxis, yaxis, taken);
+}
+
+function drawMargin(view, paths, box, xaxis, yaxis) {
+  const [top, bottom] = [yaxis._offset, yaxis._offset + yaxis._length];
+  const names = marginNames(view, paths).map((name) => ({ ...name, at: toPixel(yaxis, name.value) })).filter(({ at }) => at > top - labelHeight() && at < bottom + labelHeight());
+  for (const name of names) name.y = name.at - labelHeight() / 2;
+  spread(names, top, bottom);
+  const right = xaxis._offset + xaxis._length;
+  const lines = svg("svg", { class: "leaders", width: "100%", height: "100%" });
+  for (const name of names) {
+    const middle = name.y + labelHeight() / 2;
+    const start = name.from === null ? right : Math.min(right, toPixel(xaxis, name.from) + 6);
+    lines.append(svg("path", { d: `M${start} ${name.at} L${right + 2} ${name.at} L${right + 22} ${middle}`, stroke: name.shade, "stroke-width": 1, fill: "none", "stroke-opacity": 0.55, "stroke-dasharray": name.from === null ? "none" : "2 3" }));
+    box.append(placed(name.text, name.css, right + 26, name.y, box.clientWidth - right - 26, readable(name.shade)));
+  }
+  box.prepend(lines);
+}
+
+function placed(text, css, left, y, room, shade) {
+  const label = element("span", { class: css }, text);
+  Object.assign(label.style, { top: `${y}px`, left: `${left}px`, maxWidth: `${room}px`, color: shade });
   return label;
 }
 
-function listRoofs() {
+const around = (x, y, size) => [x - size / 2, y - size / 2, x + size / 2, y + size / 2];
+const meets = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
+
+// Above the memory roof nothing can lie, so its names stand there, each ending left of every slope.
+function drawSlopes(view, box, xaxis, yaxis, taken) {
+  const slopes = merged(boundingRoofs(view).map(({ meta }) => meta)).filter(({ quantity }) => quantity === "bandwidth");
+  const crossing = (roof, y) => xaxis._offset + xaxis.l2p(yaxis.p2l(y - yaxis._offset) - Math.log10(roof.rate));
+  slopes.forEach((roof, i) => {
+    const y = yaxis._offset + yaxis._length * 0.45 + i * labelHeight();
+    const end = Math.min(...slopes.map((other) => crossing(other, y + labelHeight()))) - 8;
+    const wide = roofText(roof).length * letterWidth();
+    if (end - wide < xaxis._offset) return;
+    const label = placed(roofText(roof), `roof ${roof.basis}`, end - wide, y, wide, null);
+    label.style.width = `${wide}px`;
+    label.style.textAlign = "right";
+    box.append(label);
+    taken.push([end - wide, y, end, y + labelHeight()]);
+  });
+}
+
+// M beside the points of what leads, winners first, wherever there is room.
+function drawBatches(view, paths, box, xaxis, yaxis, taken) {
+  const bounds = [xaxis._offset, yaxis._offset, xaxis._offset + xaxis._length, yaxis._offset + yaxis._length];
+  for (const path of paths.filter((own) => isLead(own, paths)).sort((a, b) => wins(b) - wins(a))) {
+    for (const mark of path) {
+      const [x, y] = [toPixel(xaxis, markIntensity(mark)), toPixel(yaxis, markHeight(view, mark))];
+      const text = mark === path[0] ? `M ${mark.m}` : String(mark.m);
+      const [wide, tall] = [text.length * 6.2 + 3, labelHeight() - 1];
+      const places = [[x + 6, y + 3], [x - wide / 2, y + 7], [x - wide / 2, y - tall - 7], [x - wide - 6, y - tall - 2]].map(([l, t]) => [l, t, l + wide, t + tall]);
+      const area = places.find((own) => own[0] > bounds[0] && own[1] > bounds[1] && own[2] < bounds[2] && own[3] < bounds[3] && !taken.some((other) => meets(own, other)));
+      if (!area) continue;
+      taken.push(area);
+      box.append(placed(text, "roof batch", area[0], area[1], wide + 4, readable(color(mark.scheme))));
+    }
+  }
+}
+
+function listRoofs(view) {
   const ranges = new Map();
-  for (const { meta: roof } of boundingRoofs()) {
+  for (const { meta: roof } of boundingRoofs(view)) {
     const key = `${roof.basis} ${roof.quantity} ${roof.name}`;
     if (!ranges.has(key)) ranges.set(key, { ...roof, rates: [] });
     ranges.get(key).rates.push(roof.rate);
@@ -78,9 +136,10 @@ function listRoofs() {
     const unit = roof.quantity === "bandwidth" ? "B/s" : "FLOP/s";
     const [low, high] = [Math.min(...roof.rates), Math.max(...roof.rates)].map((rate) => rateText(rate, unit));
     const span = low === high ? high : `${low} to ${high} on ${roof.rates.length} devices`;
-    return element("li", { class: roof.basis }, `${roof.name} ${span}`, element("small", {}, ` ${roof.source}`));
+    const item = element("li", { class: roof.basis }, `${roof.name} ${span}`, element("small", {}, ` ${roof.source}`));
+    item.style.setProperty("--key", roofShade(roof));
+    return item;
   });
-  const text = state.y === "share" ? "100 % is each case's own measured roof" : "no roof is shown";
-  const plain = element("li", { class: "plain" }, text);
-  byId("roofs").replaceChildren(...(items.length && state.y === "rate" ? items : [plain]));
+  const text = view.y === "share" ? "100 % is each case's own measured roof" : "no roof is shown";
+  byId("roofs").replaceChildren(...(items.length && view.y === "rate" ? items : [element("li", { class: "plain" }, text)]));
 }

@@ -1,76 +1,30 @@
-// Starts the page: data first, then tables, then plotly and the charts; and redraws what a change concerns.
-
-const CHART_KEYS = ["y", "show", "layer", "dev", "off", "without", "roofs", "base"];
-
-async function drawCharts() {
-  await drawChart();
-  drawLabels();
-  listRoofs();
-}
-
-function drawControls() {
-  const focused = document.activeElement?.textContent;
-  const place = document.activeElement?.closest("[id]")?.id;
-  drawFilters();
-  drawViews();
-  // Redrawn chips are new elements: give the focus back to the one that was pressed.
-  if (place) [...document.querySelectorAll(`#${CSS.escape(place)} button`)].find((b) => b.textContent === focused)?.focus();
-}
-
-function drawTables() {
-  drawFormats();
-  drawChanges();
-  drawPoints();
-}
-
-function drawPanels() {
-  drawBandwidth();
-  drawState();
-  drawTradeoff();
-  drawAdvice();
-}
-
-function drawAll() {
-  drawControls();
-  drawTables();
-  drawPanels();
-  return drawCharts();
-}
+// Starts the page: data first, then plotly, then the open tab; and redraws what a change concerns.
 
 const nextFrame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
 
-function printMode(on) {
+async function printMode(on) {
   document.documentElement.classList.toggle("print", on);
-  for (const details of document.querySelectorAll("details.print")) details.open = on;
-  drawAll();
+  showTab();
+  await (on ? drawEverything() : drawTab());
 }
 
 function listen() {
-  onState(CHART_KEYS, () => { drawControls(); drawCharts(); });
-  onState(["layer", "dev", "cell"], drawFormats);
-  onState(["dev"], drawPanels);
-  onState(["cost", "batch"], drawTradeoff);
-  onState(["v"], drawChanges);
-  onState(["q", "sort"], drawPoints);
+  onState(Object.keys(DEFAULTS).filter((key) => key !== "rec"), drawTab);
   onState(["rec"], drawRecord);
-  byId("chart").on("plotly_click", ({ points: [point] }) => {
-    if (typeof point.customdata === "number") setState({ rec: String(point.customdata) });
-  });
-  byId("chart").on("plotly_relayout", drawLabels);
-  addEventListener("hashchange", () => { readHash(); drawAll(); drawRecord(); });
+  addEventListener("hashchange", () => { readHash(); showTab(); drawTab(); drawRecord(); });
   addEventListener("beforeprint", () => printMode(true));
   addEventListener("afterprint", () => printMode(false));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-  matchMedia("(max-width: 719px)").addEventListener("change", drawAll);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawTab);
+  matchMedia("(max-width: 719px)").addEventListener("change", drawTab);
+  byId("states")?.addEventListener("toggle", drawHealth);
 }
 
 function fold() {
-  for (const details of document.querySelectorAll("details.setup, details.controls")) details.open &&= !isNarrow();
+  for (const details of document.querySelectorAll("details.controls")) details.open &&= !isNarrow();
 }
 
 function preset() {
-  defaults = { ...DEFAULTS, ...data.preset };
-  if (timedCount() > 2000) defaults.show = "best";
+  defaults = { ...DEFAULTS, dev: String(data.first), ...data.preset };
   if (isNarrow()) defaults.roofs = "measured";
 }
 
@@ -82,15 +36,13 @@ async function start() {
   readHash();
   setUpPoints();
   setUpRecord();
-  drawTables();
+  setUpTabs();
+  onState(["tab"], showTab);
+  showTab();
   await library;
-  if (timedCount()) {
-    drawControls();
-    await drawCharts();
-    await nextFrame(); // the roofline is on the screen before the smaller figures are begun
-    drawPanels();
-    listen();
-  }
+  await drawTab();
+  await nextFrame();
+  listen();
   drawRecord();
   document.documentElement.dataset.ready = "yes";
 }

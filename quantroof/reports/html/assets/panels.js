@@ -9,7 +9,7 @@ function sized(layout, tall) {
 }
 
 function drawBandwidth() {
-  if (!figures.bandwidth.data.length) return;
+  if (!byId("bandwidth") || !figures.bandwidth.data.length) return;
   const dashes = { read: "solid", write: "dash", copy: "dot" };
   const shown = new Set(shownSubjects());
   const traces = figures.bandwidth.data.filter(({ meta }) => shown.has(meta.subject)).map((trace) => ({

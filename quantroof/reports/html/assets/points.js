@@ -5,9 +5,9 @@ let pointLimit = PAGE;
 let changeLimit = PAGE;
 
 const POINT_COLUMNS = [
+  ["kernel", "kernel", (row) => kernelName(row)],
   ["device", "device", (row) => deviceLabel(row)],
   ["scheme", "format", (row) => schemeName(row)],
-  ["kernel", "kernel", (row) => kernelName(row)],
   ["m", "M", (row) => caseOf("m", row), String],
   ["n", "N", (row) => caseOf("n", row), String],
   ["k", "K", (row) => caseOf("k", row), String],
@@ -19,13 +19,21 @@ const POINT_COLUMNS = [
   ["bound", "bound", (row) => column("bound", row)],
   ["error", "error", (row) => column("error", row), errorText],
   ["status", "status", (row) => column("status", row)],
-  ["notes", "notes", (row) => [...flagTexts(row).map(([code]) => code), reasonText(row)].filter(Boolean).join(", ")],
+  ["notes", "notes", (row) => [...flagTexts(row).map(([, text]) => text), reasonText(row)].filter(Boolean).join("; ")],
 ];
+
+const shareBar = (value) => {
+  const bar = element("i");
+  bar.style.width = `${Math.max(0, Math.min(1, value ?? 0)) * 100}%`;
+  return element("span", { class: "meter" }, bar);
+};
+
+const shownColumns = () => POINT_COLUMNS.filter(([key]) => key !== "device" || data.subjects.length > 1);
 
 function matches(row, words) {
   const text = [
     deviceLabel(row), schemeName(row), kernelName(row), `m=${caseOf("m", row)} n=${caseOf("n", row)} k=${caseOf("k", row)}`,
-    column("status", row), verdictOf(row) ?? "", flagTexts(row).map(([code]) => code).join(" "),
+    column("status", row), verdictOf(row) ?? "", flagTexts(row).flat().join(" "),
   ].join(" ").toLowerCase();
   return words.every((word) => (/^[mnk]=\d+$/.test(word) ? ` ${text} `.includes(` ${word} `) : text.includes(word)));
 }
@@ -33,7 +41,9 @@ function matches(row, words) {
 function filteredRows() {
   const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
   const rows = [];
-  for (let row = 0; row < rowCount(); row++) if (subjectOf(row) >= 0 && matches(row, words)) rows.push(row);
+  for (let row = 0; row < rowCount(); row++) {
+    if (subjectOf(row) >= 0 && matches(row, words) && (state.flagged !== "1" || column("flags", row))) rows.push(row);
+  }
   const [name, descending] = state.sort.startsWith("-") ? [state.sort.slice(1), true] : [state.sort, false];
   const found = POINT_COLUMNS.find(([key]) => key === name);
   return found ? sorted(rows, found[2], descending) : rows;
@@ -49,24 +59,29 @@ function sorted(rows, value, descending) {
 
 function pointRow(row) {
   const open = () => setState({ rec: String(row) });
-  const cells = POINT_COLUMNS.map(([key, , value, format]) => {
+  const cells = shownColumns().map(([key, , value, format]) => {
     const text = format ? format(value(row)) : (value(row) ?? NONE);
-    if (key !== "kernel") return cell(text, { class: format ? "number" : "" });
-    return cell(element("button", { type: "button", class: "plain link", onclick: open }, text));
+    if (key === "share") return element("td", { class: "number" }, value(row) === null ? "" : shareBar(value(row)), ` ${text}`);
+    if (key !== "kernel") return cell(text, { class: key === "notes" ? "long" : format ? "number" : "" });
+    return element("th", { scope: "row" }, element("button", { type: "button", class: "plain link", onclick: open }, text));
   });
-  return element("tr", { class: column("status", row) }, ...cells);
+  const repeat = element("button", { type: "button", class: "chip", title: repeatCommand(row), onclick: (event) => copyCommand(event.target, row) }, "copy");
+  const last = cells.pop();
+  return element("tr", { class: column("status", row) }, ...cells, element("td", {}, repeat), last);
 }
 
 function drawPoints() {
   const rows = filteredRows();
-  const head = POINT_COLUMNS.map(([key, text]) => {
+  const head = shownColumns().map(([key, text]) => {
     const direction = state.sort === key ? "ascending" : state.sort === `-${key}` ? "descending" : "none";
     const next = direction === "ascending" ? `-${key}` : key;
     const mark = { ascending: " ▲", descending: " ▼", none: "" }[direction];
     return element("th", { scope: "col", "aria-sort": direction }, element("button", { type: "button", class: "plain", onclick: () => setState({ sort: next }) }, text + mark));
   });
   const body = rows.slice(0, pointLimit).map(pointRow);
-  byId("points-table").replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body)));
+  byId("points-table").replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...head.slice(0, -1), element("th", { scope: "col" }, "repeat it"), head.at(-1))), element("tbody", {}, ...body)));
+  const flagged = data.points.flags ? [chip("flagged only", state.flagged === "1", () => setState({ flagged: state.flagged === "1" ? "0" : "1" }))] : [];
+  byId("points-views").replaceChildren(...flagged);
   byId("points-count").textContent = `${rows.length} of ${rowCountOfRuns()} records`;
   byId("points-more").hidden = rows.length <= pointLimit;
 }

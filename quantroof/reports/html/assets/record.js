@@ -33,6 +33,16 @@ function repeatCommand(row) {
   return `quantroof run ${words.map(word).join(" ")}`;
 }
 
+// Where the page may not write to the clipboard, the record shows the command to select.
+async function copyCommand(button, row) {
+  try {
+    await navigator.clipboard.writeText(repeatCommand(row));
+    button.textContent = "copied";
+  } catch {
+    setState({ rec: String(row) });
+  }
+}
+
 function drawRecord() {
   const dialog = byId("record");
   const row = /^\d+$/.test(state.rec) && Number(state.rec) < rowCount() ? Number(state.rec) : null;
@@ -43,6 +53,7 @@ function drawRecord() {
   const facts = recordFacts(row).flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]);
   byId("record-title").replaceChildren(swatch(schemeOf(row)), `${schemeName(row)}, M ${caseOf("m", row)}, N ${caseOf("n", row)}, K ${caseOf("k", row)}`);
   byId("record-facts").replaceChildren(...facts);
+  byId("record-copy").textContent = "copy the command";
   if (!dialog.open) dialog.showModal();
 }
 
@@ -50,5 +61,6 @@ function setUpRecord() {
   const dialog = byId("record");
   dialog.addEventListener("close", () => { if (state.rec) setState({ rec: "" }); });
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+  byId("record-copy").addEventListener("click", (event) => copyCommand(event.target, Number(state.rec)));
   byId("record-close").addEventListener("click", () => dialog.close());
 }

@@ -5,66 +5,80 @@ const MARKS = 4000;
 const shownSubjects = () =>
   data.subjects.map((_, index) => index).filter((index) => ["all", "grid", String(index)].includes(state.dev));
 
-function selectedRows() {
-  const off = new Set(listOf("off"));
-  const without = new Set(listOf("without"));
-  const subjects = new Set(shownSubjects());
+// A view is what one chart shows: the one of the summary is fixed, the other follows the controls.
+const chartView = () => ({
+  id: "chart", labels: "labels", y: state.y, show: state.show, layer: chosenLayer(), subjects: shownSubjects(), grid: state.dev === "grid",
+  roofs: listOf("roofs"), off: new Set(listOf("off")), without: new Set(listOf("without")), statics: state.static === "1",
+  tall: isNarrow() ? 400 : 560,
+});
+
+const summaryView = () => ({
+  id: "summary-chart", labels: "summary-labels", y: "rate", show: "path", layer: layerKeys()[0], subjects: [data.first], grid: false,
+  roofs: ["measured"], off: new Set(), without: new Set(), statics: false, tall: isNarrow() ? 360 : Math.min(640, Math.max(430, innerHeight - 290)),
+});
+
+const isShown = (view, scheme) => !view.off.has(data.schemes[scheme].name) && (view.statics || !data.schemes[scheme].hollow);
+
+function selectedRows(view) {
+  const subjects = new Set(view.subjects);
   const rows = [];
   for (let row = 0; row < rowCount(); row++) {
-    if (!isTimed(row) || !subjects.has(subjectOf(row))) continue;
-    if (off.has(schemeName(row)) || without.has(data.providers[providerOf(row)].name)) continue;
-    if (state.show !== "all" && !column("rank", row)) continue;
-    if (state.show === "path" && layerKey(row) !== chosenLayer()) continue;
+    if (!isTimed(row) || !subjects.has(subjectOf(row)) || !isShown(view, schemeOf(row))) continue;
+    if (view.without.has(data.providers[providerOf(row)].name)) continue;
+    if (view.show === "best" && !column("rank", row)) continue;
     rows.push(row);
   }
   return rows;
 }
 
-function layerKeys() {
-  const keys = new Map();
-  for (const subject of data.subjects) for (const { n, k } of subject.layers) keys.set(`${n}x${k}`, n * k);
-  return [...keys.keys()];
-}
-
-function chosenLayer() {
-  const keys = layerKeys();
-  return keys.includes(state.layer) ? state.layer : keys[0];
+// The marks of every shown device and format, each path by rising M.
+function selectedPaths(view) {
+  const paths = new Map();
+  for (const subject of view.subjects) {
+    for (const mark of marksOf(subject, view.layer)) {
+      if (!isShown(view, mark.scheme)) continue;
+      const key = `${subject} ${mark.scheme}`;
+      if (!paths.has(key)) paths.set(key, []);
+      paths.get(key).push(mark);
+    }
+  }
+  for (const path of paths.values()) path.sort((a, b) => a.m - b.m);
+  return [...paths.values()];
 }
 
 // Only roofs that bound a shown format: the others would be lines without points.
-function boundingRoofs() {
-  const off = new Set(listOf("off"));
-  const elements = new Set(data.schemes.filter(({ name }) => !off.has(name)).map(({ compute }) => compute));
-  const shown = new Set(shownSubjects());
+function boundingRoofs(view) {
+  const elements = new Set(data.schemes.filter((_, scheme) => isShown(view, scheme)).map(({ compute }) => compute));
+  const shown = new Set(view.subjects);
   return figures.rate.data.filter(({ meta }) =>
-    shown.has(meta.subject) && isOn("roofs", meta.basis) && (meta.quantity === "bandwidth" || elements.has(meta.name)));
+    shown.has(meta.subject) && view.roofs.includes(meta.basis) && (meta.quantity === "bandwidth" || elements.has(meta.name)));
 }
 
-const height = (row) => (state.y === "share" ? roofShare(row) : flopsPerSecond(row));
+const height = (view, row) => (view.y === "share" ? roofShare(row) : flopsPerSecond(row));
 
 // Always kept: what is flagged or changed, and the lowest and highest of every format.
-function mustStay(rows) {
+function mustStay(view, rows) {
   const kept = new Set();
   const ends = new Map();
   for (const row of rows) {
     if (column("flags", row) || ["slower", "undecided"].includes(verdictOf(row))) kept.add(row);
-    const value = height(row);
+    const value = height(view, row);
     const [least, most] = ends.get(schemeOf(row)) ?? [row, row];
-    ends.set(schemeOf(row), [value < height(least) ? row : least, value > height(most) ? row : most]);
+    ends.set(schemeOf(row), [value < height(view, least) ? row : least, value > height(view, most) ? row : most]);
   }
   for (const pair of ends.values()) pair.forEach((row) => kept.add(row));
   return kept;
 }
 
 // One mark per format and grid cell, on the finest grid that stays within the limit.
-function thinned(rows) {
+function thinned(view, rows) {
   if (rows.length <= MARKS) return rows;
-  const ordinate = state.y === "share" ? height : (row) => Math.log10(height(row));
+  const ordinate = (row) => (view.y === "share" ? height(view, row) : Math.log10(height(view, row)));
   const u = rows.map((row) => Math.log10(intensity(row)));
   const v = rows.map(ordinate);
   const range = (values) => values.reduce(([low, high], x) => [Math.min(low, x), Math.max(high, x)], [Infinity, -Infinity]);
   const [[left, right], [bottom, top]] = [range(u), range(v)];
-  const kept = mustStay(rows);
+  const kept = mustStay(view, rows);
   for (let cells = 512; ; cells = Math.floor(cells * 0.7)) {
     const taken = new Map();
     rows.forEach((row, i) => {

@@ -1,8 +1,9 @@
 // What the reader chose. It lives in the URL's hash, so that a view can be pasted into a ticket.
 
 const DEFAULTS = {
-  y: "rate", show: "all", layer: "", dev: "all", off: "", without: "", roofs: "measured,datasheet",
-  cell: "time", cost: "0", batch: "", q: "", sort: "", v: "slower,undecided,missing", base: "1", rec: "",
+  tab: "summary", y: "rate", show: "path", layer: "", dev: "0", off: "", without: "", static: "0",
+  roofs: "measured,datasheet", cell: "speedup", cost: "0", batch: "", q: "", sort: "", flagged: "0",
+  v: "slower,undecided,missing", base: "1", rec: "",
 };
 let defaults = { ...DEFAULTS };
 let state = { ...DEFAULTS };
