@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from quantroof.claims.checklist import command_for, rows
+from quantroof.claims.checklist import RowVerdict, command_for, rows
 from quantroof.reports.text.table import literal, plain
 
 if TYPE_CHECKING:
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from quantroof.claims.claim import ClaimResult
 
 _STYLES = {"holds": "green", "wrong": "red", "cannot tell here": "yellow"}
-_VERDICTS = {"holds": "true", "in part": "partly true", "wrong": "false", "open": "undecided"}
+_VERDICTS: dict[RowVerdict, str] = {
+    "holds": "true",
+    "in part": "partly true",
+    "wrong": "false",
+    "open": "undecided",
+}
 _MORE = "--wrong lists what is false, --only A4 shows one row, --all everything"
 _INDENT = " " * 18
 
