@@ -92,7 +92,7 @@ def native_sources(path: Path, *, every: bool) -> list[Path]:
     With `every`, all of the project where none is named: an extension is imported by its own name.
     """
     roots = import_roots(path)
-    nodes = (node for file in _own_files(path) for node in ast.walk(_tree(file)))
+    nodes = (node for file in _own_files(path) for node in ast.walk(_parsed(file.read_bytes())))
     texts = [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     named = [text for text in texts if text.endswith(_NATIVE)]
     files = {file for text in named for file in _resolved(text, roots)}
@@ -170,20 +170,33 @@ def _closure(module: str, package: Path, within: tuple[str, ...]) -> set[str]:
     return seen
 
 
-def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(_tree(path)):
+def _imports(path: Path) -> tuple[str, ...]:
+    return _imports_of(path.read_bytes())
+
+
+@functools.lru_cache(maxsize=4096)
+def _imports_of(content: bytes) -> tuple[str, ...]:
+    """The modules that a file names, each file of equal content parsed once."""
+    names: list[str] = []
+    for node in ast.walk(_parsed(content)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(names)
 
 
-def _tree(path: Path) -> ast.Module:
+@functools.lru_cache(maxsize=4096)
+def _computation_of(content: bytes) -> bytes:
+    """The syntax tree of a file as text, without docstrings."""
+    return ast.dump(_undocumented(_parsed(content))).encode()
+
+
+def _parsed(content: bytes) -> ast.Module:
     try:
-        return ast.parse(path.read_bytes())
+        return ast.parse(content)
     except (SyntaxError, ValueError):
-        return ast.Module(body=[ast.Expr(ast.Constant(path.read_bytes()))], type_ignores=[])
+        return ast.Module(body=[ast.Expr(ast.Constant(content))], type_ignores=[])
 
 
 def _undocumented(tree: ast.Module) -> ast.Module:
@@ -200,6 +213,6 @@ def _digest(files: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
         native = path.suffix in (*_DEVICE_SUFFIXES, *_NATIVE)
-        content = path.read_bytes() if native else ast.dump(_undocumented(_tree(path))).encode()
+        content = path.read_bytes() if native else _computation_of(path.read_bytes())
         digest.update(f"{path.name} {len(content)}\n".encode() + content)
     return digest.hexdigest()[:_DIGITS]
