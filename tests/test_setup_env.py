@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -149,6 +150,29 @@ def test_no_install_names_what_is_missing(tmp_path: Path) -> None:
     assert ran.returncode == 3
     last = ran.stderr.strip().splitlines()[-1]
     assert all(name in last for name in ("lacks", "click", "msgspec", "torch"))
+
+
+@pytest.mark.long
+def test_run_all_leaves_a_launcher_and_the_next_command(tmp_path: Path) -> None:
+    """The report's path is the last line of standard output, and the command of `next:` runs as printed."""
+    options = (
+        "--no-install",
+        "--python",
+        sys.executable,
+        "--suite",
+        "quick",
+        "--device",
+        "sim:h100-sxm5-80gb",
+    )
+    ran = _run("run_all.sh", *options, cwd=tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / ran.stdout.splitlines()[-1]).name == "report.html"
+    line = ran.stderr.strip().splitlines()[-1]
+    assert line.startswith("next: ")
+    command = shlex.split(line.removeprefix("next: "))
+    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "Which format?" in shown.stdout
 
 
 def test_a_foreign_venv_is_left_alone(setup_env: ModuleType, tmp_path: Path) -> None:
