@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,18 @@ def echo_rich(parts: Iterable[RenderableType]) -> None:
 def note(text: str) -> None:
     """Print one line of progress or remark on stderr."""
     say(text)
+
+
+@contextmanager
+def working(text: str) -> Iterator[None]:
+    """A spinner on a terminal's stderr while something takes seconds; nothing where output is piped."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from quantroof.reports.text.console import stderr
+
+    with stderr().status(text):
+        yield
 
 
 def deliver(target: Path, write: Callable[[Path], object]) -> None:

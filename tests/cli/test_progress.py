@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from quantroof.bench.run import new_job
+from quantroof.cli.output import working
 from quantroof.cli.progress import Display
 from quantroof.hwprofiles.simulated import simulated_devices
 from quantroof.records.run import RunOptions
@@ -40,6 +41,19 @@ def test_a_pipe_gets_a_line_per_unfinished_device(capsys: pytest.CaptureFixture[
 
     assert printed
     assert all(line.startswith(f"{second} 1 of {planned} after ") and "bf16" in line for line in printed)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_takes_seconds_is_not_silent_on_a_terminal(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A terminal shows what is done; a pipe gets nothing."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with working("building the page"):
+        time.sleep(0.15)
+
+    assert ("building the page" in capsys.readouterr().err) is terminal
 
 
 def test_estimates_say_about_and_hold_for_the_real_device() -> None:

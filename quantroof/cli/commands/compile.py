@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from quantroof.cli.output import echo_json, echo_rich, json_option
+from quantroof.cli.output import echo_json, echo_rich, json_option, working
 from quantroof.errors import EnvironmentMissing, ExitCode, unknown_name
 from quantroof.files import require
 
@@ -35,7 +35,8 @@ def command(
     for name in kernels:
         if name not in declared_names:
             raise unknown_name("kernel", name, declared_names, "--kernel")
-    rows = machine_code_table(archs or ARCHITECTURES, kernels, workers)
+    with working("compiling: about a minute for all architectures"):
+        rows = machine_code_table(archs or ARCHITECTURES, kernels, workers)
     if as_json:
         import msgspec
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quantroof.cli.newest import or_latest
-from quantroof.cli.output import STANDARD_OUTPUT, deliver
+from quantroof.cli.output import STANDARD_OUTPUT, deliver, working
 from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -77,9 +77,10 @@ def command(
     if form == "md":
         deliver(target, lambda file: file.write_text(markdown(conclusions, studies), encoding="utf-8"))
         return
-    page = html(
-        conclusions, reader=reader, beside=beside, advice=_advice(conclusions, model), studies=studies
-    )
+    with working("building the page"):
+        page = html(
+            conclusions, reader=reader, beside=beside, advice=_advice(conclusions, model), studies=studies
+        )
     deliver(target, lambda file: file.write_text(page, encoding="utf-8"))
     if beside:
         _write_library(target.parent)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from quantroof.cli.output import echo_json, echo_rich, json_option
+from quantroof.cli.output import echo_json, echo_rich, json_option, working
 
 
 @click.command("formats", short_help="Error of every number format and scheme.")
@@ -38,8 +38,9 @@ def command(checkpoint: Path | None, *, names: tuple[str, ...], limit: int, seed
     columns = weights.values.shape[1]
     kinds = ("gaussian", "outlier-channels")
     activations = [data.synthetic(kind, 64, columns, seed + 1) for kind in kinds]
-    by_format = errors.format_errors(matrices, names or errors.FORMATS)
-    by_scheme = errors.output_errors(activations, weights)
+    with working("quantizing in every format: about a minute"):
+        by_format = errors.format_errors(matrices, names or errors.FORMATS)
+        by_scheme = errors.output_errors(activations, weights)
     if as_json:
         echo_json(
             "quality-formats",
