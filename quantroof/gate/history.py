@@ -53,7 +53,7 @@ _SERIES = """
                 WHEN latest = 'gemm' THEN ln(ns) - ln(gemm_ns)
                 WHEN latest = 'copy' THEN ln(ns) - ln(copy_ns)
                 ELSE ln(ns) - (ln(gemm_ns) + ln(copy_ns)) / 2 END ORDER BY process),
-           list(ln(ns) ORDER BY process)
+           list(ln(ns) ORDER BY process), latest
     FROM (SELECT *, bool_and(gemm_ns IS NOT NULL AND copy_ns IS NOT NULL)
                         OVER (PARTITION BY run, device) AS anchored,
                     arg_max(follows, started_at)
@@ -80,6 +80,8 @@ class Trend:
     relative: Array
     ns: Array
     changes: tuple[ChangePoint, ...]
+    follows: str = "both"
+    """The anchor that bounds the case: gemm, copy or both."""
 
     @property
     def label(self) -> str:
@@ -93,8 +95,8 @@ class Trend:
 def trends(runs: Sequence[RunTimes], store: Path | None = None) -> list[Trend]:
     """Every case's trend over the runs and the rows of a Parquet file, which then holds both.
 
-    EnvironmentMissing without DuckDB; UsageError for an invalid store, and where simulated and real runs are
-    mixed.
+    Each device of a run has its own trends, simulated ones apart. EnvironmentMissing without DuckDB;
+    UsageError for an invalid store.
     """
     with _duckdb().connect() as connection:
         columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
@@ -102,9 +104,6 @@ def trends(runs: Sequence[RunTimes], store: Path | None = None) -> list[Trend]:
         if store is not None and store.exists():
             _load(connection, store)
         _add(connection, runs)
-        kinds = connection.execute("SELECT DISTINCT simulated FROM rows").fetchall()
-        if len(kinds) > 1:
-            raise UsageError("simulated and measured runs cannot share a history", hint="use another --store")
         if store is not None:
             _save(connection, store)
         return _series(connection)
@@ -135,7 +134,7 @@ def _add(connection: Connection, runs: Sequence[RunTimes]) -> None:
 
 def _rows(times: RunTimes) -> Iterator[tuple[object, ...]]:
     info, anchor_weights = times.run.info, AnchorWeights(times)
-    common = (info.run_id, info.started_at, info.git, times.device.name, info.suite)
+    common = (info.run_id, info.started_at, info.git, device_label(times), info.suite)
     for (case, kernel), by_process in sorted(times.log_ns.items()):
         follows = follows_of(anchor_weights.weights(case))
         for process, log_ns in sorted(by_process.items()):
@@ -152,6 +151,14 @@ def _rows(times: RunTimes) -> Iterator[tuple[object, ...]]:
                 math.exp(log_ns),
                 *anchors,
             )
+
+
+def device_label(times: RunTimes) -> str:
+    """The device's name; with its id where the run measured several, and marked where it was simulated."""
+    device, info = times.device, times.run.info
+    mark = "SIMULATED " if info.simulated and not device.name.startswith("SIMULATED") else ""
+    number = f" {device.id}" if info.devices[1:] else ""
+    return f"{mark}{device.name}{number}"
 
 
 def _mode(options: RunOptions) -> str:
@@ -193,6 +200,7 @@ def _series(connection: Connection) -> list[Trend]:
                 relative=np.exp(log_relative - log_relative[0]),
                 ns=np.exp([_statistic(row[10]) for row in rows]),
                 changes=change_points(log_relative),
+                follows=rows[-1][11],
             )
         )
     return series

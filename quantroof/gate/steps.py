@@ -11,7 +11,7 @@ from quantroof.analysis.device_results import DeviceResults, device_results
 from quantroof.analysis.statistics import Interval
 from quantroof.analysis.verdicts import Change
 from quantroof.gate.change_points import ChangePoint
-from quantroof.gate.history import Trend
+from quantroof.gate.history import Trend, device_label
 from quantroof.gate.times import Key, RunTimes
 from quantroof.units import change
 
@@ -44,7 +44,7 @@ def steps(trends: Sequence[Trend], runs: Sequence[RunTimes]) -> list[Step]:
         for point in trend.changes:
             place = (*_population(trend), trend.runs[point.index - 1], trend.runs[point.index])
             by_run.setdefault(place, []).append((trend, point))
-    here = {times.run.info.run_id: times for times in runs}
+    here = {(times.run.info.run_id, device_label(times)): times for times in runs}
     every = [_step(moved, trends, here) for moved in by_run.values()]
     return sorted(every, key=lambda step: (-step.cases, step.started_at))
 
@@ -54,10 +54,10 @@ def _population(trend: Trend) -> tuple[str, str, str]:
 
 
 def _step(
-    moved: list[tuple[Trend, ChangePoint]], trends: Sequence[Trend], here: Mapping[str, RunTimes]
+    moved: list[tuple[Trend, ChangePoint]], trends: Sequence[Trend], here: Mapping[tuple[str, str], RunTimes]
 ) -> Step:
     first, index = moved[0][0], moved[0][1].index
-    base, now = here.get(first.runs[index - 1]), here.get(first.runs[index])
+    base, now = (here.get((first.runs[i], first.device)) for i in (index - 1, index))
     changes = {trend.key: point.change for trend, point in moved}
     if base is None or now is None:
         sizes = sorted(changes.values())

@@ -19,6 +19,7 @@ from quantroof.records.lines import Anchor, Measurement
 from tests.analysis.test_trust import loaded
 from tests.builders import write
 from tests.gate import made
+from tests.runs import gpu_run, node_run
 
 _KEY = ("gemm/bf16-bf16-bf16/m16-n4096-k4096", "torch.linear")
 
@@ -267,3 +268,24 @@ def test_a_store_that_is_none(
 
     assert ended.value.code == 2
     assert words in capsys.readouterr().err
+
+
+def test_mixed_folders_and_several_devices_are_grouped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A node of 8 simulated GPUs beside a measured one: nine devices, each with its trends in the page."""
+    for i, built in enumerate((node_run(), gpu_run())):
+        write(built, tmp_path / "runs" / str(i))
+    plot = tmp_path / "trends.html"
+    with pytest.raises(SystemExit) as ended:
+        main(["history", str(tmp_path / "runs"), "--plot", str(plot), "--json"])
+    shown = json.loads(capsys.readouterr().out)
+    devices = {trend["device"] for trend in shown["trends"]}
+    page = plot.read_text()
+
+    assert not ended.value.code
+    assert len(devices) == 9
+    assert sum(name.startswith("SIMULATED") for name in devices) == 8
+    assert page.count("<h2>") == 9
+    assert "memory-bound" in page
+    assert "<script" not in page

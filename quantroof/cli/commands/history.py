@@ -21,7 +21,7 @@ _FILE = "run.jsonl"
 @click.command("history", short_help="Trends of every case over many runs, with change points.")
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path, exists=True))
 @click.option("--store", type=click.Path(path_type=Path), help="Parquet file that keeps what was added.")
-@click.option("--device", help="Which device of the runs, where they have several.")
+@click.option("--device", help="One device of the runs; without it each is a trend.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Write an HTML file with the trends.")
 @click.option("--changes", is_flag=True, help="Only cases with a change point.")
 @json_option
@@ -76,15 +76,18 @@ def _usable(folders: tuple[Path, ...], device: str | None) -> list[RunTimes]:
     runs = []
     for path in _run_folders(folders):
         try:
-            times = run_times(read_run(path), device)
+            run = read_run(path)
+            ids = [one.id for one in run.info.devices] if device is None else [device]
+            usable = [run_times(run, name) for name in ids]
         except UsageError as error:
             click.echo(f"left out: {error}", err=True)
             continue
-        trust = trust_of([m for m in times.run.measurements if m.device == times.device.id])
-        if trust.usable:
-            runs.append(times)
-        else:
-            click.echo(f"left out: {path}: {trust.words}", err=True)
+        for times in usable:
+            trust = trust_of([m for m in run.measurements if m.device == times.device.id])
+            if trust.usable:
+                runs.append(times)
+            else:
+                click.echo(f"left out: {path} {times.device.id}: {trust.words}", err=True)
     if folders and not runs:
         raise UsageError("none of the runs can be used", where=", ".join(map(str, folders)))
     return runs
@@ -101,7 +104,6 @@ def _write_plot(trends: list[Trend], moved: list[Step], target: Path) -> None:
     from quantroof.files import write_to
     from quantroof.reports.html.trend_page import trend_page
 
-    simulated = any(trend.device.startswith("SIMULATED") for trend in trends)
-    page = trend_page(trends, [step.words for step in moved], simulated=simulated)
+    page = trend_page(trends, moved)
     write_to(target, lambda file: file.write_text(page, encoding="utf-8"))
     click.echo(str(target), err=True)

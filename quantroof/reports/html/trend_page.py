@@ -1,39 +1,102 @@
-"""Trends as one HTML file with plotly inside: one line per case, a marker where its level moved."""
+"""Trends as one HTML page without a script: small multiples per format and bound, changed ones first."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from quantroof.gate.history import Trend
+from quantroof.gate.steps import Step
+from quantroof.records.lines import parsed_case
+from quantroof.reports.html import palette
+from quantroof.reports.html.bundle import asset
+from quantroof.reports.html.page import template
+from quantroof.units import change
+
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 380, 150, 44, 16, 22
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+_BOUNDS = {"copy": "memory-bound", "gemm": "compute-bound", "both": "between the roofs"}
+_LEAST_SPAN = 0.05
 
 
-def trend_page(trends: Sequence[Trend], sentences: Sequence[str], *, simulated: bool) -> str:
-    """The page, with a sentence per step above the lines. Names are escaped: they might hold markup."""
-    import plotly.graph_objects as go
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A run at which levels moved: pixels from the left, how many cases, and the change in words."""
 
-    mark = "SIMULATED: " if simulated else ""
-    figure = go.Figure(
-        layout={
-            "title": f"{mark}time relative to the first run, anchored where the runs are",
-            "hovermode": "closest",
-        }
-    )
+    x: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The cases of one format and bound on one device, as SVG paths over the runs."""
+
+    title: str
+    family: str
+    cases: int
+    paths: list[tuple[str, str]]
+    ticks: list[tuple[float, str]]
+    first: str
+    last: str
+    marks: list[Mark]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device with its steps and panels."""
+
+    name: str
+    simulated: bool
+    steps: list[str]
+    panels: list[Panel]
+
+
+def trend_page(trends: Sequence[Trend], steps: Sequence[Step]) -> str:
+    """The page; text from run files is escaped by the template."""
+    names = dict.fromkeys(trend.device for trend in trends)
+    devices = [_device(name, trends, steps) for name in names]
+    style = palette.variables() + asset("style.css", "trends.css")
+    sizes = {"width": WIDTH, "height": HEIGHT, "left": LEFT, "top": TOP, "bottom": BOTTOM}
+    return str(template("trends.html").render(devices=devices, style=style, policy=_POLICY, **sizes))
+
+
+def _device(name: str, trends: Sequence[Trend], steps: Sequence[Step]) -> Device:
+    groups: dict[tuple[str, str], list[Trend]] = {}
     for trend in trends:
-        name = html.escape(trend.label)
-        text = [html.escape(f"{run} {git or ''}") for run, git in zip(trend.runs, trend.git, strict=True)]
-        figure.add_scatter(x=trend.started_at, y=trend.relative, mode="lines+markers", name=name, text=text)
-        if trend.changes:
-            at = [point.index for point in trend.changes]
-            figure.add_scatter(
-                x=[trend.started_at[i] for i in at],
-                y=[float(trend.relative[i]) for i in at],
-                mode="markers",
-                marker={"symbol": "x", "size": 14},
-                name=f"change in {name}",
-                text=[f"{point.change:+.1%}" for point in trend.changes],
-            )
-    figure.update_yaxes(title="time / time of the first run")
-    page: str = figure.to_html(include_plotlyjs=True, full_html=True)
-    steps = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)
-    return page.replace("<body>", f"<body>{steps}", 1)
+        if trend.device == name:
+            scheme = parsed_case(trend.key[0]).scheme
+            groups.setdefault((scheme, trend.follows), []).append(trend)
+    ordered = sorted(groups.items(), key=lambda item: (-sum(bool(t.changes) for t in item[1]), item[0]))
+    panels = [_panel(f"{scheme}, {_BOUNDS[bound]}", scheme, own) for (scheme, bound), own in ordered]
+    return Device(
+        name, name.startswith("SIMULATED"), [step.words for step in steps if step.device == name], panels
+    )
+
+
+def _panel(title: str, scheme: str, trends: list[Trend]) -> Panel:
+    values = [float(value) for trend in trends for value in trend.relative]
+    low, high = min(*values, 1 - _LEAST_SPAN), max(*values, 1 + _LEAST_SPAN)
+    dates = sorted({date for trend in trends for date in trend.started_at})
+    place = {date: LEFT + i / max(1, len(dates) - 1) * (WIDTH - LEFT - 10) for i, date in enumerate(dates)}
+
+    def down(value: float) -> float:
+        return round(TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
+
+    paths = []
+    for trend in trends:
+        points = zip(trend.started_at, trend.relative, strict=True)
+        line = "M" + " L".join(f"{place[date]:.1f} {down(float(value))}" for date, value in points)
+        paths.append((line, f"{trend.label}: {change(float(trend.relative[-1]))}"))
+    moved: dict[str, list[float]] = {}
+    for trend in trends:
+        for point in trend.changes:
+            moved.setdefault(trend.started_at[point.index], []).append(point.change)
+    marks = [Mark(round(place[date], 1), _moved(date, sizes)) for date, sizes in sorted(moved.items())]
+    ticks = [(down(value), change(value)) for value in (low, 1.0, high)]
+    family = palette.family(scheme)
+    return Panel(title, family, len(trends), paths, ticks, dates[0][:10], dates[-1][:10], marks)
+
+
+def _moved(date: str, sizes: list[float]) -> str:
+    middle = sorted(sizes)[len(sizes) // 2]
+    return f"{date[:10]}: {len(sizes)} moved {change(1 + middle)}"
