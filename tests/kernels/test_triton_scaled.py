@@ -10,7 +10,7 @@ from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Skip
 from quantroof.kernels.linear.scaled_programs import program
-from quantroof.kernels.linear.triton_scaled import KERNELS
+from quantroof.kernels.linear.triton_scaled import KERNELS, emulated
 from quantroof.kernels.program import Target
 from tests.kernels.interpreter import Interpreter
 
@@ -100,3 +100,14 @@ def test_swizzled_scales_are_refused() -> None:
 def test_activations_are_quantized_bit_for_bit(kernel: str, interpreter: Interpreter) -> None:
     """Codes and scales of Triton equal those of the pure torch quantizer on hostile rows."""
     assert interpreter.quantized_alike(case_of(kernel, "m6-n16-k1152")).result(timeout=60) == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("capability", "words"), [("12.0", None), ("9.0", "emulates this format here")])
+def test_an_emulation_shows_in_the_ptx(capability: str, words: str | None) -> None:
+    """The same product is native on 12.0, and unpacked to bf16 on 9.0, where no unit has it."""
+    case = Case.parse(case_of("triton.quant+mxfp4", "m1-n128-k128"))
+    device = Device(kind="cuda", index=0, name="x", compute_capability=capability, sm_count=4)
+    skip = emulated(program(case, Target.of(device)), device)
+    assert (skip is None) == (words is None)
+    assert skip is None or words is None or words in skip.reason
