@@ -126,33 +126,39 @@ def _order(flags: BurnInFlags) -> BurnInOptions:
 
     policy = Policy() if flags.floor is None else Policy(floor=flags.floor)
     command = ("quantroof", *sys.argv[1:])
-    devices, folder = selected_devices(flags.devices), flags.out or DEFAULT_FOLDER
+    devices, expected = selected_devices(flags)
+    folder = flags.out or DEFAULT_FOLDER
     return BurnInOptions(
         devices,
         folder,
         flags.past,
         flags.reference,
         policy,
-        flags.expected,
+        expected,
         minutes=flags.minutes,
         command=command,
     )
 
 
-def selected_devices(texts: tuple[str, ...]) -> tuple[Device, ...]:
-    """The named devices, else every GPU; a CPU only where it is named."""
+def selected_devices(flags: BurnInFlags) -> tuple[tuple[Device, ...], int | None]:
+    """The named devices, else every GPU, and how many GPUs are expected; a CPU only where it is named.
+
+    A GPU that the driver lists and that does not answer is expected, too.
+    """
     from quantroof.hwprofiles.detect import detect
     from quantroof.hwprofiles.select import select
 
     detection = detect()
-    if texts:
-        return select(detection, texts)
+    if flags.devices:
+        return select(detection, flags.devices), flags.expected
     if not detection.gpus:
         why = detection.remarks[0] if detection.remarks else "there is no NVIDIA GPU"
         raise EnvironmentMissing(
             why, where="doctor", hint="--device cpu or sim:PROFILE*8 takes the same path"
         )
-    return detection.gpus
+    lost = sum(fault.code == "gpu_lost" for fault in detection.faults)
+    listed = len(detection.gpus) + lost if lost else None
+    return detection.gpus, listed if flags.expected is None else flags.expected
 
 
 def measured(job: Job, directory: Path, *, quiet: bool) -> None:

@@ -55,11 +55,14 @@ measuring_options = with_options(
 
 
 def selected_devices(run_options: RunOptions) -> tuple[Device, ...]:
-    """The devices that the options name."""
+    """The devices that the options name. What is wrong with a GPU that nobody named is a line, too."""
     from quantroof.hwprofiles.detect import detect
     from quantroof.hwprofiles.select import select
 
-    return select(detect(), run_options.devices)
+    detection = detect()
+    for fault in () if run_options.devices else detection.faults:
+        note(f"warning: {fault.text} ({fault.hint})")
+    return select(detection, run_options.devices)
 
 
 def carry_out(job: Job, out: Path | None, *, anyway: bool, quiet: bool) -> Path | None:

@@ -78,9 +78,10 @@ def _checked(flags: BurnInFlags, deadline: Deadline) -> int:
     from quantroof.fleet.prolog import JUDGE_S, Prolog, PrologOptions
 
     policy = Policy() if flags.floor is None else Policy(floor=flags.floor)
+    devices, expected = selected_devices(flags)
     options = PrologOptions(
-        selected_devices(flags.devices), flags.out or deadline.scratch, flags.past, flags.reference, policy,
-        flags.expected, deadline.limit_s, command=("quantroof", *sys.argv[1:]),
+        devices, flags.out or deadline.scratch, flags.past, flags.reference, policy,
+        expected, deadline.limit_s, command=("quantroof", *sys.argv[1:]),
     )  # fmt: skip
     check = Prolog(options)
     if flags.dry_run:

@@ -6,11 +6,13 @@ wrong schema, a missing field or an invalid number is an error with the file's n
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from quantroof.errors import UsageError
 from quantroof.files import MALFORMED, malformed, read_bytes, write_to
@@ -22,7 +24,9 @@ from quantroof.records.lines import AnchorName, parsed_case
 SCHEMA = "quantroof-baseline/1"
 MIN_RUNS = 5
 
-Positive = Annotated[float, msgspec.Meta(gt=0)]
+Positive = Annotated[float, msgspec.Meta(gt=0, lt=1e18)]  # of ns: thirty years
+Spread = Annotated[float, msgspec.Meta(gt=0, le=10)]
+MAX_RUNS = 1000
 _SEPARATOR = " "  # between case and kernel: neither contains a space
 
 
@@ -35,10 +39,10 @@ class CaseBand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     ns: Positive
-    scale: Positive
-    process: Positive
+    scale: Spread
+    process: Spread
     detectable: Positive
-    runs: Annotated[int, msgspec.Meta(ge=MIN_RUNS)]
+    runs: Annotated[int, msgspec.Meta(ge=MIN_RUNS, le=MAX_RUNS)]
     follows: Follows
 
     def moved_to(self, other: CaseBand) -> bool:
@@ -57,12 +61,16 @@ class AnchorBand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """An anchor's center, its spread from run to run, and how far it may move within a process."""
 
     ns: Positive
-    scale: Positive
-    may_move: Positive
+    scale: Spread
+    may_move: Spread
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole baseline file. `kernels` holds source hashes, `cases` bands by `case kernel`."""
+    """A whole baseline file. `kernels` holds source hashes, `cases` bands by `case kernel`.
+
+    `digest` is the SHA-256 of everything else, in the file only: a case that a merge or an editor removed
+    would not be missed otherwise. Files of the first version have none.
+    """
 
     schema: str
     contract: Contract
@@ -71,6 +79,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     anchors: dict[AnchorName, AnchorBand]
     kernels: dict[str, str]
     cases: dict[str, CaseBand]
+    digest: str | None = None
 
     def __post_init__(self) -> None:
         if set(self.anchors) != {"gemm", "copy"}:
@@ -79,6 +88,11 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("it has no cases")
         for name in self.cases:
             _require_case(name)
+
+    def expected_digest(self) -> str:
+        """The digest of what the file holds."""
+        content = msgspec.json.encode(replace(self, digest=None), order="deterministic")
+        return hashlib.sha256(content).hexdigest()
 
     @property
     def anchor_limits(self) -> dict[AnchorName, float]:
@@ -125,9 +139,13 @@ def parse(data: bytes, where: str) -> Baseline:
         hint = "write it again with `quantroof gate baseline update`"
         raise UsageError(f"its schema is {schema!r}, this version reads '{SCHEMA}'", where=where, hint=hint)
     try:
-        return _DECODER.decode(data)
+        baseline = _DECODER.decode(data)
     except MALFORMED as error:
         raise UsageError(f"not a valid baseline: {malformed(error)}", where=where) from None
+    if baseline.digest not in (None, baseline.expected_digest()):
+        hint = "restore it from git, or write it again with `quantroof gate baseline update`"
+        raise UsageError("was changed after it was written: its digest differs", where=where, hint=hint)
+    return replace(baseline, digest=None)
 
 
 def read(path: Path) -> Baseline:
@@ -137,7 +155,7 @@ def read(path: Path) -> Baseline:
 
 def text_of(baseline: Baseline) -> str:
     """The file's text, with one line per kernel and per case."""
-    data: dict[str, Any] = msgspec.to_builtins(baseline)
+    data: dict[str, Any] = msgspec.to_builtins(replace(baseline, digest=baseline.expected_digest()))
     parts = [f' "{name}": {_block(name, value)}' for name, value in data.items()]
     return "{\n" + ",\n".join(parts) + "\n}\n"
 

@@ -21,7 +21,7 @@ from quantroof.gate.environment import findings, without_disturbed
 from quantroof.gate.floors import apply_floors
 from quantroof.gate.judge import Screening, apply_waivers, screen_run
 from quantroof.gate.learning import COLLECT
-from quantroof.gate.policy import Policy
+from quantroof.gate.policy import Policy, require_sensible
 from quantroof.gate.remeasure import Progress, Remeasurement
 from quantroof.gate.second import (
     decided_by_ab,
@@ -138,6 +138,8 @@ def _context(options: CheckOptions) -> Context:
     criteria = Criteria.of(baseline, options.policy, options.pairs)
     keys = {*criteria.bands, *times.log_ns}
     options.policy.require_current(keys, datetime.now(UTC).date(), options.policy_name)
+    case_ns = {key: band.ns for key, band in options.baseline.bands().items()}
+    require_sensible(options.policy, case_ns, options.policy_name)
     times, left_out = without_disturbed(times, baseline.anchor_limits)
     return Context(replace(options, times=times), contract, criteria, left_out)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
+from typing import Annotated
 
 import msgspec
 
@@ -23,11 +24,14 @@ _LEVEL_MOVED = 0.05
 _MAY_MOVE_SHARE = 0.2
 
 
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
 class Tolerance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The share of measurements that may carry a flag before the run is invalid."""
 
-    clock_moved_share: float = 0.25
-    foreign_load_share: float = 0.5
+    clock_moved_share: Share = 0.25
+    foreign_load_share: Share = 0.5
 
 
 def findings(times: RunTimes, baseline: Baseline | None, tolerance: Tolerance) -> tuple[Finding, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from types import ModuleType
@@ -132,9 +133,17 @@ def _add(connection: Connection, runs: Sequence[RunTimes]) -> None:
     connection.execute("INSERT INTO rows SELECT * FROM fresh")
 
 
+def instant(text: str) -> str:
+    """An ISO 8601 time in UTC, so that texts sort by instant; a text that is none stays as it is."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).isoformat(timespec="seconds")
+    except ValueError:
+        return text
+
+
 def _rows(times: RunTimes) -> Iterator[tuple[object, ...]]:
     info, anchor_weights = times.run.info, AnchorWeights(times)
-    common = (info.run_id, info.started_at, info.git, device_label(times), info.suite)
+    common = (info.run_id, instant(info.started_at), info.git, device_label(times), info.suite)
     for (case, kernel), by_process in sorted(times.log_ns.items()):
         follows = follows_of(anchor_weights.weights(case))
         for process, log_ns in sorted(by_process.items()):

@@ -5,7 +5,7 @@ A waiver that has expired or matches nothing is an error, so that exceptions do 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -21,6 +21,8 @@ from quantroof.gate.environment import Tolerance
 from quantroof.gate.times import Key
 
 SCHEMA = "quantroof-gate/1"
+_LARGEST_SHARE = 0.5
+"""An absolute threshold forgives timer noise of nanoseconds; beyond this share it hides slowdowns."""
 
 Fraction = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -96,6 +98,15 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 if not any(matches(rule.case, key) for key in cases):
                     hint = "remove it, or correct its glob over `case kernel`"
                     raise UsageError(f"{kind} '{rule.case}' matches no case", where=where, hint=hint)
+
+
+def require_sensible(policy: Policy, case_ns: Mapping[Key, float], where: str) -> None:
+    """UsageError for an absolute threshold that would let a case take more than half its time again."""
+    for key, ns in case_ns.items():
+        _, absolute_ns = policy.limits(key)
+        if absolute_ns > _LARGEST_SHARE * ns:
+            what = f"absolute_ns = {absolute_ns:g} is {absolute_ns / ns:.0%} of the time of {join_name(key)}"
+            raise UsageError(what, where=where, hint=f"at most {_LARGEST_SHARE:.0%} of a case's time")
 
 
 def matches(glob: str, key: Key) -> bool:

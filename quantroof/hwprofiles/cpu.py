@@ -68,7 +68,8 @@ def _model(fields: dict[str, str]) -> str:
     if name := fields.get("model name"):
         return name
     if lscpu := shutil.which("lscpu"):
-        done = subprocess.run([lscpu], capture_output=True, text=True, timeout=10, check=False)
+        english = {**os.environ, "LC_ALL": "C"}  # the labels are in the user's language
+        done = subprocess.run([lscpu], capture_output=True, text=True, timeout=10, check=False, env=english)
         for line in done.stdout.splitlines():
             key, _, value = line.partition(":")
             if key.strip() == "Model name" and value.strip():

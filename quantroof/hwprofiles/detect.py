@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from quantroof.finding import Finding
 from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.cpu import cpu_device
 from quantroof.hwprofiles.cuda_driver import CudaDevice, devices_by_uuid, digits
@@ -19,10 +20,14 @@ from quantroof.hwprofiles.visible import usable, visible
 
 
 class Detection(msgspec.Struct, frozen=True, kw_only=True):
-    """The devices, GPUs first and the CPU last, and remarks on how they were detected."""
+    """The devices, GPUs first and the CPU last, and remarks on how they were detected.
+
+    `faults` are GPUs that do not answer and a driver that does not start.
+    """
 
     devices: tuple[Device, ...]
     remarks: tuple[str, ...] = ()
+    faults: tuple[Finding, ...] = ()
 
     @property
     def gpus(self) -> tuple[Device, ...]:
@@ -35,21 +40,26 @@ def detect(environment: Mapping[str, str] | None = None) -> Detection:
 
     `environment` stands in for this process's CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER.
     """
-    found, remarks = _nvidia(os.environ if environment is None else environment)
+    found, remarks, faults = _nvidia(os.environ if environment is None else environment)
     if Path("/dev/kfd").exists():
         remarks.append("there is an AMD GPU (/dev/kfd); only NVIDIA GPUs and the CPU are measured")
-    return Detection(devices=(*found, cpu_device()), remarks=tuple(remarks))
+    return Detection(devices=(*found, cpu_device()), remarks=tuple(remarks), faults=faults)
 
 
-def _nvidia(environment: Mapping[str, str]) -> tuple[tuple[Device, ...], list[str]]:
+def _nvidia(
+    environment: Mapping[str, str],
+) -> tuple[tuple[Device, ...], list[str], tuple[Finding, ...]]:
     try:
-        boards = physical_gpus()
+        boards, lost = physical_gpus()
     except NvmlUnavailable as reason:
-        return (), [str(reason)]
+        text = str(reason)
+        faults = (Finding("warning", "driver", text, "nvidia-smi shows what it needs"),)
+        return (), [text], faults if reason.broken else ()
     if not boards:
-        return (), ["the NVIDIA driver runs and lists no GPU"]
+        return (), [lost[0].text if lost else "the NVIDIA driver runs and lists no GPU"], lost
     devices = join(visible(boards, environment), devices_by_uuid())
-    return tuple(_with_profile(device) for device in devices), _remarks(boards, devices, environment)
+    remarks = _remarks(boards, devices, environment)
+    return tuple(_with_profile(device) for device in devices), remarks, lost
 
 
 def join(devices: Sequence[Device], cuda: Mapping[str, CudaDevice]) -> tuple[Device, ...]:

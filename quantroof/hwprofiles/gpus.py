@@ -7,8 +7,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from quantroof.finding import Finding
 from quantroof.hwprofiles.compute import lanes_per_sm
-from quantroof.hwprofiles.nvml import Board, Handle, ask, number, nvml_library, positive, watts
+from quantroof.hwprofiles.nvml import Board, Handle, ask, dead, number, nvml_library, positive, watts
 from quantroof.hwprofiles.pci_slot import pci_address, slot_of
 from quantroof.hwprofiles.types import Device
 
@@ -23,17 +24,24 @@ class PhysicalGpu:
     """None if MIG is off; empty if MIG is on and no slice exists."""
 
 
-def physical_gpus() -> tuple[PhysicalGpu, ...]:
-    """Every GPU that NVML lists, in its order (PCI bus). NvmlUnavailable where NVML cannot be used."""
+def physical_gpus() -> tuple[tuple[PhysicalGpu, ...], tuple[Finding, ...]]:
+    """Every GPU that answers, in NVML's order (PCI bus), and a finding for every one that does not.
+
+    NvmlUnavailable where NVML cannot be used.
+    """
     library = nvml_library()
     driver = ask(library.nvmlSystemGetDriverVersion)
     count = number(library.nvmlDeviceGetCount) or 0
-    gpus = []
+    gpus, lost = [], []
     for index in range(count):
         handle = ask(library.nvmlDeviceGetHandleByIndex, index)
-        if handle is not None:  # a GPU that fell off the bus is counted and has no handle
+        reason = dead(library, index)
+        if handle is not None and reason is None:
             gpus.append(_gpu(library, handle, index, driver))
-    return tuple(gpus)
+        elif reason is not None:  # a GPU that fell off the bus is counted and has no handle
+            text = f"GPU {index} does not answer: {reason}"
+            lost.append(Finding("warning", "gpu_lost", text, "reset the GPU or restart the node"))
+    return tuple(gpus), tuple(lost)
 
 
 def _gpu(library: Any, handle: Handle, index: int, driver: str | None) -> PhysicalGpu:

@@ -26,7 +26,14 @@ T = TypeVar("T")
 
 
 class NvmlUnavailable(Exception):
-    """NVML cannot be used here; the text is a plain sentence for people."""
+    """NVML cannot be used here; the text is a plain sentence for people.
+
+    `broken` is True for a driver that is installed and does not start.
+    """
+
+    def __init__(self, sentence: str, *, broken: bool = False) -> None:
+        super().__init__(sentence)
+        self.broken = broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +195,11 @@ def nvml_library() -> Any:
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
-        raise NvmlUnavailable(_sentence(pynvml, error)) from None
+        broken = getattr(error, "value", None) != pynvml.NVML_ERROR_LIBRARY_NOT_FOUND
+        raise NvmlUnavailable(_sentence(pynvml, error), broken=broken) from None
+    except AttributeError:
+        what = "the NVML binding lacks functions: another package named pynvml hides nvidia-ml-py"
+        raise NvmlUnavailable(what, broken=True) from None
     atexit.register(ask, pynvml.nvmlShutdown)
     return pynvml
 
@@ -206,13 +217,28 @@ def _sentence(library: Any, error: Exception) -> str:
 
 
 def ask(question: Callable[..., T], *arguments: Any) -> T | None:
-    """NVML's answer; None without one (not supported, no permission, old driver)."""
+    """NVML's answer; None without one (not supported, no permission, old driver, text that is not UTF-8)."""
     from pynvml import NVMLError
 
     try:
         return question(*arguments)
-    except NVMLError:
+    except (NVMLError, UnicodeDecodeError):
         return None
+
+
+def dead(library: Any, index: int) -> str | None:
+    """What NVML says of a GPU that needs more than a new question, such as `GPU is lost`; else None."""
+    try:
+        library.nvmlDeviceGetMemoryInfo(library.nvmlDeviceGetHandleByIndex(index))
+    except library.NVMLError as error:
+        fatal = (
+            library.NVML_ERROR_INSUFFICIENT_POWER,
+            library.NVML_ERROR_IRQ_ISSUE,
+            library.NVML_ERROR_GPU_IS_LOST,
+            library.NVML_ERROR_RESET_REQUIRED,
+        )
+        return str(error) if error.value in fatal else None
+    return None
 
 
 def number(question: Callable[..., int], *arguments: Any) -> int | None:

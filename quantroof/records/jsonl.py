@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import io
+import logging
 import os
 from pathlib import Path
 from typing import Self, TypeVar
@@ -103,4 +104,6 @@ def _locked(file: Path, handle: io.FileIO) -> io.FileIO:
         handle.close()
         what = "another process is writing here"
         raise UsageError(what, where=str(file), hint="wait for it, or stop it") from None
+    except OSError as error:  # a network file system without locks: no protection, and no obstacle
+        logging.getLogger(__name__).warning("%s cannot be locked: %s", file, error.strerror)
     return handle

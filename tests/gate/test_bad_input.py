@@ -25,9 +25,10 @@ def _gate(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[i
     return int(ended.value.code or 0), captured.out, captured.err
 
 
-def _check(
+def check(
     capsys: pytest.CaptureFixture[str], run: Run, baseline: Path, tmp_path: Path, *more: str | Path
 ) -> tuple[int, str, str]:
+    """Exit code, output and errors of `gate check` of a run, without measuring again."""
     directory = tmp_path / "written"
     write(run, directory)
     with (directory / "run.jsonl").open("ab") as file:
@@ -40,7 +41,7 @@ def test_unchanged_code_passes_and_speaks(
     capsys: pytest.CaptureFixture[str], now: Run, baseline_file: Path, tmp_path: Path
 ) -> None:
     """Exit 0 with the count of passes, the mark of a simulation, and what the gate would have seen."""
-    code, out, err = _check(capsys, now, baseline_file, tmp_path)
+    code, out, err = check(capsys, now, baseline_file, tmp_path)
 
     assert (code, err) == (0, "")
     assert out.startswith("SIMULATED, PASS: 18 same\n")
@@ -73,9 +74,10 @@ def test_a_baseline_that_does_not_fit(
 ) -> None:
     """Another schema, suite, mode, device, driver or cap, and numbers that are none."""
     data = json.loads(baseline_file.read_text())
+    del data["digest"]  # as in a file of the first version
     edit(data)
     baseline_file.write_text(json.dumps(data))
-    code, out, err = _check(capsys, now, baseline_file, tmp_path)
+    code, out, err = check(capsys, now, baseline_file, tmp_path)
 
     assert code == exit_code
     assert words in out + err
@@ -92,7 +94,7 @@ def test_a_corrupt_baseline(
     """Not JSON, no schema, no fields: exit 2 and the file's name."""
     file = tmp_path / "b.json"
     file.write_bytes(content)
-    code, out, err = _check(capsys, now, file, tmp_path)
+    code, out, err = check(capsys, now, file, tmp_path)
 
     assert (code, out) == (2, "")
     assert str(file) in err
@@ -104,7 +106,7 @@ def test_nan_in_a_baseline_or_a_run_is_refused(
     """NaN is not a JSON number: exit 2 with the file that has it."""
     text = baseline_file.read_text()
     baseline_file.write_text(text.replace('"scale": 0.', '"scale": NaN, "x": 0.', 1))
-    assert _check(capsys, now, baseline_file, tmp_path)[0] == 2
+    assert check(capsys, now, baseline_file, tmp_path)[0] == 2
 
     baseline_file.write_text(text)
     directory = tmp_path / "broken"
@@ -130,7 +132,7 @@ def test_an_empty_or_unanchored_or_unfinished_run(
         ("b", bare, "no anchors in some process (collect with quantroof run --processes 5 --anchors)"),
         ("c", unfinished, "the run did not end"),
     ):
-        code, out, err = _check(capsys, run, baseline_file, tmp_path / name)
+        code, out, err = check(capsys, run, baseline_file, tmp_path / name)
         assert (code, out) == (2, "")
         assert words in err
 
@@ -139,7 +141,7 @@ def test_moved_anchors_make_the_environment_invalid(
     capsys: pytest.CaptureFixture[str], now: Run, baseline_file: Path, tmp_path: Path
 ) -> None:
     """A GEMM anchor 20 % slower at the end of two processes: exit 3 with the amount, and no verdict."""
-    code, out, _ = _check(capsys, _anchors_slow_at_the_end(now, {2, 3}), baseline_file, tmp_path)
+    code, out, _ = check(capsys, _anchors_slow_at_the_end(now, {2, 3}), baseline_file, tmp_path)
 
     assert code == 3
     assert out.startswith("SIMULATED, ENVIRONMENT INVALID: no case was judged")
@@ -150,7 +152,7 @@ def test_one_process_of_five_may_be_disturbed(
     capsys: pytest.CaptureFixture[str], now: Run, baseline_file: Path, tmp_path: Path
 ) -> None:
     """The same in a single process: it is left out with a note, and the other four are judged."""
-    code, out, _ = _check(capsys, _anchors_slow_at_the_end(now, {2}), baseline_file, tmp_path)
+    code, out, _ = check(capsys, _anchors_slow_at_the_end(now, {2}), baseline_file, tmp_path)
 
     assert code == 0
     assert out.startswith("SIMULATED, PASS: 18 same")
@@ -186,6 +188,10 @@ POLICIES = [
     ),
     (f'{_HEAD}[[threshold]]\ncase = "fp5*"\nrelative = 0.1\n', "threshold 'fp5*' matches"),
     ("schema = ", "not TOML"),
+    (f"{_HEAD}absolute_ns = 1e30\n", "absolute_ns = 1e+30 is "),
+    (f"{_HEAD}absolute_ns = inf\n", "absolute_ns: needs a finite number"),
+    (f"{_HEAD}[environment]\nforeign_load_share = 1.5\n", "environment.foreign_load_share"),
+    (f"{_HEAD}[environment]\nclock_moved_share = -0.1\n", "environment.clock_moved_share"),
 ]
 
 
@@ -196,7 +202,7 @@ def test_a_policy_that_cannot_be_meant(
     """Unknown keys, missing reasons, expired and unused waivers: exit 2 with the file."""
     policy = tmp_path / "gate.toml"
     policy.write_text(text)
-    code, out, err = _check(capsys, now, baseline_file, tmp_path, "--policy", policy)
+    code, out, err = check(capsys, now, baseline_file, tmp_path, "--policy", policy)
 
     assert (code, out) == (2, "")
     assert words in err
@@ -229,7 +235,7 @@ def test_options_that_cannot_be_met(
 ) -> None:
     """One line each, with what to do."""
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-    code, _, err = _check(capsys, now, baseline_file, tmp_path, *options)
+    code, _, err = check(capsys, now, baseline_file, tmp_path, *options)
 
     assert code == exit_code
     assert words in err
@@ -239,7 +245,7 @@ def test_a_surface_that_cannot_be_written_does_not_swallow_the_verdict(
     capsys: pytest.CaptureFixture[str], now: Run, baseline_file: Path, tmp_path: Path
 ) -> None:
     """The verdict was printed before the JUnit file failed: exit 3, and minutes of measuring are not lost."""
-    code, out, err = _check(capsys, now, baseline_file, tmp_path, "--junit", "/dev/null/x.xml")
+    code, out, err = check(capsys, now, baseline_file, tmp_path, "--junit", "/dev/null/x.xml")
 
     assert code == 3
     assert "PASS: 18 same" in out

@@ -12,7 +12,7 @@ import pytest
 
 from quantroof.cli.main import main
 from quantroof.gate.change_points import change_points
-from quantroof.gate.history import Trend, trends
+from quantroof.gate.history import Trend, instant, trends
 from quantroof.gate.steps import NOT_HERE, steps
 from quantroof.records.directory import Run
 from quantroof.records.lines import Anchor, Measurement
@@ -289,3 +289,11 @@ def test_mixed_folders_and_several_devices_are_grouped(
     assert page.count("<h2>") == 9
     assert "memory-bound" in page
     assert "<script" not in page
+
+
+def test_runs_sort_by_instant_not_by_text() -> None:
+    """00:30 in Singapore is half an hour before 17:00 of the day before in London."""
+    earlier, later = instant("2026-08-19T00:30:00+08:00"), instant("2026-08-18T17:00:00+00:00")
+
+    assert earlier == "2026-08-18T16:30:00+00:00" < later
+    assert instant("some day") == "some day"

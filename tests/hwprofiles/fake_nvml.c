@@ -53,6 +53,7 @@ int nvmlDeviceGetName(Handle h, char *to, unsigned size) {
 }
 int nvmlDeviceGetCudaComputeCapability(Handle h, int *major, int *minor) { (void)h; *major = 9; *minor = 0; return OK; }
 int nvmlDeviceGetMemoryInfo(Handle h, Memory *to) {
+  if (number("FAKE_ALL", OK) != OK) return (int)number("FAKE_ALL", OK);
   to->total = slice_of(h) < 0 ? number("FAKE_MEMORY", 85520809984) : 42144366592;
   to->used = number("FAKE_USED", 600000000);
   to->free = to->total - to->used;

@@ -47,6 +47,18 @@ def test_sentinels_and_refusals_are_absent_not_zero(detect_in_process: Detect) -
         assert found[field] is None
 
 
+def test_a_name_that_is_not_utf_8_costs_the_name(environment_of: Environment) -> None:
+    """A board with a broken name is listed all the same."""
+    environment = {os.fsencode(k): os.fsencode(v) for k, v in environment_of().items()}
+    script = "import msgspec; from quantroof.hwprofiles.detect import detect; print(detect().devices[0].name)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment | {b"FAKE_NAME": b"\xf8\xb1 RTX"},
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+
+    assert done.stdout == "NVIDIA GPU\n"
+
+
 def test_an_old_driver_without_newer_functions_still_works(detect_in_process: Detect) -> None:
     """A function the library lacks costs its own field only."""
     (found,) = gpus(detect_in_process(old=True))
@@ -158,6 +170,61 @@ def test_doctor_reports_hardware_faults_as_findings(environment_of: Environment)
     assert code == 1
     found = {"slowdown", "ecc_errors", "row_remapping", "power_cap", "sm_count", "pcie_width"}
     assert codes(document, "warning") == found
+
+
+@pytest.mark.parametrize(
+    ("fake", "index", "answering"),
+    [
+        ({"FAKE_COUNT": 3, "FAKE_LOST": 1}, 1, 2),
+        ({"FAKE_ALL": 15}, 0, 0),
+        ({"FAKE_ALL": 16}, 0, 0),
+        ({"FAKE_ALL": 8}, 0, 0),
+    ],
+    ids=["no handle", "lost", "reset required", "no power"],
+)
+def test_a_gpu_that_does_not_answer_is_a_warning(
+    fake: dict[str, int], index: int, answering: int, detect_in_process: Detect
+) -> None:
+    """NVML counts it, and it is lost, needs a reset or lacks power: its index and NVML's words."""
+    detected = detect_in_process(**fake)
+    (fault,) = detected["faults"]
+
+    assert len(gpus(detected)) == answering
+    assert (fault["level"], fault["code"]) == ("warning", "gpu_lost")
+    assert fault["text"].startswith(f"GPU {index} does not answer: ")
+
+
+def test_doctor_names_a_gpu_that_does_not_answer(environment_of: Environment) -> None:
+    """The other GPUs are fine, and the exit code is 1."""
+    code, document = doctor(environment_of(FAKE_COUNT=3, FAKE_LOST=1))
+
+    assert code == 1
+    assert "gpu_lost" in {check["code"] for check in document["machine"]}
+
+
+def test_a_gpu_that_lacks_one_answer_is_not_lost(detect_in_process: Detect) -> None:
+    """Not supported (3) is an answer of a GPU that works."""
+    assert len(gpus(detect_in_process(FAKE_ALL=3))) == 1
+
+
+@pytest.mark.parametrize(("refusal", "broken"), [(12, False), (9, True), (18, True), (999, True)])
+def test_a_driver_that_does_not_start_is_a_warning(
+    refusal: int, broken: bool, detect_in_process: Detect
+) -> None:
+    """No library (12) is a machine without a GPU; a driver that is there and refuses would hide one."""
+    faults = detect_in_process(FAKE_INIT=refusal)["faults"]
+
+    assert [(fault["level"], fault["code"]) for fault in faults] == [("warning", "driver")] * broken
+
+
+def test_a_run_on_the_cpu_names_the_driver_that_does_not_start(environment_of: Environment) -> None:
+    """Nobody asked for the CPU, so the line is there before anything is measured."""
+    done = subprocess.run(
+        [sys.executable, "-m", "quantroof", "run", "--suite", "quick", "--dry-run"],
+        env=environment_of(FAKE_INIT=18), capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+
+    assert done.stderr.startswith("warning: the NVIDIA driver and its library differ in version")
 
 
 def test_doctor_notes_what_a_driver_does_not_offer(environment_of: Environment) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ import pytest
 
 from quantroof.errors import EnvironmentMissing, UsageError
 from quantroof.records.directory import RunWriter, read_run
+from quantroof.records.jsonl import create_file, reopen_file
 from quantroof.records.latest import FILE_NAME
 from quantroof.records.quality import QualityStudy, opened, read_study
 from quantroof.records.run import RunEnd
@@ -126,3 +129,27 @@ def test_a_disk_that_fills_up_within_a_record_costs_that_record_only(tmp_path: P
     assert read_run(file).ends[-1] == END
     assert file.read_bytes().startswith(before)
     assert b"\0" not in file.read_bytes()
+
+
+def test_a_file_system_without_locks_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only a lock that somebody holds refuses a writer; a network file system without locks is a remark."""
+
+    def unsupported(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    with create_file(tmp_path / "x.jsonl", UsageError("exists")) as handle:
+        assert not handle.closed
+
+    assert caplog.messages == [f"{tmp_path / 'x.jsonl'} cannot be locked: No locks available"]
+
+
+def test_a_lock_that_somebody_holds_refuses_a_second_writer(tmp_path: Path) -> None:
+    """Two writers would mix their lines."""
+    with (
+        create_file(tmp_path / "x.jsonl", UsageError("exists")),
+        pytest.raises(UsageError, match="another process is writing here"),
+    ):
+        reopen_file(tmp_path / "x.jsonl")

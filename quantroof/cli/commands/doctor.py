@@ -125,7 +125,7 @@ def _diagnosis() -> Diagnosis:
     libraries = library_checks(detection, installed)
     measurable = all(check.code != NOTHING_RUNS for check in libraries)
     devices = [_examined(device) for device in detection.devices]
-    machine = machine_findings(detection.devices)
+    machine = [*detection.faults, *machine_findings(detection.devices)]
     return Diagnosis(detection, installed, libraries, devices, measurable, machine, optional_packages())
 
 
