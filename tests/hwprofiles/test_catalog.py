@@ -204,8 +204,8 @@ def test_a_well_formed_file_is_read() -> None:
         ("sm_count = 10", "sm_cuont = 10", "sm_cuont"),
         ("vendor =", "vendor", "not TOML"),
         ('basis = "vendor"', 'basis = "hearsay"', "basis"),
-        ("boost_mhz = 1000", "boost_mhz = inf", "one.boost_mhz: inf is not"),
-        ("boost_mhz = 1000", "boost_mhz = nan", "one.boost_mhz: nan is not"),
+        ("boost_mhz = 1000", "boost_mhz = inf", "one.boost_mhz: needs a finite number"),
+        ("boost_mhz = 1000", "boost_mhz = nan", "one.boost_mhz: needs a finite number"),
     ],
 )
 def test_a_malformed_profile_is_refused_with_file_key_and_reason(old: str, new: str, complaint: str) -> None:

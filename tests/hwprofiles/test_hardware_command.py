@@ -140,7 +140,7 @@ def test_audit_of_true_claims_is_content(capsys: pytest.CaptureFixture[str], tmp
     file.write_text(f'title = "mine"\n[[claim]]\n{claim}')
     code, out, _ = run(capsys, "audit", str(file))
     assert code == 0
-    assert "1 claims: 0 wrong" in out
+    assert "1 claims: 0 false" in out
 
 
 @pytest.mark.parametrize(
