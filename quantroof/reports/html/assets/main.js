@@ -25,6 +25,7 @@ function fold() {
 
 function preset() {
   defaults = { ...DEFAULTS, dev: String(data.first), ...data.preset };
+  if (layerKeys()[0] !== ALL_LAYERS) defaults = { ...defaults, show: "all", static: "1" };
   if (isNarrow()) defaults.roofs = "measured";
 }
 

@@ -7,8 +7,9 @@ const PANELS = {
 
 async function drawSummary() {
   if (!timedCount()) return;
-  byId("summary-title").textContent = `Roofline of ${data.subjects[data.first].label}, ${layerKeys().length ? layerText(layerKeys()[0]) : "all points"}`;
-  await drawChart(layerKeys().length ? summaryView() : { ...summaryView(), show: "all" });
+  const whole = layerKeys()[0] === ALL_LAYERS; // else no M was timed on all layers, and a path has few points
+  byId("summary-title").textContent = `Roofline of ${data.subjects[data.first].label}, ${whole ? layerText(ALL_LAYERS) : "all points"}`;
+  await drawChart(whole ? summaryView() : { ...summaryView(), show: "all", statics: true });
 }
 
 async function drawRoofline() {
