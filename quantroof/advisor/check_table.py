@@ -12,6 +12,11 @@ import msgspec
 from quantroof.advisor.check import Checked, Checker, Refused
 from quantroof.advisor.points import Point, calibration_points
 
+PROMISED_SHARE = 0.90
+"""The share of points that a band promises to hold."""
+FEW_POINTS = 20
+"""Below this count the share inside a band says little."""
+
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the table. Errors are |predicted / measured - 1|, `ratio` is the median quotient."""
@@ -24,6 +29,16 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     inside: float
     width: float
     ratio: float
+
+    @property
+    def misses(self) -> bool:
+        """Whether the band holds fewer points than it promises."""
+        return self.inside < PROMISED_SHARE
+
+    @property
+    def small(self) -> bool:
+        """Whether the group has too few points for its share to say much."""
+        return self.points < FEW_POINTS
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):

@@ -172,12 +172,9 @@ def test_silent_nodes_are_named() -> None:
     assert silent_nodes(["a", "b.x", "c"], ["a.x", "b"]) == ["c"]
 
 
-@pytest.mark.parametrize(
-    ("engine", "extra", "options"),
-    [("ray", "ray", ["--count", "2"]), ("submitit", "slurm", ["--nodes", "a,b"])],
-)
+@pytest.mark.parametrize(("engine", "options"), [("ray", ["--count", "2"]), ("submitit", ["--nodes", "a,b"])])
 def test_a_missing_engine_says_what_to_install(
-    engine: str, extra: str, options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    engine: str, options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """One line, exit code 3."""
@@ -186,7 +183,7 @@ def test_a_missing_engine_says_what_to_install(
         main(["fleet", "launch", "--engine", engine, "--folder", str(tmp_path), *options])
 
     assert ended.value.code == 3
-    assert f"pip install 'quantroof[{extra}]'" in capsys.readouterr().err
+    assert f"(pip install '{engine}>=" in capsys.readouterr().err
 
 
 def test_the_command_prints_a_script(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
+from quantroof.extras import install_hint
+
 Run = Callable[..., tuple[int, str, str]]
 EXTRA = ("transformers", "accelerate", "bitsandbytes", "llmcompressor", "tokenizers", "safetensors")
 
@@ -40,4 +42,4 @@ def test_without_the_extra_a_command_says_what_to_install(
     code, _, error = run_command(*command)
 
     assert code == 3
-    assert error.strip().splitlines()[-1].endswith("(pip install 'quantroof[llm]')")
+    assert error.strip().splitlines()[-1].endswith(f"({install_hint('llm')})")

@@ -121,7 +121,7 @@ def test_without_the_tool_the_command_says_what_brings_it(
     code, _, error = run_command("endpoint", "http://127.0.0.1:9", "--model", "m")
 
     assert code == ExitCode.ENVIRONMENT
-    assert "quantroof[serve]" in error
+    assert "pip install 'guidellm" in error
     assert "--import" in error
 
 

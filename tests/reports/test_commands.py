@@ -230,7 +230,7 @@ def test_parquet_without_duckdb_is_one_line(
     monkeypatch.setitem(sys.modules, "duckdb", None)
 
     assert _call("export", failures, "--to", "parquet", "--out", failures / "x.parquet") == 3
-    assert "pip install 'quantroof[store]'" in capsys.readouterr().err
+    assert "pip install 'duckdb>=1.1'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

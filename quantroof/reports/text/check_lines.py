@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from quantroof.advisor.check_table import Check, Group
+from quantroof.advisor.check_table import FEW_POINTS, PROMISED_SHARE, Check, Group
 from quantroof.reports.text import md, table
 
 HEADINGS = ("by", "group", "points", "median error", "p90", "in band", "band high/low", "predicted/measured")
 _MOST_REASONS = 8
-# What a band promises, and the points below which a share inside it says little.
-_PROMISED, _FEW = 0.90, 20
 
 
 def check_lines(check: Check) -> Iterator[str]:
@@ -56,14 +54,14 @@ def notes(check: Check) -> Iterator[str]:
 
 def _outside(check: Check) -> Iterator[str]:
     """Groups whose points the band holds less often than it promises: the large ones, then the small."""
-    missed = [group for group in check.judged if group.inside < _PROMISED]
+    missed = [group for group in check.judged if group.misses]
     for small in (False, True):
-        groups = [group for group in missed if (group.points < _FEW) == small]
+        groups = [group for group in missed if group.small == small]
         if not groups:
             continue
         named = ", ".join(f"{g.by} {g.name} {round(g.inside * g.points)} of {g.points}" for g in groups)
-        size = f"of fewer than {_FEW} points" if small else f"of {_FEW} points and more"
-        yield f"groups {size} with less than {_PROMISED:.0%} in the band: {named}"
+        size = f"of fewer than {FEW_POINTS} points" if small else f"of {FEW_POINTS} points and more"
+        yield f"groups {size} with less than {PROMISED_SHARE:.0%} in the band: {named}"
 
 
 def _rows(check: Check) -> list[tuple[str, ...]]:
