@@ -100,6 +100,7 @@ def _header(device: Device) -> RunInfo:
         devices=(device,),
         profiles={} if profile is None else {device.id: profile},
         versions=provenance.versions(),
+        environment=provenance.environment(),
         host=provenance.host(),
         git=provenance.source_revision(),
     )

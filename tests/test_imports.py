@@ -187,6 +187,16 @@ def test_help_is_quick() -> None:
     assert min(seconds() for _ in range(5)) < 0.3
 
 
+def test_no_child_process_imports_from_the_callers_folder() -> None:
+    """Every child of our own interpreter has -P: a `torch.py` or `random.py` lying there is not run."""
+    starts = re.compile(r"sys\.executable,\s*\"(-.)")
+    files = {str(path): path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
+    flags = {path: starts.findall(text) for path, text in files.items()}
+
+    assert sum(map(len, flags.values())) >= 9
+    assert {path for path, used in flags.items() if set(used) - {"-P"}} == set()
+
+
 def test_every_library_is_declared() -> None:
     """What the package imports from outside is named in pyproject.toml, in the base or in an extra."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -1,8 +1,8 @@
 """What changed between two runs, grouped, and the cause that the evidence supports: one sentence.
 
-Causes are tried in order: ceilings (with the clock that moved them), clock, power limit, driver, libraries,
-load, kernel sources and machine code. The first that fits the direction of the change is named; without one
-the sentence says so.
+Causes are tried in order: environment variables and threads (ceilings follow them), ceilings (with the clock
+that moved them), clock, power limit, driver, libraries, load, kernel sources and machine code. The first that
+fits the direction of the change is named; without one the sentence says so.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.roofs import READ
 from quantroof.analysis.trust import is_disturbed
 from quantroof.hwprofiles.types import Device
+from quantroof.records.run import environment_changes
 
 CEILING_MOVED = 0.02
 """A ceiling that moved by more is a cause; two processes of one GPU agree within 1 %."""
@@ -134,6 +135,18 @@ def _group(bound: str, verdict: str, entries: list[CaseChange]) -> ChangeGroup:
     return ChangeGroup(bound, formats, kernels, verdict, len(entries), ratio)
 
 
+def _environment(evidence: _Evidence) -> str | None:
+    """Variables that steer the libraries, or another number of threads."""
+    for base, now in evidence.pairs:
+        changes = environment_changes(base.run.info.environment, now.run.info.environment)
+        if changes:
+            return f"the environment changed: {', '.join(changes)}"
+        before, after = base.device.cpu, now.device.cpu
+        if before and after and before.usable_cores != after.usable_cores:
+            return f"the number of threads changed from {before.usable_cores} to {after.usable_cores}"
+    return None
+
+
 def _ceilings(evidence: _Evidence) -> str | None:
     """A ceiling that moved with the cases that follow it: the device did, not the code."""
     for base, now in evidence.pairs:
@@ -244,4 +257,4 @@ def _code(evidence: _Evidence) -> str | None:
     return None
 
 
-_CANDIDATES = (_ceilings, _clock, _power, _driver, _libraries, _load, _code)
+_CANDIDATES = (_environment, _ceilings, _clock, _power, _driver, _libraries, _load, _code)

@@ -19,6 +19,7 @@ from quantroof.analysis.verdicts import CHANGES, Change
 from quantroof.analysis.winner import may_win
 from quantroof.errors import ExitCode, QuantroofError
 from quantroof.records.directory import Run
+from quantroof.records.run import environment_changes
 
 FLOOR = 0.05
 """The relative change below which two times count as the same."""
@@ -109,7 +110,8 @@ def compare(base: list[DeviceResults], now: list[DeviceResults], floor: float = 
 
 def differences(base: Run, now: Run) -> tuple[str, ...]:
     """Settings of two runs that differ and could explain a change."""
-    texts = _changed(base.info.versions, now.info.versions)
+    texts = environment_changes(base.info.environment, now.info.environment)
+    texts += _changed(base.info.versions, now.info.versions)
     devices = {device.id: device for device in base.info.devices}
     for device in now.info.devices:
         before = devices.get(device.id)
@@ -117,6 +119,9 @@ def differences(base: Run, now: Run) -> tuple[str, ...]:
             old, new = getattr(before, name, None), getattr(device, name)
             if before is not None and old != new:
                 texts.append(f"{device.id} {name.removesuffix('_w').replace('_', ' ')} {old} -> {new}")
+        old_cpu, new_cpu = before.cpu if before else None, device.cpu
+        if old_cpu and new_cpu and old_cpu.usable_cores != new_cpu.usable_cores:
+            texts.append(f"{device.id} threads {old_cpu.usable_cores} -> {new_cpu.usable_cores}")
     if base.info.host.name != now.info.host.name:
         texts.append(f"node {base.info.host.name} -> {now.info.host.name}")
     return tuple(texts)

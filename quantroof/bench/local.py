@@ -56,6 +56,6 @@ def local_bench(device: Device, settings: Settings) -> Bench:
     else:
         torch.cuda.set_device(device.index)
         target = torch.device("cuda", device.index)
-    limit = (available_bytes(device) or 1 << 33) // 2
+    limit = available_bytes(device) // 2
     arena = Arena(target, device.llc_bytes or 0, limit)
     return Bench(device, settings, arena, monitor_for(device))

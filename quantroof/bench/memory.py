@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import psutil
 
+from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import CallCase, Case
 
@@ -29,18 +30,25 @@ def _rotation_bytes(device: Device) -> int:
     return CACHE_MULTIPLE * (device.llc_bytes or 0)
 
 
-def available_bytes(device: Device) -> int | None:
-    """Bytes a case may use: free host memory for a CPU; for a GPU its whole memory, as only we use it."""
+def available_bytes(device: Device) -> int:
+    """Bytes a case may use: free host memory for a CPU; for a GPU its whole memory, as only we use it.
+
+    A GPU that does not report its memory may share the host's: the smaller of that and its profile's.
+    """
     if device.processor == "cpu":
         free = psutil.virtual_memory().available
         total = min(free, device.memory_bytes) if device.memory_bytes else free
         return int(total * _SHARE)
-    return None if device.memory_bytes is None else int(device.memory_bytes * _SHARE)
+    if device.memory_bytes is not None:
+        return int(device.memory_bytes * _SHARE)
+    profile = catalog.match(device)
+    free = psutil.virtual_memory().available
+    return int((free if profile is None else min(free, profile.memory_bytes)) * _SHARE)
 
 
 def shortage(case: Case, device: Device) -> str | None:
-    """Why a case does not fit, with its need in bytes, or None if it fits or the memory is unknown."""
+    """Why a case does not fit, with its need in bytes, or None if it fits."""
     need, available = need_bytes(case, device), available_bytes(device)
-    if available is None or need <= available:
+    if need <= available:
         return None
     return f"needs {need} bytes of memory, {available} are available"

@@ -18,7 +18,7 @@ from quantroof.hwprofiles.types import Device, HardwareProfile
 from quantroof.kernels.sources import kernel_sources
 from quantroof.records.directory import Run, RunWriter, read_run
 from quantroof.records.lines import GroupKey
-from quantroof.records.run import SCHEMA, RunInfo, RunOptions
+from quantroof.records.run import SCHEMA, RunInfo, RunOptions, environment_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,7 @@ def new_job(
     plans = make_plans(suite, devices, options)
     kernels = kernels_of(plans)
     profiles = {d.id: p for d in devices if (p := _profile(d)) is not None}
+    simulated = any(d.kind == "sim" for d in devices)
     info = RunInfo(
         schema=SCHEMA,
         run_id=provenance.new_run_id(),
@@ -81,9 +82,10 @@ def new_job(
         devices=devices,
         profiles=profiles,
         versions=provenance.versions(),
+        environment={} if simulated else provenance.environment(),
         host=provenance.host(),
         git=provenance.source_revision(),
-        simulated=any(d.kind == "sim" for d in devices),
+        simulated=simulated,
         plan=tuple(key for plan in plans if plan.process == 0 for key in plan.keys),
         processes=options.processes,
         kernel_sources=kernel_sources(kernels),
@@ -101,6 +103,7 @@ def resumed_job(run: Run, detected: tuple[Device, ...]) -> Job:
         }:
             what = f"it was measured on {device.id} '{device.name}', which is not here"
             raise UsageError(what, where=str(run.path), hint="resume it on the machine it was started on")
+    _require_same_environment(info, str(run.path))
     suite = parse(info.suite_source, info.suite)
     past = {m.device for m in run.measurements}
     plans = tuple(
@@ -113,6 +116,14 @@ def resumed_job(run: Run, detected: tuple[Device, ...]) -> Job:
     )
     again = options.ceilings and not any(c.quantity == "link" for c in run.ceilings)
     return Job(info, plans, options.serial, BRIEF if again else None)
+
+
+def _require_same_environment(info: RunInfo, where: str) -> None:
+    """UsageError where variables that steer the libraries differ from those of the run's beginning."""
+    texts = [] if info.simulated else environment_changes(info.environment, provenance.environment())
+    if texts:
+        hint = "resume it in the environment that it was started in"
+        raise UsageError(f"its environment changed: {', '.join(texts)}", where=where, hint=hint)
 
 
 def _groups_done(run: Run, device: Device, *, past_ceilings: bool) -> tuple[GroupKey, ...]:

@@ -95,7 +95,7 @@ def _start(module: Sequence[str], environment: Mapping[str, str], base: Path) ->
     out, err = base.with_suffix(".out"), base.with_suffix(".err")
     with out.open("wb") as output, err.open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", *module],
+            [sys.executable, "-P", "-m", *module],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,

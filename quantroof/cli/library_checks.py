@@ -40,7 +40,9 @@ def optional_packages() -> list[Finding]:
 
 def broken_torch() -> str | None:
     """Why torch cannot be imported, None if it can; tried in another process, which it may crash."""
-    done = subprocess.run([sys.executable, "-c", "import torch"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", "import torch"], capture_output=True, text=True, check=False
+    )
     if done.returncode == 0:
         return None
     said = done.stderr.strip().splitlines()

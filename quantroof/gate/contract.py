@@ -9,6 +9,7 @@ import msgspec
 from quantroof.errors import UsageError
 from quantroof.gate.times import RunTimes
 from quantroof.hwprofiles.types import DeviceKind
+from quantroof.records.run import environment_changes
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,6 +22,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     power_limit_w: float | None = None
     ecc: bool | None = None
     mig: str | None = None
+    threads: int | None = None
+    environment: dict[str, str] | None = None
     suite: str
     suite_text: str
     mode: str
@@ -54,6 +57,8 @@ def contract_of(times: RunTimes) -> Contract:
         power_limit_w=device.power_limit_w,
         ecc=device.ecc,
         mig=device.mig,
+        threads=device.cpu.usable_cores if device.cpu else None,
+        environment=info.environment,
         suite=info.suite,
         suite_text=hashlib.sha256(info.suite_source.encode()).hexdigest()[:16],
         mode=info.options.mode,
@@ -64,7 +69,11 @@ def contract_of(times: RunTimes) -> Contract:
 
 def machine_breaches(agreed: Contract, actual: Contract) -> list[str]:
     """How the machine differs from the contract. It forbids a verdict, but it is not a usage error."""
-    return _differences(agreed, actual, _MACHINE)
+    breaches = _differences(agreed, actual, _MACHINE)
+    if None not in (agreed.threads, actual.threads):  # a baseline of an older version has none
+        breaches += _differences(agreed, actual, {"threads": "another number of threads"})
+    changes = environment_changes(agreed.environment, actual.environment)
+    return breaches + ([f"another environment: {', '.join(changes)}"] if changes else [])
 
 
 def require_same_method(agreed: Contract, actual: Contract, where: str) -> None:

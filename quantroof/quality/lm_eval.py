@@ -94,7 +94,7 @@ def run(evaluation: Evaluation, include: Path) -> dict[str, Any]:
     load("lm_eval")  # also sets the variables that forbid downloads, which the process inherits
     arguments = (*evaluation.arguments, "--include_path", str(include))
     done = subprocess.run(
-        [sys.executable, "-m", "lm_eval", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-m", "lm_eval", *arguments], capture_output=True, text=True, check=False
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]

@@ -81,6 +81,8 @@ class RunInfo(Record, frozen=True, kw_only=True, tag="run"):
     devices: tuple[Device, ...]
     profiles: dict[str, HardwareProfile]
     versions: dict[str, str]
+    environment: dict[str, str] | None = None
+    """Variables that steer the libraries, as they were set; None where the run did not record them."""
     host: Host
     git: str | None = None
     simulated: bool = False
@@ -99,3 +101,14 @@ class RunEnd(Record, frozen=True, kw_only=True, tag="end"):
     finished_at: str
     outcome: RunOutcome
     reason: str | None = None
+
+
+def environment_changes(before: dict[str, str] | None, after: dict[str, str] | None) -> list[str]:
+    """Variables that differ between two headers, in words; none where one of them did not record any."""
+    if before is None or after is None:
+        return []
+    return [
+        f"{name} {before.get(name, 'not set')} -> {after.get(name, 'not set')}"
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name)
+    ]

@@ -28,11 +28,18 @@ def run_facts(run: Run) -> Facts:
         ("suite", info.suite),
         ("settings", settings),
         ("versions", ", ".join(f"{name} {version}" for name, version in info.versions.items()) or UNKNOWN),
+        ("environment", _variables(info.environment)),
         ("git", info.git or UNKNOWN),
         ("schema", info.schema),
         ("command", " ".join(info.command) or UNKNOWN),
         ("records", _records(run)),
     ]
+
+
+def _variables(environment: dict[str, str] | None) -> str:
+    if environment is None:
+        return UNKNOWN
+    return " ".join(f"{name}={value}" for name, value in environment.items()) or "nothing set"
 
 
 def device_facts(results: DeviceResults) -> Facts:

@@ -71,6 +71,18 @@ def test_the_first_sentence_names_the_cause(fault: str, words: str) -> None:
     assert sum(one in sentence for one in ("ceiling", "code_hash", "driver", "disturbed", NO_CAUSE)) == 1
 
 
+def test_the_environment_is_named_before_the_ceilings_that_follow_it() -> None:
+    """A variable that slows the library slows its ceilings as well, and the device is not the cause."""
+    base, now = simulated(), simulated("+memory@0")
+    plain = Run(base.path, replace(base.info, environment={}), base.ceilings, base.anchors, base.measurements)
+    slow = {"NVIDIA_TF32_OVERRIDE": "0"}
+    steered = Run(now.path, replace(now.info, environment=slow), now.ceilings, now.anchors, now.measurements)
+    changes = compare_runs(device_results([plain]), device_results([steered]), floor=0.03)
+
+    assert "the environment changed: NVIDIA_TF32_OVERRIDE not set -> 0" in changes.summary
+    assert "NVIDIA_TF32_OVERRIDE not set -> 0" in changes.differences
+
+
 def test_the_source_of_a_kernel_is_named() -> None:
     """Where the header's hashes differ, the kernels whose source changed are the cause."""
     kernels = [m.kernel for m in simulated().measurements if m.timing is not None]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
 
-from quantroof.bench.memory import need_bytes, shortage
+from quantroof.bench.memory import available_bytes, need_bytes, shortage
 from quantroof.bench.plan import NO_KERNEL, make_plan
+from quantroof.bench.provenance import environment
 from quantroof.bench.run import new_job, resumed_job
 from quantroof.bench.suite import parse
 from quantroof.errors import UsageError
@@ -83,6 +85,43 @@ def test_a_case_may_take_four_fifths_of_the_memory(share: float, fits: bool) -> 
     memory = round(need_bytes(case, device) / share)
 
     assert (shortage(case, replace(device, memory_bytes=memory)) is None) is fits
+
+
+@pytest.mark.parametrize(
+    ("name", "free", "usable"), [("NVIDIA GB10", 1 << 50, 128e9), ("NVIDIA X", 10e9, 10e9)]
+)
+def test_a_gpu_that_reports_no_memory_has_its_profiles_or_the_hosts(
+    monkeypatch: pytest.MonkeyPatch, name: str, free: float, usable: float
+) -> None:
+    """Unified memory is the host's: a case beyond the smaller of both is skipped, not tried."""
+    host = SimpleNamespace(available=free)
+    monkeypatch.setattr("quantroof.bench.memory.psutil.virtual_memory", lambda: host)
+    device = replace(gpu_device(name=name), memory_bytes=None, profile_id=None)
+
+    assert available_bytes(device) == pytest.approx(0.8 * usable, rel=0.08)
+
+
+def test_variables_that_steer_the_libraries_are_recorded_and_folders_are_not() -> None:
+    """What makes a product 48 times slower stands in the header; the folder of a cache decides no number."""
+    set_here = {
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "TRITON_CACHE_DIR": "/tmp",
+        "HOME": "/root",
+        "OMP_NUM_THREADS": "1",
+    }
+
+    assert environment(set_here) == {"OMP_NUM_THREADS": "1", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+
+
+def test_a_resumed_run_wants_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a run in another precision would be one run of two machines; an old header asks for nothing."""
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    info = new_job(RunOptions(suite="quick"), (GPUS[0],), ("quantroof",)).info
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+
+    with pytest.raises(UsageError, match="its environment changed: NVIDIA_TF32_OVERRIDE not set -> 0"):
+        resumed_job(Run(tmp_path, info), GPUS)
+    resumed_job(Run(tmp_path, replace(info, environment=None)), GPUS)
 
 
 def test_a_resumed_run_wants_the_very_device(tmp_path: Path) -> None:

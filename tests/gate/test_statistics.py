@@ -122,6 +122,18 @@ def test_every_setting_of_the_machine_is_part_of_the_contract(now: Run, field: s
     assert machine_breaches(agreed, agreed) == []
 
 
+def test_variables_that_steer_the_libraries_are_part_of_the_contract(now: Run) -> None:
+    """Another value, or another number of threads, is another machine; an older baseline has neither."""
+    agreed = msgspec.structs.replace(contract_of(made.times(now)), threads=8, environment={})
+    slow = msgspec.structs.replace(agreed, environment={"ONEDNN_MAX_CPU_ISA": "AVX2"})
+    few = msgspec.structs.replace(agreed, threads=4)
+    old = msgspec.structs.replace(agreed, threads=None, environment=None)
+
+    assert machine_breaches(agreed, slow) == ["another environment: ONEDNN_MAX_CPU_ISA not set -> AVX2"]
+    assert machine_breaches(agreed, few) == ["another number of threads: 8, and this run has 4"]
+    assert machine_breaches(old, slow) == machine_breaches(old, few) == []
+
+
 def test_a_waiver_holds_through_the_day_it_expires(baseline: Baseline) -> None:
     """On its last day it is accepted, on the next day it is an error."""
     waiver = Waiver(case="gemm/*", allow=0.1, reason="cuBLAS 13.1", expires=date(2026, 11, 21))

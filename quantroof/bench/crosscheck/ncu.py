@@ -79,7 +79,7 @@ def single(cases: Sequence[tuple[str, str]], device_index: int, *options: str) -
     """The line that runs cases by themselves."""
     named = [text for case in cases for text in case]
     index = ("--index", str(device_index))
-    return [sys.executable, "-m", "quantroof.bench.crosscheck.single", *named, *index, *options]
+    return [sys.executable, "-P", "-m", "quantroof.bench.crosscheck.single", *named, *index, *options]
 
 
 def launches(text: str) -> list[Launch]:

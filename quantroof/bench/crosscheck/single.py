@@ -78,7 +78,7 @@ def main() -> None:
 def _each(device: Device, pairs: Any, run: Any, calls: int) -> Iterator[Any]:
     """What `run` gives for each case; one that fails is named on standard error and gives None."""
     target = torch.device("cuda", device.index)
-    arena = Arena(target, device.llc_bytes or 0, (available_bytes(device) or 1 << 33) // 2)
+    arena = Arena(target, device.llc_bytes or 0, available_bytes(device) // 2)
     for case, kernel in pairs:
         torch.cuda._sleep(1)  # type: ignore[no-untyped-call]  # noqa: SLF001 - loaded outside the range
         try:

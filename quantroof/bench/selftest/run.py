@@ -31,7 +31,7 @@ _CHECK_S = 25.0
 _START_S = 60.0
 _STACK_S = 0.5
 _TAIL_BYTES = 8000
-_COMMAND = (sys.executable, "-X", "faulthandler", "-m", f"{__package__}.process")
+_COMMAND = (sys.executable, "-P", "-X", "faulthandler", "-m", f"{__package__}.process")
 
 
 @dataclass(frozen=True, slots=True)

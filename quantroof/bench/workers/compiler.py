@@ -91,7 +91,7 @@ def _programs(case: str, name: str, target: Target) -> Sequence[Program | CudaPr
 
 def _start(arch: str, device: Device, jobs: list[tuple[str, str]]) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "quantroof.bench.workers.compiler", arch, str(device.sm_count or 1)],
+        [sys.executable, "-P", "-m", "quantroof.bench.workers.compiler", arch, str(device.sm_count or 1)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

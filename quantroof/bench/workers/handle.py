@@ -63,7 +63,7 @@ class Worker:
         os.set_inheritable(theirs.fileno(), True)
         with log.open("ab") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "quantroof.bench.workers.worker", str(theirs.fileno())],
+                [sys.executable, "-P", "-m", "quantroof.bench.workers.worker", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stderr=errors,

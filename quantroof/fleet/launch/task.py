@@ -44,7 +44,7 @@ def run_task(directory: str, options: Sequence[str], device: str, minutes: float
 
     Exit code 1 (a kernel failed) is a complete run; its records hold which kernel.
     """
-    command = [sys.executable, "-m", "quantroof.fleet.launch.task", "run", "--quiet"]
+    command = [sys.executable, "-P", "-m", "quantroof.fleet.launch.task", "run", "--quiet"]
     if (Path(directory) / FILE_NAME).exists():
         command += ["--resume", directory]
     else:

@@ -24,7 +24,7 @@ from quantroof.kernels.stack.probes import BY_NAME, tiles_of
 Progress = Callable[[str], None]
 _HERE = Path(__file__).parent
 _SHIPPED = _HERE / "tables"
-_COMPILER = (sys.executable, "-m", "quantroof.kernels.stack.compile")
+_COMPILER = (sys.executable, "-P", "-m", "quantroof.kernels.stack.compile")
 _LIMIT_S = 900  # per architecture; none took more than 90 s of one core
 _SOURCES = ("probes.py", "cell.py", "compile.py", "device/products.py")
 _DECODER = msgspec.json.Decoder(StackCell)

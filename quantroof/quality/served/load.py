@@ -111,7 +111,7 @@ def run(endpoint: Endpoint, workload: Workload, *, ignore_eos: bool) -> Served:
 
 
 def _guidellm(plan: Path, log: Path, seconds: float) -> None:
-    command = [sys.executable, "-m", _TOOL, "run", "--scenario", str(plan), "--disable-console"]
+    command = [sys.executable, "-P", "-m", _TOOL, "run", "--scenario", str(plan), "--disable-console"]
     workers = str(max(1, min(10, os.cpu_count() or 1)))  # each starts a Python with torch
     environment = {
         "GUIDELLM__MAX_WORKER_PROCESSES": workers,
