@@ -82,22 +82,28 @@ def crossover(leaders: list[tuple[int, tuple[str, ...]]]) -> str:
     """Who leads from which M, in words; M is a measured batch, nothing is interpolated.
 
     `leaders` holds, by M, the winner and those that tie with it. Among these the one is named that leads
-    longest from there, so that a tie does not read as a change.
+    longest from there, so that a tie does not read as a change; those that lead equally long are `a = b`.
     """
     rest = [(m, names) for m, names in leaders if names]
     spans: list[tuple[str, int, int]] = []
     while rest:
-        length, name = max(((_lead(rest, name), name) for name in rest[0][1]), key=lambda pair: pair[0])
-        spans.append((name, rest[0][0], rest[length - 1][0]))
+        leads = {name: _lead(rest, name) for name in rest[0][1]}
+        length = max(leads.values())
+        longest = " = ".join(name for name, lead in leads.items() if lead == length)
+        spans.append((longest, rest[0][0], rest[length - 1][0]))
         rest = rest[length:]
     if not spans:
         return "nothing was timed"
     if len(spans) == 1:
         name, first, last = spans[0]
-        return f"{name} wins at M = {first}" if first == last else f"{name} wins from M = {first} to {last}"
+        wins = "tie" if " = " in name else "wins"
+        return (
+            f"{name} {wins} at M = {first}" if first == last else f"{name} {wins} from M = {first} to {last}"
+        )
     (first_name, _, to), *between, (last_name, since, _) = spans
     middle = [f"{name} at {a}" if a == b else f"{name} from {a} to {b}" for name, a, b in between]
-    return ", ".join([f"{first_name} wins to M = {to}", *middle, f"{last_name} from {since}"])
+    wins = "tie" if " = " in first_name else "wins"
+    return ", ".join([f"{first_name} {wins} to M = {to}", *middle, f"{last_name} from {since}"])
 
 
 def _lead(leaders: list[tuple[int, tuple[str, ...]]], name: str) -> int:

@@ -103,6 +103,13 @@ def test_a_tie_is_not_a_crossover() -> None:
     assert crossover([(1, ("a",)), (8, ("b", "c")), (64, ("c",))]) == "a wins to M = 1, c from 8"
 
 
+def test_formats_that_tie_throughout_are_both_named() -> None:
+    """Neither was shown to be faster at any batch."""
+    assert crossover([(1, ("a",)), (8, ("b", "c")), (64, ("b", "c"))]) == "a wins to M = 1, b = c from 8"
+    assert crossover([(1, ("a", "b")), (8, ("a", "b"))]) == "a = b tie from M = 1 to 8"
+    assert crossover([(1, ("a", "b")), (8, ("c",))]) == "a = b tie to M = 1, c from 8"
+
+
 def test_winner_is_the_quickest_kernel_and_ties_overlap_it() -> None:
     """Of two kernels of a format the quicker counts; a format whose interval overlaps the winner ties."""
     device, layer = gpu_device(), (4096, 4096)
