@@ -6,12 +6,13 @@ import os
 import platform
 import secrets
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from quantroof import __version__
+from quantroof.hwprofiles.types import Device
 from quantroof.records.run import Host
 
 # What decides a number: the measuring code and the libraries under it.
@@ -69,10 +70,15 @@ def environment(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
     }
 
 
-def host() -> Host:
-    """The machine this process runs on."""
+def host_name(devices: Sequence[Device] = ()) -> str:
+    """The name of the machine, or of the one that simulated devices pretend to be in."""
+    return next((device.host for device in devices if device.host), platform.node())
+
+
+def host(devices: Sequence[Device] = ()) -> Host:
+    """The machine this process runs on, by the name of `host_name`."""
     return Host(
-        name=platform.node() or None,
+        name=host_name(devices) or None,
         system=f"{platform.system()} {platform.release()}",
         machine=platform.machine() or None,
         cpus=os.cpu_count(),

@@ -83,7 +83,7 @@ def new_job(
         profiles=profiles,
         versions=provenance.versions(),
         environment={} if simulated else provenance.environment(),
-        host=provenance.host(),
+        host=provenance.host(devices),
         git=provenance.source_revision(),
         simulated=simulated,
         plan=tuple(key for plan in plans if plan.process == 0 for key in plan.keys),

@@ -26,7 +26,7 @@ device_option = click.option(
     "--device",
     "devices",
     multiple=True,
-    help="cpu, cuda, cuda:1, a UUID, all, or sim:PROFILE[*COUNT][+FAULT@INDEX].",
+    help="cpu, cuda, cuda:1, a UUID, all, or sim:PROFILE[*COUNT][@HOST][+FAULT@INDEX].",
 )
 measuring_options = with_options(
     click.option("--out", type=FILE, help="Run directory.  [default: runs/run-<id>]"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from quantroof.bench.links.bus import FULL
+from quantroof.bench.provenance import host_name
 from quantroof.bench.run import Job, new_job
 from quantroof.errors import QuantroofError
 from quantroof.finding import Finding
@@ -107,7 +107,7 @@ class BurnIn:
         runs = [read_run(directory) for directory in self._directories]
         bits = tuple(line for run in runs for line in run.bits)
         evidence = NodeEvidence(live, ids, failures(runs), telemetry(runs), node_links(runs), bits)
-        node = node_report(platform.node(), options.devices, analyses, evidence, options.expected)
+        node = node_report(host_name(options.devices), options.devices, analyses, evidence, options.expected)
         return BurnInResult(node, tuple(self._directories))
 
     def _plan(self, seed: int) -> list[Job]:

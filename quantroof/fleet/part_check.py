@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from msgspec.structs import replace
 from quantroof.analysis.links import LinkTable
 from quantroof.analysis.verdicts import STATES, Verdict, gravest, state_of
 from quantroof.bench.links.bus import LinkPlan
+from quantroof.bench.provenance import host_name
 from quantroof.bench.run import Job, new_job
 from quantroof.finding import Finding
 from quantroof.fleet.beside import add_beside, confirmed_unit, node_links
@@ -53,7 +53,9 @@ class PartCheck:
         simulated = any(device.kind == "sim" for device in options.devices)
         verdict = Verdict(state, lost or node_reason(gpus))
         bits = tuple(line for run in self._runs for line in run.bits)
-        node = NodeReport(platform.node(), verdict, tuple(gpus), (), (), simulated, table, bits)
+        node = NodeReport(
+            host_name(self.options.devices), verdict, tuple(gpus), (), (), simulated, table, bits
+        )
         return BurnInResult(node, tuple(run.path.parent for run in self._runs))
 
     def _measured(self, free: tuple[Device, ...], measure: Measure) -> list[Unit]:

@@ -6,7 +6,6 @@ What was measured when the time is up is judged; a GPU that did not answer is na
 from __future__ import annotations
 
 import math
-import platform
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 import numpy as np
 
 from quantroof.analysis.distributions import MAX_FREEDOM
+from quantroof.bench.provenance import host_name
 from quantroof.bench.run import Job, new_job
 from quantroof.finding import Finding
 from quantroof.fleet.analysis import Analysis
@@ -122,7 +122,7 @@ class Prolog:
         ids = {self._job.info.run_id} if self._job else set()
         evidence = NodeEvidence(self._monitor.findings, ids, failures(runs), telemetry(runs))
         analyses = self._analyses() if runs and any(run.measurements for run in runs) else []
-        return node_report(platform.node(), options.devices, analyses, evidence, options.expected)
+        return node_report(host_name(options.devices), options.devices, analyses, evidence, options.expected)
 
     def _name_silent(self, lines: Counter[str]) -> None:
         """Findings for GPUs that are behind others; where none answered, nothing is known."""

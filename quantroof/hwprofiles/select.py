@@ -20,6 +20,10 @@ def select(detection: Detection, texts: Sequence[str]) -> tuple[Device, ...]:
     if not texts:
         return detection.gpus or _cpus(detection)
     chosen = [device for text in texts for device in _named(detection, text.strip())]
+    hosts = dict.fromkeys(device.host or "this machine" for device in chosen)
+    if len(hosts) > 1:
+        what = f"devices of {len(hosts)} hosts cannot share a run"
+        raise UsageError(what, where="--device", hint=f"one run for each of {', '.join(hosts)}")
     return tuple({device.id: device for device in chosen}.values())
 
 

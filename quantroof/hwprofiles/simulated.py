@@ -1,4 +1,4 @@
-"""Devices that exist only as a profile, healthy or with an injected fault: `sim:PROFILE*8+ecc@3`."""
+"""Devices that exist only as a profile, healthy or with an injected fault: `sim:PROFILE*8@gpu-07+ecc@3`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ and `driver` change the device itself."""
 CODE_FAULTS: tuple[Fault, ...] = ("kernel", "slow")
 """Faults of the code that is measured: in an A/B the base does not have them."""
 _MOST = 64
+_HOST = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _FAULT_AT = re.compile(r"(?P<fault>[a-z]+)@(?P<index>\d{1,2})")
 _VBIOS = {"vbios": "SIM.02"}
 _DRIVER = {"driver": "SIM.02"}
 _HALF_A_LINK = PcieLink(generation=5, width=8, max_generation=5, max_width=16)
 
 
-def simulated(profile: HardwareProfile, index: int = 0, fault: Fault | None = None) -> Device:
+def simulated(
+    profile: HardwareProfile, index: int = 0, fault: Fault | None = None, host: str | None = None
+) -> Device:
     """A simulated device; `index` tells the GPUs of a simulated node apart."""
     device = Device(
         kind="sim",
@@ -46,14 +49,19 @@ def simulated(profile: HardwareProfile, index: int = 0, fault: Fault | None = No
         driver=_DRIVER.get(fault or "", "SIM.01"),
         injected_fault=fault,
         pci=f"0000:{0x18 + index:02x}:00.0",
-        serial=f"SIM{index:04d}",
+        serial=f"SIM{index:04d}" if host is None else f"SIM-{host}-{index:04d}",
+        host=host,
     )
     return replace(device, pcie=_HALF_A_LINK) if fault == "pcie" else device
 
 
 def simulated_devices(text: str) -> tuple[Device, ...]:
-    """Devices of `PROFILE`, `PROFILE*COUNT` and `...+FAULT@INDEX`; UsageError for any other text."""
+    """Devices of `PROFILE[*COUNT][@HOST][+FAULT@INDEX]`; UsageError for any other text."""
     what, *faulty = text.split("+")
+    what, at, host = what.partition("@")
+    if at and _HOST.fullmatch(host) is None:
+        hint = "letters a to z, digits, - and ."
+        raise UsageError(f"'{host}' is not the name of a host", where="--device", hint=hint)
     name, _, count = what.partition("*")
     profile = catalog.profile(name)
     if count and not (count.isdecimal() and 1 <= int(count) <= _MOST):
@@ -61,7 +69,7 @@ def simulated_devices(text: str) -> tuple[Device, ...]:
         raise UsageError(f"'{count}' is not a number of simulated devices", where="--device", hint=hint)
     number = int(count or 1)
     faults = dict(_fault(one, number) for one in faulty)
-    return tuple(simulated(profile, index, faults.get(index)) for index in range(number))
+    return tuple(simulated(profile, index, faults.get(index), host or None) for index in range(number))
 
 
 def _fault(text: str, devices: int) -> tuple[int, Fault]:

@@ -92,6 +92,8 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     profile_id: str | None = None
     injected_fault: str | None = msgspec.field(name="planted", default=None)
     """The fault of a simulated device (`hwprofiles.simulated`); records name the field `planted`."""
+    host: str | None = None
+    """The host that a simulated device pretends to be in; None for the machine that runs."""
 
     @property
     def id(self) -> str:

@@ -19,7 +19,7 @@ from quantroof.fleet.next_steps import REASON_LENGTH
 from quantroof.fleet.prolog import Prolog, PrologOptions
 from quantroof.hwprofiles.detect import detect
 from quantroof.hwprofiles.simulated import simulated_devices
-from quantroof.records.directory import RunWriter
+from quantroof.records.directory import RunWriter, read_run
 from tests.builders import gpu_device
 
 NODE = "sim:h100-sxm5-80gb*8"
@@ -96,6 +96,20 @@ def test_no_gpu_is_a_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     for (_, line), state in zip(found, ("failed", "unknown"), strict=True):
         assert line.startswith(f"quantroof {state}: no NVIDIA driver")
         assert not line.rstrip().endswith("~"), "the reason is whole"
+
+
+def test_a_simulated_node_keeps_its_host_name(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """`*8@gpu-07`: the run names the host, and other hosts have other noise."""
+    first = {}
+    for host in ("gpu-07", "gpu-08"):
+        check(capsys, f"{NODE}@{host}", "--out", str(tmp_path / host))
+        (file,) = (tmp_path / host).glob("*/run.jsonl")
+        run = read_run(file.parent)
+        assert run.info.host.name == host
+        timings = (line.timing for line in run.measurements if line.timing is not None)
+        first[host] = next(timings).samples_ns
+
+    assert first["gpu-07"] != first["gpu-08"]
 
 
 def test_a_missing_gpu_fails_the_node(capsys: pytest.CaptureFixture[str]) -> None:

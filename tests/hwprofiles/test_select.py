@@ -82,6 +82,21 @@ def test_a_simulated_node_has_devices_of_its_own() -> None:
         select(NONE, ["sim:h200-sxm*many"])
 
 
+def test_a_simulated_node_takes_a_host_name() -> None:
+    """`*2@gpu-07+ecc@1`: host, serial numbers and fault; no shell words as a host, and one host per run."""
+    devices = select(NONE, ["sim:h200-sxm*2@gpu-07+ecc@1"])
+
+    assert [(d.host, d.serial, d.injected_fault) for d in devices] == [
+        ("gpu-07", "SIM-gpu-07-0000", None),
+        ("gpu-07", "SIM-gpu-07-0001", "ecc"),
+    ]
+    for text in ("@", "@a b", "@-a", "@$(reboot)"):
+        with pytest.raises(UsageError, match="is not the name of a host"):
+            select(NONE, [f"sim:h200-sxm*2{text}"])
+    with pytest.raises(UsageError, match="devices of 2 hosts cannot share a run"):
+        select(NONE, ["sim:h200-sxm@a", "sim:h200-sxm@b"])
+
+
 def test_faults_are_injected_by_number() -> None:
     """`+pcie@1` alters the second device alone; an unknown fault, or a number too high, is refused."""
     devices = select(NONE, ["sim:h200-sxm*3+pcie@1+ecc@2"])

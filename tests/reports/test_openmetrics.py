@@ -1,12 +1,12 @@
-"""OpenMetrics text: what it holds, that every line can be parsed, and that hostile names stay labels."""
+"""OpenMetrics text: what it holds, that Prometheus' parser reads it, and that hostile names stay labels."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import msgspec
 import pytest
+from prometheus_client.openmetrics import parser
 
 from quantroof.cli.main import main
 from quantroof.fleet.analysis import analyze
@@ -17,31 +17,15 @@ from quantroof.reports.exports.openmetrics import openmetrics, write
 from tests.fleet.runs import node_run, stored
 
 HOSTILE = 'H100 "80\\GB"\n# EOF'
-_SAMPLE = re.compile(
-    r'(?P<name>[a-z_]+)\{(?P<labels>(?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)+)\} (?P<value>\S+)'
-)
-_LABEL = re.compile(r'([a-z]+)="((?:[^"\\\n]|\\["\\n])*)"')
-_UNESCAPED = {"\\\\": "\\", '\\"': '"', "\\n": "\n"}
+Sample = tuple[str, dict[str, str], float]
 
 
-def parsed(text: str) -> list[tuple[str, dict[str, str], float]]:
-    """Samples by the grammar of the format; a family's lines follow its type, and the end is marked."""
-    *lines, end = text.splitlines()
-    assert end == "# EOF"
-    samples, family = [], ""
-    for line in lines:
-        if line.startswith("# TYPE "):
-            family = line.split()[2]
-        elif not line.startswith("# HELP "):
-            match = _SAMPLE.fullmatch(line)
-            assert match is not None, line
-            assert match["name"] == family
-            labels = {
-                name: re.sub(r'\\["\\n]', lambda escape: _UNESCAPED[escape[0]], value)
-                for name, value in _LABEL.findall(match["labels"])
-            }
-            samples.append((family, labels, float(match["value"])))
-    return samples
+def parsed(text: str) -> list[Sample]:
+    """Samples by the parser of Prometheus' own client, which is strict; every family is a gauge with help."""
+    families = list(parser.text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
+    assert {family.type for family in families} == {"gauge"}
+    assert all(family.documentation for family in families)
+    return [(one.name, one.labels, one.value) for family in families for one in family.samples]
 
 
 def slow(device: Device, _node: str) -> tuple[float, float]:

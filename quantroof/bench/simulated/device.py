@@ -249,7 +249,9 @@ class SimulatedRun:
         )
 
     def _seed(self, name: str) -> int:
-        text = f"{self._plan.settings.seed}/{self._plan.device.id}/{self._plan.process}/{name}"
+        device = self._plan.device
+        who = device.id if device.host is None else f"{device.host}/{device.id}"
+        text = f"{self._plan.settings.seed}/{who}/{self._plan.process}/{name}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 

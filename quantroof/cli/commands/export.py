@@ -24,7 +24,9 @@ _FORMATS = {
     "bencher": "Bencher's Metric Format, with the 95 % interval as bounds",
     "pytorch-benchmark": "records of PyTorch's OSS benchmark database",
     "openmetrics": "score, floor, verdict and time of every GPU, for the node exporter's textfile collector",
+    "node-verdict": "JSON of every node in the shape of Health Validation's NodeVerdict",
 }
+_JUDGED = ("openmetrics", "node-verdict")
 _HELP = "; ".join(f"{name}: {text}" for name, text in _FORMATS.items())
 
 
@@ -41,10 +43,11 @@ def command(runs: tuple[Path, ...], form: str, out: Path) -> None:
     quantroof export runs/after --to bencher --out - | bencher run --adapter json
     quantroof export runs/burn-in/* --to openmetrics --out /var/lib/node_exporter/quantroof.prom
 
-    openmetrics judges the GPUs as `quantroof fleet` does, and replaces the file at once.
+    openmetrics and node-verdict judge the GPUs as `quantroof fleet` does.
+    openmetrics replaces the file at once.
     """
-    if form == "openmetrics":
-        _write_metrics(runs, out)
+    if form in _JUDGED:
+        _write_verdicts(runs, form, out)
         return
     from quantroof.analysis.device_results import device_results
     from quantroof.records.directory import read_run
@@ -54,16 +57,17 @@ def command(runs: tuple[Path, ...], form: str, out: Path) -> None:
     deliver(out, lambda target: write(devices, target))
 
 
-def _write_metrics(runs: tuple[Path, ...], out: Path) -> None:
+def _write_verdicts(runs: tuple[Path, ...], form: str, out: Path) -> None:
     from quantroof.fleet.analysis import analyze
     from quantroof.fleet.gather import gather
     from quantroof.fleet.policy import Policy
-    from quantroof.reports.exports import openmetrics
+    from quantroof.reports.exports import node_verdict, openmetrics
 
     analysis = analyze(gather(map(str, runs)), Policy())
     for problem in analysis.problems:
         note(f"warning: {problem}")
-    deliver(out, lambda target: openmetrics.write(analysis, target))
+    write = openmetrics.write if form == "openmetrics" else node_verdict.write
+    deliver(out, lambda target: write(analysis, target))
 
 
 def _writer(form: str) -> Callable[[list[DeviceResults], Path], None]:
