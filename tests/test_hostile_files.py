@@ -123,3 +123,31 @@ def test_one_bad_input_costs_a_line(
     assert code in (0, 4)
     assert "nested too deeply" in text
     assert "is a pipe, a device or a socket" in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"process":0', '"process":1000000000000000', "Expected `int` <= 1000000"),
+        ('"processes":1', '"processes":9223372036854775808', "Expected `int` <= 1000"),
+        ('"samples_ns":[', '"samples_ns":[1e300,', "a sample is not within 1e-06 and 1e+18 ns"),
+        ('"samples_ns":[', '"samples_ns":[1e-300,', "a sample is not within 1e-06 and 1e+18 ns"),
+        ('"usable_cores":2', '"usable_cores":1' + "0" * 400, "Expected `int` <= 4611686018427387904"),
+        ('"bytes_moved":', '"bytes_moved":-', "Expected `int` >= 0"),
+        ('"compute_capability":null', '"compute_capability":"x"', "Expected `str` matching regex"),
+    ],
+)
+def test_a_number_no_machine_has_is_refused(
+    old: str, new: str, words: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It names the line and the field, before a sum or a product overflows."""
+    file = run / "run.jsonl"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+    code, error = _error(capsys, "show", run)
+    assert code == 2
+    assert words in error
+    assert "line " in error
+    assert " is broken: " in error

@@ -7,6 +7,8 @@ from typing import Any
 
 from quantroof.errors import UsageError
 
+_LARGEST = 10**9  # of a dimension, a count of layers or a context
+
 
 class Fields:
     """The fields of one configuration, of the file `where`."""
@@ -22,6 +24,8 @@ class Fields:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise UsageError(f"{name} = {value!r} is not a positive whole number", where=self.where)
+            if value > _LARGEST:
+                raise UsageError(f"{name} = {value} is above {_LARGEST}", where=self.where)
             return value
         if default is not None:
             return default

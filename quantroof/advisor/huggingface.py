@@ -49,7 +49,7 @@ def _unsupported(family: object, path: Path) -> UsageError:
 def _object(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(read_text(path))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UsageError("is not JSON", where=str(path)) from None
     if not isinstance(data, dict):
         raise UsageError("is not a model configuration: the file holds no JSON object", where=str(path))

@@ -71,12 +71,12 @@ def _of_tools(file: Path, flags: Question, machine: Machine | None, aside: Count
     import msgspec
 
     from quantroof.advisor.points_served import inferencex_points, is_inferencex, served_points
-    from quantroof.files import read_bytes
+    from quantroof.files import MALFORMED, read_bytes
     from quantroof.quality.served.importing import read_result
 
     try:
         document = msgspec.json.decode(read_bytes(file))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except MALFORMED:
         document = None  # one document per line, which a load tool's reader knows
     if is_inferencex(document):
         return inferencex_points(document, file, aside)

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from quantroof.bounds import Amount, Capability, Count, Positive
+
 DeviceKind = Literal["cuda", "cpu", "sim"]
 Processor = Literal["cpu", "gpu"]
 """What kernels, timers and limits are made for."""
@@ -31,21 +33,21 @@ class CpuInfo(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     model: str
-    physical_cores: int | None
-    usable_cores: int
+    physical_cores: Count | None
+    usable_cores: Count
     isa: tuple[str, ...] = ()
-    l1d_bytes: int | None = None
-    l2_bytes: int | None = None
-    l3_bytes: int | None = None
+    l1d_bytes: Count | None = None
+    l2_bytes: Count | None = None
+    l3_bytes: Count | None = None
 
 
 class PcieLink(msgspec.Struct, frozen=True, kw_only=True):
     """Generation and lane count of a PCIe link, now and at best. None if not reported."""
 
-    generation: int | None = None
-    width: int | None = None
-    max_generation: int | None = None
-    max_width: int | None = None
+    generation: Count | None = None
+    width: Count | None = None
+    max_generation: Count | None = None
+    max_width: Count | None = None
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,22 +59,22 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     kind: DeviceKind
-    index: int
+    index: Count
     name: str
     uuid: str | None = None
-    nvml_index: int | None = None
-    compute_capability: str | None = None
-    sm_count: int | None = None
-    memory_bytes: int | None = None
-    llc_bytes: int | None = None
-    memory_bus_bits: int | None = None
-    max_sm_clock_mhz: int | None = None
+    nvml_index: Count | None = None
+    compute_capability: Capability | None = None
+    sm_count: Count | None = None
+    memory_bytes: Count | None = None
+    llc_bytes: Count | None = None
+    memory_bus_bits: Count | None = None
+    max_sm_clock_mhz: Count | None = None
     """The highest clock that can be set: on GeForce up to 30 % above what the board is rated for."""
-    rated_sm_clock_mhz: int | None = None
+    rated_sm_clock_mhz: Count | None = None
     """The boost clock the vendor rates the board at, as CUDA reports it."""
-    max_memory_clock_mhz: int | None = None
-    power_limit_w: float | None = None
-    default_power_limit_w: float | None = None
+    max_memory_clock_mhz: Count | None = None
+    power_limit_w: Amount | None = None
+    default_power_limit_w: Amount | None = None
     ecc: bool | None = None
     mig: str | None = None
     """Profile of a MIG slice (`1g.10gb`), None for a whole GPU."""
@@ -119,7 +121,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """One number with the place it comes from and how much that place is worth."""
 
-    value: float
+    value: Positive
     source: str
     basis: SourceGrade = "transcribed"
     note: str | None = None
@@ -136,10 +138,10 @@ class Peak(msgspec.Struct, frozen=True, kw_only=True):
 
     element: str
     accumulator: str
-    tflops: float
+    tflops: Positive
     unit: Unit = "matrix"
-    clock_mhz: float | None = None
-    sparse_tflops: float | None = None
+    clock_mhz: Positive | None = None
+    sparse_tflops: Positive | None = None
     source: str
     basis: SourceGrade = "transcribed"
     note: str | None = None
@@ -168,19 +170,19 @@ class HardwareProfile(msgspec.Struct, frozen=True, kw_only=True):
     vendor: str
     architecture: str
     compute_capability: str
-    sm_count: int
-    boost_mhz: float | None = None
-    tensor_mhz: float | None = None
-    memory_gb: float
-    memory_mib: float | None = None
+    sm_count: Count
+    boost_mhz: Positive | None = None
+    tensor_mhz: Positive | None = None
+    memory_gb: Positive
+    memory_mib: Positive | None = None
     """What the driver reports of `memory_gb`, which vendors round and count in GB or GiB."""
     memory_type: str
-    memory_bus_bits: int | None = None
-    memory_gbps_per_pin: float | None = None
-    l2_mb: float | None = None
-    l1_kb: float | None = None
-    shared_kb: float | None = None
-    tdp_w: float | None = None
+    memory_bus_bits: Count | None = None
+    memory_gbps_per_pin: Positive | None = None
+    l2_mb: Positive | None = None
+    l1_kb: Positive | None = None
+    shared_kb: Positive | None = None
+    tdp_w: Positive | None = None
     rate_class: RateClass = "full"
     bandwidth_gbps: Figure
     peaks: tuple[Peak, ...] = ()

@@ -108,7 +108,7 @@ def weight_files(path: Path) -> list[Path]:
     if index.exists():
         try:
             named = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError, TypeError):
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
             raise UsageError("is not an index of weights", where=str(index)) from None
         files = [path / Path(str(name)).name for name in named]
     else:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from quantroof.errors import UsageError
+from quantroof.files import MALFORMED
 
 LATEST = "latest"
 RUNS = Path("runs")
@@ -61,5 +62,5 @@ def _header(directory: Path) -> _Header | None:
     try:
         with (directory / FILE_NAME).open("rb") as file:
             return msgspec.json.decode(file.readline(), type=_Header)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *MALFORMED):
         return None

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from quantroof.bounds import LONGEST_NS, SHORTEST_NS, Amount, Count, Index
 from quantroof.errors import UsageError
 from quantroof.kernels.cases import CallCase, Case
 from quantroof.records.run import Cache, Mode, Record, RunEnd, RunInfo
@@ -36,15 +37,15 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     samples_ns: tuple[float, ...]
-    calls_per_sample: int
+    calls_per_sample: Count
     cache: Cache
     method: Method
     stopped_by: StoppedBy
-    copies: int
-    rotated_bytes: int
+    copies: Count
+    rotated_bytes: Count
     hot: tuple[str, ...] = ()
     mode: Mode = "burst"
-    spread: float | None = None
+    spread: Amount | None = None
     """Relative half-width of the interval where a source reduced its samples to one number."""
 
 
@@ -71,20 +72,20 @@ class DeviceState(msgspec.Struct, frozen=True, kw_only=True):
     a CPU's cores others kept busy, `throttled_periods` how often a CPU quota stopped the threads.
     """
 
-    sm_clock_mhz: float | None = None
+    sm_clock_mhz: Amount | None = None
     sm_clock_source: Literal["device", "nvml"] | None = None
-    held_mhz: tuple[float, ...] = ()
-    memory_clock_mhz: float | None = None
-    temperature_c: float | None = None
-    power_w: float | None = None
-    energy_j: float | None = None
-    reasons: int | None = None
-    age_ms: float | None = None
-    ecc_errors: float | None = None
-    xid: tuple[int, ...] = ()
-    foreign_processes: int | None = None
-    other_load_cores: float | None = None
-    throttled_periods: int | None = None
+    held_mhz: tuple[Amount, ...] = ()
+    memory_clock_mhz: Amount | None = None
+    temperature_c: Amount | None = None
+    power_w: Amount | None = None
+    energy_j: Amount | None = None
+    reasons: Count | None = None
+    age_ms: Amount | None = None
+    ecc_errors: Amount | None = None
+    xid: tuple[Count, ...] = ()
+    foreign_processes: Count | None = None
+    other_load_cores: Amount | None = None
+    throttled_periods: Count | None = None
 
 
 class Flag(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,9 +116,9 @@ class Ceiling(Record, frozen=True, kw_only=True, tag="ceiling"):
     kernel: str
     status: Status
     reason: str | None = None
-    bytes_moved: int | None = None
-    flops: int | None = None
-    shape: tuple[int, ...] | None = None
+    bytes_moved: Count | None = None
+    flops: Count | None = None
+    shape: tuple[Count, ...] | None = None
     timing: Timing | None = None
     state: DeviceState | None = None
     moment: Moment = "start"
@@ -143,11 +144,11 @@ class Anchor(Record, frozen=True, kw_only=True, tag="anchor"):
     device: str
     name: AnchorName
     moment: Moment
-    process: int = 0
+    process: Index = 0
     status: Status
     reason: str | None = None
-    bytes_moved: int | None = None
-    flops: int | None = None
+    bytes_moved: Count | None = None
+    flops: Count | None = None
     timing: Timing | None = None
     state: DeviceState | None = None
     flags: tuple[Flag, ...] = ()
@@ -159,12 +160,12 @@ class Anchor(Record, frozen=True, kw_only=True, tag="anchor"):
 class WrongTile(msgspec.Struct, frozen=True, kw_only=True):
     """The first output of a product that differed: where it is, and both values."""
 
-    repeat: int
-    row: int
-    column: int
-    tile_row: int
-    tile_column: int
-    sm: int | None = None
+    repeat: Count
+    row: Count
+    column: Count
+    tile_row: Count
+    tile_column: Count
+    sm: Count | None = None
     """The SM that computed the tile; None where the product is a library's."""
     expected: float
     computed: float
@@ -181,10 +182,10 @@ class Bits(Record, frozen=True, kw_only=True, tag="bits"):
     product: str
     status: Status
     reason: str | None = None
-    shape: tuple[int, ...] = ()
-    repeats: int = 0
-    wrong_repeats: int = 0
-    wrong_outputs: int = 0
+    shape: tuple[Count, ...] = ()
+    repeats: Count = 0
+    wrong_repeats: Count = 0
+    wrong_outputs: Count = 0
     digest: str | None = None
     first: WrongTile | None = None
     state: DeviceState | None = None
@@ -203,16 +204,16 @@ class Measurement(Record, frozen=True, kw_only=True, dict=True, tag="measurement
     provider: str
     status: Status
     reason: str | None = None
-    flops: int
-    bytes_moved: int
+    flops: Count
+    bytes_moved: Count
     timing: Timing | None = None
     accuracy: Accuracy | None = None
     state: DeviceState | None = None
     flags: tuple[Flag, ...] = ()
     config: Config = msgspec.field(default_factory=dict)
-    process: int = 0
-    concurrent: int = 1
-    elapsed_s: float | None = None
+    process: Index = 0
+    concurrent: Index = 1
+    elapsed_s: Amount | None = None
     """Wall time the whole case took, set-up and checks included."""
     computes: str | None = None
     """The element that the kernel multiplies in, where it is not the case's: the roof of an emulation."""
@@ -272,6 +273,8 @@ def _require_timing_iff_timed(status: Status, timing: Timing | None, reason: str
             raise ValueError(f"status '{status}' needs timing samples")
         if any(not sample > 0 for sample in timing.samples_ns):
             raise ValueError("a sample is not a positive number")
+        if not SHORTEST_NS <= min(timing.samples_ns) <= max(timing.samples_ns) <= LONGEST_NS:
+            raise ValueError(f"a sample is not within {SHORTEST_NS:g} and {LONGEST_NS:g} ns")
     elif timing is not None:
         raise ValueError(f"status '{status}' must not carry a timing")
     elif not reason:

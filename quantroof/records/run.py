@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from quantroof.bounds import Amount, Count, Processes, Seed, Timeout
 from quantroof.hwprofiles.types import Device, HardwareProfile
 
 SCHEMA = "quantroof-run/1"
@@ -28,16 +29,16 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     devices: tuple[str, ...] = ()
     formats: tuple[str, ...] | None = None
     providers: tuple[str, ...] | None = None
-    precision: float | None = None
-    seconds_per_case: float | None = None
+    precision: Amount | None = None
+    seconds_per_case: Amount | None = None
     cache: Cache = "cold"
     mode: Mode = "burst"
     eager: bool = False
     """Include the kernel launches in the time, as a program without CUDA graphs pays for them."""
-    processes: int = 1
+    processes: Processes = 1
     serial: bool = False
-    seed: int = 0
-    case_timeout_s: float = 120.0
+    seed: Seed = 0
+    case_timeout_s: Timeout = 120.0
     ceilings: bool = True
     anchors: bool = False
     """Time the anchors at the start and the end of every process; the gate needs them."""
@@ -53,7 +54,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     """Kernel and release of the operating system."""
     machine: str | None = None
     """Instruction set, such as x86_64."""
-    cpus: int | None = None
+    cpus: Count | None = None
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +90,7 @@ class RunInfo(Record, frozen=True, kw_only=True, tag="run"):
     imported: Imported | None = None
     plan: tuple[tuple[str, str, str], ...] = ()
     """(device id, case id, kernel name) of every planned measurement, in the order of the run."""
-    processes: int = 1
+    processes: Processes = 1
     """In how many fresh processes every planned measurement is repeated."""
     kernel_sources: dict[str, str] = {}
     """Hash of every planned kernel's source by its name (`kernels.sources`)."""

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import msgspec
 
+from quantroof.bounds import Amount, Count, Nanoseconds
 from quantroof.errors import UsageError
 from quantroof.files import MALFORMED
 from quantroof.records.jsonl import JsonlWriter, create_file, decode_line, split_lines
@@ -24,9 +25,6 @@ SCHEMA = "quantroof-served/1"
 # A percentile needs requests beyond it: below these numbers it would be the slowest request by another name.
 _P90_NEEDS, _P99_NEEDS = 10, 100
 _ERRORS_KEPT, _ERROR_CHARACTERS = 5, 300
-
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Nanoseconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class Spread(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,8 +66,8 @@ class ServedLoad(Record, frozen=True, kw_only=True, tag="served-load"):
     time limit. `errors` are the distinct texts of the failures, the most frequent first.
     """
 
-    concurrency: Annotated[int, msgspec.Meta(ge=1)] | None
-    rate_per_s: float | None = None
+    concurrency: Annotated[int, msgspec.Meta(ge=1, le=2**62)] | None
+    rate_per_s: Amount | None = None
     duration_ns: Nanoseconds | None
     completed: Count
     failed: Count

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from quantroof.errors import UsageError
-from quantroof.files import read_bytes
+from quantroof.files import MALFORMED, malformed, read_bytes
 from quantroof.quality.served import aiperf_result, guidellm_result, vllm_result
 from quantroof.records.served import Served, decode_served, is_served
 
@@ -56,8 +56,8 @@ def _documents(data: bytes, file: Path) -> list[Any]:
     """The JSON of a file: one document, or one per line."""
     try:
         return [msgspec.json.decode(data)]
-    except (msgspec.DecodeError, UnicodeDecodeError) as whole:
+    except MALFORMED as whole:
         try:
             return [msgspec.json.decode(line) for line in data.splitlines() if line.strip()]
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise UsageError(f"is not JSON: {whole}", where=str(file)) from None
+        except MALFORMED:
+            raise UsageError(f"is not JSON: {malformed(whole)}", where=str(file)) from None
