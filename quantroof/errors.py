@@ -32,13 +32,21 @@ def first_line(error: BaseException) -> str:
     That is the first line, except for Triton's compiler errors: they begin with a position and end with the
     fault. After the errors of ptxas comes the command that reproduces them.
     """
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in _text_of(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if "PTXASError" in kinds:
         return [line for line in lines if "error" in line.lower() and "Repro command" not in line][-1]
     return lines[-1] if "CompilationError" in kinds else lines[0]
+
+
+def _text_of(error: BaseException) -> str:
+    """An error's text as UTF-8 can hold it; empty where the error of foreign code cannot even be printed."""
+    try:
+        return str(error).encode("utf-8", "backslashreplace").decode()
+    except Exception:  # noqa: BLE001 - its `__str__` may raise anything
+        return ""
 
 
 def described(error: BaseException) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -27,6 +28,8 @@ from quantroof.kernels.problem import Problem
 from quantroof.records.lines import Accuracy, DeviceState, Flag, Measurement, Status, Timing
 
 _REASON_CHARACTERS = 300
+_CONFIG_CHARACTERS = 1000
+_LARGEST_INTEGER = (1 << 63) - 1
 
 
 class SecondCheck(Protocol):
@@ -178,6 +181,7 @@ class _Record:
 def _measured(
     bench: Bench, problem: Problem, prepared: Prepared, record: _Record, recheck: Recheck
 ) -> Measurement:
+    _require_recordable(prepared.config)
     accuracy = check(prepared, problem)
     if not correct(accuracy):
         return record.line("incorrect", _error_text(accuracy), accuracy=accuracy, config=prepared.config)
@@ -185,6 +189,20 @@ def _measured(
     return record.line(
         "ok", accuracy=accuracy, timing=timing, state=state, flags=flags, config=prepared.config
     )
+
+
+def _require_recordable(config: Mapping[str, object]) -> None:
+    """ValueError where a kernel's configuration has what a record cannot hold, such as NaN or an object."""
+    for name, value in config.items():
+        if isinstance(value, str):
+            recordable = len(value) <= _CONFIG_CHARACTERS and value.isprintable()
+        elif isinstance(value, int):
+            recordable = abs(value) <= _LARGEST_INTEGER
+        else:
+            recordable = isinstance(value, float) and math.isfinite(value)
+        if not recordable:
+            what = f"its config {ascii(name)[:40]} is not a short text, a finite number or a flag"
+            raise ValueError(what)
 
 
 def _error_text(accuracy: Accuracy) -> str:

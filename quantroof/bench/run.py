@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from quantroof.bench.links.run import link_ceilings
 from quantroof.bench.plan import DevicePlan, kernels_of, make_plans
 from quantroof.bench.scheduler import DeviceQueue, Observer, Scheduler
 from quantroof.bench.suite import Suite, load, parse
-from quantroof.errors import QuantroofError, UsageError
+from quantroof.errors import QuantroofError, UsageError, described
 from quantroof.hwprofiles import catalog, derive
 from quantroof.hwprofiles.types import Device, HardwareProfile
 from quantroof.kernels.sources import kernel_sources
@@ -150,8 +151,9 @@ def execute(job: Job, writer: RunWriter, observer: Observer) -> None:
         scheduler.stop()
         scheduler.finish("interrupted")
         raise
-    except QuantroofError as error:
-        scheduler.finish("failed", str(error))
+    except Exception as error:
+        with suppress(OSError):  # a full disk ended the run, and takes no last line either
+            scheduler.finish("failed", str(error) if isinstance(error, QuantroofError) else described(error))
         raise
     scheduler.finish("complete")
 

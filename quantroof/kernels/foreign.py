@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
@@ -25,6 +27,8 @@ from quantroof.kernels.schemes import scheme
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.+/-]{0,79}")
 _REASON_CHARACTERS = 300
+IMPORT_LIMIT_S = 180.0
+CHECK_LIMIT_S = 10.0
 
 
 def file_and_name(reference: str) -> tuple[Path, str]:
@@ -83,14 +87,36 @@ def entry_point_kernels(point: EntryPoint) -> list[Kernel]:
 
 @contextmanager
 def guarded(what: str, where: str) -> Iterator[None]:
-    """Turn everything that foreign code raises into one UsageError; what it prints goes to standard error."""
+    """Turn everything that foreign code raises into one UsageError; what it prints goes to standard error.
+
+    So is an import that does not end; the limit is long, for torch may come from a cold network disk.
+    """
     try:
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), _limited(IMPORT_LIMIT_S):
             yield
     except SystemExit as error:
         raise UsageError(f"calls sys.exit({error.code!r}) when it is imported", where=where) from None
     except BaseException as error:  # noqa: BLE001 - foreign code may raise anything
         raise UsageError(f"{what}: {_short(error)}", where=where) from None
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """TimeoutError inside the block after so many seconds. Only a main thread can have a limit."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def late(*_: object) -> None:
+        raise TimeoutError(f"not done after {seconds:g} s")
+
+    handler = signal.signal(signal.SIGALRM, late)
+    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, left, interval)
+        signal.signal(signal.SIGALRM, handler)
 
 
 def _short(error: BaseException) -> str:
@@ -135,7 +161,7 @@ def _guarded_check(check: Callable[[Case, Device], Any]) -> Callable[[Case, Devi
 
     def guarded(case: Case, device: Device) -> Skip | None:
         try:
-            with redirect_stdout(sys.stderr):
+            with redirect_stdout(sys.stderr), _limited(CHECK_LIMIT_S):
                 answer = check(case, device)
         except BaseException as error:  # noqa: BLE001 - foreign code may raise anything
             return BrokenCheck(f"its check raises {_short(error)}")

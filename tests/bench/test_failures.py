@@ -15,15 +15,21 @@ from quantroof.bench.ceilings import anchors
 from quantroof.bench.correctness import correct
 from quantroof.bench.failures import log_to, reason
 from quantroof.bench.local import local_bench
+from quantroof.bench.measure import measure
+from quantroof.bench.plan import skipped_line
 from quantroof.bench.settings import Settings
+from quantroof.bench.workers import protocol
 from quantroof.bench.workers.device_run import DeviceRun
 from quantroof.errors import described, first_line
 from quantroof.hwprofiles.types import Device
-from quantroof.kernels.kernel import Prepared, Skip
+from quantroof.kernels.cases import Case
+from quantroof.kernels.kernel import Kernel, Prepared, Skip
 from quantroof.kernels.linear import torch_fp8
 from quantroof.kernels.problem import Problem
+from quantroof.kernels.schemes import SCHEMES
 from quantroof.records.lines import Accuracy, Measurement
 from tests.bench.conftest import tiny_plan
+from tests.builders import cpu_device
 
 DATA = Path(__file__).parent.parent / "data"
 SETTINGS = Settings(precision=0.5, min_samples=1, max_samples=2, seconds_per_case=0.01)
@@ -65,6 +71,49 @@ def test_an_error_of_ptxas_is_told_by_its_own_line() -> None:
 def test_any_other_error_is_told_by_its_first_line(error: Exception, text: str) -> None:
     """Its type, and what it says first."""
     assert described(error) == text
+
+
+class _Unprintable(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [(_Unprintable(), "_Unprintable"), (RuntimeError("\ud800 half"), "RuntimeError: \\ud800 half")],
+)
+def test_an_error_that_cannot_be_printed_is_still_described(error: Exception, text: str) -> None:
+    """A `__str__` that raises and half of a character cost the kernel, not its worker."""
+    case = Case.linear(SCHEMES["fp32"], 4, 64, 64)
+    line = skipped_line(case, cpu_device(), "k", "test", described(error))
+
+    assert described(error) == text
+    assert protocol.encode(protocol.MeasurementReply(measurement=line))
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        (float("nan"), "failed"),
+        (object(), "failed"),
+        ("\ud800", "failed"),
+        (10**400, "failed"),
+        (3, "ok"),
+        ("é", "ok"),
+    ],
+)
+def test_a_configuration_that_no_record_holds_is_named(cpu: Device, value: Any, status: str) -> None:
+    """The kernel fails by its own config, not by something unreadable that its worker sent."""
+
+    def build(problem: Problem) -> Prepared:
+        x = problem.arriving
+        return Prepared((problem.weight.codes,), lambda w: x @ w.T, config={"tile": value})
+
+    case = Case.linear(SCHEMES["fp32"], 4, 64, 64)
+    line = measure(local_bench(cpu, SETTINGS), Problem(case, cpu), Kernel("k", "test", ("fp32",), build))
+
+    assert line.status == status
+    assert line.status == "ok" or "its config 'tile' is not" in (line.reason or "")
 
 
 @pytest.mark.parametrize(
@@ -129,8 +178,6 @@ def test_the_monitor_is_stopped_whatever_the_samples_raise(
 
 def test_a_refusal_by_value_is_a_skip(monkeypatch: pytest.MonkeyPatch, cpu: Device) -> None:
     """TORCH_CHECK_VALUE raises ValueError where TORCH_CHECK raises RuntimeError."""
-    from quantroof.kernels.cases import Case
-    from quantroof.kernels.schemes import SCHEMES
 
     def refuse(*_: object, **__: object) -> torch.Tensor:
         raise ValueError("Invalid scaling configuration")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -11,13 +12,13 @@ from msgspec.structs import replace
 from quantroof.bench.memory import available_bytes, need_bytes, shortage
 from quantroof.bench.plan import NO_KERNEL, make_plan
 from quantroof.bench.provenance import environment
-from quantroof.bench.run import new_job, resumed_job
+from quantroof.bench.run import execute, new_job, resumed_job
 from quantroof.bench.suite import parse
 from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 from quantroof.kernels.schemes import SCHEMES
-from quantroof.records.directory import Run
+from quantroof.records.directory import Run, RunWriter, read_run
 from quantroof.records.run import RunOptions
 from tests.bench.conftest import SUITE
 from tests.builders import cpu_device, gpu_device
@@ -111,6 +112,26 @@ def test_variables_that_steer_the_libraries_are_recorded_and_folders_are_not() -
     }
 
     assert environment(set_here) == {"OMP_NUM_THREADS": "1", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+
+
+@pytest.mark.parametrize("error", [ValueError("a defect"), UsageError("a fault")])
+def test_every_run_has_an_end_whatever_stops_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A reader sees a failed run and its reason, not one that seems to go on."""
+
+    def broken(*_: object) -> None:
+        raise error
+
+    nobody: Any = None
+    job = new_job(RunOptions(suite="quick"), (cpu_device(),), ("quantroof",))
+    monkeypatch.setattr("quantroof.bench.run.Scheduler.run", broken)
+    with RunWriter.create(tmp_path / "run", job.info) as writer, pytest.raises(type(error)):
+        execute(job, writer, nobody)
+    (end,) = read_run(tmp_path / "run").ends
+
+    assert end.outcome == "failed"
+    assert str(error) in (end.reason or "")
 
 
 def test_a_resumed_run_wants_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -14,7 +15,7 @@ import torch
 from quantroof.bench.correctness import check
 from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device
-from quantroof.kernels import registry
+from quantroof.kernels import foreign, registry
 from quantroof.kernels.cases import Case
 from quantroof.kernels.foreign import load_file
 from quantroof.kernels.kernel import BrokenCheck, Prepared
@@ -132,6 +133,25 @@ def test_a_file_that_exits_is_an_error_in_one_line(code: str, tmp_path: Path) ->
 
     assert str(error.value) == f"{file}: calls sys.exit({code}) when it is imported"
     assert error.value.exit_code == 2
+
+
+def test_foreign_code_that_does_not_end_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An import is refused in one line, a `check` is recorded as broken; the caller's own alarm is kept."""
+    monkeypatch.setattr(foreign, "IMPORT_LIMIT_S", 0.2)
+    monkeypatch.setattr(foreign, "CHECK_LIMIT_S", 0.05)
+    endless, checking = tmp_path / "endless.py", tmp_path / "slow.py"
+    endless.write_text("while True:\n    pass\n")
+    head = "from quantroof.kernels.kernel import Kernel\ndef check(*_):\n    while True: pass\n"
+    checking.write_text(f'{head}KERNEL = Kernel("k", "x", ("fp32",), print, check)\n')
+    alarm = signal.getsignal(signal.SIGALRM)
+
+    with pytest.raises(UsageError, match=r"cannot be imported: TimeoutError: not done after 0.2 s"):
+        load_file(f"{endless}:KERNEL")
+    skip = load_file(f"{checking}:KERNEL").check(Case.parse("gemv/fp32-fp32-fp32/m1-n32-k64"), _CPU)
+
+    assert skip is not None
+    assert skip.reason == "its check raises TimeoutError: not done after 0.05 s"
+    assert signal.getsignal(signal.SIGALRM) == alarm
 
 
 def test_gptq_words_hold_eight_rows_of_k() -> None:
