@@ -97,16 +97,16 @@ def unknown_name(
     """
     from difflib import get_close_matches
 
-    asked = name[:_WORD].casefold()
-    near = [other for other in allowed if asked and asked in other.casefold()]
+    query = name[:_WORD].casefold()
+    near = [other for other in allowed if query and query in other.casefold()]
     if not near:
         folded = {other.casefold(): other for other in allowed}
-        near = [folded[close] for close in get_close_matches(asked, list(folded), n=3, cutoff=0.5)]
+        near = [folded[close] for close in get_close_matches(query, list(folded), n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(near[:_NEAR])}?" if near else None
     if hint is None and len(allowed) <= _ALL:
         hint = f"one of: {', '.join(sorted(allowed))}"
     elif hint is None and len(allowed) <= _LISTED:
-        nearest = get_close_matches(asked, sorted(allowed), n=_NEAREST, cutoff=0.0)
+        nearest = get_close_matches(query, sorted(allowed), n=_NEAREST, cutoff=0.0)
         hint = f"the nearest of {len(allowed)}: {', '.join(nearest)}"
     if hint is not None and listing is not None:
         hint += f"{' ' if hint.endswith('?') else '; '}`{listing}` lists all"

@@ -193,14 +193,14 @@ def _planned(config: pytest.Config) -> list[PlannedTest]:
 
     name = config.getoption("quantroof_suite")
     suite = load(name)
-    found = []
+    tests = []
     run_options = RunOptions(suite=name)
     for device in _devices(config.getoption("quantroof_device")):
         limits = Settings.resolve(suite.workload(device).limits, run_options)
         for planned in make_plan(suite, device, run_options).cases:
-            found += [PlannedTest(device, x.case, x.kernel, limits, x.reason) for x in planned.skipped]
-            found += [PlannedTest(device, planned.case.id, x.name, limits, None) for x in planned.kernels]
-    return found
+            tests += [PlannedTest(device, x.case, x.kernel, limits, x.reason) for x in planned.skipped]
+            tests += [PlannedTest(device, planned.case.id, x.name, limits, None) for x in planned.kernels]
+    return tests
 
 
 def _measured(test: PlannedTest, workers: dict[str, Worker]) -> Measurement:
@@ -220,18 +220,18 @@ def _measured(test: PlannedTest, workers: dict[str, Worker]) -> Measurement:
     return answer.measurement
 
 
-def _devices(wanted: str | None) -> tuple[Device, ...]:
+def _devices(device_text: str | None) -> tuple[Device, ...]:
     from quantroof.hwprofiles.detect import detect
     from quantroof.hwprofiles.select import select
 
-    return select(detect(), (wanted,) if wanted else ())
+    return select(detect(), (device_text,) if device_text else ())
 
 
-def _local(wanted: str | None, *, cold: bool, seconds: float) -> Bench:
+def _local(device_text: str | None, *, cold: bool, seconds: float) -> Bench:
     from quantroof.bench.local import local_bench
     from quantroof.bench.settings import Settings
     from quantroof.bench.suite import StoppingLimits
     from quantroof.records.run import RunOptions
 
     run_options = RunOptions(cache="cold" if cold else "hot", seconds_per_case=seconds)
-    return local_bench(_devices(wanted)[0], Settings.resolve(StoppingLimits(), run_options))
+    return local_bench(_devices(device_text)[0], Settings.resolve(StoppingLimits(), run_options))

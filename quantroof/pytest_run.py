@@ -48,7 +48,7 @@ class PytestRun:
         tensors: tuple[Any, ...],
         timed: tuple[Timing, DeviceState, tuple[Flag, ...]],
     ) -> None:
-        """One timed function; a test that times it twice is told, because both would be one case."""
+        """One timed function; a second time in one test raises, because both would have the same case id."""
         timing, state, flags = timed
         element = next((_ELEMENTS[d] for t in tensors if (d := str(t.dtype)) in _ELEMENTS), "fp32")
         case = CallCase.of(_word(test), element, (), 0, sum(t.nbytes for t in tensors))
@@ -118,5 +118,5 @@ def _next_process(directory: Path, device: Device) -> int:
 
 
 def _word(text: str) -> str:
-    """A test or function as part of an id: letters, digits and `._+-`, 80 at most."""
+    """A name of a test or function as part of a case id: letters, digits and `._+-`, 80 at most."""
     return re.sub(r"[^\w.+-]+", "-", text).strip("-._+")[:80] or "unnamed"

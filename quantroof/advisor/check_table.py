@@ -67,13 +67,13 @@ def check(
 
     `aside` counts what a file holds beside its points, by the reason why it is none.
     """
-    asked = tuple(points)
-    made_from = calibration_points(asked)
+    all_points = tuple(points)
+    made_from = calibration_points(all_points)
     checker = checker or Checker()
-    checked, refused = checker.check(point for point in asked if point not in made_from)
+    checked, refused = checker.check(point for point in all_points if point not in made_from)
     return Check(
-        points=len(asked),
-        calibration=sum(point in made_from for point in asked),
+        points=len(all_points),
+        calibration=sum(point in made_from for point in all_points),
         judged=tuple(_groups(checked)),
         refused=_counted(refused, aside or {}),
     )
@@ -85,10 +85,10 @@ def _groups(checked: list[Checked]) -> Iterable[Group]:
     if per_token:
         yield _group("all", "times per token", per_token)
     for by, name_of in _GROUPS:
-        named: dict[str, list[Checked]] = defaultdict(list)
+        by_name: dict[str, list[Checked]] = defaultdict(list)
         for one in checked if by == "kind" else per_token:
-            named[name_of(one)].append(one)
-        yield from (_group(by, name, named[name]) for name in sorted(named))
+            by_name[name_of(one)].append(one)
+        yield from (_group(by, name, by_name[name]) for name in sorted(by_name))
 
 
 def _group(by: str, name: str, members: list[Checked]) -> Group:

@@ -1,4 +1,4 @@
-"""Several GPUs side by side: what comes first on each, by price or by tokens per second and GPU."""
+"""Compare several GPUs: the best option of each, by price or by tokens per second per GPU."""
 
 from __future__ import annotations
 

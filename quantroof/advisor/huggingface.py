@@ -31,8 +31,8 @@ def read_config(path: Path) -> Model:
     beside_it = {**quantization, **data}
     stored = native_format(beside_it) or native_format(text)
     parts = wide_parts(beside_it) or wide_parts(text)
-    found = _model(Fields(text, str(path)), path, family, tied=bool(tied), stored=stored)
-    return replace(found, wide=((stored, parts),)) if stored and parts else found
+    model = _model(Fields(text, str(path)), path, family, tied=bool(tied), stored=stored)
+    return replace(model, wide=((stored, parts),)) if stored and parts else model
 
 
 def _unsupported(family: object, path: Path) -> UsageError:

@@ -59,13 +59,13 @@ def at_batch(points: Sequence[KernelTime], m: int) -> Value | None:
 def _between(shapes: Shapes, shape: Shape, m: int) -> Value | None:
     """From the shapes whose N and K bracket it; None unless all of them were timed and cover M."""
     sides = []
-    for axis, wanted in enumerate(shape):
+    for axis, target in enumerate(shape):
         sizes = sorted({own[axis] for own in shapes})
-        below, above = bisect_right(sizes, wanted) - 1, bisect_left(sizes, wanted)
+        below, above = bisect_right(sizes, target) - 1, bisect_left(sizes, target)
         if below < 0 or above == len(sizes):
             return None
         low, high = sizes[below], sizes[above]
-        share = 0.0 if low == high else math.log(wanted / low) / math.log(high / low)
+        share = 0.0 if low == high else math.log(target / low) / math.log(high / low)
         sides.append(((low, 1 - share), (high, share)))
     seconds, powers = 0.0, []
     for n, of_n in sides[0]:
@@ -77,8 +77,8 @@ def _between(shapes: Shapes, shape: Shape, m: int) -> Value | None:
                 return None
             seconds += of_n * of_k * math.log(corner[0])
             powers.append(corner[1])
-    known = [power for power in powers if power is not None]
-    return math.exp(seconds), median(known) if len(known) == len(powers) else None
+    readings = [power for power in powers if power is not None]
+    return math.exp(seconds), median(readings) if len(readings) == len(powers) else None
 
 
 def _nearest(shapes: Shapes, shape: Shape, m: int) -> Value | None:

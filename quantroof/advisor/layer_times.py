@@ -1,7 +1,7 @@
-"""Times of decode attention, of layers of experts and of all-reduces that a run holds, and what lies between.
+"""Times of decode attention, layers of experts and all-reduces in a run, interpolated between timed sizes.
 
-Times are log-linear between the sizes that were timed. Beyond the largest they grow in proportion, because
-there the bytes decide; below the smallest they are those of the smallest, because there the start decides.
+Times are log-linear between the sizes that were timed. Beyond the largest size they grow in proportion,
+because bytes dominate there; below the smallest size they are constant, because the launch dominates there.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class AttentionKey(NamedTuple):
 class ExpertsKey(NamedTuple):
     """The format of the weights, the sizes of a layer of experts, and the GPUs that it is cut for.
 
-    What the weights are multiplied in is the kernel's choice: of several kernels the fastest counts.
+    The kernel determines the element of the multiplication; of several kernels the fastest counts.
     """
 
     weights: str
@@ -51,7 +51,7 @@ class ExpertsKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LayerTimes:
-    """What was timed, by kind. In a KernelTime `m` is the context, the tokens or the payload in bytes."""
+    """The timed points by kind. In a KernelTime `m` is the context, the tokens or the payload in bytes."""
 
     attention: dict[AttentionKey, dict[int, list[KernelTime]]] = field(default_factory=dict)
     """Batch -> points by rising context."""
@@ -142,7 +142,7 @@ def layer_times(measurements: Iterable[Measurement], ceilings: Iterable[Ceiling]
 
 
 class _Lazy(dict[K, V]):
-    """A table whose values are made when they are asked for, from the lines of their key."""
+    """A table that computes each value on first use, from the lines of its key."""
 
     def __init__(
         self, lines: Callable[[K], Sequence[Measurement]], made: Callable[[Sequence[Measurement]], V]

@@ -1,4 +1,4 @@
-"""Time of one kind of linear layer: this node's own measurement if there is one, else the roof."""
+"""The time of a linear layer: measured on this node if possible, else from the roofline."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _linear_work(layer: Linear, scheme: Scheme, tokens: int, ways: int) -> tuple
 
 @dataclass(frozen=True)
 class Timer:
-    """Answers how long kernels take on one machine. The step gives modeled times their band."""
+    """Kernel times on one machine, measured or modeled. `step` adds the error band of modeled times."""
 
     machine: Machine
     table: TimingTable
@@ -97,7 +97,7 @@ class Timer:
         return "measured" if exact else "interpolated"
 
     def _timed(self, time: KernelTime, floor: float | None) -> Estimate:
-        """A time that the run holds, or that lies between those it holds."""
+        """A time of the run, or one interpolated between its times."""
         return Estimate(
             seconds=time.seconds, low=time.low, high=time.high, floor=floor, source=self._source(exact=False)
         )
@@ -174,7 +174,7 @@ class Timer:
         )
 
     def short_kernels(self, count: int, bytes_moved: float) -> Estimate:
-        """Kernels that do little but start, one after another; together they move some bytes."""
+        """Sequential kernels dominated by their launch; together they move some bytes."""
         row = self._row("short", "")
         floor = bytes_moved / self.machine.bandwidth.value
         fixed = count * row.fixed_us * 1e-6 if row else 0.0
@@ -218,7 +218,7 @@ class Timer:
 
 
 def _reached(rate: Rate, share: float) -> float:
-    """How much less a measured ceiling is than the datasheet that fitted shares refer to."""
+    """The ratio of a measured ceiling to the datasheet figure that the fitted shares refer to."""
     return share if rate.basis == "measured" else 1.0
 
 

@@ -1,4 +1,4 @@
-"""Points from results of load tools and from InferenceX: what was served, and the times that it took."""
+"""Points from results of load tools and from InferenceX: the deployment, the load and the measured times."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InferenceRow(msgspec.Struct, frozen=True):
-    """What is read of an aggregated result of InferenceX (utils/process_result.py @843c6254)."""
+    """Fields read from an aggregated result of InferenceX (utils/process_result.py @843c6254)."""
 
     hw: str
     conc: int
@@ -60,7 +60,7 @@ def is_inferencex(document: object) -> bool:
 
 
 def inferencex_points(document: Any, file: Path, aside: Counter[str]) -> tuple[Point, ...]:
-    """The points of aggregated results. What the advisor does not model is counted by its reason."""
+    """The points of aggregated results. Rows that the advisor does not model are counted by reason."""
     try:
         rows = msgspec.convert(
             document if isinstance(document, list) else [document], list[InferenceRow], strict=False

@@ -1,4 +1,4 @@
-"""The times of a run that advice may rest on: without impossible ones, with what they may not answer."""
+"""The times of a run that advice may use: impossible ones removed, each with its limits."""
 
 from __future__ import annotations
 

@@ -78,14 +78,14 @@ class TimingTable:
 
     def dips(self) -> tuple[int, str | None]:
         """How often a larger batch was timed faster than a smaller one, beyond both intervals; the worst."""
-        found = [
+        pairs = [
             (a.seconds / b.seconds, f"{scheme} {n}x{k} takes {_us(b)}, {_us(a)}")
             for scheme, shapes in self.points.items()
             for (n, k), points in shapes.items()
             for a, b in pairwise(points)
             if b.high < a.low
         ]
-        return len(found), max(found)[1] if found else None
+        return len(pairs), max(pairs)[1] if pairs else None
 
 
 def _us(timed: KernelTime) -> str:

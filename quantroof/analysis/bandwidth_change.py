@@ -1,4 +1,4 @@
-"""How far a device's memory bandwidth moved during its run, and what that says beside its siblings.
+"""The change of a device's memory bandwidth during a run, judged with that of its siblings.
 
 Bandwidths are measured at the start and at the end of a run. Where one moved, the machine changed its state
 and the figures between cannot be used. Where it fell on one device and not on most siblings, that device is
@@ -29,7 +29,7 @@ class BandwidthChange:
 
     @property
     def moved(self) -> bool:
-        """Whether it changed by more than it does on a machine that keeps its state."""
+        """Whether it changed by more than the noise of an undisturbed machine."""
         return abs(self.change) > MOVED
 
     @property
@@ -51,12 +51,12 @@ def bandwidth_changes(ceilings: Iterable[Ceiling]) -> list[BandwidthChange]:
 
 
 def largest(changes: Sequence[BandwidthChange]) -> BandwidthChange | None:
-    """The first that moved, else the first: what stands for a device."""
+    """The first that moved, else the first, as the change of the device."""
     return next((one for one in changes if one.moved), changes[0] if changes else None)
 
 
 def state_beside(own: float, siblings: Sequence[float]) -> State:
-    """What the change of a device's bandwidth makes of it, beside the changes of its siblings.
+    """The state of a device by the change of its bandwidth and those of its siblings.
 
     A fall that most siblings do not share is a defect of the device. Any other change leaves it unknown.
     """

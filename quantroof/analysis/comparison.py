@@ -203,8 +203,8 @@ def _disturbed(base: list[DeviceResults], now: list[DeviceResults]) -> str | Non
 
 def _blocked(base: Run, now: Run) -> str | None:
     """Why no verdict may be given, or None: other device models, another mode or cache state."""
-    was, asked = base.info.options, now.info.options
-    for name, old, new in (("mode", was.mode, asked.mode), ("cache", was.cache, asked.cache)):
+    before, after = base.info.options, now.info.options
+    for name, old, new in (("mode", before.mode, after.mode), ("cache", before.cache, after.cache)):
         if old != new:
             return f"{name} {old} against {new}: modes never mix in one comparison"
     old_names, new_names = ({d.id: d.name for d in run.info.devices} for run in (base, now))

@@ -61,7 +61,7 @@ class CeilingRow:
 @dataclass(frozen=True, slots=True)
 class HealthReport:
     """The verdict on all devices and on each by its label, the findings against them (worst first), and the
-    ceilings it rests on (outliers first)."""
+    ceilings that it is based on (outliers first)."""
 
     verdict: Verdict
     devices: dict[str, Verdict]
@@ -137,10 +137,10 @@ def _broken(results: DeviceResults) -> str | None:
 
 
 def _beside(results: DeviceResults) -> list[Finding]:
-    """What the links and the exact products of its run show of a device."""
+    """The findings on a device from the links and the exact products of its run."""
     links = [line for line in results.run.ceilings if line.quantity == "link"]
-    found = [judge_bits(results.run.bits), judge_links(results.run.info.devices, links) if links else {}]
-    return [finding for findings in found for finding in findings.get(results.device.id, ())]
+    by_check = [judge_bits(results.run.bits), judge_links(results.run.info.devices, links) if links else {}]
+    return [finding for findings in by_check for finding in findings.get(results.device.id, ())]
 
 
 def _texts(beside: dict[str, list[Finding]], level: Level) -> dict[str, str]:
@@ -208,7 +208,7 @@ def floor_of(profile: HardwareProfile | None) -> float:
 
 
 def _identity(results: DeviceResults) -> tuple[object, ...]:
-    """What makes a physical device itself, so that two runs on one GPU do not count as siblings."""
+    """The identity of a physical device, so that two runs on one GPU do not count as siblings."""
     device = results.device
     return (device.uuid,) if device.uuid else (results.run.info.host.name, device.id)
 

@@ -1,6 +1,6 @@
 """The links of one node: what was measured as tables, and which GPU's links are slow or broken.
 
-A link is compared with what it can (`hwprofiles.links`) and with the links of the other GPUs of the node.
+A link is compared with its rated bandwidth (`hwprofiles.links`) and with the links of the node's other GPUs.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Collective:
 
 @dataclass(frozen=True, slots=True)
 class LinkTable:
-    """Rates in bytes/s: `host` by device and direction, `pairs` by source and target; what each link can;
-    `untimed` are the reasons of what was skipped or failed."""
+    """Rates in bytes/s: `host` by device and direction, `pairs` by source and target; the rated bandwidth
+    of a link; `untimed` has the reason of each skipped or failed measurement."""
 
     host: dict[tuple[str, str], float]
     pairs: dict[tuple[str, str], float]
@@ -69,7 +69,7 @@ def link_table(devices: Sequence[Device], ceilings: Iterable[Ceiling]) -> LinkTa
             continue
         rate = ceiling_rate(line)
         if rate is None or line.timing is None:
-            untimed.append(f"{_called(line)}: {line.reason}")
+            untimed.append(f"{_label(line)}: {line.reason}")
         elif line.name in HOST:
             host[line.device, line.name] = rate
         elif line.name.startswith(_PEER):
@@ -83,7 +83,7 @@ def _collectives(together: Mapping[str, Mapping[int, tuple[float, float]]]) -> I
     for text, sizes in together.items():
         name, _, members = text.partition("/")
         bus = {size: rate for size, (rate, _) in sizes.items()}
-        seconds = {size: taken for size, (_, taken) in sizes.items()}
+        seconds = {size: duration for size, (_, duration) in sizes.items()}
         yield Collective(name, tuple(members.split("+")), bus, seconds)
 
 
@@ -95,19 +95,21 @@ def _figure(devices: Sequence[Device]) -> LinkFigure | None:
 
 
 def judge_links(devices: Sequence[Device], ceilings: Sequence[Ceiling]) -> dict[str, list[Finding]]:
-    """The findings of every device about its links. A collective names all of its GPUs, unless one of them is
-    known by its copies."""
+    """The findings of every device about its links. A slow collective is a finding on all of its GPUs, unless
+    slow copies identify one GPU."""
     table = link_table(devices, ceilings)
     findings: dict[str, list[Finding]] = defaultdict(list)
     for device, finding in (*_failures(ceilings), *_slow_host(devices, table), *_slow_peers(table)):
         findings[device].append(finding)
-    known = any(finding.code in ("link_slow", "link_pair") for own in findings.values() for finding in own)
-    for device, finding in () if known else _slow_collectives(table):
+    names_a_gpu = any(
+        finding.code in ("link_slow", "link_pair") for own in findings.values() for finding in own
+    )
+    for device, finding in () if names_a_gpu else _slow_collectives(table):
         findings[device].append(finding)
     return dict(findings)
 
 
-def _called(line: Ceiling) -> str:
+def _label(line: Ceiling) -> str:
     """`cuda:0 peer-copy`, `all-reduce over 8 GPUs`."""
     name, _, members = line.name.partition("/")
     gpus = members.count("+") + 1
@@ -195,5 +197,5 @@ def _slow(code: str, what: str, rate: float, able: float, whose: str) -> Finding
 
 
 def words(name: str) -> str:
-    """`all_reduce` as people write it."""
+    """The display name of a collective: `all-reduce` for `all_reduce`."""
     return name.replace("host_copy", "host copy").replace("peer_copy", "peer copy").replace("_", "-")

@@ -39,7 +39,7 @@ class CaseRoofs:
 @dataclass(frozen=True, slots=True)
 class Point:
     """One case and kernel with what follows from it. `time` is in ns, None for a case that was not timed;
-    `basis` says whether its interval is one of processes or of one process's samples.
+    `basis` states whether its interval is one of processes or of one process's samples.
     """
 
     measurement: Measurement

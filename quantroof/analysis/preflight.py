@@ -1,4 +1,4 @@
-"""What the state of a machine will do to the figures of a run, told before it starts."""
+"""Warnings before a run: how the state of the machine will affect its figures."""
 
 from __future__ import annotations
 

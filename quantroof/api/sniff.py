@@ -46,7 +46,7 @@ def sniff(group: Any = None, *, seconds: float = 2.0, past: Sniff | None = None)
 
 
 def _measured(device: torch.device, size: int, seconds: float, group: Any) -> list[ProbeTimes]:
-    """The times of all ranks. A rank whose probe fails says so: the others do not wait for it."""
+    """The times of all ranks. A rank whose probe fails reports it, and the others do not wait for it."""
     import torch.distributed as dist
 
     from quantroof.bench.sniff import probe

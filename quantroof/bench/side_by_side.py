@@ -1,4 +1,4 @@
-"""Processes side by side that print records: what they printed, and why one failed; never a hang."""
+"""Run processes that print records in parallel, with a time limit: their records, and why one failed."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ Module = tuple[Sequence[str], Mapping[str, str]]
 
 
 def together(modules: Sequence[Module], limit_s: float, kind: type[T]) -> tuple[list[T], str | None]:
-    """Run modules that need each other until all end, one fails or time is up: the records that they printed
-    until then, and why one failed."""
+    """Run modules that depend on each other until all end, one fails, or time is up. Returns the records
+    printed until then, and why one failed."""
     with _running(modules) as started:
         why = _wait(started, time.monotonic() + limit_s, limit_s)
         for one in started:
             _end(one.process)
-        told = [_told(one, kind) for one in started]
-    broken = next((problem for _, problem in told if problem is not None), None)
-    return [line for lines, _ in told for line in lines], why or broken
+        outputs = [_output(one, kind) for one in started]
+    broken = next((problem for _, problem in outputs if problem is not None), None)
+    return [line for lines, _ in outputs for line in lines], why or broken
 
 
 def apart(modules: Sequence[Module], limit_s: float, kind: type[T]) -> list[tuple[list[T], str | None]]:
-    """Run modules that do not need each other, all at once: for each its records, and why it failed."""
+    """Run independent modules in parallel. Returns the records of each, and why it failed."""
     deadline = time.monotonic() + limit_s
     with _running(modules) as started:
         while any(one.process.poll() is None for one in started) and time.monotonic() < deadline:
@@ -60,7 +60,7 @@ def apart(modules: Sequence[Module], limit_s: float, kind: type[T]) -> list[tupl
             _end(one.process)
         results = []
         for one, killed in zip(started, late, strict=True):
-            lines, problem = _told(one, kind)
+            lines, problem = _output(one, kind)
             why = _late(limit_s) if killed else _last_words(one) if one.process.returncode else problem
             results.append((lines, why))
     return results
@@ -68,7 +68,7 @@ def apart(modules: Sequence[Module], limit_s: float, kind: type[T]) -> list[tupl
 
 @contextmanager
 def _running(modules: Sequence[Module]) -> Iterator[list[_Started]]:
-    """The processes of the modules; whatever happens, none of them stays."""
+    """The processes of the modules; all of them are ended on exit, also after an error."""
     with tempfile.TemporaryDirectory(prefix="quantroof-side-", ignore_cleanup_errors=True) as folder:
         started: list[_Started] = []
         try:
@@ -80,7 +80,7 @@ def _running(modules: Sequence[Module]) -> Iterator[list[_Started]]:
                 _end(one.process)
 
 
-def _told(one: _Started, kind: type[T]) -> tuple[list[T], str | None]:
+def _output(one: _Started, kind: type[T]) -> tuple[list[T], str | None]:
     try:
         return list(_records(one.out, kind)), None
     except MALFORMED as error:
@@ -106,8 +106,8 @@ def _start(module: Sequence[str], environment: Mapping[str, str], base: Path) ->
 
 
 def _wait(started: list[_Started], deadline: float, limit_s: float) -> str | None:
-    """Why they did not all end well. One that fails leaves its peers waiting for ever: they are not waited
-    for."""
+    """Why one of them failed, or None. The peers of a failed process would wait forever, so they are
+    ended."""
     while True:
         running = [one for one in started if one.process.poll() is None]
         failed = next((one for one in started if one.process.returncode), None)
@@ -140,7 +140,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _last_words(one: _Started) -> str:
     text = one.err.read_text(errors="replace")
-    said = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line for line in said if "Error" in line]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if "Error" in line]
     fallback = f"ended with exit code {one.process.returncode}"
-    return next(iter((*reversed(errors), *reversed(said))), fallback)[:300]
+    return next(iter((*reversed(errors), *reversed(lines))), fallback)[:300]

@@ -1,4 +1,4 @@
-"""A claim: what somebody says about hardware, formats or accuracy, in words and in terms that can be checked.
+"""A claim about hardware, formats or accuracy, as a sentence and in terms that can be checked.
 
 Every kind of claim is a struct with the terms that this kind needs and a method that judges it. The kinds are
 in `hardware`, `serving`, `accuracy`, `speed` and `recorded`.

@@ -42,14 +42,14 @@ def check_points(name: str, flags: Question, *, as_json: bool, markdown: bool) -
         points = tuple(point for point in points if point.gpu == machine.id)
         if not points:
             raise UsageError(f"holds no points of {machine.id}", where=name, hint="the run is of this GPU")
-    found = check(points, checker, aside)
+    result = check(points, checker, aside)
     if as_json:
-        echo_json("check", msgspec.to_builtins(found))
+        echo_json("check", msgspec.to_builtins(result))
     elif markdown:
-        click.echo(check_markdown(found), nl=False)
+        click.echo(check_markdown(result), nl=False)
     else:
-        echo_lines(check_lines(found))
-    return ExitCode.OK if found.judged else ExitCode.FINDING
+        echo_lines(check_lines(result))
+    return ExitCode.OK if result.judged else ExitCode.FINDING
 
 
 def _points(name: str, flags: Question, machine: Machine | None, aside: Counter[str]) -> tuple[Point, ...]:

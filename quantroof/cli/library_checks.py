@@ -40,13 +40,13 @@ def optional_packages() -> list[Finding]:
 
 def broken_torch() -> str | None:
     """Why torch cannot be imported, None if it can; tried in another process, which it may crash."""
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-P", "-c", "import torch"], capture_output=True, text=True, check=False
     )
-    if done.returncode == 0:
+    if process.returncode == 0:
         return None
-    said = done.stderr.strip().splitlines()
-    return said[-1].strip() if said else f"the interpreter ended with {done.returncode}"
+    lines = process.stderr.strip().splitlines()
+    return lines[-1].strip() if lines else f"the interpreter ended with {process.returncode}"
 
 
 def _for_gpus(detection: Detection, installed: dict[str, str]) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ _kept: list[TextIO | None] = []
 
 
 class _Lossy(io.TextIOWrapper):
-    """Standard error that drops what it cannot write: no message is worth the run that it is about."""
+    """Standard error that drops what it cannot write: a lost message must not end a run."""
 
     def write(self, text: str) -> int:
         with suppress(OSError):

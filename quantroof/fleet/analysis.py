@@ -132,7 +132,7 @@ def analyze(
             confirmed_links(evidence.times.units, retest), policy, odd_cap=population in odd
         )
         faded = fading_findings(collection, times, by_population[population])
-        findings = [[*known, *own] for known, own in zip(findings, faded, strict=True)]
+        findings = [[*earlier, *own] for earlier, own in zip(findings, faded, strict=True)]
         gpus += _results(population, evidence, findings, policy)
         summaries.append(_summary(population, evidence, [*remarks, *inside], policy))
     gpus = _vouched(gpus)

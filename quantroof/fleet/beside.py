@@ -1,4 +1,4 @@
-"""What is measured beside cases: findings by links and exact products, and the tables of a node's links."""
+"""Measurements that are not cases: findings from links and exact products, and tables of a node's links."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from quantroof.records.directory import Run
 
 
 def add_beside(run: Run, units: Iterable[Unit]) -> None:
-    """Give the units of a run what its links and exact products show."""
+    """Add the findings from links and exact products to the units of a run."""
     links = [line for line in run.ceilings if line.quantity == "link"]
     slow = judge_links(run.info.devices, links) if links else {}
     wrong = judge_bits(run.bits)
@@ -25,8 +25,8 @@ def add_beside(run: Run, units: Iterable[Unit]) -> None:
 
 
 def confirmed_links(units: Sequence[Unit], retest: Collection | None) -> list[Unit]:
-    """The units with the findings that a second measurement of their links shows as well; what failed is not
-    excused."""
+    """The units with the findings that a second measurement of their links shows as well; failures are
+    kept."""
     again = {(u.identity, u.population): u for u in (retest.units if retest else ()) if u.links_measured}
     return [confirmed_unit(unit, again.get((unit.identity, unit.population))) for unit in units]
 

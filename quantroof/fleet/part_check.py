@@ -1,4 +1,4 @@
-"""One part of a node alone, its links or its exact products: measured, slow links again, then a verdict."""
+"""Check only the links or the exact products of a node: measure, repeat slow links, then judge."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from quantroof.records.directory import Run, read_run
 
 @dataclass(slots=True)
 class PartCheck:
-    """What is measured of the devices that nobody else uses: `links`, and exact products for `bits_s`."""
+    """The checks to run on idle devices: `links`, and exact products for `bits_s` seconds."""
 
     options: BurnInOptions
     links: LinkPlan | None = None
@@ -59,7 +59,7 @@ class PartCheck:
         return BurnInResult(node, tuple(run.path.parent for run in self._runs))
 
     def _measured(self, free: tuple[Device, ...], measure: Measure) -> list[Unit]:
-        """What a run shows; a second run of the links where the first has a slow one."""
+        """The results of a run, with a second run of the links if the first has a slow one."""
         units = self._units(free, measure, 0)
         if any(finding.level == "degraded" for unit in units for finding in unit.beside):
             again = self._units(free, measure, 1)
@@ -81,7 +81,7 @@ class PartCheck:
         return units
 
     def _untested(self, unit: Unit, table: LinkTable | None) -> tuple[Finding, ...]:
-        """A device of which nothing was measured is not called ok."""
+        """A device without measurements is `unknown`, not ok."""
         copied = {device for device, _ in (*table.host, *table.pairs)} if table else set()
         computed = {line.device for run in self._runs for line in run.bits}
         if unit.device.id in copied | computed:

@@ -88,7 +88,7 @@ class Prolog:
         plans = self._job.plans if self._job else ()
         cases = max((plan.timed for plan in plans), default=0) // len(NATURAL_SPREAD)
         seconds = plans[0].settings.seconds_per_case if plans else 0.0
-        found = []
+        result = []
         for name, spread in NATURAL_SPREAD.items():
             alike = slow_side(np.linspace(-spread, spread, gpus), spread)
             sides = {"siblings": alike} if gpus >= MIN_SIBLINGS else {}
@@ -96,8 +96,8 @@ class Prolog:
             losses = {by: self._loss(side.limit(policy.healthy_share)) for by, side in sides.items()}
             losses[_REFERENCE] = max(losses[_REFERENCE], self._loss(policy.log_floor))
             losses["its own past"] = self._loss(3 * math.hypot(_NOISE, _NOISE))
-            found.append(Visible(name, cases, seconds, losses))
-        return found
+            result.append(Visible(name, cases, seconds, losses))
+        return result
 
     def run(self, measure: Measure) -> NodeReport:
         """Measure, measure suspects again where the time allows it, and judge."""

@@ -1,4 +1,4 @@
-"""Which rank of a job is slow: the rule of the fleet on one copy and one product per rank."""
+"""Which rank of a job is slow: the fleet's test, applied to one copy and one product per rank."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def judge_ranks(
     seconds: float,
 ) -> Sniff:
     """Ranks of one model of device are compared with each other, and each with itself in an earlier sniff;
-    what `again`, a second measurement, does not confirm is dropped."""
+    findings that `again`, a second measurement, does not confirm are dropped."""
     ranks: list[RankState] = []
     for name in dict.fromkeys(place.name for place in places):
         alike = [rank for rank, place in enumerate(places) if place.name == name]
@@ -132,7 +132,7 @@ def _past(ranks: list[int], places: Sequence[Place], past: Sniff | None) -> Arra
 
 
 def _few(evidence: Evidence, row: int) -> Finding:
-    """Too few ranks to compare: how far they are apart is named, and nobody is called slow."""
+    """Too few ranks to compare: their difference is reported, and no rank is called slow."""
     log_ns = evidence.times.log_ns
     text = f"fewer than {MIN_SIBLINGS} ranks alike and no earlier sniff"
     if len(log_ns) > 1:

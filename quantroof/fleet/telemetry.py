@@ -1,4 +1,4 @@
-"""What a GPU was seen to do under load: the extremes of temperature, power and clock over runs."""
+"""The extremes of a GPU's temperature, power and clock under load, over runs."""
 
 from __future__ import annotations
 

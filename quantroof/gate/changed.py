@@ -1,8 +1,8 @@
-"""Which cases a change concerns: machine code, launches, sources and libraries of two revisions compared.
+"""Cases that a change may affect: compares machine code, launches, sources and libraries of two revisions.
 
-Needs no GPU. A kernel that declares its programs is compiled on both sides; only what differs there, or what
-could not be compared, is selected. So are the Triton kernels of a user's function, and its CUDA C++.
-Of any other function the source counts, with what it imports of its project.
+Needs no GPU. A kernel that declares its programs is compiled on both sides; only kernels that differ there,
+or that could not be compared, are selected. So are the Triton kernels of a user's function, and its CUDA C++.
+Any other function is compared by its source and its imports from the project.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from quantroof.records.run import RunOptions
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True):
-    """One case and kernel that a change concerns, and what differs: base -> now."""
+    """One case and kernel that a change may affect, and the differences: base -> now."""
 
     case: str
     kernel: str
@@ -30,7 +30,7 @@ class Selected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be measured, of how many, and what was compared."""
+    """The selected cases, how many there are in all, and what was compared."""
 
     selected: tuple[Selected, ...]
     planned: int
@@ -43,7 +43,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def select(suite: Suite, archs: Sequence[str], base: Side, ours: Side, *, fresh: bool = False) -> Selection:
-    """Compare both sides for every architecture; `fresh` ignores what is kept.
+    """Compare both sides for every architecture; `fresh` ignores the cache.
 
     EnvironmentMissing where this side cannot be compiled.
     """
@@ -70,7 +70,7 @@ class Comparison:
         self._base, self._ours = base, ours
 
     def differences(self, kernel: str, before: Row | None, now: Row | None) -> list[str]:
-        """What differs; a side that could not be compiled differs always."""
+        """The differences; a side that could not be compiled always differs."""
         if before is None or now is None:
             own = kernel in self._base.sources
             return ["not comparable: the base cannot be compiled"] if own else self._by_source(kernel)

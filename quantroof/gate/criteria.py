@@ -1,4 +1,4 @@
-"""What cases are judged by, and the verdict that a change of one of them gives."""
+"""The criteria for judging cases, and the verdict on a change of one of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ROOF_P = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What cases are judged by: bands, log times of the anchors in the baseline, policy, pairs of an A/B."""
+    """The criteria of a check: bands, log times of the anchors in the baseline, policy, pairs of an A/B."""
 
     bands: dict[Key, CaseBand]
     origin: dict[AnchorName, float]
@@ -41,8 +41,8 @@ class Criteria:
         origin = {name: math.log(baseline.anchors[name].ns) for name in ANCHORS}
         criteria = cls(baseline.bands(), origin, policy, pairs, {})
         for runs, keys in criteria.by_runs(criteria.bands).items():
-            found = criteria.arrays(keys, runs).detectable(pairs, criteria.thresholds(keys))
-            criteria.detectable.update(zip(keys, map(float, np.expm1(found)), strict=True))
+            slowdowns = criteria.arrays(keys, runs).detectable(pairs, criteria.thresholds(keys))
+            criteria.detectable.update(zip(keys, map(float, np.expm1(slowdowns)), strict=True))
         return criteria
 
     def statistics(self, times: RunTimes, keys: list[Key]) -> Array:
@@ -77,7 +77,7 @@ class Criteria:
         return np.asarray(np.maximum(relative, self.absolute(keys)))
 
     def limit(self, key: Key, *, last: bool) -> float:
-        """The log slowdown that a pass rules out: the threshold or what is detectable, the larger.
+        """The log slowdown that a `same` verdict rules out: the threshold or what is detectable, the larger.
 
         Before the last look it is halfway from the threshold to there.
         """

@@ -17,7 +17,7 @@ from typing import Any
 
 
 def main() -> None:
-    """Answer on standard output; what a compiler prints goes to standard error."""
+    """Write the rows to standard output; compiler messages go to standard error."""
     request = json.load(sys.stdin)
     answer, sys.stdout = sys.stdout, sys.stderr
     reads = _Reads(Path(request["tree"]))
@@ -57,7 +57,7 @@ class _Reads:
 def rows_of(
     arch: str, pairs: Iterable[tuple[str, str]], out: Path, calls: list[dict[str, Any]]
 ) -> Iterable[tuple[str, str, dict[str, Any]]]:
-    """(case, kernel, what it is): its launches with the file of their machine code, or why there are none."""
+    """(case, kernel, row): its launches with the file of their machine code, or why there are none."""
     from quantroof.kernels import registry
     from quantroof.kernels.cases import Case
     from quantroof.kernels.program import Target
@@ -115,7 +115,7 @@ class _Functions:
         self._calls, self._target, self._files = calls, target, files
 
     def row(self, case: str, name: str) -> dict[str, Any]:
-        """What one function does in one case."""
+        """The row of one function in one case."""
         from quantroof.kernels.calls.fingerprint import function_row
 
         try:

@@ -87,8 +87,8 @@ def _with_code(rows: Rows, folder: Path, arch: str) -> Rows:
     except Exception:  # noqa: BLE001 - without a disassembler a difference is shown without its figures
         figures = [{} for _ in codes]
     by_file = {
-        path.name: {"code": code_digest(code), "figures": shown}
-        for path, code, shown in zip(files, codes, figures, strict=True)
+        path.name: {"code": code_digest(code), "figures": result}
+        for path, code, result in zip(files, codes, figures, strict=True)
     }
     for row in rows.values():
         for part in (*row.get("launches", ()), *row.get("native", ())):
@@ -134,7 +134,7 @@ class _Kept:
         return None
 
     def add(self, tree: _Tree, files: list[str], folders: list[str], rows: Rows) -> None:
-        """Keep the rows; a folder that cannot be written costs the next comparison its time only."""
+        """Keep the rows; a folder that cannot be written only makes the next comparison slower."""
         entry = {
             "files": {name: tree.digest(name) for name in files},
             "folders": {name: tree.listing(name) for name in folders},

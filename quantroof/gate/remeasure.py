@@ -102,14 +102,14 @@ class Remeasurement:
 
     def _options(self, side: Side, keys: list[Key], step: int) -> list[str]:
         """Options that measure as the judged run did; every process draws its own data."""
-        asked = self._times.run.info.options
-        options = ["--device", self._device(side), "--seed", str(asked.seed + 1 + step)]
-        options += ["--cache", asked.cache, "--mode", asked.mode]
-        if asked.precision is not None:
-            options += ["--precision", str(asked.precision)]
-        if asked.seconds_per_case is not None:
-            options += ["--seconds", str(asked.seconds_per_case)]
-        if asked.eager:
+        run_options = self._times.run.info.options
+        options = ["--device", self._device(side), "--seed", str(run_options.seed + 1 + step)]
+        options += ["--cache", run_options.cache, "--mode", run_options.mode]
+        if run_options.precision is not None:
+            options += ["--precision", str(run_options.precision)]
+        if run_options.seconds_per_case is not None:
+            options += ["--seconds", str(run_options.seconds_per_case)]
+        if run_options.eager:
             options.append("--eager")
         suspects = set(keys)
         lines = [line for line in self._times.run.measurements if line.parsed_case.operation != "call"]

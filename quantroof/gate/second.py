@@ -1,8 +1,8 @@
-"""What a second measurement decides: base and candidate in pairs of fresh processes, or the same code again.
+"""Verdicts from a second measurement: base and candidate in pairs of fresh processes, or the same code again.
 
-An A/B has two looks: what the first leaves open is measured in more pairs, and then judged by all of them.
-Only a slowdown can stay open. A case that looked faster either is confirmed or passes. Without a base build
-nothing fails, because a change of the machine cannot be told from a change of the code.
+An A/B has two looks: cases that stay undecided in the first are measured in more pairs and judged by all.
+Only a slowdown can stay undecided. A case that looked faster is confirmed, or it passes. Without a base build
+nothing fails, because a change of the machine looks the same as a change of the code.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NO_BASE = "without a base build a change of the machine cannot be told from one
 def decided_by_ab(
     criteria: Criteria, screening: Screening, keys: list[Key], measure: MeasurePairs
 ) -> Verdicts:
-    """Verdicts of suspects from an A/B; what its first pairs leave open is measured in more of them."""
+    """Verdicts of suspects from an A/B; cases undecided by the first pairs are measured in more pairs."""
     pairs = dict(measure(keys, criteria.pairs))
     verdicts = verdicts_after_ab(criteria, screening, keys, pairs, last=False)
     still_open = [key for key in keys if key in pairs and verdicts[key].verdict == "undecided"]
@@ -84,7 +84,7 @@ def verdicts_after_remeasuring(
     *,
     same_source: frozenset[Key] = frozenset(),
 ) -> Verdicts:
-    """Verdicts of suspects from a second run of the same code: nothing fails, at most it stays undecided.
+    """Verdicts of suspects from a second run of the same code: no case fails; a slow one stays undecided.
 
     Cases of `same_source` run the base's own code: their change comes from the machine.
     """
@@ -114,7 +114,7 @@ def verdicts_unmeasured(screening: Screening) -> Verdicts:
 
 
 def verdicts_disturbed(screening: Screening, keys: Sequence[Key], why: Sequence[Finding]) -> Verdicts:
-    """Suspects whose second run is not valid: nothing can be told of those that looked slower."""
+    """Suspects whose second run is not valid: those that looked slower are undecided."""
     reason = f"measured again while {'; '.join(finding.text for finding in why)}"
     return {
         key: _replaced(
@@ -144,7 +144,7 @@ def _again(same_source: bool, slower: bool, faster: bool, how: str) -> tuple[Gat
 
 
 def _with_first_change(screening: Screening, second: Verdicts) -> Verdicts:
-    """The verdicts of a second measurement beside the change that the screen saw."""
+    """The verdicts of a second measurement beside the change that the screen measured."""
     first = {key: screening.verdicts[key].change for key in second}
     return {key: msgspec.structs.replace(v, first_change=first[key]) for key, v in second.items()}
 

@@ -35,16 +35,16 @@ _MEMORY = re.compile(r"(\d+)gi?b")
 @lru_cache(maxsize=1)
 def profiles() -> dict[str, HardwareProfile]:
     """Every profile by id; two with one id, or one name without a discriminator, are refused."""
-    found: dict[str, HardwareProfile] = {}
+    by_id: dict[str, HardwareProfile] = {}
     shipped = sorted((files("quantroof.hwprofiles") / "profiles").iterdir(), key=lambda e: e.name)
     texts = [(e.name, e.read_text(encoding="utf-8")) for e in shipped if e.name.endswith(".toml")]
     for where, text in [*texts, *_OWN]:
         for profile in read_profiles(text, where):
-            if profile.id in found:
+            if profile.id in by_id:
                 raise UsageError(f"profile {profile.id} is in the catalog already", where=where)
-            found[profile.id] = profile
-    check_names(found.values())
-    return found
+            by_id[profile.id] = profile
+    check_names(by_id.values())
+    return by_id
 
 
 def add(file: Path) -> None:
@@ -56,10 +56,10 @@ def add(file: Path) -> None:
 
 def profile(profile_id: str) -> HardwareProfile:
     """The profile of an id; UsageError with the nearest ones where there is none."""
-    found = profiles()
-    if profile_id not in found:
+    by_id = profiles()
+    if profile_id not in by_id:
         raise unknown_gpu(profile_id)
-    return found[profile_id]
+    return by_id[profile_id]
 
 
 def unknown_gpu(name: str, where: str | None = None) -> UsageError:
@@ -95,16 +95,16 @@ def named(text: str) -> list[HardwareProfile]:
     words = [word for word in _SEPARATORS.split(text.lower()) if word and word not in _MAKERS]
     if not words:
         return []
-    known = profiles()
+    by_id = profiles()
     named_id = _SYSTEMS.get("-".join(words), text.lower())
-    if named_id in known:
-        return [known[named_id]]
+    if named_id in by_id:
+        return [by_id[named_id]]
     squeezed = "".join(words)
     return (
         by_name(text)
-        or [p for p in known.values() if p.id.replace("-", "") == squeezed]
-        or [p for p in known.values() if p.id.startswith("-".join(words) + "-")]
-        or [p for p in known.values() if all(_describes(word, p) for word in words)]
+        or [p for p in by_id.values() if p.id.replace("-", "") == squeezed]
+        or [p for p in by_id.values() if p.id.startswith("-".join(words) + "-")]
+        or [p for p in by_id.values() if all(_describes(word, p) for word in words)]
     )
 
 
@@ -129,16 +129,16 @@ def _fits(candidate: HardwareProfile, device: Device) -> bool:
         "sm_count": None if device.sm_count is None else device.sm_count == candidate.sm_count,
         "memory_gb": None if device.memory_bytes is None else candidate.has_memory(device.memory_bytes),
     }
-    known = [answers[d] for d in candidate.discriminators if answers[d] is not None]
-    return bool(known) and all(known)
+    agreements = [answers[d] for d in candidate.discriminators if answers[d] is not None]
+    return bool(agreements) and all(agreements)
 
 
-def check_names(found: Iterable[HardwareProfile]) -> None:
+def check_names(candidates: Iterable[HardwareProfile]) -> None:
     """Refuse two profiles of one device name that nothing distinguishes."""
-    seen: dict[str, HardwareProfile] = {}
-    for candidate in found:
+    owners: dict[str, HardwareProfile] = {}
+    for candidate in candidates:
         for name in map(_bare, candidate.device_names):
-            other = seen.setdefault(name, candidate)
+            other = owners.setdefault(name, candidate)
             if other is not candidate and not (other.discriminators and candidate.discriminators):
                 raise UsageError(
                     f"{other.id} and {candidate.id} share the name '{name}' without a discriminator",

@@ -100,7 +100,7 @@ def _memory_bytes(root: Path) -> int:
 
 def _caches(root: Path, cpu: int) -> list[tuple[int, str, int, str]]:
     """(level, type, bytes, sharing CPUs) of one CPU's caches, as sysfs lists them."""
-    found = []
+    caches = []
     for folder in sorted((root / f"sys/devices/system/cpu/cpu{cpu}/cache").glob("index*")):
         try:
             level, kind, size, shared = (
@@ -109,8 +109,8 @@ def _caches(root: Path, cpu: int) -> list[tuple[int, str, int, str]]:
         except OSError:
             continue
         if size[-1:] in _UNITS and size[:-1].isdigit():
-            found.append((int(level), kind, int(size[:-1]) * _UNITS[size[-1]], shared))
-    return found
+            caches.append((int(level), kind, int(size[:-1]) * _UNITS[size[-1]], shared))
+    return caches
 
 
 def _own_cache(root: Path, cpu: int, *, level: int) -> int | None:

@@ -68,18 +68,18 @@ def join(devices: Sequence[Device], cuda: Mapping[str, CudaDevice]) -> tuple[Dev
     The order changes only where CUDA knows every device: one process sees a single MIG slice of many.
     """
     joined = []
-    known = [cuda.get(digits(device.uuid or "")) for device in devices]
-    complete = all(found is not None for found in known)
-    for device, found in zip(devices, known, strict=True):
-        if found is None:
+    matches = [cuda.get(digits(device.uuid or "")) for device in devices]
+    complete = all(match is not None for match in matches)
+    for device, match in zip(devices, matches, strict=True):
+        if match is None:
             joined.append(device)
             continue
         numbered = replace(
             device,
-            index=found.index if complete else device.index,
-            sm_count=found.sm_count or device.sm_count,
-            llc_bytes=found.l2_bytes or device.llc_bytes,
-            rated_sm_clock_mhz=found.rated_clock_mhz,
+            index=match.index if complete else device.index,
+            sm_count=match.sm_count or device.sm_count,
+            llc_bytes=match.l2_bytes or device.llc_bytes,
+            rated_sm_clock_mhz=match.rated_clock_mhz,
         )
         joined.append(numbered)
     return tuple(sorted(joined, key=lambda device: device.index))

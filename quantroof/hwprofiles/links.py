@@ -1,4 +1,4 @@
-"""What links can do in one direction: NVLink or PCIe between the GPUs of a node, PCIe to the host."""
+"""Rated bandwidth of links in one direction: NVLink or PCIe between the GPUs of a node, PCIe to the host."""
 
 from __future__ import annotations
 

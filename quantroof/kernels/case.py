@@ -74,15 +74,15 @@ class Case:
             raise UsageError(f"group size {self.weight.group} does not divide K = {self.k}")
 
     @classmethod
-    def linear(cls, chosen: Scheme, m: int, n: int, k: int) -> Case:
+    def linear(cls, scheme: Scheme, m: int, n: int, k: int) -> Case:
         """What a scheme does for a linear layer: a gemv at M = 1, a gemm above, or its other operation."""
-        if chosen.operation == "act_quant":
-            return cls("act_quant", chosen.weight, chosen.activation, chosen.output, m, k, k)
-        if chosen.operation == "dequantize":
-            return cls("dequantize", chosen.weight, chosen.activation, chosen.output, n, k, k)
-        if chosen.operation == "attention":
-            raise UsageError(f"{chosen.name} is a KV cache, not a format of linear layers")
-        return cls("gemv" if m == 1 else "gemm", chosen.weight, chosen.activation, chosen.output, m, n, k)
+        if scheme.operation == "act_quant":
+            return cls("act_quant", scheme.weight, scheme.activation, scheme.output, m, k, k)
+        if scheme.operation == "dequantize":
+            return cls("dequantize", scheme.weight, scheme.activation, scheme.output, n, k, k)
+        if scheme.operation == "attention":
+            raise UsageError(f"{scheme.name} is a KV cache, not a format of linear layers")
+        return cls("gemv" if m == 1 else "gemm", scheme.weight, scheme.activation, scheme.output, m, n, k)
 
     @property
     def id(self) -> str:

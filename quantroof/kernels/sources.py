@@ -34,15 +34,15 @@ def kernel_sources(
 ) -> dict[str, str]:
     """Hash of every kernel by name, read below the folder `package` (the one that is called `quantroof`).
 
-    A kernel whose files are not there is left out. `moved` gives the folder that stands for another one, for
+    A kernel whose files are not there is left out. `moved` maps a folder to the one that replaces it, for
     kernels from outside the package.
     """
-    found: dict[str, str] = {}
+    hashes: dict[str, str] = {}
     for kernel in kernels:
         files = _files(kernel, package, moved or {})
         if files:
-            found[kernel.name] = _digest(files)
-    return dict(sorted(found.items()))
+            hashes[kernel.name] = _digest(files)
+    return dict(sorted(hashes.items()))
 
 
 def relocated(path: Path, moved: Mapping[Path, Path]) -> Path:
@@ -71,14 +71,14 @@ def _files(kernel: Kernel, package: Path, moved: Mapping[Path, Path]) -> list[Pa
 def _own_files(path: Path) -> list[Path]:
     """A user's file and what it imports of its own project."""
     roots = import_roots(path)
-    seen: set[Path] = set()
+    visited: set[Path] = set()
     waiting = [path] if path.is_file() else []
     while waiting:
         file = waiting.pop()
-        if file not in seen:
-            seen.add(file)
+        if file not in visited:
+            visited.add(file)
             waiting += [own for module in _imports(file) for own in _project_files(module, roots)]
-    return [path, *sorted(seen - {path})] if seen else []
+    return [path, *sorted(visited - {path})] if visited else []
 
 
 def host_digest(path: Path) -> str:
@@ -120,7 +120,7 @@ def _is_text(node: ast.AST) -> bool:
 
 
 def _resolved(name: str, roots: list[Path]) -> list[Path]:
-    """A file by its path below a root, else every file of the project that is called so."""
+    """A file by its path below a root, else every file of the project with this name."""
     if "*" in name or len(name) > 200 or "\n" in name:
         return []
     direct = [root / name for root in roots if (root / name).is_file()]
@@ -159,15 +159,15 @@ def _path(module: str, package: Path) -> Path:
 
 def _closure(module: str, package: Path, within: tuple[str, ...]) -> set[str]:
     """The module and everything it imports within some packages, imports inside functions included."""
-    seen: set[str] = set()
+    visited: set[str] = set()
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name in seen or not name.startswith(within) or not _path(name, package).is_file():
+        if name in visited or not name.startswith(within) or not _path(name, package).is_file():
             continue
-        seen.add(name)
+        visited.add(name)
         waiting += _imports(_path(name, package))
-    return seen
+    return visited
 
 
 def _imports(path: Path) -> tuple[str, ...]:
@@ -200,7 +200,7 @@ def _parsed(content: bytes) -> ast.Module:
 
 
 def _undocumented(tree: ast.Module) -> ast.Module:
-    """The tree without docstrings, which no computation depends on."""
+    """The tree without docstrings, which do not affect the computation."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
             first = node.body[0]

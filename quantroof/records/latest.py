@@ -1,4 +1,4 @@
-"""The newest runs of a folder: what `latest` stands for wherever a run is named."""
+"""The newest runs of a folder, for `latest` in place of a run's path."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILE_NAME = "run.jsonl"
 
 
 class _Header(msgspec.Struct):
-    """What tells runs apart, of the first line of a run file."""
+    """The fields that identify a run, from the first line of its file."""
 
     started_at: str
     suite: str
@@ -50,12 +50,12 @@ def two_latest(folder: Path = RUNS) -> tuple[Path, Path]:
 
 def newest_runs(folder: Path) -> list[Path]:
     """The run directories in a folder, the one that started last first; what is not a run is left out."""
-    found = [
+    runs = [
         (header.started_at, file.parent)
         for file in folder.glob(f"*/{FILE_NAME}")
         if (header := _header(file.parent))
     ]
-    return [path for _, path in sorted(found, reverse=True)]
+    return [path for _, path in sorted(runs, reverse=True)]
 
 
 def _header(directory: Path) -> _Header | None:

@@ -13,7 +13,7 @@ from quantroof.advisor.model_lookup import model
 from quantroof.advisor.sources import machine_and_times
 from quantroof.advisor.timings import TimingTable
 from quantroof.errors import UsageError, unknown_name
-from quantroof.reports.text.advice_lines import Wanted, advice_lines, advice_markdown
+from quantroof.reports.text.advice_lines import View, advice_lines, advice_markdown
 from quantroof.reports.text.check_lines import notes
 from tests.advisor.machines import A100
 
@@ -24,7 +24,7 @@ IMPOSSIBLE = AdviceOptions(context=4096, gpu_counts=(1,), formats=("int4-w4a16",
 def test_a_refusal_is_worded_once() -> None:
     """The lines for a terminal say that nothing meets the targets; the error says what would be possible."""
     advice = advise(model("llama-3.1-70b"), A100, TimingTable(), IMPOSSIBLE, None)
-    text = "\n".join(advice_lines(advice, advice.shown, Wanted()))
+    text = "\n".join(advice_lines(advice, advice.shown, View()))
 
     assert advice.refusal is not None
     assert advice.refusal.startswith("nothing meets the targets with llama-3.1-70b")
@@ -37,11 +37,11 @@ def test_a_disturbed_run_gives_no_table_unless_it_is_asked_for() -> None:
     times = {"bf16": {(8192, 8192): [KernelTime(1, 1e-4, 1e-4, 1e-4, "k")]}}
     table = TimingTable(times, unusable="another process used the GPU")
     advice = advise(model("llama-3.1-70b"), A100, table, NO_TARGET, None)
-    short, whole = ("\n".join(advice_lines(advice, None, Wanted(all_rows=every))) for every in (False, True))
+    short, whole = ("\n".join(advice_lines(advice, None, View(all_rows=every))) for every in (False, True))
 
     assert ": unknown, another process used the GPU." in short.splitlines()[0]
     assert "int4-w4a16" not in short
-    assert "int4-w4a16" not in advice_markdown(advice, None, Wanted())
+    assert "int4-w4a16" not in advice_markdown(advice, None, View())
     assert "int4-w4a16" in whole
 
 

@@ -55,30 +55,30 @@ def root(checkout: Path | None) -> Path:
 
 def tables(folder: Path) -> list[Table]:
     """Every table of linear layers under a folder of systems."""
-    found = []
+    listing = []
     for path in sorted(folder.glob("*/gemm/*/*/gemm_perf.parquet")):
         version, framework, system = path.parts[-2], path.parts[-3], path.parts[-5]
-        found.append(Table(system=system, framework=framework, version=version, path=str(path)))
-    return found
+        listing.append(Table(system=system, framework=framework, version=version, path=str(path)))
+    return listing
 
 
-def pick(found: list[Table], system: str, framework: str | None, version: str | None) -> list[Table]:
+def pick(available: list[Table], system: str, framework: str | None, version: str | None) -> list[Table]:
     """The tables of a system, each framework's newest unless a version is named."""
-    systems = sorted({table.system for table in found})
+    systems = sorted({table.system for table in available})
     if system not in systems:
         raise unknown_name("system", system, systems, "--system")
     if system not in SYSTEMS:
         raise UsageError(f"no profile is known for the system {system}", where="--system")
-    own = [table for table in found if table.system == system]
+    own = [table for table in available if table.system == system]
     names = sorted({table.framework for table in own})
     if framework is not None and framework not in names:
         raise unknown_name("framework", framework, names, "--framework")
     own = [table for table in own if framework in (None, table.framework)]
     if version is not None:
-        named = [table for table in own if table.version == version]
-        if not named:
+        matches = [table for table in own if table.version == version]
+        if not matches:
             raise unknown_name("version", version, sorted({table.version for table in own}), "--version")
-        return named
+        return matches
     newest = {table.framework: table for table in sorted(own, key=lambda table: _order(table.version))}
     return list(newest.values())
 

@@ -90,17 +90,17 @@ def rows_of(
     cells: Iterable[dict[str, str]], names: Collection[str], columns: Columns, aside: Counter[str], path: Path
 ) -> Iterator[Row]:
     """The rows of a table that was read already, with the names of its columns."""
-    named = [columns.time, columns.m, columns.n, columns.k]
-    named += [text.removeprefix(_COLUMN) for text in (columns.format, columns.kernel) if _COLUMN in text]
-    for name in named:
+    required = [columns.time, columns.m, columns.n, columns.k]
+    required += [text.removeprefix(_COLUMN) for text in (columns.format, columns.kernel) if _COLUMN in text]
+    for name in required:
         if name not in names:
             raise UsageError(f"has no column '{name}'", where=str(path))
     for row in cells:
-        found = _row(row, columns)
-        if isinstance(found, str):
-            aside[found] += 1
+        result = _row(row, columns)
+        if isinstance(result, str):
+            aside[result] += 1
         else:
-            yield found
+            yield result
 
 
 def _row(row: dict[str, str], columns: Columns) -> Row | str:

@@ -1,4 +1,4 @@
-"""Files of other tools as what a run is written from: where they come from, kernel times and ceilings."""
+"""Files of other tools as a Source for a run: their origin, kernel times and ceilings."""
 
 from __future__ import annotations
 

@@ -22,10 +22,10 @@ def read(text: str, where: str) -> list[Ceiling]:
     ranks = {match["rank"] for line in lines if (match := _RANK.match(line))}
     if len(ranks) < 2:
         raise UsageError("names no ranks on two GPUs", where=where, hint="the output of all_reduce_perf -g N")
-    found = list(_ceilings(lines, len(ranks)))
-    if not found:
+    ceilings = list(_ceilings(lines, len(ranks)))
+    if not ceilings:
         raise UsageError("holds no rows of an all-reduce", where=where, hint="the output of all_reduce_perf")
-    return found
+    return ceilings
 
 
 def _ceilings(lines: list[str], gpus: int) -> Iterator[Ceiling]:

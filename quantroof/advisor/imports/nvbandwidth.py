@@ -39,11 +39,11 @@ def read(data: bytes, file: Path) -> list[Ceiling]:
         tests = msgspec.json.decode(data, type=_Report).nvbandwidth
     except MALFORMED as error:
         raise UsageError(f"is not a result of nvbandwidth: {malformed(error)}", where=str(file)) from None
-    found = [ceiling for test in tests.testcases for ceiling in _ceilings(test, tests.buffer_mib << 20)]
-    if not found:
+    ceilings = [ceiling for test in tests.testcases for ceiling in _ceilings(test, tests.buffer_mib << 20)]
+    if not ceilings:
         hint = "nvbandwidth -j -t device_to_device_memcpy_read_ce on a node with two GPUs"
         raise UsageError("holds no copies between GPUs", where=str(file), hint=hint)
-    return found
+    return ceilings
 
 
 def _ceilings(test: _Test, size: int) -> Iterator[Ceiling]:

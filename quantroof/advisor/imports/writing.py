@@ -1,4 +1,4 @@
-"""Write imported kernel times as a run that says so, without those that no GPU of the kind can reach."""
+"""Write imported kernel times as a run labeled `imported`, without times below the GPU's roofline."""
 
 from __future__ import annotations
 

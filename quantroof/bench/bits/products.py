@@ -41,10 +41,10 @@ class WrongReference(Exception):
 
 
 def product(name: ProductName, shape: Shape, seed: int, device: torch.device) -> Product:
-    """The operands on the device, and the first result, proved; WrongReference where the proof fails.
+    """The operands on the device, and the first result, proved; WrongReference if the proof fails.
 
     int8 has the whole range of values and sums in int32. bf16 has the values -1, 0 and 1: sums are exact in
-    fp32, and at most 256 for these sizes but once in 10^15 outputs, so that bf16 holds them, too.
+    fp32, and exceed 256 at these sizes only once in 10^15 outputs, so that bf16 holds them exactly, too.
     """
     m, n, k = shape
     left, right = (_operand(name, rows, k, seed + place, device) for place, rows in enumerate((m, n)))

@@ -97,7 +97,7 @@ def counter(
 def repeated(
     counters: list[Counter], state: Callable[[], DeviceState | None], more: Callable[[], bool]
 ) -> None:
-    """All products in turn, for as long as there is to be more."""
+    """All products in turn, until the time is up."""
     while True:
         for one in counters:
             for _ in range(_BLOCK):

@@ -72,14 +72,14 @@ def _measured(bench: Bench, call: Call, case: CallCase, blank: Measurement) -> M
     data = CallData.made(call, case, device, bench.settings.seed)
     function = data.bound(functions.load(call.kernels[blank.kernel]))
     expected = _expectation(call, function)
-    wanted = expected(data)  # before the call, which may write into its arguments
+    reference_outputs = expected(data)  # before the call, which may write into its arguments
     with new_blocks_filled():
         outputs = tensors_of(data, data.tensors, function(*data.tensors))
-    accuracy = error_of(outputs, wanted, call.tolerance)
+    accuracy = error_of(outputs, reference_outputs, call.tolerance)
     line = blank if call.bytes else replace(blank, bytes_moved=bytes_of(data, outputs))
     if not correct(accuracy):
         return replace(line, status="incorrect", reason=_error(accuracy), accuracy=accuracy)
-    del outputs, wanted
+    del outputs, reference_outputs
     prepared = Prepared(data.tensors, function, hot=("output",), capturable=call.capturable)
     recheck = CallRecheck(data, expected, between=bench.settings.min_samples)
     timing, state, flags = time_prepared(bench, prepared, recheck)

@@ -1,4 +1,4 @@
-"""What collectives carry: the message sizes, and bus bandwidth as nccl-tests defines it. Imports no torch.
+"""Message sizes of collectives, and bus bandwidth as nccl-tests defines it. Imports no torch.
 
 Bus bandwidth is the rate that one link carries in one direction, whatever the number of ranks. With a size S
 and n ranks, an all-reduce sends 2 (n - 1) / n of S over each link; an all-gather (S is what each rank ends

@@ -68,9 +68,9 @@ def _check(values: torch.Tensor, expected: float) -> None:
         raise RuntimeError("wrong data arrived: a link or a rank changes bits")
 
 
-def _agreed_calls(wanted: int, device: torch.device) -> int:
+def _agreed_calls(own_calls: int, device: torch.device) -> int:
     """The number of calls that rank 0 asks for: every rank must make the same ones."""
-    calls = torch.tensor([wanted], device=device)
+    calls = torch.tensor([own_calls], device=device)
     dist.broadcast(calls, 0)
     return int(calls.item())
 

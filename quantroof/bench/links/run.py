@@ -68,7 +68,7 @@ def collectives(
 
 
 def _next(plan: LinkPlan, lines: Sequence[Ceiling]) -> Collective:
-    """The collective that was on its way after these records."""
+    """The collective that was running after these records."""
     begun = dict.fromkeys(line.name.partition("/")[0] for line in lines)
     full = sum(line.name.startswith(f"{name}/") for name in list(begun)[-1:] for line in lines)
     place = len(begun) - (full < len(plan.sizes)) if begun else 0

@@ -49,12 +49,12 @@ def _address(seen: object) -> str | None:
 
 def room_bytes(device: torch.device) -> int:
     """The bytes that a probe may copy on this device; every rank must copy as many."""
-    wanted = _COPY_BYTES[device.type]
+    target_bytes = _COPY_BYTES[device.type]
     if device.type != "cuda":
-        return wanted
+        return target_bytes
     free = torch.cuda.mem_get_info(device)[0]
     cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return min(wanted, (free + cached) // _FREE_SHARE)
+    return min(target_bytes, (free + cached) // _FREE_SHARE)
 
 
 def probe(device: torch.device, copy_bytes: int, seconds: float, barrier: Callable[[], None]) -> ProbeTimes:

@@ -85,7 +85,7 @@ def command(
     quantroof advise --check vllm_bench.json --gpu h200-sxm --gpus 2 --model llama-3.1-70b --formats fp8-w8a8
     """
     from quantroof.advisor.answer import answer
-    from quantroof.reports.text.advice_lines import Wanted, advice_document, advice_lines, advice_markdown
+    from quantroof.reports.text.advice_lines import View, advice_document, advice_lines, advice_markdown
 
     if markdown and as_json:
         raise UsageError("--markdown and --json exclude each other")
@@ -99,13 +99,13 @@ def command(
         return compare_gpus(flags, as_json=as_json, markdown=markdown)
     advice = answer(flags)
     option = advice.shown if advice.unusable is None else None
-    wanted = Wanted(all_rows=all_rows, explained=explained, engine=emit)
+    view = View(all_rows=all_rows, explained=explained, engine=emit)
     if as_json:
-        echo_json("advice", advice_document(advice, option, wanted))
+        echo_json("advice", advice_document(advice, option, view))
     elif markdown:
-        click.echo(advice_markdown(advice, option, wanted), nl=False)
+        click.echo(advice_markdown(advice, option, view), nl=False)
     else:
-        echo_lines(advice_lines(advice, option, wanted))
+        echo_lines(advice_lines(advice, option, view))
     if advice.refusal is not None:
         click.echo(f"error: {advice.refusal}", err=True)
         return ExitCode.UNDECIDED if advice.unusable is not None else ExitCode.FINDING
@@ -132,13 +132,13 @@ def compare_gpus(flags: Question, *, as_json: bool, markdown: bool) -> int:
     if flags.price is not None:
         raise UsageError("--price is the price of one GPU", hint="--prices FILE or --prices examples")
     assert flags.gpu is not None
-    architecture, wanted = subject(flags), request(flags)
+    architecture, question = subject(flags), request(flags)
     machines = [with_link(m, flags.link_gbps, flags.link_latency) for m in machines_named(flags.gpu)]
-    rows = compare(architecture, machines, wanted, read_prices(flags.prices) if flags.prices else {})
+    rows = compare(architecture, machines, question, read_prices(flags.prices) if flags.prices else {})
     if as_json:
         echo_json("advice-comparison", {"model": architecture.id, "gpus": msgspec.to_builtins(rows)})
     elif markdown:
-        click.echo(comparison_markdown(architecture, wanted, rows), nl=False)
+        click.echo(comparison_markdown(architecture, question, rows), nl=False)
     else:
-        echo_lines(comparison_lines(architecture, wanted, rows))
+        echo_lines(comparison_lines(architecture, question, rows))
     return ExitCode.OK if rows[0].option is not None else ExitCode.FINDING

@@ -1,4 +1,4 @@
-"""`quantroof import`: kernel times that others measured, as a run directory that says so."""
+"""`quantroof import`: kernel times that others measured, as a run directory labeled `imported`."""
 
 from __future__ import annotations
 
@@ -59,19 +59,19 @@ def aiconfigurator(
     from quantroof.advisor.imports import aic_tables as tables
 
     folder = tables.root(checkout)
-    found = tables.tables(folder)
+    all_tables = tables.tables(folder)
     if listed:
-        echo_lines(f"{table.system}  {table.framework}  {table.version}" for table in found)
+        echo_lines(f"{table.system}  {table.framework}  {table.version}" for table in all_tables)
         return ExitCode.OK
     if system is None:
         raise UsageError("no system is named", where="--system", hint="--list prints all")
-    picked = tables.pick(found, system, framework, version)
-    echo_lines(_import(folder, picked, out or Path("runs") / f"imported-{system}", every=every))
+    selection = tables.pick(all_tables, system, framework, version)
+    echo_lines(_import(folder, selection, out or Path("runs") / f"imported-{system}", every=every))
     return ExitCode.OK
 
 
 def _import(folder: Path, picked: list[Table], out: Path, *, every: bool) -> Iterator[str]:
-    """Write the run, and say what was written and what was set aside."""
+    """Write the run; returns lines on what was written and what was left out."""
     from quantroof.advisor.imports import aic_layers, aic_tables, aiconfigurator
     from quantroof.advisor.imports.writing import write_run
     from quantroof.hwprofiles import catalog
@@ -151,7 +151,7 @@ def nvbench(*, file: Path, columns: Path, gpu: str, out: Path | None) -> int:
 
 
 def _write(source: Source, file: Path, gpu: str, out: Path | None, aside: Counter[str]) -> int:
-    """Write the run, and say what was written and what was set aside."""
+    """Write the run; returns lines on what was written and what was left out."""
     from quantroof.advisor.imports.writing import write_run
     from quantroof.hwprofiles import catalog
 

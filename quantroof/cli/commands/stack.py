@@ -38,9 +38,9 @@ def command(gpus: tuple[str, ...], archs: tuple[str, ...], workers: int, *, as_j
 
     version = table.triton_version()
     names = _architectures(gpus)
-    wanted = tuple(dict.fromkeys((*names, *archs))) or ARCHITECTURES
+    targets = tuple(dict.fromkeys((*names, *archs))) or ARCHITECTURES
     others = [(v, table.shipped(v)) for v in table.shipped_versions()]
-    verdicts = stack_verdicts(Tables(version, table.installed(wanted, workers, note), others))
+    verdicts = stack_verdicts(Tables(version, table.installed(targets, workers, note), others))
     findings = stack_findings(verdicts, version)
     if as_json:
         import msgspec
@@ -52,7 +52,7 @@ def command(gpus: tuple[str, ...], archs: tuple[str, ...], workers: int, *, as_j
         )
     else:
         echo_lines([f"triton {version}"])
-        echo_rich(stack_tables(verdicts, names) if len(wanted) < 4 else [stack_matrix(verdicts)])
+        echo_rich(stack_tables(verdicts, names) if len(targets) < 4 else [stack_matrix(verdicts)])
         echo_lines(finding_lines(findings))
     below = [verdict for verdict in verdicts if verdict.below_silicon and verdict.arch in names]
     return int(ExitCode.FINDING if below else ExitCode.OK)

@@ -28,10 +28,10 @@ def function_row(
     calls: list[dict[str, Any]], case: str, name: str, target: Any, files: Any
 ) -> dict[str, Any]:
     """The row of one function in one case, `absent` where this side has none."""
-    found = _found(calls, case, name)
-    if found is None:
+    match = _find_call(calls, case, name)
+    if match is None:
         return {"absent": True}
-    call, own_case = found
+    call, own_case = match
     reference = call.kernels[name]
     row: dict[str, Any] = {}
     trace = Trace()
@@ -46,12 +46,12 @@ def function_row(
     if functions.is_torch(reference):
         return row
     path = functions.split(reference)[0].resolve()
-    known = "untraced" not in row and all(one.startswith(("aten.", "prims.")) for one in trace.operators)
-    native = [_native(file, path.parent, files) for file in native_sources(path, every=not known)]
+    only_torch = "untraced" not in row and all(one.startswith(("aten.", "prims.")) for one in trace.operators)
+    native = [_native(file, path.parent, files) for file in native_sources(path, every=not only_torch)]
     return {**row, "host": host_digest(path), "native": native}
 
 
-def _found(calls: list[dict[str, Any]], case: str, name: str) -> tuple[Call, CallCase] | None:
+def _find_call(calls: list[dict[str, Any]], case: str, name: str) -> tuple[Call, CallCase] | None:
     for data in calls:
         call = msgspec.convert(data, Call)
         own = next((one for one in call.cases() if one.id == case), None)

@@ -1,4 +1,4 @@
-"""Whether functions take the arguments of a call: found before anything is measured.
+"""Check before a measurement that functions take the arguments of a call.
 
 Functions of a file have a signature. Most of torch's have none, so they are called with tensors of no data.
 """

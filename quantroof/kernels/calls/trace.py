@@ -1,7 +1,7 @@
-"""What a user's function launches on a GPU, found without one: it is called with tensors that have no data.
+"""The launches of a user's function, recorded without a GPU: it is called with tensors that have no data.
 
-torch computes shapes only, and a launch of a Triton kernel is written down instead of started. A function
-that reads values from its tensors, or asks the driver, cannot be traced; its source is compared instead.
+torch computes shapes only, and a launch of a Triton kernel is recorded, not executed. A function that
+reads values from its tensors, or queries the driver, cannot be traced; its source is compared instead.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FREE = ("aten.empty", "aten.new_empty", "aten.detach", "aten.alias", "prim.", "
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One Triton launch: all that decides its machine code, and its grid."""
+    """One Triton launch: its grid, and every input that determines its machine code."""
 
     function: Any
     grid: tuple[int, ...]
@@ -45,7 +45,7 @@ class Launch:
 
     @property
     def described(self) -> dict[str, Any]:
-        """What a launch is given besides its tensors, as text that two sides can be compared by."""
+        """The arguments of a launch besides its tensors, as text for the comparison of two sides."""
         names = list(self.signature)
         aligned = {path[0] for path, attribute in self.attributes.items() if attribute}
         arguments = [
@@ -73,7 +73,7 @@ class Trace:
 
 
 def traced(function: Callable[[], Callable[..., Any]], call: Call, case: CallCase, device: Any) -> Trace:
-    """Load a function and call it once with the tensors of a case. Whatever foreign code raises is raised."""
+    """Load a function and call it once with the tensors of a case. Its exceptions pass through."""
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -125,7 +125,7 @@ def _text(value: Any) -> str:
 
 @contextmanager
 def _gpu_stands_in(trace: Trace, device: Any) -> Iterator[None]:
-    """A driver of no GPU for Triton, and torch's answers about the device that is compiled for."""
+    """A Triton driver that needs no GPU, and torch's properties of the device that is compiled for."""
     import torch
     from triton.runtime import autotuner, driver
     from triton.runtime.jit import JITFunction
@@ -198,7 +198,7 @@ def _record_into(trace: Trace) -> Callable[..., None]:
 
 
 def _stand_in(value: Any) -> Any:
-    """What Triton specializes a launch by in place of a tensor without data: its type and its alignment."""
+    """Replaces a tensor without data: Triton specializes a launch by its type and its alignment."""
     import torch
 
     if not isinstance(value, torch.Tensor):
@@ -208,11 +208,11 @@ def _stand_in(value: Any) -> Any:
 
 
 def _every_configuration(self: Any, *args: Any, **kwargs: Any) -> None:
-    """The autotuner would time its configurations and keep one: any of them may be launched."""
+    """All configurations of an autotuner, because it may launch any of them after timing them."""
     self.nargs = dict(zip(self.arg_names, args, strict=False))
     for configuration in self.prune_configs(kwargs) if len(self.configs) > 1 else self.configs:
-        chosen = configuration.all_kwargs()
+        arguments = configuration.all_kwargs()
         if configuration.pre_hook is not None:
-            configuration.pre_hook({**self.nargs, **kwargs, **chosen})
-        self.fn.run(*args, **kwargs, **chosen)
+            configuration.pre_hook({**self.nargs, **kwargs, **arguments})
+        self.fn.run(*args, **kwargs, **arguments)
     self.nargs = None

@@ -43,7 +43,7 @@ def _check(case: Case, device: Device) -> Skip | None:
 
 
 def tile_rows(case: ExpertsCase) -> int:
-    """BM: what the rows of an expert with its share of them are padded to."""
+    """BM: the multiple to which the rows of an expert are padded, from its share of all rows."""
     active = sum(rows > 0 for rows in case.rows)
     return padded_rows(-(-case.m // max(1, active)), _MOST_ROWS)
 
@@ -127,7 +127,7 @@ def _build(problem: Problem, *, masked: bool) -> Prepared:
 
 
 def _weights(problem: Problem, *, wide: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(weights, scales, the factor of the whole weight); what a format lacks is an empty tensor."""
+    """(weights, scales, the factor of the whole weight); absent parts are empty tensors."""
     import torch
 
     if problem.case.weight.element.bits == 4:

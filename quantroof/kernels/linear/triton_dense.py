@@ -61,7 +61,7 @@ def _build_dynamic(problem: Problem) -> Prepared:
 
 
 def _quantize(case: Case) -> tuple[Program, ...]:
-    """What is launched before the product."""
+    """The quantization kernel that is launched before the product."""
     return (quantize_rows_program(case.compute, case.m, case.k),)
 
 

@@ -120,7 +120,7 @@ def _machine_code(
 
 
 def _quantize(case: Case) -> tuple[Program, ...]:
-    """What is launched before the product."""
+    """The quantization kernel that is launched before the product."""
     return (quantize_program(case),)
 
 

@@ -162,7 +162,7 @@ def _build(problem: Problem) -> Prepared:
 
 
 def packed_weight(problem: Problem, *, wide: bool) -> tuple[torch.Tensor, ...]:
-    """(packed weights, scales, zero points, column order); what a format lacks is an empty tensor."""
+    """(packed weights, scales, zero points, column order); absent parts are empty tensors."""
     import torch
 
     from quantroof.kernels.linear.device.fp4_bits import scatter_bits

@@ -1,4 +1,4 @@
-"""Compile portable Programs for AMD's GPUs ahead of time. Nothing of it was ever run on one."""
+"""Compile portable Programs for AMD's GPUs ahead of time. Not yet run on such a GPU."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _VECTOR = re.compile(r"v_(?:pk_)?(?:fma|fmac|mul|mad|add|cvt)_\w*(?:f32|f16|bf16
 
 
 class AmdCode(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read in the assembly of one function. `matrix` has its matrix opcodes in order, each once."""
+    """The contents of one function's assembly. `matrix` has its matrix opcodes in order, each once."""
 
     matrix: tuple[str, ...]
     instruction_class: str

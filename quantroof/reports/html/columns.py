@@ -65,7 +65,7 @@ def _device(results: DeviceResults, choices: list[LayerChoice]) -> dict[str, Any
 
 
 def _repeat(options: RunOptions) -> list[str]:
-    """The options of `quantroof run` that measure a case of the run as the run did."""
+    """The options of `quantroof run` that repeat the measurement of a case."""
     words = ["--cache", options.cache] if options.cache != "cold" else []
     words += ["--mode", options.mode] if options.mode != "burst" else []
     words += ["--eager"] if options.eager else []

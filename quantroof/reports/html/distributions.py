@@ -24,8 +24,8 @@ def distributions(answers: Answers) -> dict[int, list[Any]]:
     if comparison is None or comparison.blocked is not None or baseline is None:
         return {}
     changed = [entry for entry in comparison.entries if entry.verdict in _SHOWN and entry.ratio][:MOST]
-    wanted = {_key(entry) for entry in changed}
-    before, after = _samples(baseline, wanted), _samples(answers.runs[0], wanted)
+    keys = {_key(entry) for entry in changed}
+    before, after = _samples(baseline, keys), _samples(answers.runs[0], keys)
     return {id(entry): histogram_pair(before[_key(entry)], after[_key(entry)]) for entry in changed}
 
 
@@ -42,11 +42,11 @@ def _counts(values: Iterable[float], low: float, step: float) -> list[int]:
     return [counts[i] for i in range(BINS)]
 
 
-def _samples(run: Run, wanted: set[Key]) -> dict[Key, list[float]]:
+def _samples(run: Run, keys: set[Key]) -> dict[Key, list[float]]:
     """All samples of the wanted cases, over all processes."""
     samples: dict[Key, list[float]] = defaultdict(list)
     for line in run.measurements:
-        if line.timing is not None and line.key in wanted:
+        if line.timing is not None and line.key in keys:
             samples[line.key].extend(line.timing.samples_ns)
     return samples
 

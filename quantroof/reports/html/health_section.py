@@ -1,4 +1,4 @@
-"""The health part of the page: GPUs side by side, or the ceilings of one device, and what was found."""
+"""The health section of the page: a matrix of GPUs, or the ceilings of one device, and the findings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BAR_FROM = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One quantity of one GPU. `tint` is its color, -1 to 1; `words` name the value behind it."""
+    """One quantity of one GPU. `tint` is its color, -1 to 1; `words` is its value as text."""
 
     text: str
     tint: float
@@ -26,7 +26,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One GPU of the matrix; a quantity that it lacks has no cell."""
+    """One GPU of the matrix; an unmeasured quantity has no cell."""
 
     label: str
     state: State

@@ -45,8 +45,8 @@ STYLES = ("style.css", "report.css", "chart.css", "accuracy.css", "print.css")
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What makes the file work: policy, styles, scripts and packed data. `plotly` is None if the library
-    is a file beside the page."""
+    """The technical parts of the file: policy, styles, scripts and packed data. `plotly` is None if the
+    library is a file beside the page."""
 
     policy: str
     style: str

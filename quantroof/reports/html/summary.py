@@ -1,4 +1,4 @@
-"""The first screen of the page: identity, trust strip, and what the cards draw beside their words."""
+"""The first screen of the page: identity, trust strip, and the graphics of the cards."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from quantroof.reports.text.advice_words import headline
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the page is about: the device, and where, when and with which suite it was measured."""
+    """The subject of the page: the device, and where, when and with which suite it was measured."""
 
     name: str
     words: str
@@ -60,7 +60,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Cases that changed alike; `left` and `width` place the bar, in percent of the strip's width."""
+    """Cases with a similar change; `left` and `width` place the bar, in percent of the strip's width."""
 
     words: str
     change: str
@@ -71,7 +71,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What stands on the first screen beside the cards."""
+    """The first screen except the cards."""
 
     squares: list[Square]
     ribbon: list[Step]
@@ -104,7 +104,7 @@ def _date(text: str) -> str:
 
 
 def notices(answers: Answers) -> list[Notice]:
-    """What a reader must know before any figure: the gravest first; one quiet line where all is well."""
+    """Warnings that a reader needs before any figure, the gravest first; one plain line if there are none."""
     lines = []
     if answers.simulated:
         text = "No device was measured: these figures come from a model and say nothing about real hardware."

@@ -31,7 +31,7 @@ _Row = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class View:
     """What is printed beside the ranking: every row, an option's formulas, and the line that starts it."""
 
     all_rows: bool = False
@@ -39,53 +39,53 @@ class Wanted:
     engine: str | None = None
 
 
-def advice_lines(advice: Advice, option: Option | None, wanted: Wanted) -> Iterator[str]:
+def advice_lines(advice: Advice, option: Option | None, view: View) -> Iterator[str]:
     """The ranking, the decision, formats and remarks; then what else is wanted of `option`."""
     yield from (headline(advice), "")
-    if advice.unusable is not None and not wanted.all_rows:
+    if advice.unusable is not None and not view.all_rows:
         yield "No option is compared with times that may be wrong: repeat the run, or see them with --all."
         return
-    yield from (*table.plain(*_options(advice, wanted)), *_left_out(advice, wanted), "")
+    yield from (*table.plain(*_options(advice, view)), *_left_out(advice, view), "")
     yield from (*_flow_lines(advice), "")
     yield from (*table.plain(FORMAT_HEADINGS, _formats(advice)), "")
     yield from (f"- {note}" for note in _notes(advice, option))
-    if option is not None and wanted.explained:
+    if option is not None and view.explained:
         yield from ("", _steps_title(advice, option), "")
         yield from (*table.plain(_EXPLANATION, _steps(advice, option)), "")
-    if option is not None and wanted.engine is not None:
-        launch = launch_of(wanted.engine, advice, option)
+    if option is not None and view.engine is not None:
+        launch = launch_of(view.engine, advice, option)
         yield from ("", launch.command or f"{launch.engine} would refuse this: {launch.refusal}")
         yield from (f"  {text}" for text in _launch_notes(launch))
 
 
-def advice_markdown(advice: Advice, option: Option | None, wanted: Wanted) -> str:
+def advice_markdown(advice: Advice, option: Option | None, view: View) -> str:
     """The same as Markdown."""
-    if advice.unusable is not None and not wanted.all_rows:
+    if advice.unusable is not None and not view.all_rows:
         return md.text(headline(advice)) + "\n"
     parts = [
         md.text(headline(advice)),
-        md.table(*_options(advice, wanted)),
-        md.bullets([*_left_out(advice, wanted), *_flow_lines(advice)]),
+        md.table(*_options(advice, view)),
+        md.bullets([*_left_out(advice, view), *_flow_lines(advice)]),
         md.table(FORMAT_HEADINGS, _formats(advice)),
         md.bullets(_notes(advice, option)),
     ]
-    if option is not None and wanted.explained:
+    if option is not None and view.explained:
         parts += [md.text(_steps_title(advice, option)), md.table(_EXPLANATION, _steps(advice, option))]
-    if option is not None and wanted.engine is not None:
-        launch = launch_of(wanted.engine, advice, option)
+    if option is not None and view.engine is not None:
+        launch = launch_of(view.engine, advice, option)
         refused = md.text(f"{launch.engine} would refuse this: {launch.refusal}")
         parts += [md.code(launch.command) if launch.command else refused, md.bullets(_launch_notes(launch))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def advice_document(advice: Advice, option: Option | None, wanted: Wanted) -> dict[str, Any]:
+def advice_document(advice: Advice, option: Option | None, view: View) -> dict[str, Any]:
     """The same as data, always with every option."""
     document: dict[str, Any] = msgspec.to_builtins(advice)
     document["decision"] = msgspec.to_builtins(decision_flow(advice))
-    if option is not None and wanted.explained:
+    if option is not None and view.explained:
         document["explanation"] = msgspec.to_builtins(explain(advice, option))
-    if option is not None and wanted.engine is not None:
-        launch = launch_of(wanted.engine, advice, option)
+    if option is not None and view.engine is not None:
+        launch = launch_of(view.engine, advice, option)
         document["launch"] = {**msgspec.to_builtins(launch), "command": launch.command}
     return document
 
@@ -131,21 +131,21 @@ def _launch_notes(launch: Launch) -> Iterator[str]:
     yield from (f"warning: {warning}" for warning in launch.warnings)
 
 
-def _options(advice: Advice, wanted: Wanted) -> tuple[_Row, list[_Row]]:
+def _options(advice: Advice, view: View) -> tuple[_Row, list[_Row]]:
     """Headings and rows, without the columns that are empty everywhere, such as dollars without a price."""
-    rows = _rows(advice, wanted)
+    rows = _rows(advice, view)
     filled = [i for i in range(len(OPTION_HEADINGS)) if any(row[i] != NONE for row in rows)]
     return tuple(OPTION_HEADINGS[i] for i in filled), [tuple(row[i] for i in filled) for row in rows]
 
 
-def _rows(advice: Advice, wanted: Wanted) -> list[_Row]:
+def _rows(advice: Advice, view: View) -> list[_Row]:
     rows = option_rows(advice)
-    return rows if wanted.all_rows else rows[:SHOWN_ROWS]
+    return rows if view.all_rows else rows[:SHOWN_ROWS]
 
 
-def _left_out(advice: Advice, wanted: Wanted) -> list[str]:
+def _left_out(advice: Advice, view: View) -> list[str]:
     """What the short table does not show: how many rows, and why options were rejected."""
-    if wanted.all_rows:
+    if view.all_rows:
         return []
     more = len(option_rows(advice)) - SHOWN_ROWS
     return [*([f"{more} more rows: --all"] if more > 0 else []), *misses(advice)]

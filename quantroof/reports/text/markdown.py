@@ -52,8 +52,8 @@ def markdown(answers: Answers, studies: Sequence[QualityStudy] = ()) -> str:
 
 
 def _set_up(facts: header.Facts) -> str:
-    wanted = ("driver", "power limit", "ECC", "MIG", "SM clock held", "cores")
-    return ", ".join(f"{name} {value}" for name, value in facts if name in wanted)
+    labels = ("driver", "power limit", "ECC", "MIG", "SM clock held", "cores")
+    return ", ".join(f"{name} {value}" for name, value in facts if name in labels)
 
 
 def _changes(comparison: RunComparison) -> str:

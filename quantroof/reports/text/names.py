@@ -23,11 +23,11 @@ def rows(kind: str) -> Rows:
     return _ROWS[kind]()
 
 
-def lines(kind: str, found: Rows) -> list[str]:
+def lines(kind: str, table: Rows) -> list[str]:
     """The rows as a table that fits most terminals: a long last cell is cut."""
     headings = HEADINGS[kind]
     short = [
-        (*row[:-1], row[-1] if len(row[-1]) <= _WIDEST else f"{row[-1][: _WIDEST - 3]}...") for row in found
+        (*row[:-1], row[-1] if len(row[-1]) <= _WIDEST else f"{row[-1][: _WIDEST - 3]}...") for row in table
     ]
     return plain(headings, short, right=[name for name in headings if "_" in name])
 

@@ -1,7 +1,7 @@
 """y[M, N] = x[M, K] w[N, K]^T with 8-bit block scales on both sides, by the matrix units' own instructions.
 
 One kernel in two positions. TURNED takes the product transposed, with the weights as rows: matrix units of
-Blackwell want 128 rows and take as few as 16 columns, so that few activations are the columns.
+Blackwell require 128 rows and accept as few as 16 columns, so a small batch is placed in the columns.
 """
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
