@@ -72,7 +72,7 @@ def command(
     """Rank formats and GPU counts for a model.
 
     Options within one another's error are equal: then the smallest deployment is first, the checkpoint's own
-    format, the widest weights. Without targets nothing decides, and the answer is the set that pays.
+    format, the widest weights. Without targets the answer is the first option of each GPU count that pays.
 
     Times are measured ones where --run has them, else modeled from the profile; each is labeled.
     Exit code 1 means that nothing fits the targets, 4 that the run may not be used.

@@ -16,7 +16,7 @@ def command(runs: tuple[str, ...], out: Path) -> None:
     """Compact RUNS (run directories, globs, Parquet parts, URLs) into one file for `quantroof fleet`.
 
     On a node it turns a run into its part; at the center it turns many parts into one file. A row that
-    several inputs hold is written once. Input that cannot be read costs a line on stderr. Prints the path.
+    several inputs hold is written once. Unreadable input is reported on stderr. Prints the path.
 
     \b
     quantroof compact 'sweep/run-*' --out sweep.parquet

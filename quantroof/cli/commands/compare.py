@@ -30,7 +30,7 @@ def command(*, base: Path | None, now: Path | None, floor: float, everything: bo
 
     Exit code 1 means that a case is slower or lost its time, 4 that a change is undecided or the runs cannot
     be compared: one of them disturbed, another device or mode. Fewer than three processes per run
-    (`run --processes 3`) decide no difference. `quantroof gate` is what fails a CI job.
+    (`run --processes 3`) decide no difference. To fail a CI job, use `quantroof gate`.
 
     \b
     quantroof compare                            the two newest runs

@@ -69,7 +69,7 @@ def command(
 
     With --prolog all GPUs are measured at once for some seconds and judged as in --burn-in. It prints one
     line of at most 80 characters and ends within --time-limit, even if a GPU does not answer; --dry-run
-    prints which loss it can see. Exit codes for ok, degraded or failed, unknown by --contract: exit 0, 1, 4;
+    prints the detectable loss. Exit codes for ok, degraded or failed, unknown by --contract: exit 0, 1, 4;
     slurm 0, 1, 0; nvsentinel and npd 0, 1, 2.
     """
     loading = burning or linking or comparing

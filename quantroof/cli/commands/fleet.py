@@ -89,7 +89,7 @@ def analyze(options: AnalyzeOptions, *, top: int, html: Path | None, as_json: bo
     """Judge RUNS: run directories, globs, Parquet parts, or URLs of either (through fsspec).
 
     Exit code 1 means that a GPU failed or is degraded, or that an expected node is missing; 4
-    that nothing could be judged. Input that cannot be read costs one line on stderr each; the rest is
+    that nothing could be judged. Unreadable input is reported on stderr; the rest is
     analyzed.
     """
     from quantroof.analysis.verdicts import exit_code

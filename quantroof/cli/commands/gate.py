@@ -30,10 +30,10 @@ from quantroof.cli.output import json_option
 @as_struct(Surfaces)
 @as_struct(OwnFlags)
 def command(flags: OwnFlags, surfaces: Surfaces, context: click.Context, *, as_json: bool) -> int:
-    """Judge the code in this folder by what unchanged code takes.
+    """Judge the code in this folder by the times of unchanged code.
 
     Without a subcommand: collect baseline runs where there is no baseline, measure this code, check it, and
-    measure what looks slower again in turn with the base revision. Exit 0 pass, 1 confirmed regression or
+    measure suspects again, alternating with the base revision. Exit 0 pass, 1 confirmed regression or
     missing case, 2 usage, 3 environment invalid, 4 undecided.
 
     \b

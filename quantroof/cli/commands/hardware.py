@@ -51,7 +51,7 @@ def command() -> None:
 @command.command("list", short_help="The ids and figures of all profiles.")
 @json_option
 def list_(as_json: bool) -> None:
-    """List every profile of the catalog: the ids are what --gpu and --device sim:ID take."""
+    """List every profile of the catalog: --gpu and --device sim:ID take these ids."""
     import msgspec
 
     from quantroof.hwprofiles import catalog

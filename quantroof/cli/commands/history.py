@@ -38,8 +38,8 @@ def command(
 
     Values are anchored where the runs have anchors (`quantroof run --anchors`): what the machine did is
     divided out. A change point is a level that moved by 2 % or more and stayed; one sentence per run where
-    that happened names the cases and the cause that the records support. A run that cannot be used, or that
-    other processes disturbed, costs a line on stderr.
+    that happened names the cases and the cause that the records support. Unusable runs, and runs disturbed
+    by other processes, are reported on stderr.
 
     \b
     quantroof history runs/                                     every run below runs/

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def command() -> None:
     """Import kernel times that others measured.
 
-    The run says `imported` in every output; the gate, fleets, histories and ceilings never read it.
+    The run is labeled `imported` in every output; the gate, fleets, histories and ceilings never read it.
 
     \b
     quantroof import aiconfigurator --list

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1), help="Compile in parallel.")
 @json_option
 def command(gpus: tuple[str, ...], archs: tuple[str, ...], workers: int, *, as_json: bool) -> int:
-    """Compile plain products of every format and say which ones use the matrix units of the GPU.
+    """Compile plain products of every format and list those that use the matrix units of the GPU.
 
     For the GPUs that are here, those named, or every architecture. No GPU is needed; the first time takes
     about half a minute per architecture. Exit 1 where a format that the silicon multiplies is emulated or

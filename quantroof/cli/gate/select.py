@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def command(
     *, base: str, suite: str, archs: tuple[str, ...], out: Path | None, markdown: bool, as_json: bool
 ) -> None:
-    """Compile both revisions, compare machine code and launches, and name what differs.
+    """Compile both revisions, compare machine code and launches, and list the differences.
 
     Functions of your own and library kernels are compared by source and library versions. What cannot be
     compared is selected. Exit code 0 whatever is selected.

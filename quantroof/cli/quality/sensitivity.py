@@ -36,7 +36,7 @@ def command(
     resume: bool,
     as_json: bool,
 ) -> None:
-    """Quantize one matrix of MODEL at a time, head and embedding included, and measure what it costs.
+    """Quantize one matrix of MODEL at a time, head and embedding included, and measure the loss of each.
 
     Weights that are tied are one part. With --budget the cheapest mixture under it is suggested,
     measured as a whole, and laid beside the uniform ones.

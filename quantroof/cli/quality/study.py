@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def command(
     options: StudyOptions, *, methods: str, variants: str, out: Path | None, resume: bool, as_json: bool
 ) -> None:
-    """Quantize MODEL (or the small model of this machine) by every method and measure what it loses.
+    """Quantize MODEL (or the small model of this machine) by every method and measure the accuracy loss.
 
     Losses are compared window by window with the unquantized model; a difference whose 95 % interval holds
     zero is called undecided. The variant `outliers` computes the same function with large activations.
