@@ -1,0 +1,203 @@
+"""`quantroof doctor --prolog` on many simulated nodes of eight, through the command's own function.
+
+`python -m tests.fleet.doors docs/measured/prolog.md` makes the page; every figure but the start is simulated.
+Nodes have the silicon, the drift and the disturbances of `tests/fleet/noise.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+
+from quantroof.bench import provenance
+from quantroof.bench.plan import DevicePlan
+from quantroof.bench.simulated.device import Efficiency, NoiseModel, SimulatedRun
+from quantroof.cli.burn_in import BurnInFlags
+from quantroof.cli.prolog import prolog
+from quantroof.fleet import prolog as fleet_prolog
+from quantroof.fleet.collection import Collection
+from quantroof.fleet.gather import gather
+from tests.fleet.noise import Sizes
+from tests.fleet.world import SESSION_DRIFT
+from tests.gate.bounds import upper_bound
+
+NODE = "sim:h100-sxm5-80gb*8"
+LIMIT_S, SLOW_GPU, LOSS = 15.0, 3, 0.10
+REFERENCE_NODES = 16
+WAYS = ("siblings alone", "a reference of 128 GPUs", "its own past")
+SPOILED, BY = Sizes().spoiled_odds + Sizes().bimodal_share * Sizes().bimodal_odds, (0.02, 0.15)
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbed(NoiseModel):
+    """The noise of a simulated device, and now and then a case that is slow in a whole process."""
+
+    def samples_ns(self, true_ns: float, count: int, rng: np.random.Generator) -> tuple[float, ...]:
+        """Samples of one case in one process."""
+        spoiled = rng.uniform(*BY) if rng.random() < SPOILED else 0.0
+        return NoiseModel.samples_ns(self, true_ns * math.exp(spoiled), count, rng)
+
+
+@dataclass
+class World:
+    """The GPUs of all nodes: silicon by node and GPU, drift by session, and what one of them lost."""
+
+    session: int = 0
+    lost: str | None = None
+    silicon: dict[tuple[str, int], tuple[float, float]] = field(default_factory=dict)
+
+    def run(self, plan: DevicePlan, emit: Callable[..., None]) -> SimulatedRun:
+        """A simulated device with its own rates, in place of eight equal ones."""
+        compute, memory = self.slower(plan.device.host or "", plan.device.index)
+        usual = Efficiency()
+        rates = Efficiency(
+            memory=usual.memory * math.exp(-memory), compute=usual.compute * math.exp(-compute),
+            dequantizing=usual.dequantizing * math.exp(-compute),
+        )  # fmt: skip
+        return SimulatedRun(plan, emit, Disturbed(), rates)
+
+    def slower(self, host: str, gpu: int) -> tuple[float, float]:
+        """Log time of (compute, memory) beside the usual."""
+        number = int(host.rpartition("-")[2])
+        own = np.random.default_rng((number, gpu)).normal(0, 1, 2) * Sizes().machine
+        drift = np.random.default_rng((number, gpu, self.session)).normal(0, 1, 2) * SESSION_DRIFT
+        lost = -math.log1p(-LOSS) if gpu == SLOW_GPU else 0.0
+        hit = (lost * (self.lost == "compute"), lost * (self.lost == "HBM"))
+        return float(own[0] + drift[0]) + hit[0], float(own[1] + drift[1]) + hit[1]
+
+
+@contextlib.contextmanager
+def simulated_world() -> Iterator[World]:
+    """Devices of the world instead of equal ones; what all nodes of a process share is read once."""
+    world = World()
+    gather_once = functools.cache(gather)
+
+    def gathered(names: Sequence[str]) -> Collection:
+        """References are tuples, and the same for every node."""
+        return gather_once(names) if isinstance(names, tuple) else gather(names)
+
+    with (
+        patch("quantroof.bench.scheduler.SimulatedRun", world.run),
+        patch("quantroof.cli.prolog._age_s", lambda: 0.0),
+        patch.object(provenance, "versions", functools.cache(provenance.versions)),
+        patch.object(provenance, "source_revision", lambda: None),
+        patch.object(fleet_prolog, "gather", gathered),
+    ):
+        yield world
+
+
+def check(
+    host: str, *, reference: tuple[str, ...] = (), past: tuple[str, ...] = (), out: Path | None = None
+) -> str:
+    """The line that the command prints for one node, which also fits its exit code."""
+    flags = BurnInFlags(devices=(f"{NODE}@{host}",), quiet=True, reference=reference, past=past, out=out)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        code = prolog(flags, "slurm", LIMIT_S)
+    line = printed.getvalue()
+    assert (code == 1) == line.startswith(("quantroof SIMULATED degraded", "quantroof SIMULATED failed")), (
+        line
+    )
+    return line
+
+
+@dataclass
+class Door:
+    """One way of comparison: which nodes were drained, and which slow GPUs were named."""
+
+    world: World
+    folder: Path
+    way: str
+
+    def drained(self, nodes: int, lost: str | None) -> int:
+        """Of healthy nodes: how many drained. Of nodes with a slow GPU: how many drained for that GPU."""
+        count = 0
+        for number in range(nodes):
+            line = self._line(f"node-{number}", lost)
+            bad = " degraded" in line or " failed" in line
+            count += bad if lost is None else bad and f"GPU {SLOW_GPU} " in line
+        return count
+
+    def _line(self, host: str, lost: str | None) -> str:
+        past: tuple[str, ...] = ()
+        self.world.lost, self.world.session = None, 1
+        if self.way == WAYS[2]:
+            check(host, out=self.folder / "past" / host)
+            past = (str(self.folder / "past" / host),)
+        self.world.lost, self.world.session = lost, 2
+        reference = (str(self.folder / "reference"),) if self.way == WAYS[1] else ()
+        return check(host, reference=reference, past=past)
+
+
+def table(healthy: int, slow: int) -> Iterator[str]:
+    """One line per way of comparison."""
+    yield "| judged by | healthy nodes drained | upper 95 % bound | compute -10 % found | HBM -10 % found |"
+    yield "|---|---|---|---|---|"
+    with tempfile.TemporaryDirectory() as folder, simulated_world() as world:
+        for number in range(REFERENCE_NODES):
+            check(f"node-{10**6 + number}", out=Path(folder) / "reference" / str(number))
+        for way in WAYS:
+            door = Door(world, Path(folder), way)
+            bad = door.drained(healthy, None)
+            found = " | ".join(f"{door.drained(slow, lost)} of {slow}" for lost in ("compute", "HBM"))
+            bound = upper_bound(bad, healthy)
+            yield f"| {way} | {bad} of {healthy} ({bad / healthy:.2%}) | {bound:.2%} | {found} |"
+
+
+def start(times: int) -> str:
+    """Wall and CPU seconds of the whole command in a cold process; a simulated node samples in no time."""
+    command = [sys.executable, "-m", "quantroof", "doctor", "--prolog", "--device", NODE]
+    walls, used = [], os.times()
+    for _ in range(times):
+        began = time.monotonic()
+        subprocess.run(command, capture_output=True, check=True)
+        walls.append(time.monotonic() - began)
+    now = os.times()
+    cpu = (now.children_user + now.children_system - used.children_user - used.children_system) / times
+    return (
+        f"Start to verdict of a cold process, {times} times on this machine ({os.cpu_count()} CPUs, load "
+        f"{os.getloadavg()[0]:.1f}): median {statistics.median(walls):.1f} s, longest {max(walls):.1f} s; "
+        f"{cpu:.1f} s of CPU time. "
+        "A simulated node samples for no time and starts no worker: torch, CUDA and sampling come on top."
+    )
+
+
+INTRODUCTION = """\
+# `doctor --prolog` at 15 seconds, in a simulated world
+
+SIMULATED, except for the start: no speed here was measured on any device. `scripts/prolog_simulation.sh`
+makes this page from `tests/fleet/doors.py`. Every line is one `quantroof doctor --prolog --contract
+slurm` on a node of eight H100, through the command's own function. Healthy GPUs spread by 2 % in compute
+and 0.6 % in bandwidth, drift between sessions, and now and then a case is 2 to 15 % slow in a whole
+process, with the sizes of `tests/fleet/noise.py`; suspects are measured again by other draws. The goals
+were: at most 0.1 % of healthy nodes drained, 90 % of GPUs that lost 10 % of their compute rate and 95 %
+of those that lost 10 % of their bandwidth found. A GPU is found where the node is drained and the line
+names that GPU. The reference's GPUs are others than those judged, of the same spread.
+
+"""
+
+
+def main() -> None:
+    """Write the page to the file that is named; the number of healthy and of slow nodes may follow."""
+    healthy = int(sys.argv[2]) if len(sys.argv) > 2 else 2048
+    slow = int(sys.argv[3]) if len(sys.argv) > 3 else 200
+    lines = [start(10), "", *table(healthy, slow)]
+    Path(sys.argv[1]).write_text(INTRODUCTION + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
