@@ -146,6 +146,8 @@ class Recheck:
     def _refresh(self, weights: tuple[Any, ...]) -> None:
         assert self._data is not None
         self._kept = weights, tuple(t.clone() if isinstance(t, torch.Tensor) else t for t in weights)
+        if self._foreign:
+            self._prepared.call(*weights)  # a result that is kept for these pointers is an old one now
         _write(weights, self._data.weights)
 
     def _output(self, timer: Timer) -> Any:

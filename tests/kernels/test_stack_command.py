@@ -86,7 +86,7 @@ def test_json_has_versions_verdicts_and_findings(capsys: pytest.CaptureFixture[s
     ("arguments", "message"),
     [
         (["--arch", "sm_12"], "unknown architecture 'sm_12'"),
-        (["--gpu", "h1000"], "unknown hardware profile 'h1000'"),
+        (["--gpu", "h1000"], "unknown GPU 'h1000'"),
         (["--gpu", "Tesla V100-SXM2-32GB"], "compute capability 7.0, which the tables lack"),
     ],
 )

@@ -81,7 +81,7 @@ def _measured(bench: Bench, call: Call, case: CallCase, blank: Measurement) -> M
         return replace(line, status="incorrect", reason=_error(accuracy), accuracy=accuracy)
     del outputs, reference_outputs
     prepared = Prepared(data.tensors, function, hot=("output",), capturable=call.capturable)
-    recheck = CallRecheck(data, expected, between=bench.settings.min_samples)
+    recheck = CallRecheck(data, function, expected, between=bench.settings.min_samples)
     timing, state, flags = time_prepared(bench, prepared, recheck)
     line = replace(line, status="ok", reason=None, timing=timing, state=state)
     if call.reference is None:

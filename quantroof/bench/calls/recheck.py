@@ -29,9 +29,14 @@ class CallRecheck:
     """Checks after a random sample and at the end; `expected` is what a call must make of some arguments."""
 
     def __init__(
-        self, data: CallData, expected: Callable[[CallData], list[torch.Tensor]], *, between: int
+        self,
+        data: CallData,
+        function: Callable[..., Any],
+        expected: Callable[[CallData], list[torch.Tensor]],
+        *,
+        between: int,
     ) -> None:
-        self._data, self._expected = data, expected
+        self._data, self._function, self._expected = data, function, expected
         self._at = _CHOICE.randrange(max(1, between))
         self._threads = 0
         self._kept = [tensor.clone() for tensor in data.tensors]
@@ -77,6 +82,7 @@ class CallRecheck:
 
         def refresh(arguments: Arguments) -> None:
             used.append((arguments, tuple(tensor.clone() for tensor in arguments)))
+            self._function(*arguments)  # a result that is kept for these pointers is an old one now
             _write(arguments, values)
 
         try:
