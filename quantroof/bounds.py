@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+LARGEST = 1e12  # of a number that a person types
 MAX_PROCESSES = 1000
 MAX_SEED = 2**63 - 1
 MAX_TIMEOUT_S = 1e6  # 11 days

@@ -151,3 +151,38 @@ def test_a_number_no_machine_has_is_refused(
     assert words in error
     assert "line " in error
     assert " is broken: " in error
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "--dry-run", "--processes", "1001"),
+        ("run", "--dry-run", "--seed", str(2**63)),
+        ("run", "--dry-run", "--case-timeout", "1000001"),
+        ("hardware", "derive", "--clock-mhz", "1e13"),
+        ("advise", "--model", "llama-3.1-8b", "--gpu", "l4", "--price", "1e308"),
+    ],
+    ids=lambda arguments: arguments[-2],
+)
+def test_a_number_of_an_option_has_a_bound(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beyond it the command would not end, or its arithmetic would overflow."""
+    code, text = _error(capsys, *arguments)
+
+    assert code == 2
+    assert f"'{arguments[-1]}' is too large" in text
+
+
+def test_a_damaged_page_costs_its_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Columns that nothing but the damaged values need: the part is named and left out, the rest is kept."""
+    pytest.importorskip("duckdb")
+    part = Path(__file__).parent / "data" / "first_format" / "part.parquet"
+    bad, data = tmp_path / "bad.parquet", bytearray(part.read_bytes())
+    data[300:2000] = bytes(1700)
+    bad.write_bytes(data)
+    code, text = _error(capsys, "compact", bad, part, "--out", tmp_path / "all.parquet")
+
+    assert code == 0
+    assert text.startswith(f"warning: {bad}: cannot be read: ")
+    assert len(text.splitlines()) == 1

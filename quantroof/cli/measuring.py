@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quantroof.bounds import MAX_TIMEOUT_S
 from quantroof.cli.machine_check import machine_check, tolerated
-from quantroof.cli.options import COUNT, FILE, POSITIVE, SHARE, Finite, with_options
+from quantroof.cli.options import FILE, POSITIVE, PROCESSES, SEED, SHARE, Finite, with_options
 from quantroof.cli.output import echo_json, echo_lines, json_option, note
 from quantroof.errors import ExitCode
 
@@ -37,10 +38,10 @@ measuring_options = with_options(
     click.option("--mode", type=click.Choice(["burst", "sustained"]), default="burst",
                  help="Short, or at least 3 s per case."),
     click.option("--eager", is_flag=True, help="Time calls with their launch overhead, without CUDA graphs."),
-    click.option("--processes", type=COUNT, default=1, help="Repeat everything in this many processes."),
+    click.option("--processes", type=PROCESSES, default=1, help="Repeat everything in this many processes."),
     click.option("--serial", is_flag=True, help="One device after another, for devices that share power."),
-    click.option("--seed", type=int, default=0, help="Seed of the data."),
-    click.option("--case-timeout", "case_timeout_s", type=Finite(1), default=120.0,
+    click.option("--seed", type=SEED, default=0, help="Seed of the data."),
+    click.option("--case-timeout", "case_timeout_s", type=Finite(1, largest=MAX_TIMEOUT_S), default=120.0,
                  help="Seconds before a case is killed."),
     click.option("--anchors", is_flag=True,
                  help="Time a library GEMM and a copy in every process, for a gate."),

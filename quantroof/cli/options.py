@@ -12,8 +12,27 @@ from typing import Any
 import click
 import msgspec
 
+from quantroof.bounds import LARGEST, MAX_PROCESSES, MAX_SEED
+
 FILE = click.Path(path_type=Path)
-COUNT = click.IntRange(1)
+
+
+class Whole(click.IntRange):
+    """A whole number within a range, and no larger than any machine needs."""
+
+    def __init__(self, least: int | None = None, *, largest: int = 10**9) -> None:
+        super().__init__(least)
+        self._largest = largest
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number, or click's usage error."""
+        number = int(super().convert(value, param, ctx))
+        if abs(number) > self._largest:
+            self.fail(f"{value!r} is too large: at most {self._largest}.", param, ctx)
+        return number
+
+    def _describe_range(self) -> str:
+        return "" if self.min is None else super()._describe_range()
 
 
 class Finite(click.FloatRange):
@@ -22,14 +41,31 @@ class Finite(click.FloatRange):
 
     name = "number"
 
+    def __init__(
+        self,
+        least: float,
+        most: float | None = None,
+        *,
+        largest: float = LARGEST,
+        min_open: bool = False,
+        max_open: bool = False,
+    ) -> None:
+        super().__init__(least, most, min_open=min_open, max_open=max_open)
+        self._largest = largest
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number, or click's usage error."""
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
+        if abs(number) > self._largest:
+            self.fail(f"{value!r} is too large: at most {self._largest:g}.", param, ctx)
         return number
 
 
+COUNT = Whole(1)
+PROCESSES = Whole(1, largest=MAX_PROCESSES)
+SEED = Whole(largest=MAX_SEED)
 SHARE = Finite(0, 1, min_open=True)
 OPEN_SHARE = Finite(0, 1, min_open=True, max_open=True)
 POSITIVE = Finite(0, min_open=True)

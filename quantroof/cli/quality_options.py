@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quantroof.cli.options import COUNT, FILE, Finite
+from quantroof.cli.options import COUNT, FILE, SEED, Finite
 
 if TYPE_CHECKING:
     from quantroof.quality.setup import StudyOptions
@@ -27,7 +27,7 @@ _OPTIONS = (
     click.option("--windows", "most_windows", type=COUNT, help="Use at most this many."),
     click.option("--dtype", default="fp32", show_default=True, help="fp32, bf16, fp16 or stored."),
     click.option("--device", default="cpu", show_default=True, help="cpu or cuda:0."),
-    click.option("--seed", type=int, default=0, show_default=True, help="Seed of the calibration sampling."),
+    click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the calibration sampling."),
 )
 
 

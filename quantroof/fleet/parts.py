@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from quantroof.errors import UsageError, first_line
-from quantroof.files import require
+from quantroof import duck
+from quantroof.errors import first_line
+from quantroof.files import MALFORMED, malformed
 from quantroof.fleet.collection import DEVICE, Collection, Unit, Work, population_of
 from quantroof.fleet.rows import SCHEMA, Row
 
@@ -25,8 +26,7 @@ _COUNTS = 'count(*), sum(faulty_clock::INT), sum(ecc_errors), sum(xid::INT), sum
 
 def connect() -> DuckDBPyConnection:
     """A new in-memory DuckDB; EnvironmentMissing if DuckDB is not installed."""
-    duckdb = require("duckdb", "Parquet", "store")
-    connection: DuckDBPyConnection = duckdb.connect(config={"preserve_insertion_order": "false"})
+    connection: DuckDBPyConnection = duck.duckdb().connect(config={"preserve_insertion_order": "false"})
     return connection
 
 
@@ -36,14 +36,14 @@ def write_part(rows: Iterable[Row], target: Path) -> None:
 
     frame = pd.DataFrame([msgspec.structs.astuple(row) for row in rows], columns=list(_COLUMNS))
     frame["median_ns"] = frame["median_ns"].astype("float64")
-    with connect() as connection:
+    with connect() as connection, duck.writing_parquet(target):
         connection.register("rows", frame)
         connection.sql("SELECT * FROM rows").write_parquet(str(target), compression="zstd")
 
 
 def merge_parts(parts: list[Path], target: Path) -> int:
     """Write many `usable` parts as one file; returns the number of rows."""
-    with connect() as connection:
+    with connect() as connection, duck.writing_parquet(target):
         rows = f"SELECT {_NAMES} FROM rows"  # noqa: S608 - the columns of Row
         _view(connection, parts)
         connection.sql(rows).write_parquet(str(target), compression="zstd")
@@ -83,15 +83,9 @@ def usable(parts: list[Path]) -> tuple[list[Path], list[str]]:
 
 def collect_parts(parts: list[Path], into: Collection) -> None:
     """Add the units and times of parts that are `usable`."""
-    import duckdb
-
-    with connect() as connection:
-        try:
-            _view(connection, parts)
-            _collect(connection, into)
-        except duckdb.Error as error:
-            text = first_line(error)
-            raise UsageError(f"cannot be read: {text}", where=str(parts[0])) from None
+    with connect() as connection, duck.reading_parquet(parts[0]):
+        _view(connection, parts)
+        _collect(connection, into)
 
 
 def _collect(connection: DuckDBPyConnection, into: Collection) -> None:
@@ -171,8 +165,14 @@ def _reasons(connection: DuckDBPyConnection, paths: list[str]) -> list[str]:
     missing = [name for name in _COLUMNS if name not in names]
     if missing:
         return [f"not a part of a fleet: it has no column '{missing[0]}'"]
-    schemas = connection.execute("SELECT DISTINCT schema FROM read_parquet(?)", [paths]).fetchall()
-    other = sorted({str(row[0]) for row in schemas} - {SCHEMA})
+    every = f"SELECT schema, device, max(hash({_NAMES})) FROM read_parquet(?) GROUP BY ALL"  # noqa: S608 - columns
+    found = connection.execute(every, [paths]).fetchall()  # reads all values: a damaged page shows here
+    other = sorted({str(schema) for schema, _, _ in found} - {SCHEMA})
+    for _, device, _ in found:
+        try:
+            DEVICE.decode(device)
+        except (*MALFORMED, TypeError) as error:
+            return [f"damaged: a device in it is {malformed(error)}"]
     return [f"written in schema '{name}', this version reads '{SCHEMA}'" for name in other]
 
 

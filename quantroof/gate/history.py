@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from quantroof import duck
 from quantroof.analysis.distributions import Array
 from quantroof.analysis.processes import low_process
-from quantroof.errors import EnvironmentMissing, UsageError, first_line
-from quantroof.files import require
 from quantroof.gate.anchor_weights import AnchorWeights, follows_of
 from quantroof.gate.change_points import ChangePoint, change_points
 from quantroof.gate.times import ANCHORS, Key, RunTimes
@@ -99,7 +97,7 @@ def trends(runs: Sequence[RunTimes], store: Path | None = None) -> list[Trend]:
     Each device of a run has its own trends, simulated ones apart. EnvironmentMissing without DuckDB;
     UsageError for an invalid store.
     """
-    with _duckdb().connect() as connection:
+    with duck.duckdb("history").connect() as connection:
         columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
         connection.execute(f"CREATE TABLE rows ({columns})")
         if store is not None and store.exists():
@@ -110,17 +108,10 @@ def trends(runs: Sequence[RunTimes], store: Path | None = None) -> list[Trend]:
         return _series(connection)
 
 
-def _duckdb() -> ModuleType:
-    return require("duckdb", "history", "store")
-
-
 def _load(connection: Connection, store: Path) -> None:
     names = ", ".join(_COLUMNS)
-    try:
+    with duck.reading_parquet(store, "not a history that this version reads"):
         connection.execute(f"INSERT INTO rows SELECT {names} FROM read_parquet(?)", [str(store)])  # noqa: S608
-    except _duckdb().Error as error:
-        reason = first_line(error)
-        raise UsageError(f"not a history that this version reads: {reason}", where=str(store)) from None
 
 
 def _add(connection: Connection, runs: Sequence[RunTimes]) -> None:
@@ -181,13 +172,11 @@ def _mode(options: RunOptions) -> str:
 def _save(connection: Connection, store: Path) -> None:
     """Write a new file and move it into place, so that a full disk keeps the old one."""
     fresh = store.with_name(f"{store.name}.new")
-    try:
+    with duck.writing_parquet(store):
         store.parent.mkdir(parents=True, exist_ok=True)
         ordered = connection.sql("SELECT * FROM rows ORDER BY started_at, run, case_id, kernel, process")
         ordered.write_parquet(str(fresh), compression="zstd")
         fresh.replace(store)
-    except (_duckdb().Error, OSError) as error:
-        raise EnvironmentMissing(f"cannot be written: {error}", where=str(store)) from None
 
 
 def _series(connection: Connection) -> list[Trend]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from quantroof.errors import EnvironmentMissing, UsageError, first_line, unknown_name
-from quantroof.files import require
+from quantroof import duck
+from quantroof.errors import EnvironmentMissing, UsageError, unknown_name
 from quantroof.records.run import Imported
 
 PACKAGE = "aiconfigurator_core"
@@ -116,10 +116,8 @@ def beside(folder: Path, table: Table, kind: str, name: str) -> Path | None:
 
 def parquet_rows(path: Path | str, query: str, **values: object) -> list[tuple[Any, ...]]:
     """The rows of a query over `{table}`. UsageError if the file is not such a table."""
-    duckdb = require("duckdb", "reading Parquet", "store")
+    database = duck.duckdb("reading Parquet")
     text = query.format(table="read_parquet($path)")
-    try:
-        rows: list[tuple[Any, ...]] = duckdb.execute(text, {"path": str(path), **values}).fetchall()
-    except duckdb.Error as error:
-        raise UsageError(f"is not such a table: {first_line(error)}", where=str(path)) from None
+    with duck.reading_parquet(path, "is not such a table"):
+        rows: list[tuple[Any, ...]] = database.execute(text, {"path": str(path), **values}).fetchall()
     return rows

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from quantroof import duck
 from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.points import frame, row
-from quantroof.files import require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +25,7 @@ def write_csv(devices: list[DeviceResults], target: Path) -> None:
 
 def write_parquet(devices: list[DeviceResults], target: Path) -> None:
     """Write Parquet by DuckDB (the extra `store`), zstd-compressed; EnvironmentMissing without it."""
-    duckdb = require("duckdb", "Parquet", "store")
-    with duckdb.connect() as connection:
+    with duck.duckdb().connect() as connection, duck.writing_parquet(target):
         connection.register("points", table(devices))
         relation = connection.table("points")
         relation.write_parquet(str(target), compression="zstd")
