@@ -33,6 +33,11 @@ class Seen:
         """Pixels by which the page is wider than the window."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))
 
+    def resize(self, width: int) -> None:
+        """Change the width of the window and wait until the charts are drawn again (plotly waits 100 ms)."""
+        self.page.set_viewport_size({"width": width, "height": 900})
+        self.page.wait_for_timeout(300)
+
 
 Open = Callable[..., Seen]
 

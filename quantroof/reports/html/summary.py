@@ -77,6 +77,8 @@ class Summary:
     ribbon: list[Step]
     ribbon_legend: list[tuple[str, str]]
     groups: list[Group]
+    cause: str
+    """Why cases changed; the groups before it are the bars."""
     serving: str | None
     chart: str
 
@@ -142,6 +144,7 @@ def summary(answers: Answers, matrix: HealthMatrix, first: int, advice: Advice |
         ribbon=[step for _, step in ribbon],
         ribbon_legend=[(name, palette.family(name)) for name in used],
         groups=_groups(answers.comparison),
+        cause="" if answers.comparison is None else answers.comparison.summary.partition("; ")[2],
         serving=None if advice is None or advice.unusable is not None else headline(advice),
         chart=answers.devices[first].label if answers.devices else "",
     )
