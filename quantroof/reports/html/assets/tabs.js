@@ -9,6 +9,8 @@ async function drawSummary() {
   if (!timedCount()) return;
   const whole = layerKeys()[0] === ALL_LAYERS; // else no M was timed on all layers, and a path has few points
   byId("summary-title").textContent = `Roofline of ${data.subjects[data.first].label}, ${whole ? layerText(ALL_LAYERS) : "all points"}`;
+  byId("summary-gap").hidden = !whole;
+  byId("summary-m").hidden = !whole || isNarrow();
   await drawChart(whole ? summaryView() : { ...summaryView(), show: "all", statics: true });
 }
 
