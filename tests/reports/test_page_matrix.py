@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -93,7 +94,11 @@ def test_the_first_screen_answers_and_draws(built: Build, open_page: Open) -> No
     assert (seen.requests, seen.complaints) == ([], [])
 
 
-VIEWS = ((1440, "dark", True), (1920, "light", False), (390, "light", True))
+VIEWS: tuple[tuple[int, Literal["light", "dark"], bool], ...] = (
+    (1440, "dark", True),
+    (1920, "light", False),
+    (390, "light", True),
+)
 
 
 @pytest.mark.long
