@@ -42,6 +42,28 @@ def test_named_files_exist(page: Path) -> None:
     assert missing == []
 
 
+def test_nothing_installs_a_package_that_is_not_published() -> None:
+    """No page or workflow installs quantroof by its bare name: that package would be somebody else's."""
+    folders = (ROOT / "docs", ROOT / "templates", ROOT / "quantroof" / "gate")
+    files = [
+        p
+        for folder in folders
+        for p in folder.rglob("*")
+        if p.suffix in {".md", ".py", ".sh", ".yml", ".yaml"}
+    ]
+    bare = re.compile(
+        r"pip install (?!.*(?:--no-index|quantroof @ )).*(?<![\w/.$-])quantroof\b|default: quantroof$",
+        re.MULTILINE,
+    )
+    wrong = [
+        (p.name, hit[0])
+        for p in [*PAGES, *files, ROOT / "action.yml"]
+        for hit in bare.finditer(p.read_text())
+    ]
+
+    assert wrong == []
+
+
 def test_the_page_of_commands_names_every_command() -> None:
     """A newcomer finds each command in the table."""
     modules = {path.stem.rstrip("_") for path in (Path(main.__file__).parent / "commands").glob("[a-z]*.py")}

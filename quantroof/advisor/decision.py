@@ -155,7 +155,8 @@ def _remarks(model: Model, machine: Machine, table: TimingTable) -> Iterable[str
         yield f"the sizes of {model.id} are not from its official config.json: {model.note or model.source}"
     if machine.link is not None and machine.is_gpu:
         link, least = machine.link, machine.link.latency_s * 1e6
-        yield f"GPUs talk over {link.kind} ({link.source}); an all-reduce takes {least:g} us at least"
+        yield f"GPUs communicate over {link.kind} ({link.source}); an all-reduce takes at least {least:g} us"
     dips, worst = table.dips()
     if worst is not None:
-        yield f"kept as measured: {worst}" + (f"; and {dips - 1} more such cases" if dips > 1 else "")
+        more = f" ({dips - 1} more such cases)" if dips > 1 else ""
+        yield f"a larger batch was measured faster than a smaller one: {worst}{more}"

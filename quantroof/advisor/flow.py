@@ -68,16 +68,16 @@ def _do_bytes_bind(advice: Advice, best: Option) -> Question:
         ask=f"Is the batch below the ridge of {row.format}?",
         yes=yes,
         evidence=f"batch {batch}, ridge {row.ridge_batch:.0f} ({row.format} computes in {row.computes_in})",
-        follows="bytes bind: weight-only formats pay"
+        follows="memory-bound: weight-only formats help"
         if yes
-        else "products bind: only 8-bit products (W8A8) pay",
+        else "compute-bound: only 8-bit arithmetic (W8A8) helps",
     )
 
 
 def _are_narrow_products_there(advice: Advice) -> Question:
     native = [name for name in ("fp8-w8a8", "int8-w8a8") if cannot_run(choice(name), advice.machine) is None]
     return Question(
-        ask="Does this device multiply 8-bit numbers?",
+        ask="Does this device have 8-bit matrix instructions?",
         yes=bool(native),
         evidence=", ".join(
             f"{choice(name).compute.name} {rate.value / 1e12:.4g} T/s ({rate.basis})"
@@ -126,8 +126,10 @@ def _is_the_loss_known(best: Option) -> Question:
     element = choice(best.format).weight.element
     yes = element.bits > 8
     return Question(
-        ask="Is its quality that of the checkpoint?",
+        ask="Does it keep the accuracy of the checkpoint?",
         yes=yes,
         evidence=f"{best.format} stores {element.name} weights",
-        follows="nothing to show" if yes else "measure it on your own text before you ship",
+        follows="nothing to verify"
+        if yes
+        else "accuracy not verified: measure it on your own text before you ship",
     )

@@ -23,7 +23,7 @@ SIBLING_FLOOR = 0.05
 """A ceiling this far below its siblings' median is an outlier. A fleet has statistics instead."""
 BANDWIDTH_FLOOR = 0.85
 """Least share of the datasheet's bandwidth of a healthy read, for a GPU whose reads nobody published."""
-NO_REFERENCE = "no ceiling can be judged: there is neither a datasheet nor a second device of this model"
+NO_REFERENCE = "nothing to compare with: no datasheet entry and no second device of this model"
 NO_CEILING = "no ceiling was measured"
 
 

@@ -260,7 +260,7 @@ def _plan_case(case: Case, device: Device, kernels: list[Kernel]) -> PlannedCase
 def _nobody(case: Case, device: Device, kernels: list[Kernel]) -> Measurement:
     """The record of a case that no kernel is made for, so that it is not silently absent."""
     providers = ", ".join(sorted({k.provider for k in kernels}))
-    reason = f"no kernel of {providers} makes {case.scheme} on a {device.processor.upper()}"
+    reason = f"no {case.scheme} kernel for a {device.processor.upper()} from {providers}"
     return skipped_line(case, device, NO_KERNEL, NO_KERNEL, reason)
 
 

@@ -51,7 +51,7 @@ def gpu_answer(analysis: Analysis) -> GpuAnswer:
 
 
 def node_answer(analysis: Analysis, silent: Sequence[str]) -> NodeAnswer:
-    """A node is as bad as its worst GPU; nodes that never answered leave it unsure."""
+    """A node is as bad as its worst GPU; nodes without a run leave it unsure."""
     bad = [(name, gpus) for name, gpus in analysis.nodes() if gpus[0].bad]
     return NodeAnswer("bad" if bad else "unsure" if silent else "good", bad)
 

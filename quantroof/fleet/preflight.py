@@ -118,7 +118,8 @@ def _failed_kernels(units: list[Unit]) -> Iterator[tuple[int, Finding]]:
         return
     for index, unit in enumerate(units):
         if unit.failed:
-            text = f"kernels that failed: {unit.failed}" + (", siblings run them" if len(units) > 1 else "")
+            others = " but ran on the other GPUs" if len(units) > 1 else ""
+            text = f"{unit.failed} kernel{'s' * (unit.failed != 1)} failed here{others}"
             yield index, Finding("failed", "kernels_failed", text)
 
 

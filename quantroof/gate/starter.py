@@ -56,7 +56,7 @@ jobs:
       - uses: actions/checkout@v4
         with:
           fetch-depth: 0  # the base revision becomes a worktree
-      - run: pip install -e . quantroof
+      - run: pip install -e . 'quantroof @ git+https://github.com/quantroof/quantroof'
       - env:
           BASE: origin/${{ github.base_ref }}  # a variable, so that a branch's name is never shell code
         run: quantroof gate --base "$BASE" --junit gate.xml --github
@@ -81,7 +81,7 @@ quantroof-gate:
   variables:
     GIT_DEPTH: "0"  # the base revision becomes a worktree
   script:
-    - pip install -e . quantroof
+    - pip install -e . 'quantroof @ git+https://github.com/quantroof/quantroof'
     - git fetch origin "$CI_MERGE_REQUEST_TARGET_BRANCH_NAME"
     - quantroof gate --base FETCH_HEAD --junit gate.xml --markdown gate.md
   retry:

@@ -15,9 +15,9 @@ RateClass = Literal["full", "half", "geforce", "special", "amd", "unknown"]
 """How a board's matrix rates relate to its compute capability's: `geforce` halves fp32 accumulation, `half`
 halves every matrix format, `special` fits no rule, `amd` and `unknown` have none."""
 Unit = Literal["matrix", "vector"]
-SourceGrade = Literal["vendor", "transcribed", "derived", "recalled"]
+SourceGrade = Literal["vendor", "transcribed", "derived", "unverified"]
 """`vendor` was read in a vendor's document or on the device itself, `transcribed` in someone's copy of it;
-`derived` is clock x rate or a ratio; `recalled` was not read again and is the weakest."""
+`derived` is clock x rate or a ratio; `unverified` has no document behind it and is the weakest."""
 Origin = Literal["catalog", "derived", "mig-slice"]
 Discriminator = Literal["sm_count", "memory_gb"]
 # A vendor's GB may be GiB, and ECC and firmware keep some memory. 8 % tells 10 GB from 12 GB.

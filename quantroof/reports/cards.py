@@ -80,7 +80,7 @@ def _reads(reads: Reads | None) -> list[str]:
 
 def _formats(answer: FormatAnswer) -> Card:
     question = "Which format?"
-    floor = "quickest sum of medians over all layers; W8A8 includes quantizing the activations"
+    floor = "lowest total time over all layers; W8A8 includes quantizing the activations"
     if answer.device:
         floor = f"{floor}; on {answer.device}"
     if answer.reason is not None:

@@ -273,7 +273,7 @@ def test_the_command_prints_and_exits_by_its_findings(
     assert ended.value.code == 1
     assert "node-3 cuda:5" in text
     assert "SIMULATED" in text
-    assert "never answered: node-77" in text
+    assert "no run received from node-77" in text
     assert document["kind"] == "fleet"
     assert document["nodes"][0]["node"] == "node-3"
     assert document["nodes"][0]["gpus"][0]["against_siblings"]["compute"] == pytest.approx(-0.10, abs=0.03)

@@ -283,6 +283,6 @@ def test_a_real_worker_that_dies_is_named_as_the_reason(tmp_path: Path) -> None:
     kept = [line.status for d in found.directories for line in read_run(d).measurements]
 
     assert found.node.verdict.state == "failed"
-    assert "kernels that failed: 3 (" in (found.node.verdict.reason or "")
+    assert "3 kernels failed here (" in (found.node.verdict.reason or "")
     assert "SIGSEGV" in (found.node.verdict.reason or "") or "signal 11" in (found.node.verdict.reason or "")
     assert (kept.count("ok"), kept.count("failed")) == (4, 4)

@@ -60,7 +60,7 @@ def test_every_state_has_the_code_that_its_host_expects(contract: Contract) -> N
         ("", "ok", "8 GPUs"),
         ("+compute@3", "degraded", "GPU 3 0000:1b:00.0 compute -"),
         ("+ecc@1", "failed", "GPU 1 0000:19:00.0"),
-        ("+crash@4", "failed", "GPU 4 0000:1c:00.0 kernels that failed"),
+        ("+crash@4", "failed", "GPU 4 0000:1c:00.0 1 kernel failed here"),
         ("+pcie@5", "failed", "PCIe runs on 8 lanes"),
         ("+passing@2", "ok", "8 GPUs"),
     ],

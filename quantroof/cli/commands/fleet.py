@@ -198,7 +198,7 @@ def _wait(engine: str, job: LaunchOptions, names: list[str], count: int | None) 
     for result in sweep.results:
         click.echo(result.directory)
     for line in sweep.lost:
-        note(f"never answered: {line}")
+        note(f"no run received from {line}")
     return ExitCode.FINDING if sweep.lost else ExitCode.OK
 
 

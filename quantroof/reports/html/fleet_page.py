@@ -95,7 +95,7 @@ class FleetPage:
 
 
 def fleet_html(analysis: Analysis, silent: list[str]) -> str:
-    """The page of an analysis; `silent` are nodes that never answered."""
+    """The page of an analysis; `silent` are nodes without a run."""
     nodes = analysis.nodes()
     page = FleetPage(
         policy=_CONTENT_POLICY,
@@ -223,7 +223,7 @@ def _node_card(analysis: Analysis, silent: list[str]) -> Card:
     ]
     if silent:
         more = ", ..." if len(silent) > _FACTS else ""
-        facts.append(f"never answered: {', '.join(silent[:_FACTS])}{more}")
+        facts.append(f"no run received from {', '.join(silent[:_FACTS])}{more}")
     verdict = answer.bad[0][0] if answer.bad else "none"
     floor = "a node is as bad as its worst GPU"
     return Card("nodes", "Which node first?", verdict, answer.tone, tuple(facts), floor)

@@ -48,7 +48,7 @@ def fleet_lines(analysis: Analysis, silent: list[str], top: int) -> Iterator[str
             f"{row.nodes} nodes beside all others (p = {row.p:.0e})"
         )
     if silent:
-        yield f"never answered: {', '.join(silent)}"
+        yield f"no run received from {', '.join(silent)}"
 
 
 def fleet_document(analysis: Analysis, silent: list[str]) -> dict[str, Any]:
@@ -95,9 +95,9 @@ def _comparison(summary: PopulationSummary, head: str) -> Iterator[str]:
         yield f"{head}; too few to be compared with each other"
         return
     spreads = ", ".join(f"{name} {percent(value, 1)}" for name, value in summary.spread.items())
-    yield f"{head}; healthy ones spread by {spreads}"
+    yield f"{head}; healthy GPUs vary by {spreads}"
     floors = ", ".join(
-        f"{name} {percent(floor, 1)} (by chance {percent(summary.expected_below[name], 2)} of healthy GPUs)"
+        f"{name} {percent(floor, 1)} (expected false alarms {percent(summary.expected_below[name], 2)})"
         for name, floor in summary.floor.items()
     )
     yield f"  floors as shares of the median: {floors}"

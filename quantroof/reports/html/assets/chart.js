@@ -79,7 +79,7 @@ async function drawChart(view) {
   ];
   await Plotly.react(view.id, traces, chartLayout(view, paths), CHART_CONFIG);
   drawLabels(view, paths);
-  const thin = drawn.length < rows.length ? `; ${drawn.length} drawn, the rest lie under them` : "";
+  const thin = drawn.length < rows.length ? "; overlapping points are drawn once" : "";
   return isPath ? `${paths.flat().length} points of ${paths.length} paths` : `${rows.length} of ${timedCount()} points shown${thin}`;
 }
 
