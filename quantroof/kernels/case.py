@@ -122,6 +122,12 @@ class Case:
         return _scheme_name(self.weight, self.activation, self.output)
 
     @property
+    def words(self) -> str:
+        """The case for people: `int8-w8a8, M 16, 28672x4096` (N x K); other operations by id."""
+        is_layer = self.operation in LAYER_OPERATIONS
+        return f"{self.scheme}, M {self.m}, {self.n}x{self.k}" if is_layer else self.id
+
+    @property
     def compute(self) -> Element:
         """The element type that enters the multiplier: the key of the matrix roof. dequantize makes one."""
         if self.operation == "dequantize":

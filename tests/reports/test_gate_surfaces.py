@@ -113,7 +113,9 @@ def test_annotations_are_one_a_family_and_ten_at_most() -> None:
     many = _report([_verdict(2, "slower", kernel=f"torch.k{n}") for n in range(12)])
 
     assert len(one) == 1
-    assert one[0].startswith("::error title=quantroof gate%3A bf16 torch.linear::slower: gemm/")
+    assert one[0].startswith(
+        "::error title=quantroof gate%3A bf16 torch.linear::slower: bf16, M 10, 4096x4096 "
+    )
     assert "and 29 more cases" in one[0]
     assert len(list(github.workflow_commands(many))) == 10
     assert "3 more families" in list(github.workflow_commands(many))[-1]

@@ -60,7 +60,7 @@ def _families(cases: list[CaseVerdict]) -> dict[str, list[CaseVerdict]]:
 def _sentence(members: list[CaseVerdict]) -> str:
     worst = members[0]
     rest = f", and {len(members) - 1} more cases" if len(members) > 1 else ""
-    return f"{worst.verdict}: {worst.case} {change_text(worst)}, {worst.reason}{rest}"
+    return f"{worst.verdict}: {parsed_case(worst.case).words} {change_text(worst)}, {worst.reason}{rest}"
 
 
 def _command(level: str, title: str, message: str) -> str:

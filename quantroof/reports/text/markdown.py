@@ -9,6 +9,7 @@ from quantroof.analysis.answers import Answers
 from quantroof.analysis.choice import LayerChoice
 from quantroof.analysis.comparison import RunComparison
 from quantroof.analysis.unmeasured import unmeasured
+from quantroof.records.lines import parsed_case
 from quantroof.records.quality import QualityStudy
 from quantroof.reports import facts as header
 from quantroof.reports.cards import cards, untrusted
@@ -66,7 +67,13 @@ def _changes(comparison: RunComparison) -> str:
         ratio = entry.ratio
         interval = f"{units.change(ratio.low)} to {units.change(ratio.high)}" if ratio else units.NONE
         change = units.change(ratio.median if ratio else None)
-        cells = (f"{entry.kernel} {entry.case}", units.time(base), units.time(now), change, interval)
+        cells = (
+            f"{parsed_case(entry.case).words} {entry.kernel}",
+            units.time(base),
+            units.time(now),
+            change,
+            interval,
+        )
         rows.append([*cells, bold(entry.verdict), "; ".join(entry.causes)])
     head = ("case", "base", "now", "change", "95 % interval", "verdict", "what else changed")
     more = f"\n\n{len(entries) - _ROWS} more are in the HTML report." if len(entries) > _ROWS else ""
