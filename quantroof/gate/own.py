@@ -17,7 +17,7 @@ from quantroof.gate.check import CheckOptions, Report, check
 from quantroof.gate.environment import findings
 from quantroof.gate.policy import OwnRuns, Policy
 from quantroof.gate.remeasure import Progress
-from quantroof.gate.sides import Side, base_of_revision, candidate, git, require_revision
+from quantroof.gate.sides import Side, base_of_revision, candidate, git, merge_base
 from quantroof.gate.start import Start, start_process
 from quantroof.gate.times import RunTimes, run_times
 from quantroof.hwprofiles.simulated import CODE_FAULTS
@@ -55,13 +55,7 @@ def base_revision(branch: str | None) -> str | None:
     """
     if branch is None:
         return None
-    require_revision(branch)
-    try:
-        base = git("merge-base", branch, "HEAD")
-    except UsageError:
-        shallow = git("rev-parse", "--is-shallow-repository") == "true"
-        hint = "this clone is shallow: clone with its history (fetch-depth: 0)" if shallow else None
-        raise UsageError(f"'{branch}' and HEAD have no common revision", hint=hint) from None
+    base = merge_base(branch)
     unchanged = base == git("rev-parse", "HEAD") and not git("status", "--porcelain", "-uno")
     return None if unchanged else git("rev-parse", "--short=12", base)
 

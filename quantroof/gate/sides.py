@@ -107,6 +107,17 @@ def require_revision(revision: str) -> None:
         raise UsageError(what, hint=hint if shallow else "git fetch, or another name") from None
 
 
+def merge_base(revision: str) -> str:
+    """The commit where HEAD left a revision; UsageError for one that is not here or shares no history."""
+    require_revision(revision)
+    try:
+        return git("merge-base", revision, "HEAD")
+    except UsageError:
+        shallow = git("rev-parse", "--is-shallow-repository") == "true"
+        hint = "this clone is shallow: clone with its history (fetch-depth: 0)" if shallow else None
+        raise UsageError(f"'{revision}' and HEAD have no common revision", hint=hint) from None
+
+
 def git(*arguments: str, folder: Path | None = None) -> str:
     """Run git in a folder, by default the current one; UsageError with git's message where it fails."""
     try:

@@ -76,7 +76,7 @@ def test_select_gives_its_count_its_list_and_a_comment(tmp_path: Path, selects: 
     assert ("cases" in outputs) == (selected != "0")
     assert (tmp_path / outputs["comment"]).read_text() == "a table\n"
     assert (tmp_path / "summary.md").read_text() == "a table\n"
-    assert words[:4] == ["gate", "select", "--base", "origin/main"]
+    assert words[:5] == ["gate", "select", "--base", "origin/main", "--arch"]
 
 
 @pytest.mark.parametrize("step", ["select", "gate"])
@@ -86,6 +86,32 @@ def test_a_hostile_branch_is_one_word(tmp_path: Path, step: str) -> None:
 
     assert HOSTILE in (tmp_path / "words.txt").read_text().splitlines()
     assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("suite", ["", "my suite.toml"])
+def test_a_suite_is_one_word_or_absent(tmp_path: Path, suite: str) -> None:
+    """Without an input `gate select` takes the suite of gate.toml."""
+    _run(tmp_path, "select", SELECTS="", SUITE=suite)
+    words = (tmp_path / "words.txt").read_text().splitlines()
+
+    assert ([words[words.index("--suite") + 1]] if "--suite" in words else []) == ([suite] if suite else [])
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_select_that_fails_fails_its_job_on_gitlab(tmp_path: Path, code: int) -> None:
+    """The job ends with the exit code of `gate select`, in the plainest shell, without pipefail."""
+    stub = tmp_path / "quantroof"
+    stub.write_text(f"#!/bin/bash\necho a table\nexit {code}\n")
+    stub.chmod(0o755)
+    lines = [line for line in JOBS["quantroof-select"]["script"] if not line.startswith(("pip ", "git "))]
+    done = subprocess.run(
+        ["sh", "-ec", "\n".join(lines)],
+        cwd=tmp_path, env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "QUANTROOF_ARCH": "a"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == code
+    assert (tmp_path / "quantroof-select.md").read_text() == "a table\n"
 
 
 def test_the_component_declares_every_input_that_it_uses() -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from quantroof.bench.suite import load
+from quantroof.bench.suite import Suite, load
 from quantroof.cli.gate import demo, init
+from quantroof.cli.gate.select import command as select_command
 from quantroof.errors import EnvironmentMissing, ExitCode, UsageError
 from quantroof.finding import Finding
+from quantroof.gate.changed import Selection as Changed
 from quantroof.gate.check import Report
 from quantroof.gate.own import Own, base_revision, own_check
 from quantroof.gate.policy import read_policy
@@ -176,6 +178,26 @@ def test_a_shallow_clone_and_a_detached_head_are_one_line_or_work(project: Path,
     assert base_revision(first) == first[:12]
     with pytest.raises(UsageError, match="git does not have the revision 'nowhere'"):
         base_revision("nowhere")
+
+
+@pytest.mark.usefixtures("quick_sides")
+def test_select_compares_with_the_merge_base_the_suite_of_the_policy(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What others committed to the base since is not compared; no suite has to be named."""
+    start = _git(project, "rev-parse", "--short=12", "HEAD")
+    _git(project, "commit", "-q", "--allow-empty", "-m", "of others")
+    _git(project, "checkout", "-q", "-b", "topic", start)
+    asked: list[tuple[str, str]] = []
+
+    def compare(suite: Suite, archs: tuple[str, ...], base: Side, ours: Side) -> Changed:
+        asked.append((suite.name, base.name))
+        return Changed(selected=(), planned=1, base=base.name, archs=archs)
+
+    monkeypatch.setattr("quantroof.gate.changed.select", compare)
+    select_command.main(args=["--base", "main"], standalone_mode=False)
+
+    assert asked == [("gate", f"base {start}")]
 
 
 def test_the_demo_is_green_red_and_undecided(capsys: pytest.CaptureFixture[str]) -> None:

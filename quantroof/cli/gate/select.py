@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @click.command("select", short_help="Which cases does a change concern? Needs no GPU.")
-@click.option("--base", required=True, help="Compare with this git revision.")
-@click.option("--suite", default="quick", show_default=True, help="The suite that would be measured.")
+@click.option("--base", required=True, help="Compare with where HEAD left this branch or revision.")
+@click.option("--suite", help="The suite that would be measured.  [default: that of gate.toml, else quick]")
 @click.option(
     "--arch", "archs", multiple=True, default=("sm_90a",), show_default=True, help="As for compile."
 )
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--markdown", is_flag=True, help="Print the table as Markdown, for a pull request.")
 @json_option
 def command(
-    *, base: str, suite: str, archs: tuple[str, ...], out: Path | None, markdown: bool, as_json: bool
+    *, base: str, suite: str | None, archs: tuple[str, ...], out: Path | None, markdown: bool, as_json: bool
 ) -> None:
     """Compile both revisions, compare machine code and launches, and list the differences.
 
@@ -38,14 +38,14 @@ def command(
     """
     from quantroof.bench.suite import load
     from quantroof.gate.changed import select
-    from quantroof.gate.sides import base_of_revision, candidate, require_revision
+    from quantroof.gate.sides import base_of_revision, candidate, git, merge_base
     from quantroof.reports.text.select_lines import select_document, select_lines, select_markdown
 
     require("triton", "compile", "gpu")
-    require_revision(base)
-    chosen = load(suite)
+    start = git("rev-parse", "--short=12", merge_base(base))
+    chosen = load(suite or _suite_of_policy() or "quick")
     calls = chosen.workloads["gpu"].calls
-    with base_of_revision(base, (), calls) as side:
+    with base_of_revision(start, (), calls) as side:
         selection = select(chosen, archs, side, candidate((), calls))
     if as_json:
         echo_json("select", select_document(selection))
@@ -53,6 +53,16 @@ def command(
         echo_lines(select_markdown(selection) if markdown else select_lines(selection))
     if out is not None:
         _write(selection, out)
+
+
+def _suite_of_policy() -> str | None:
+    """What `quantroof gate` measures here, if `gate init` or somebody else wrote it down."""
+    from quantroof.gate.policy import read_policy
+    from quantroof.gate.starter import POLICY_FILE
+
+    file = Path(POLICY_FILE)
+    run = read_policy(file).run if file.is_file() else None
+    return run.suite if run is not None else None
 
 
 def _write(selection: Selection, out: Path) -> None:
