@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from quantroof.cli.call_options import suite_text
+from quantroof.cli.gate.select import command as select_command
 from quantroof.gate.changed import Comparison
 from quantroof.gate.fingerprint_process import rows_of
 from quantroof.gate.fingerprints import _with_code
@@ -140,6 +141,32 @@ def test_a_planted_change_of_a_foreign_kernel_is_named(
     assert any(one.startswith(words) for one in _differences(base, now)), _differences(base, now)
 
 
+def test_views_by_index_are_those_of_torch() -> None:
+    """Where a torch without CUDA refuses an index, the same elements are chosen."""
+    torch = pytest.importorskip("torch")
+    from quantroof.kernels.calls.indexing import ViewIndexing
+
+    x = torch.arange(24).reshape(2, 3, 4)
+    indices = (
+        1,
+        slice(1, None),
+        (0, ..., -1),
+        (None, slice(None), 2),
+        (..., None, slice(0, 4, 2)),
+        (1, 2, 3),
+    )
+    with ViewIndexing():
+        views = [x[index] for index in indices]
+        written = x.clone()
+        written[:, 1] = 0
+    expected = x.clone()
+    expected[:, 1] = 0
+
+    assert all(torch.equal(view, x[index]) for view, index in zip(views, indices, strict=True))
+    assert [view.stride() for view in views] == [x[index].stride() for index in indices]
+    assert torch.equal(written, expected)
+
+
 @pytest.mark.parametrize(
     ("before", "now", "words"),
     [
@@ -198,43 +225,30 @@ def test_code_that_a_build_decides_is_compared_by_its_text(tmp_path: Path, line:
 
 
 @pytest.mark.long
-def test_select_in_a_foreign_repository_names_the_kernel_and_keeps_its_fingerprints(tmp_path: Path) -> None:
+def test_select_in_a_foreign_repository_names_the_kernel_and_keeps_its_fingerprints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Nothing differs, then a planted block does; what was compared is kept."""
     pytest.importorskip("triton")
     call = Call(function="mine.py:scale", name="scale", args=("x: bf16[N]",), axes=("N=4096",), dtype="bf16")
-    from quantroof.cli.call_options import suite_text
-
     project = tmp_path / "project"
     project.mkdir()
     (project / "mine.py").write_text(KERNEL)
     (project / "benchmarks.toml").write_text(suite_text(call))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-
-    def run(*words: str) -> str:
-        done = subprocess.run(
-            words, cwd=project, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    # Both sides have this interpreter: two processes that name the versions would take seconds.
+    monkeypatch.setattr("quantroof.gate.sides._ask", lambda *_: (ROOT / "quantroof", {}))
     git = ("git", "-c", "user.email=a@b", "-c", "user.name=a")
     for words in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-qm", "one")):
-        run(*git, *words)
-    select = (
-        sys.executable,
-        "-m",
-        "quantroof",
-        "gate",
-        "select",
-        "--base",
-        "HEAD",
-        "--suite",
-        "benchmarks.toml",
-    )
-    assert run(*select).startswith("0 of 1 cases and kernels differ")
+        subprocess.run((*git, *words), check=True)
+    select = ["--base", "HEAD", "--suite", "benchmarks.toml"]
+    select_command.main(args=select, standalone_mode=False)
+    assert capsys.readouterr().out.startswith("0 of 1 cases and kernels differ")
     assert len(list((tmp_path / "cache" / "quantroof" / "select").glob("*.json"))) == 1
     (project / "mine.py").write_text(KERNEL.replace("BLOCK=1024", "BLOCK=512"))
 
-    changed = run(*select, "--out", "-")
+    select_command.main(args=[*select, "--out", "-"], standalone_mode=False)
+    changed = capsys.readouterr().out
     assert "BLOCK 1024 -> 512" in changed
     assert changed.rstrip().endswith("call/scale/bf16/N=4096 mine.scale")

@@ -7,7 +7,7 @@ reads values from its tensors, or queries the driver, cannot be traced; its sour
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -80,7 +80,8 @@ def traced(function: Callable[[], Callable[..., Any]], call: Call, case: CallCas
     trace = Trace()
     with _gpu_stands_in(trace, device):
         loaded = function()  # a module may ask the driver when it is imported
-        with FakeTensorMode(allow_non_fake_inputs=True), _recorder(trace), torch.no_grad():
+        fake = FakeTensorMode(allow_non_fake_inputs=True)
+        with fake, _recorder(trace), _indexing(), torch.no_grad():
             loaded(*_tensors(call, case), **_numbers(call, case))
     return trace
 
@@ -98,6 +99,14 @@ def _tensors(call: Call, case: CallCase) -> list[Any]:
 
 def _numbers(call: Call, case: CallCase) -> dict[str, Any]:
     return {a.name: a.value(dict(case.axes)) for a in call.arguments if isinstance(a, ScalarArgument)}
+
+
+def _indexing() -> AbstractContextManager[Any]:
+    import torch
+
+    from quantroof.kernels.calls.indexing import ViewIndexing
+
+    return nullcontext() if torch.version.cuda else ViewIndexing()
 
 
 def _recorder(trace: Trace) -> Any:
