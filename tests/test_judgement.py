@@ -41,6 +41,7 @@ LAYOUT = {
     },
     "reports/text/select_lines.py": {"(rest := (len(selection.selected) - _MOST)) > 0": "rows left out"},
     "cli/gate/init.py": {"number >= _MOST_FILES": "how many files of a repository are read"},
+    "cli/options.py": {"abs(number) > self._largest": "a check of what the user typed"},
     "cli/progress.py": {"done < total": "which devices are not done"},
     "cli/quality/decode.py": {"min(numbers) < 1": "a check of what the user typed"},
 }
