@@ -263,6 +263,14 @@ AnyRecord = RunInfo | Ceiling | Anchor | Bits | Measurement | RunEnd
 
 
 @lru_cache(maxsize=65536)
+def case_words(case_id: str) -> str:
+    """A case for people: scheme and shape of a layer, else its id, which a file may have made up."""
+    try:
+        return parsed_case(case_id).words
+    except UsageError:
+        return case_id
+
+
 def parsed_case(case_id: str) -> Case:
     """The Case behind an id; UsageError if the text is not an id."""
     return Case.parse(case_id)

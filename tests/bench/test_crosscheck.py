@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -144,6 +145,16 @@ def test_all_cases_are_counted_in_one_process(tmp_path: Path, monkeypatch: pytes
     assert all(a.witness_ns == pytest.approx(30_700, rel=0.02) for a in found)
 
 
+def _ends(pid: int, within_s: float) -> bool:
+    """Whether a process that was killed is gone soon: the kernel ends it at its own time."""
+    ends = time.monotonic() + within_s
+    while time.monotonic() < ends:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
+
+
 def test_a_witness_out_of_time_keeps_what_it_counted_and_leaves_no_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,7 +166,7 @@ def test_a_witness_out_of_time_keeps_what_it_counted_and_leaves_no_process(
     child = int((tmp_path / "child").read_text())
 
     assert [a.case for a in agreements] == [lines[0].case]
-    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    assert _ends(child, within_s=5.0)
 
 
 def test_every_kernel_is_checked_before_any_twice() -> None:

@@ -159,6 +159,7 @@ def test_pytest_prints_its_failures_when_its_time_is_up(tmp_path: Path, processe
     (tmp_path / "test_two.py").write_text(_ENDLESS)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *processes, str(tmp_path)]
     environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment.pop("PYTEST_XDIST_WORKER", None)  # of the process that runs this test
     pipe = subprocess.PIPE
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, start_new_session=True

@@ -9,7 +9,7 @@ from pathlib import Path
 from quantroof.errors import EnvironmentMissing
 from quantroof.gate.check import Report
 from quantroof.gate.verdicts import FAILING, OPEN, CaseVerdict
-from quantroof.records.lines import parsed_case
+from quantroof.records.lines import case_words, parsed_case
 from quantroof.reports.text.gate_markdown import markdown
 from quantroof.reports.text.gate_words import change_text, headline
 
@@ -60,7 +60,7 @@ def _families(cases: list[CaseVerdict]) -> dict[str, list[CaseVerdict]]:
 def _sentence(members: list[CaseVerdict]) -> str:
     worst = members[0]
     rest = f", and {len(members) - 1} more cases" if len(members) > 1 else ""
-    return f"{worst.verdict}: {parsed_case(worst.case).words} {change_text(worst)}, {worst.reason}{rest}"
+    return f"{worst.verdict}: {case_words(worst.case)} {change_text(worst)}, {worst.reason}{rest}"
 
 
 def _command(level: str, title: str, message: str) -> str:

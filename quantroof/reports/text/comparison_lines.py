@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quantroof.analysis.verdicts import CHANGES
-from quantroof.records.lines import parsed_case
+from quantroof.records.lines import case_words
 from quantroof.units import NONE, change
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def comparison_lines(comparison: RunComparison, entries: Sequence[CaseChange]) -
     yield from (f"differs: {text}" for text in comparison.differences)
     for entry in entries if comparison.blocked is None else ():
         causes = f": {'; '.join(entry.causes)}" if entry.causes else ""
-        what = f"{entry.device} {parsed_case(entry.case).words} {entry.kernel}"
+        what = f"{entry.device} {case_words(entry.case)} {entry.kernel}"
         yield f"{entry.verdict:<10} {_ratio(entry):<28} {what}{causes}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from quantroof.records.lines import parsed_case
+from quantroof.records.lines import case_words
 from quantroof.reports.text.gate_words import change_text, headline, sensitivity, share_text
 from quantroof.reports.text.table import plain
 
@@ -74,6 +74,4 @@ def update_lines(old: Baseline | None, new: Baseline, left_out: Mapping[str, str
 
 def _case_line(result: CaseVerdict) -> str:
     change = change_text(result)
-    return (
-        f"{result.verdict:<12} {change:<28} {parsed_case(result.case).words} {result.kernel}: {result.reason}"
-    )
+    return f"{result.verdict:<12} {change:<28} {case_words(result.case)} {result.kernel}: {result.reason}"

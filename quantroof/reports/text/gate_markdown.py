@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from quantroof.gate.check import Report
 from quantroof.gate.verdicts import FAILING, OPEN, CaseVerdict
-from quantroof.records.lines import parsed_case
+from quantroof.records.lines import case_words
 from quantroof.reports.text import md
 from quantroof.reports.text.gate_words import change_text, headline, sensitivity, share_text
 
@@ -50,7 +50,7 @@ def _row(result: CaseVerdict) -> str:
     return md.row(
         (
             result.verdict,
-            parsed_case(result.case).words,
+            case_words(result.case),
             result.kernel,
             change_text(result),
             share_text(result.threshold),

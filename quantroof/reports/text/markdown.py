@@ -9,7 +9,7 @@ from quantroof.analysis.answers import Answers
 from quantroof.analysis.choice import LayerChoice
 from quantroof.analysis.comparison import RunComparison
 from quantroof.analysis.unmeasured import unmeasured
-from quantroof.records.lines import parsed_case
+from quantroof.records.lines import case_words
 from quantroof.records.quality import QualityStudy
 from quantroof.reports import facts as header
 from quantroof.reports.cards import cards, untrusted
@@ -68,7 +68,7 @@ def _changes(comparison: RunComparison) -> str:
         interval = f"{units.change(ratio.low)} to {units.change(ratio.high)}" if ratio else units.NONE
         change = units.change(ratio.median if ratio else None)
         cells = (
-            f"{parsed_case(entry.case).words} {entry.kernel}",
+            f"{case_words(entry.case)} {entry.kernel}",
             units.time(base),
             units.time(now),
             change,
