@@ -26,7 +26,7 @@ def test_a_slow_gpu_stands_out_from_the_median_of_its_node() -> None:
 
 
 def test_a_lone_device_has_values_and_no_change() -> None:
-    """Without a second device of its model there is no median to differ from."""
+    """A device without a second one of its model has no median."""
     devices = device_results([cpu_run()])
     row = health_matrix(devices, judge_health(devices)).rows[0]
 

@@ -202,7 +202,7 @@ _BEFORE = """\
 ## Before
 
 The rules until November 2026 in the same worlds, 144 runs each: screen at p < 0.01 in both directions, ten
-pairs and no more, 80 % power claimed, suspects judged by the band where there is no base build.
+pairs and no more, a stated power of 80 %, and the band as the judge of suspects without a base build.
 
 | world | called slower | exit 4 | no base: exit 1 | suspects | 3% found | what each case claims to detect |
 |---|---|---|---|---|---|---|

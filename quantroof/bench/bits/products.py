@@ -33,7 +33,7 @@ class Product:
     compute: Callable[[], torch.Tensor]
     expected: torch.Tensor
     sms: torch.Tensor | None = None
-    """The SM that computed each tile of the latest result; None where nobody reports it."""
+    """The SM that computed each tile of the latest result; None where the kernel does not report it."""
 
 
 class WrongReference(Exception):

@@ -103,7 +103,7 @@ def _build(problem: Problem) -> Prepared | Skip:
     weights = (*operand(weight.codes, weight.scale, element), *tensor_scale)
     try:
         call(*weights)
-    except (RuntimeError, ValueError, NotImplementedError) as error:
+    except (RuntimeError, ValueError) as error:
         return Skip(f"torch refuses the {element.name} recipe here: {first_line(error)}")
     return Prepared(weights, call, {"scales": "swizzled"})
 
