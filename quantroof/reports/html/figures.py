@@ -230,6 +230,6 @@ def _add_line(
             x=[x[0] * (x[1] / x[0]) ** (i / steps) for i in range(steps + 1)],
             y=[y[0] * (y[1] / y[0]) ** (i / steps) for i in range(steps + 1)],
             mode="lines", line={"dash": DASHES[meta["basis"]], "width": 2},
-            text=what, hovertemplate="%{text}<extra></extra>", meta=meta,
+            hovertext=what, hoverinfo="text", meta=meta,  # a template finds texts in lists only
         )
     )  # fmt: skip
