@@ -107,6 +107,16 @@ class _Edits(ast.NodeVisitor):
             self.edits.append((self._at(node.func), node.func.id, _CALLS[node.func.id]))
         self.generic_visit(node)
 
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        """Without decorators and keywords such as frozen=True, which only forbid what no code does."""
+        for child in node.body:
+            self.visit(child)
+
+    def visit_keyword(self, node: ast.keyword) -> None:
+        """Without strict=True of zip, an assertion of the code about itself."""
+        if node.arg != "strict":
+            self.visit(node.value)
+
     def visit_If(self, node: ast.If) -> None:
         if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             return
@@ -157,6 +167,25 @@ def _is_text(node: ast.BinOp) -> bool:
         isinstance(side, ast.JoinedStr) or (isinstance(side, ast.Constant) and isinstance(side.value, str))
         for side in (node.left, node.right)
     )
+
+
+def statement(source: bytes, mutant: Mutant) -> range | None:
+    """Lines of the innermost statement around a mutant, up to the mutant; None outside functions."""
+    found: range | None = None
+
+    def look(node: ast.AST, within: bool) -> None:
+        nonlocal found
+        for child in ast.iter_child_nodes(node):
+            if not isinstance(child, ast.stmt):
+                continue
+            assert child.end_lineno is not None
+            if child.lineno <= mutant.line <= child.end_lineno:
+                if within:
+                    found = range(child.lineno, mutant.line + 1)
+                look(child, within or isinstance(child, ast.FunctionDef))
+
+    look(ast.parse(source), within=False)
+    return found
 
 
 def sampled(pool: list[Mutant], count: int, seed: int) -> Iterator[Mutant]:

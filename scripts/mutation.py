@@ -1,61 +1,52 @@
 #!/usr/bin/env python3
-"""How many small faults the tests find: plants one at a time, runs the tests of its file, prints a score.
+"""How many small faults the tests find: plants one at a time, runs the tests that reach it, prints a score.
 
 A fault (mutant) that no test notices survives. scripts/mutation.toml names the groups: files, their tests,
 and survivors that change nothing, each with its reason. A sample of every group is drawn by a seed.
 
     scripts/mutation.py --sample 30 --out docs/measured/mutation.md
     scripts/mutation.py --group guard --sample 1000       # every mutant of one group
+    scripts/mutation.py --killed FILE ...                 # after new tests: tries the survivors again
 
-Each worker has a copy of the tree and forks from a process that has the libraries imported, so that a mutant
-costs little more than its tests. Exit code 1 if a score is below --least, 2 for a group whose tests fail
-on the tree as it is.
+Exit code 1 if a score is below --least, 2 for a group whose tests fail on the tree as it is.
+scripts/mutation_tests.py says how a mutant is made to cost little more than the tests that reach it.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
+import json
 import os
+import pickle
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
-from multiprocessing.context import ForkContext, ForkProcess
+from multiprocessing.context import ForkContext
 from pathlib import Path
 from queue import Queue
 
-from mutants import Mutant, mutants, sampled
+import pytest
+from mutants import Mutant, mutants, sampled, statement
+from mutation_page import ROOT, Outcome, explained, page, report
+from mutation_tests import Coverage, serve_collected, serve_new
 
-ROOT = Path(__file__).resolve().parent.parent
 _LIBRARIES = ("pytest", "numpy", "msgspec", "click", "rich.console", "psutil", "pandas", "jinja2")
-_SELECTION = "not alone and not gpu and not slow and not long"
 _SLACK_S, _TIMES = 10.0, 4.0
 """A mutant may take this many times as long as the tests do as they are; longer counts as noticed."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Files that belong together, the tests that hold them, and mutants that change nothing."""
+    """Files that belong together, the tests that hold them, and libraries that these import."""
 
     name: str
     files: list[str]
     tests: list[str]
     libraries: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one mutant."""
-
-    mutant: Mutant
-    killed: bool
 
 
 def _groups(config: dict[str, object], names: list[str]) -> list[Group]:
@@ -80,183 +71,145 @@ def _copy_of_tree(target: Path) -> Path:
     return target
 
 
-def _child(tree: Path, tests: list[str]) -> None:
-    """Run tests in a copy of the tree; the process ends with pytest's exit code."""
-    os.setsid()
-    silent = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(silent, descriptor)
-    os.chdir(tree)
-    os.environ.update(PYTHONPATH=str(tree), PYTHONDONTWRITEBYTECODE="1")
-    sys.path.insert(0, str(tree))
-    sys.dont_write_bytecode = True
-    import pytest
-
-    code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-m", _SELECTION, *tests])
-    os._exit(int(code))
-
-
-def _serve(connection: Connection, libraries: list[str]) -> None:
-    """A process that has the libraries imported and forks one child per request."""
-    for name in libraries:
-        importlib.import_module(name)
-    while True:
-        tree, tests, limit_s = connection.recv()
-        begun = time.monotonic()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                _child(tree, tests)
-            finally:
-                os._exit(70)
-        code = _waited(pid, limit_s)
-        connection.send((code, time.monotonic() - begun))
-
-
-def _waited(pid: int, limit_s: float) -> int | None:
-    """The exit code of a child; None for one that was ended at its limit."""
-    ends = time.monotonic() + limit_s
-    while time.monotonic() < ends:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.02)
-    os.killpg(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return None
-
-
 class Worker:
-    """One copy of the tree and one process to fork from."""
+    """A copy of the tree and two processes to fork from: the tests collected, and the libraries only."""
 
-    def __init__(self, folder: Path, libraries: list[str]) -> None:
+    def __init__(self, folder: Path, group: Group) -> None:
         self.tree = _copy_of_tree(folder)
         context = ForkContext()
-        self._pipe, theirs = context.Pipe()
-        self._process: ForkProcess = context.Process(target=_serve, args=(theirs, libraries), daemon=False)
-        self._process.start()
+        self._collected, theirs = context.Pipe()
+        self._new, others = context.Pipe()
+        self._processes = (
+            context.Process(target=serve_collected, args=(theirs, self.tree, group.tests, group.files)),
+            context.Process(target=serve_new, args=(others, self.tree, [*_LIBRARIES, *group.libraries])),
+        )
+        for process in self._processes:
+            process.start()
 
-    def run(self, tests: list[str], limit_s: float) -> tuple[int | None, float]:
-        """Exit code (None at the limit) and seconds of the tests."""
-        self._pipe.send((self.tree, tests, limit_s))
-        code, seconds = self._pipe.recv()
-        return code, seconds
+    def coverage(self) -> Coverage | int:
+        """Which tests reach which lines; an exit code where the tests cannot be collected."""
+        self._collected.send((None, None, 1800.0))
+        code, _ = self._collected.recv()
+        if code != 0:
+            return int(code or 70)
+        found = pickle.loads((self.tree / "coverage.pickle").read_bytes())  # noqa: S301 - written by our child
+        assert isinstance(found, Coverage)
+        return found
 
-    def judge(self, mutant: Mutant, tests: list[str], limit_s: float) -> Outcome:
+    def judge(self, mutant: Mutant, coverage: Coverage) -> Outcome:
         """Plant the mutant, run the tests, take it out again."""
         file = self.tree / mutant.file
-        source = file.read_bytes()
-        shutil.rmtree(file.parent / "__pycache__", ignore_errors=True)
+        source, kept = file.read_bytes(), file.stat()
         try:
             file.write_bytes(mutant.applied(source))
-            code, _ = self.run(tests, limit_s)
+            return Outcome(mutant, self._noticed(mutant, source, coverage))
         finally:
             file.write_bytes(source)
-        return Outcome(mutant, code != 0)
+            os.utime(file, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+
+    def _noticed(self, mutant: Mutant, source: bytes, coverage: Coverage) -> bool:
+        """First the tests that reach the statement, then the others that reach the file, then all."""
+        place = statement(source, mutant)
+        whole = coverage.of_file(mutant.file) or set(range(len(coverage.tests)))
+        reach = coverage.of(mutant.file, place) if place else set()
+        if place is None or not reach:
+            everything = coverage.ordered(whole) + coverage.ordered(set(range(len(coverage.tests))) - whole)
+            return self._new_run(everything, coverage)
+        limit_s = _limit_s(reach, coverage)
+        self._collected.send((coverage.ordered(reach), self.tree / mutant.file, limit_s))
+        code, _ = self._collected.recv()
+        return _fails(code) or self._new_run(
+            coverage.ordered(reach) + coverage.ordered(whole - reach), coverage
+        )
+
+    def _new_run(self, tests: list[int], coverage: Coverage) -> bool:
+        names = [coverage.tests[test] for test in tests]
+        limit_s = _limit_s(set(tests), coverage)
+        self._new.send((names, None, limit_s))
+        code, _ = self._new.recv()
+        if code == pytest.ExitCode.USAGE_ERROR:  # the mutant changes the names of examples
+            self._new.send((list(dict.fromkeys(name.partition("::")[0] for name in names)), None, limit_s))
+            code, _ = self._new.recv()
+        return _fails(code)
 
     def end(self) -> None:
-        """End the process."""
-        self._process.terminate()
-        self._process.join()
+        """End the processes."""
+        for process in self._processes:
+            process.kill()
+            process.join()
 
 
-def _score(group: Group, sample: int, seed: int, jobs: int, folder: Path) -> list[Outcome]:
+def _fails(code: int | None) -> bool:
+    """Whether tests noticed: one failed, a file could not be imported, a signal, or no end in time."""
+    if code is None or code < 0 or code in (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
+        return True
+    if code != 0:
+        raise RuntimeError(f"the tests ended with {code}")
+    return False
+
+
+def _limit_s(tests: set[int], coverage: Coverage) -> float:
+    return _SLACK_S + _TIMES * sum(coverage.seconds[test] for test in tests)
+
+
+class Killed:
+    """Mutants that a test noticed before, in a file: group, place, and the line before and after."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        known = json.loads(file.read_text()) if file is not None and file.exists() else []
+        self._known = {tuple(row) for row in known}
+
+    def __contains__(self, key: tuple[str, ...]) -> bool:
+        return key in self._known
+
+    def add(self, keys: list[tuple[str, ...]]) -> None:
+        """Remember more of them."""
+        self._known |= set(keys)
+        if self._file is not None:
+            self._file.write_text(json.dumps(sorted(self._known), indent=0))
+
+
+def _key(group: Group, mutant: Mutant) -> tuple[str, ...]:
+    return (group.name, mutant.file, str(mutant.line), *mutant.shown((ROOT / mutant.file).read_bytes()))
+
+
+def _score(group: Group, options: argparse.Namespace, folder: Path, killed: Killed) -> list[Outcome]:
     """Judge a sample of a group's mutants on several workers."""
     pool = [mutant for file in group.files for mutant in mutants(ROOT, file)]
-    drawn = list(sampled(pool, sample, seed))
+    drawn = list(sampled(pool, options.sample, options.seed))
+    left = [mutant for mutant in drawn if _key(group, mutant) not in killed]
+    done = [Outcome(mutant, killed=True) for mutant in drawn if mutant not in left]
+    judged = _judged(group, left, options.jobs, folder) if left else []
+    killed.add([_key(group, outcome.mutant) for outcome in judged if outcome.killed])
+    return done + judged
+
+
+def _judged(group: Group, left: list[Mutant], jobs: int, folder: Path) -> list[Outcome]:
     free: Queue[Worker] = Queue()
-    workers = [Worker(folder / f"{group.name}-{i}", [*_LIBRARIES, *group.libraries]) for i in range(jobs)]
+    workers = [Worker(folder / f"{group.name.replace(' ', '-')}-{i}", group) for i in range(jobs)]
     for worker in workers:
         free.put(worker)
-    code, seconds = workers[0].run(group.tests, 900)
-    if code != 0:
-        print(f"{group.name}: its tests end with {code} as the tree is", file=sys.stderr)
+    coverage = workers[0].coverage()
+    if isinstance(coverage, int) or coverage.failed:
+        print(f"{group.name}: its tests fail as the tree is: {coverage}"[:2000], file=sys.stderr)
         sys.exit(2)
-    print(f"{group.name}: {len(drawn)} of {len(pool)} mutants, {seconds:.1f} s of tests each", flush=True)
+    print(f"{group.name}: {len(left)} mutants, {len(coverage.tests)} tests of "
+          f"{sum(coverage.seconds):.1f} s", flush=True)  # fmt: skip
 
     def judged(mutant: Mutant) -> Outcome:
         worker = free.get()
         try:
-            return worker.judge(mutant, group.tests, _SLACK_S + _TIMES * seconds)
+            return worker.judge(mutant, coverage)
         finally:
             free.put(worker)
 
     try:
         with ThreadPoolExecutor(jobs) as threads:
-            return list(threads.map(judged, drawn))
+            return list(threads.map(judged, left))
     finally:
         for worker in workers:
             worker.end()
-
-
-def _explained(config: dict[str, object]) -> dict[tuple[str, str, str], str]:
-    rows = config.get("equivalent", [])
-    assert isinstance(rows, list)
-    return {(row["file"], row["was"], row["became"]): row["reason"] for row in rows}
-
-
-def _report(group: Group, outcomes: list[Outcome], reasons: dict[tuple[str, str, str], str]) -> Score:
-    survivors, equivalent = [], []
-    for outcome in outcomes:
-        if outcome.killed:
-            continue
-        mutant = outcome.mutant
-        was, became = mutant.shown((ROOT / mutant.file).read_bytes())
-        reason = reasons.get((mutant.file, was, became))
-        row = f"| {mutant.file}:{mutant.line} | {_code(was)} | {_code(became)} |"
-        (survivors if reason is None else equivalent).append(row + (f" {reason} |" if reason else " |"))
-    return Score(group.name, len(outcomes), survivors, equivalent)
-
-
-def _code(text: str) -> str:
-    return f"`{text.replace('|', chr(92) + '|')}`"
-
-
-@dataclass(frozen=True)
-class Score:
-    """The mutants of one group: how many, and rows of those that survived."""
-
-    name: str
-    mutants: int
-    survivors: list[str]
-    equivalent: list[str]
-
-    @property
-    def killed(self) -> float:
-        """Share of the mutants that change something and were noticed."""
-        counted = self.mutants - len(self.equivalent)
-        return 1.0 if not counted else 1 - len(self.survivors) / counted
-
-
-def _page(scores: list[Score], sample: int, seed: int) -> str:
-    rows = "\n".join(
-        f"| {s.name} | {s.mutants} | {len(s.equivalent)} | {len(s.survivors)} | {s.killed:.1%} |"
-        for s in scores
-    )
-    survivors = "\n".join(row for s in scores for row in s.survivors) or "| none | | |"
-    equivalent = "\n".join(row for s in scores for row in s.equivalent) or "| none | | | |"
-    return f"""# Mutation score
-
-Made by `scripts/mutation.py --sample {sample} --seed {seed}`. A mutant is one changed comparison,
-constant, operator or condition. It is killed if a test of its group fails. The quick tests run, without those
-that measure time or need a GPU.
-
-| group | mutants drawn | change nothing | survive | killed of the rest |
-|---|---|---|---|---|
-{rows}
-
-## Survivors
-
-| place | was | became |
-|---|---|---|
-{survivors}
-
-## Mutants that change nothing
-
-| place | was | became | why no test can fail |
-|---|---|---|---|
-{equivalent}
-"""
 
 
 def main() -> int:
@@ -267,19 +220,20 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--least", type=float, default=0.0, help="exit code 1 below this share")
+    parser.add_argument("--killed", type=Path, help="file of the mutants that were killed, read and written")
     parser.add_argument("--out", type=Path, help="write the page here")
     options = parser.parse_args()
     config = tomllib.loads((ROOT / "scripts" / "mutation.toml").read_text(encoding="utf-8"))
-    reasons, scores = _explained(config), []
+    reasons, scores, killed = explained(config), [], Killed(options.killed)
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         for group in _groups(config, options.group):
-            outcomes = _score(group, options.sample, options.seed, options.jobs, Path(folder))
-            scores.append(_report(group, outcomes, reasons))
+            outcomes = _score(group, options, Path(folder), killed)
+            scores.append(report(group.name, outcomes, reasons))
             done = scores[-1]
             print(f"{done.name}: {done.killed:.1%} of {done.mutants - len(done.equivalent)}", *done.survivors,
                   sep="\n", flush=True)  # fmt: skip
-    if options.out:
-        options.out.write_text(_page(scores, options.sample, options.seed), encoding="utf-8")
+            if options.out:
+                options.out.write_text(page(scores, options.sample, options.seed, _TIMES), encoding="utf-8")
     return int(any(score.killed < options.least for score in scores))
 
 

@@ -136,7 +136,7 @@ TARGETS = (
         "kernel file",
         KERNEL,
         "kernel.py",
-        ("run", "--kernel", "{}:ExampleMatmul", "--dry-run", "--device", "cpu"),
+        ("run", "--kernel", "{}:KERNEL", "--dry-run", "--device", "cpu"),
     ),
 )
 STORE = ("history", str(RUN.parent), "--store", "{}", "--json")

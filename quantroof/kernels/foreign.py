@@ -7,6 +7,7 @@ raise becomes one line. `build` and the calls run in a worker process of their o
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import signal
 import sys
@@ -17,7 +18,7 @@ from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_args
+from typing import Any, NoReturn, get_args
 
 from quantroof.errors import UsageError, described
 from quantroof.hwprofiles.types import Device, Processor
@@ -92,10 +93,12 @@ def guarded(what: str, where: str) -> Iterator[None]:
     So is an import that does not end; the limit is long, for torch may come from a cold network disk.
     """
     try:
-        with redirect_stdout(sys.stderr), _limited(IMPORT_LIMIT_S):
+        with redirect_stdout(sys.stderr), _limited(IMPORT_LIMIT_S), _no_quiet_exit():
             yield
     except SystemExit as error:
         raise UsageError(f"calls sys.exit({error.code!r}) when it is imported", where=where) from None
+    except ProcessExit as error:
+        raise UsageError(f"{error} when it is imported", where=where) from None
     except BaseException as error:  # noqa: BLE001 - foreign code may raise anything
         raise UsageError(f"{what}: {_short(error)}", where=where) from None
 
@@ -117,6 +120,30 @@ def _limited(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, left, interval)
         signal.signal(signal.SIGALRM, handler)
+
+
+class ProcessExit(BaseException):
+    """Foreign code called os._exit."""
+
+
+@contextmanager
+def _no_quiet_exit() -> Iterator[None]:
+    """An error in place of os._exit, which would end the command without a word, with any code.
+
+    A process that foreign code forks may end itself.
+    """
+    leave, here = os._exit, os.getpid()
+
+    def refuse(status: int) -> NoReturn:
+        if os.getpid() != here or os._exit is not refuse:
+            leave(status)
+        raise ProcessExit(f"calls os._exit({status!r})")
+
+    os._exit = refuse
+    try:
+        yield
+    finally:
+        os._exit = leave
 
 
 def _short(error: BaseException) -> str:
@@ -161,7 +188,7 @@ def _guarded_check(check: Callable[[Case, Device], Any]) -> Callable[[Case, Devi
 
     def guarded(case: Case, device: Device) -> Skip | None:
         try:
-            with redirect_stdout(sys.stderr), _limited(CHECK_LIMIT_S):
+            with redirect_stdout(sys.stderr), _limited(CHECK_LIMIT_S), _no_quiet_exit():
                 answer = check(case, device)
         except BaseException as error:  # noqa: BLE001 - foreign code may raise anything
             return BrokenCheck(f"its check raises {_short(error)}")
