@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from quantroof.advisor.layers import Linear, linear_layers
 from quantroof.advisor.models import Model
 from quantroof.kernels.schemes import Scheme
 
 
+@lru_cache(maxsize=1 << 12)
 def cut_refused(model: Model, scheme: Scheme, gpus: int) -> str | None:
     """Why an engine does not divide a model among so many GPUs, or None."""
     return next(_refusals(model, scheme, gpus), None)

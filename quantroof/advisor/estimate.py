@@ -44,12 +44,11 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
 def total(parts: Iterable[Estimate]) -> Estimate:
     """Work done one after another. Bands add up as if every error had the same sign: the cautious way."""
-    parts = list(parts)
-    floors = [p.floor for p in parts if p.floor is not None]
-    return Estimate(
-        seconds=sum(p.seconds for p in parts),
-        low=sum(p.low for p in parts),
-        high=sum(p.high for p in parts),
-        floor=sum(floors) if len(floors) == len(parts) else None,
-        source=max((p.source for p in parts), key=_STRENGTH.index, default="measured"),
-    )
+    seconds = low = high = 0.0
+    floor: float | None = 0.0
+    weakest = 0
+    for part in parts:
+        seconds, low, high = seconds + part.seconds, low + part.low, high + part.high
+        floor = None if floor is None or part.floor is None else floor + part.floor
+        weakest = max(weakest, _STRENGTH.index(part.source))
+    return Estimate(seconds=seconds, low=low, high=high, floor=floor, source=_STRENGTH[weakest])

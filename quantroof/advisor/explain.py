@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import msgspec
 
@@ -14,10 +15,11 @@ from quantroof.advisor.layers import (
     Linear,
     embedding_parameters,
     linear_layers,
+    linear_parameters,
     norm_parameters,
     total_parameters,
 )
-from quantroof.advisor.linear_time import Timer
+from quantroof.advisor.linear_time import Timer, Work, linear_work
 from quantroof.advisor.links import Link
 from quantroof.advisor.memory import (
     KV_BLOCK_TOKENS,
@@ -26,9 +28,11 @@ from quantroof.advisor.memory import (
     state_bytes,
     weight_parts,
 )
+from quantroof.advisor.models import Model
 from quantroof.advisor.step import EXPERTS, OTHER, REDUCES_PER_LAYER
 from quantroof.advisor.timings import TimingTable
-from quantroof.kernels.cases import Case
+from quantroof.hwprofiles import roofline
+from quantroof.kernels.schemes import Scheme
 
 
 class Calculation(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,33 +47,38 @@ def explain(advice: Advice, option: Option) -> tuple[Calculation, ...]:
     """The account of one option, from parameters to dollars."""
     lines = [*_weights(advice, option), *_cache(advice, option), *_fit(advice, option)]
     if option.decode is not None:
-        lines += [*_linear(advice, option), *_rest(advice, option)]
+        timer = Timer(advice.machine, TimingTable(), advice.request.assumptions)
+        lines += [*_linear(advice, option, timer), *_rest(advice, option, timer)]
     return (*lines, *_money(advice, option))
 
 
 def _weights(advice: Advice, option: Option) -> Iterator[Calculation]:
     model, scheme = advice.model, choice(option.format)
-    linear, norms = sum(layer.parameters for layer in linear_layers(model)), norm_parameters(model)
+    linear, norms = linear_parameters(model), norm_parameters(model)
     tied = " (its head is the same)" if model.tied_embeddings else ""
     yield Calculation(
         what="parameters",
         formula=f"linear {linear:,} + embedding {embedding_parameters(model):,}{tied} + norms {norms:,}",
         result=f"{total_parameters(model):,}",
     )
-    stored = (
-        layer for layer in linear_layers(model) if layer.quantized and scheme.weight not in layer.wide_in
-    )
-    layer = next(stored)
-    bits = layer.kept(scheme).weight.bits_per_element(layer.n, layer.k)
-    parts = weight_parts(model, scheme, option.gpus)
-    wide = {part for name, parts in model.wide if choice(name).weight == scheme.weight for part in parts}
-    apart = "".join(f", {part}" for part in sorted(wide))
-    sizes = " + ".join(f"{name} {size / 1e9:.3f} GB" for name, size in parts.items())
     yield Calculation(
         what="weights on each GPU",
-        formula=f"{sizes}; {bits:.4g} bit with scales, head, router and embedding{apart} at 16 or 32 bit",
+        formula=_stored(model, scheme, option.gpus),
         result=f"{option.memory.weights / 1e9:.2f} GB",
     )
+
+
+@lru_cache(maxsize=1 << 12)
+def _stored(model: Model, scheme: Scheme, ways: int) -> str:
+    """The bytes of every part of a model on one of `ways` GPUs, and what is stored in how many bits."""
+    layers = linear_layers(model)
+    layer = next(layer for layer in layers if layer.quantized and scheme.weight not in layer.wide_in)
+    bits = layer.kept(scheme).weight.bits_per_element(layer.n, layer.k)
+    wide = {part for name, parts in model.wide if choice(name).weight == scheme.weight for part in parts}
+    apart = "".join(f", {part}" for part in sorted(wide))
+    parts = weight_parts(model, scheme, ways)
+    sizes = " + ".join(f"{name} {size / 1e9:.3f} GB" for name, size in parts.items())
+    return f"{sizes}; {bits:.4g} bit with scales, head, router and embedding{apart} at 16 or 32 bit"
 
 
 def _cache(advice: Advice, option: Option) -> Iterator[Calculation]:
@@ -103,7 +112,7 @@ def _fit(advice: Advice, option: Option) -> Iterator[Calculation]:
     yield Calculation(what="sequences that fit", formula=formula, result=str(fit.sequences))
 
 
-def _linear(advice: Advice, option: Option) -> Iterator[Calculation]:
+def _linear(advice: Advice, option: Option, timer: Timer) -> Iterator[Calculation]:
     assert option.decode is not None
     batch, layers = option.batch or 1, {layer.name: layer for layer in linear_layers(advice.model)}
     for part in option.decode.parts:
@@ -112,20 +121,20 @@ def _linear(advice: Advice, option: Option) -> Iterator[Calculation]:
         name, time = part.name.removeprefix("linear "), part.estimate
         result = f"{time.seconds * 1e3:.3f} ms [{time.low * 1e3:.3f}, {time.high * 1e3:.3f}]"
         if part.name == EXPERTS:
-            formula = f"{time.source}; {_experts(advice, option, batch)}"
+            formula = f"{time.source}; {_experts(advice, option, batch, timer)}"
             yield Calculation(what=f"experts, M = {batch}", formula=formula, result=result)
             continue
         layer = layers[name]
-        n, k = layer.shard(option.gpus, layer.kept(choice(option.format)).weight.group)
-        formula = f"{time.source}; {_roof(advice, option, layer, (n, k), batch)}"
+        _, (n, k), work = linear_work(layer, choice(option.format), batch, option.gpus)
+        formula = f"{time.source}; {_roof(timer, layer, layer.kept(choice(option.format)).name, work)}"
         what = f"{name} [{n} x {k}] x {layer.count}, M = {batch}"
         yield Calculation(what=what, formula=formula, result=result)
 
 
-def _experts(advice: Advice, option: Option, batch: int) -> str:
+def _experts(advice: Advice, option: Option, batch: int, timer: Timer) -> str:
     moe = advice.model.moe
     assert moe is not None
-    constants = _constants(advice, "experts", option.format)
+    constants = _constants(timer, "experts", option.format)
     layers = advice.model.moe_layers
     return (
         f"{layers} x ({constants}), {moe.expected_hit(batch):.1f} of {moe.experts} experts read, router's "
@@ -133,32 +142,31 @@ def _experts(advice: Advice, option: Option, batch: int) -> str:
     )
 
 
-def _constants(advice: Advice, operation: Operation, name: str) -> str:
+def _constants(timer: Timer, operation: Operation, name: str) -> str:
     """The constants of a kernel with their origin, as `7.2 us + roof / 0.84 of the bandwidth`."""
-    row = Timer(advice.machine, TimingTable(), advice.request.assumptions).cost(operation, name)
+    row = timer.cost(operation, name)
     shares = [(row.memory, "the bandwidth"), (row.compute, "the matrix rate")]
     words = " or ".join(f"{share:.2f} of {what}" for share, what in shares if share is not None)
     origin = f", kernels timed on {row.gpu}" if row.points else ""
     return f"{row.fixed_us:.3g} us + roof / ({words or '1'}){origin}"
 
 
-def _roof(advice: Advice, option: Option, layer: Linear, shape: tuple[int, int], batch: int) -> str:
-    """The roofs over one layer with their numbers, and the constants of its kernel."""
-    machine, own = advice.machine, layer.kept(choice(option.format))
-    case = Case.linear(own, batch, *shape)
-    rate = machine.rate(case.compute.name)
+def _roof(timer: Timer, layer: Linear, name: str, work: Work) -> str:
+    """The roofs over one layer with their numbers, and the constants of its kernel in a format."""
+    machine, rate = timer.machine, timer.machine.rate(work.element)
     flops = "unknown" if rate is None else f"{rate.value / 1e12:.4g} T/s"
-    moved, work = case.bytes_moved * layer.count / 1e9, case.flops * layer.count / 1e12
-    bandwidth = machine.bandwidth.value / 1e9
-    roofs = f"roof max({moved:.3f} GB / {bandwidth:.0f} GB/s, {work:.3f} TFLOP / {flops})"
-    roof, bound = machine.roof_seconds(case.flops, case.bytes_moved, case.compute.name), machine.bound(case)
-    if roof is None or bound is None:
+    moved, products = work.bytes_moved * layer.count / 1e9, work.flops * layer.count / 1e12
+    bandwidth = machine.bandwidth.value
+    roofs = f"roof max({moved:.3f} GB / {bandwidth / 1e9:.0f} GB/s, {products:.3f} TFLOP / {flops})"
+    if rate is None:
         return roofs
-    constants = _constants(advice, "linear", own.name)
-    return f"{roofs}, {case_bound(bound, roof, advice.request.assumptions.launch_s)} bound; each {constants}"
+    bound = roofline.bound(work.flops, work.bytes_moved, rate.value, bandwidth)
+    roof = roofline.attainable_seconds(work.flops, work.bytes_moved, rate.value, bandwidth)
+    held = case_bound(bound, roof, timer.assumptions.launch_s)
+    return f"{roofs}, {held} bound; each {_constants(timer, 'linear', name)}"
 
 
-def _rest(advice: Advice, option: Option) -> Iterator[Calculation]:
+def _rest(advice: Advice, option: Option, timer: Timer) -> Iterator[Calculation]:
     assert option.decode is not None
     decode, batch, machine = option.decode, option.batch or 1, advice.machine
     attention, whole = decode.part("attention"), decode.total
@@ -166,7 +174,7 @@ def _rest(advice: Advice, option: Option) -> Iterator[Calculation]:
     context = advice.request.context
     moved = batch * kv_read_bytes(advice.model, kv, context, option.gpus)  # no page is read whole
     kind: Operation = "decode-attention" if advice.model.mla is None else "latent-attention"
-    constants = _constants(advice, kind, "fp16" if kv.element.bits > 8 else "fp8")
+    constants = _constants(timer, kind, "fp16" if kv.element.bits > 8 else "fp8")
     yield Calculation(
         what="attention",
         formula=(

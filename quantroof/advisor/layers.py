@@ -180,8 +180,13 @@ def norm_parameters(model: Model) -> int:
     return model.hidden * (2 * model.layers + 1)
 
 
+@lru_cache(maxsize=256)
+def linear_parameters(model: Model) -> int:
+    """Weights of all linear layers, every expert included."""
+    return sum(layer.parameters for layer in linear_layers(model))
+
+
 def total_parameters(model: Model) -> int:
     """All parameters; a tied head is the embedding and counts once."""
-    linear = sum(layer.parameters for layer in linear_layers(model))
     tied = embedding_parameters(model) if model.tied_embeddings else 0
-    return linear + embedding_parameters(model) + norm_parameters(model) - tied
+    return linear_parameters(model) + embedding_parameters(model) + norm_parameters(model) - tied

@@ -61,13 +61,32 @@ class Work:
 
 
 @lru_cache(maxsize=1 << 14)
-def _linear_work(layer: Linear, scheme: Scheme, tokens: int, ways: int) -> tuple[str, Shape, Work]:
+def linear_work(layer: Linear, scheme: Scheme, tokens: int, ways: int) -> tuple[str, Shape, Work]:
     """The name of a layer's format, its shape on one of `ways` GPUs, and its work: the same on every GPU."""
     own = layer.kept(scheme)
     n, k = layer.shard(ways, own.weight.group)
     case = Case.linear(own, tokens, n, k)
     name = case.scheme if own.name in SCHEMES else own.name
     return name, (n, k), Work(case.flops, case.bytes_moved, case.compute.name, tokens)
+
+
+@lru_cache(maxsize=1 << 12)
+def _experts_work(
+    up: Linear, down: Linear, scheme: Scheme, tokens: int, ways: int
+) -> tuple[ExpertsKey, Work]:
+    """The sizes of a layer of routed experts on one of `ways` GPUs, and the work of both products."""
+    moe = up.moe
+    assert moe is not None
+    each, hit = tokens * moe.per_token, moe.expected_hit(tokens)
+    moved = flops = 0.0
+    for layer in (up, down):
+        own = layer.kept(scheme)
+        n, k = layer.shard(ways, own.weight.group)
+        moved += hit * own.weight.storage_bytes(n, k)
+        moved += each * (k * scheme.activation.traffic_element.bits + n * scheme.output.element.bits) / 8
+        flops += 2.0 * each * n * k
+    key = ExpertsKey(str(scheme.weight), up.k, moe.intermediate, moe.per_token, moe.experts, ways)
+    return key, Work(flops, moved, scheme.compute.name, each / moe.experts)
 
 
 @dataclass(frozen=True)
@@ -81,7 +100,7 @@ class Timer:
 
     def layer(self, layer: Linear, scheme: Scheme, tokens: int, ways: int) -> tuple[Estimate, float | None]:
         """One layer of this kind on one of `ways` GPUs for `tokens` rows; and its joules, if read."""
-        name, shape, work = _linear_work(layer, scheme, tokens, ways)
+        name, shape, work = linear_work(layer, scheme, tokens, ways)
         time = self.table.predict(name, shape, tokens)
         if time is None:
             return self.modeled("linear", name, work), None
@@ -124,19 +143,8 @@ class Timer:
 
     def experts(self, up: Linear, down: Linear, scheme: Scheme, tokens: int, ways: int) -> Estimate:
         """The routed experts of one layer: both products, and the kernels that route and sort."""
-        assert up.moe is not None
-        each, hit = tokens * up.moe.per_token, up.moe.expected_hit(tokens)
-        moved = flops = 0.0
-        for layer in (up, down):
-            own = layer.kept(scheme)
-            n, k = layer.shard(ways, own.weight.group)
-            moved += hit * own.weight.storage_bytes(n, k)
-            moved += each * (k * scheme.activation.traffic_element.bits + n * scheme.output.element.bits) / 8
-            flops += 2.0 * each * n * k
-        work = Work(flops, moved, scheme.compute.name, each / up.moe.experts)
-        moe = up.moe
-        key = ExpertsKey(str(scheme.weight), up.k, moe.intermediate, moe.per_token, moe.experts, ways)
-        time = self.table.layers.experts_time(key, tokens) if up.n == 2 * moe.intermediate else None
+        key, work = _experts_work(up, down, scheme, tokens, ways)
+        time = self.table.layers.experts_time(key, tokens) if up.n == 2 * key.width else None
         if time is not None:
             return self._timed(time, None)
         return self.modeled("experts", scheme.name, work)
@@ -167,6 +175,8 @@ class Timer:
         stated = self.assumptions
         own = None if stated.plain_roofline or operation != "linear" else self._fit(name)
         shipped = own or self._shipped(operation, name)
+        if stated.memory_efficiency is None and stated.compute_efficiency is None:
+            return shipped
         return msgspec.structs.replace(
             shipped,
             memory=stated.memory_efficiency or shipped.memory,

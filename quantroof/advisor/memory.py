@@ -108,6 +108,7 @@ def kv_read_bytes(model: Model, kv: Format, context: int, ways: int = 1) -> floa
     return _kept_bytes(model, kv, context, picked, ways) + 2 * state_bytes(model, ways)
 
 
+@lru_cache(maxsize=1 << 12)
 def _kept_bytes(model: Model, kv: Format, context: int, picked: int, ways: int) -> float:
     """The cache of all layers, of `picked` tokens in full layers, and the keys of an indexer."""
     width = kv.bits_per_element(1, 64) / 8
@@ -126,11 +127,17 @@ def state_bytes(model: Model, ways: int = 1) -> float:
 
 def activation_bytes(model: Model, scheme: Scheme, tokens: int, ways: int = 1) -> float:
     """Peak activations of a prefill chunk: its hidden states and the widest output of a layer."""
+    return tokens * (model.hidden + _widest(model, ways)) * wide_bytes(scheme)
+
+
+@lru_cache(maxsize=1 << 10)
+def _widest(model: Model, ways: int) -> int:
+    """The widest output of a layer, in elements per token."""
     widths = [layer.shard(ways)[0] for layer in linear_layers(model) if layer.part in ("attention", "mlp")]
     moe = model.moe
     if moe is not None:
         widths.append(moe.per_token * 2 * moe.intermediate // ways)
-    return tokens * (model.hidden + max(widths)) * wide_bytes(scheme)
+    return max(widths)
 
 
 def logit_bytes(model: Model, scheme: Scheme) -> float:
@@ -148,18 +155,31 @@ def memory_fit(
 
     The activations A of a prefill chunk are freed before the logits L are computed, so the larger one counts.
     """
-    pages = math.ceil(context / KV_BLOCK_TOKENS) * KV_BLOCK_TOKENS
-    result = MemoryFit(
-        usable=reserve.utilization * memory_bytes,
-        weights=weight_bytes(model, scheme, ways),
+    sizes = _sizes(model, scheme, kv, context, ways, reserve.prefill_tokens)
+    weights, activations, cache, logits = sizes
+    usable = reserve.utilization * memory_bytes
+    beside_logits = usable - weights - reserve.runtime_bytes
+    sequences = min((beside_logits - activations) // cache, beside_logits // (cache + logits))
+    return MemoryFit(
+        usable=usable,
+        weights=weights,
         runtime=reserve.runtime_bytes,
-        activations=activation_bytes(model, scheme, reserve.prefill_tokens, ways),
-        kv_per_sequence=kv_bytes(model, kv, pages, ways),
-        logits_per_sequence=logit_bytes(model, scheme),
-        sequences=0,
+        activations=activations,
+        kv_per_sequence=cache,
+        logits_per_sequence=logits,
+        sequences=max(0, int(sequences)),
     )
-    beside_chunk = result.left_for_kv // result.kv_per_sequence
-    beside_logits = (result.left_for_kv + result.activations) // (
-        result.kv_per_sequence + result.logits_per_sequence
+
+
+@lru_cache(maxsize=1 << 12)
+def _sizes(
+    model: Model, scheme: Scheme, kv: Format, context: int, ways: int, chunk: int
+) -> tuple[int, float, float, float]:
+    """What no GPU changes: weights, activations of a chunk, the cache and the logits of a sequence."""
+    pages = math.ceil(context / KV_BLOCK_TOKENS) * KV_BLOCK_TOKENS
+    return (
+        weight_bytes(model, scheme, ways),
+        activation_bytes(model, scheme, chunk, ways),
+        kv_bytes(model, kv, pages, ways),
+        logit_bytes(model, scheme),
     )
-    return msgspec.structs.replace(result, sequences=max(0, int(min(beside_chunk, beside_logits))))

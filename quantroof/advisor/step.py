@@ -174,35 +174,35 @@ def _step(
     ways: int,
     timer: Timer,
 ) -> Step:
-    parts, joules, unread = [], 0.0, False
+    parts: list[tuple[str, Estimate]] = []
+    joules, unread = 0.0, False
     layers = linear_layers(model)
     for layer in layers:
         if layer.moe is not None:
             continue
         rows = logits if layer.part == "head" else tokens
         one, energy = timer.layer(layer, scheme, rows, ways)
-        parts.append(Part(name=f"linear {layer.name}", estimate=one.times(layer.count)))
+        parts.append((f"linear {layer.name}", one.times(layer.count)))
         unread = unread or energy is None
         joules += (energy or 0.0) * layer.count
     routed = [layer for layer in layers if layer.moe is not None]
     if routed:
         up, down = routed
-        estimate = timer.experts(up, down, scheme, tokens, ways).times(up.count)
-        parts.append(Part(name=EXPERTS, estimate=estimate))
-    parts.append(Part(name="attention", estimate=attention))
+        parts.append((EXPERTS, timer.experts(up, down, scheme, tokens, ways).times(up.count)))
+    parts.append(("attention", attention))
     if ways > 1:
         payload = tokens * model.hidden * wide_scheme(scheme).output.element.bits / 8
         reduces = timer.all_reduce(payload, ways).times(REDUCES_PER_LAYER * model.layers)
-        parts.append(Part(name="all-reduce", estimate=reduces))
+        parts.append(("all-reduce", reduces))
     if not timer.assumptions.plain_roofline:
-        parts.append(Part(name=OTHER, estimate=_other(model, scheme, tokens, ways, timer)))
+        parts.append((OTHER, _other(model, scheme, tokens, ways, timer)))
     if timer.assumptions.launch_s:
-        parts.append(Part(name="launches", estimate=_launches(model, timer)))
-    band = band_of(kind, model.moe is not None, 0.0, sum(p.estimate.seconds for p in parts))
-    parts = [Part(name=p.name, estimate=p.estimate.banded(*band)) for p in parts]
-    whole = total(p.estimate for p in parts)
+        parts.append(("launches", _launches(model, timer)))
+    band = band_of(kind, model.moe is not None, 0.0, sum(estimate.seconds for _, estimate in parts))
+    banded = tuple(Part(name=name, estimate=estimate.banded(*band)) for name, estimate in parts)
+    whole = total(part.estimate for part in banded)
     joules_read = None if unread or routed else joules
-    return Step(tokens=tokens, parts=tuple(parts), total=whole, joules=joules_read)
+    return Step(tokens=tokens, parts=banded, total=whole, joules=joules_read)
 
 
 def _other(model: Model, scheme: Scheme, tokens: int, ways: int, timer: Timer) -> Estimate:

@@ -49,7 +49,9 @@ class TimingTable:
 
     def predict(self, scheme: str, shape: Shape, m: int) -> LayerTime | None:
         """The time of a layer: as timed, else interpolated in log N, K and M, or from the nearest shape."""
-        shapes = self.points.get(scheme, {})
+        shapes = self.points.get(scheme)
+        if shapes is None:
+            return None
         for timed in shapes.get(shape, []):
             if timed.m == m:
                 return LayerTime(timed.seconds, timed.low, timed.high, exact=True, power_w=timed.power_w)
