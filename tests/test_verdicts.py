@@ -124,7 +124,7 @@ def test_a_disturbed_run_has_no_green_tick_anywhere(
     _, exported = _json_of(tmp_path / "x.json", "export", busy, "--to", "json")
     assert exported["trust"]["cpu:0"]["words"] == BUSY
     capsys.readouterr()
-    assert call("show", busy, "--baseline", quiet) == 0
+    assert call("show", busy, "--before", quiet) == 0
     shown = capsys.readouterr().out
     assert call("report", busy, "--format", "md", "--out", tmp_path / "r.md") == 0
     assert call("report", busy, "--plotlyjs", "beside", "--out", tmp_path / "r.html") == 0
@@ -194,7 +194,7 @@ def test_two_processes_a_side_only_differ(
     slow = built_run(base.info, [*base.ceilings, *(_longer(m, 1.2) for m in base.measurements)])
     before, after = write(base, tmp_path / "base"), write(slow, tmp_path / "now")
     compared, document = call_json(capsys, "compare", before, after)
-    report = ("report", after, "--baseline", before)
+    report = ("report", after, "--before", before)
     assert call(*report, "--format", "md", "--out", tmp_path / "r.md") == 0
     markdown = _plain(tmp_path / "r.md")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from quantroof.analysis.device_results import DeviceResults
-from quantroof.records.lines import HAVE_TIMES, TIMED, Status
+from quantroof.records.lines import HAVE_TIMES, TIMED, Status, case_words
 
 ORDER: tuple[Status, ...] = ("incorrect", "failed", "skipped")
 
@@ -13,7 +13,7 @@ ORDER: tuple[Status, ...] = ("incorrect", "failed", "skipped")
 @dataclass(frozen=True, slots=True)
 class Group:
     """Cases that share status and reason, on the devices that have them. `cases` are texts of kernel and
-    case, each once; `records` counts them on every device.
+    case id, each once, `words` the same for people; `records` counts them on every device.
     """
 
     status: Status
@@ -22,6 +22,7 @@ class Group:
     of: int
     """How many devices the report has."""
     cases: tuple[str, ...]
+    words: tuple[str, ...]
     records: int
 
     @property
@@ -38,23 +39,26 @@ def unmeasured(devices: list[DeviceResults]) -> list[Group]:
 
     A reason that several devices share is one group.
     """
-    groups: dict[tuple[Status, str], list[tuple[str, str]]] = {}
+    groups: dict[tuple[Status, str], list[tuple[str, str, str]]] = {}
     for results in devices:
         for ceiling in results.ceilings:
             if ceiling.status not in TIMED:
                 text = f"ceiling {ceiling.quantity} {ceiling.name} ({ceiling.kernel})"
-                groups.setdefault((ceiling.status, ceiling.reason or ""), []).append((results.label, text))
+                groups.setdefault((ceiling.status, ceiling.reason or ""), []).append(
+                    (results.label, text, text)
+                )
         for point in results.points:
             m = point.measurement
             if m.status not in HAVE_TIMES:
                 groups.setdefault((m.status, m.reason or ""), []).append(
-                    (results.label, f"{m.kernel} {m.case}")
+                    (results.label, f"{m.kernel} {m.case}", f"{case_words(m.case)}, {m.kernel}")
                 )
     reasons = [_group(*key, entries, len(devices)) for key, entries in groups.items()]
     return sorted(reasons, key=lambda group: (ORDER.index(group.status), -group.records))
 
 
-def _group(status: Status, reason: str, entries: list[tuple[str, str]], of: int) -> Group:
-    devices = tuple(dict.fromkeys(device for device, _ in entries))
-    cases = tuple(dict.fromkeys(case for _, case in entries))
-    return Group(status, reason, devices, of, cases, len(entries))
+def _group(status: Status, reason: str, entries: list[tuple[str, str, str]], of: int) -> Group:
+    devices = tuple(dict.fromkeys(device for device, _, _ in entries))
+    cases = dict.fromkeys((case, words) for _, case, words in entries)
+    texts, words = tuple(case for case, _ in cases), tuple(words for _, words in cases)
+    return Group(status, reason, devices, of, texts, words, len(entries))

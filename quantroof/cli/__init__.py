@@ -21,6 +21,7 @@ __all__ = [
     "prolog",
     "quality",
     "quality_options",
+    "renamed",
     "selection",
     "self_test",
     "streams",

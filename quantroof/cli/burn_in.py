@@ -12,6 +12,7 @@ import click
 
 from quantroof.cli.options import COUNT, FILE, OPEN_SHARE, Finite, with_options
 from quantroof.cli.output import echo_json, echo_lines, note
+from quantroof.cli.renamed import renamed
 from quantroof.errors import EnvironmentMissing, ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -39,12 +40,15 @@ class BurnInFlags:
 
 
 burn_in_options = with_options(
-    click.option("--device", "devices", multiple=True, help="As in `quantroof run`.  [default: all GPUs]"),
+    click.option("--device", "devices", multiple=True,
+                 help="cpu, cuda:1, a UUID, or sim:PROFILE[*COUNT][@HOST][+FAULT@INDEX].  [default: GPUs]"),
     click.option("--out", type=FILE, help="Folder for its runs.  [default: runs/burn-in or runs/self-test]"),
     click.option("--past", multiple=True, help="Earlier runs of this node, beside those in --out."),
     click.option("--reference", multiple=True, help="Runs of healthy GPUs of this model, measured alike."),
-    click.option("--gpus", "expected", type=COUNT, help="How many GPUs the node should have."),
-    click.option("--floor", type=OPEN_SHARE, help="As in `quantroof fleet`."),
+    click.option("--expect-gpus", "expected", type=COUNT, help="How many GPUs the node should have."),
+    renamed("--gpus", "--expect-gpus"),
+    click.option("--floor", type=OPEN_SHARE,
+                 help="A GPU below this share of its siblings' median is degraded.  [default: 0.95]"),
     click.option("--minutes", type=Finite(0, min_open=True), help="Minutes of a soak, or of --bits (1)."),
     click.option("--html", type=FILE, help="Also write the node's page."),
     click.option("--dry-run", is_flag=True, help="Print how long it would take, and stop."),
@@ -86,8 +90,9 @@ def part_check(flags: BurnInFlags, *, links: bool, bits: bool, as_json: bool) ->
         minutes=flags.minutes if bits else None,
     )  # fmt: skip
     if flags != alone:
-        what = "--links and --bits take --device, --out, --gpus, --html, --quiet and --json; --bits --minutes"
-        raise UsageError(what, where="doctor", hint="--burn-in measures the links, too")
+        options = "--device, --out, --expect-gpus, --html, --quiet and --json"
+        takes = f"--links and --bits take {options}; --bits --minutes"
+        raise UsageError(takes, where="doctor", hint="--burn-in measures the links, too")
     signal.signal(signal.SIGTERM, _interrupt)
     order = _order(flags)
     if any(device.kind == "sim" for device in order.devices):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _OPTIONS = (
     click.argument("model", required=False, type=FILE),
     click.option("--recipe", default="usable", show_default=True, help="Small model: tiny, usable or good."),
+    click.option("--train", is_flag=True, help="Train the small model first, if it is not there yet."),
     click.option("--text", type=FILE, help="Evaluation text.  [default: held-out Python documentation]"),
     click.option("--calibration-text", type=FILE, help="Generic calibration text.  [default: Python's]"),
     click.option("--domain-text", type=FILE, help="Calibration text of your domain."),

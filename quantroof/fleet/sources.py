@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from quantroof.errors import QuantroofError, first_line
 from quantroof.files import require
-from quantroof.records.latest import FILE_NAME
+from quantroof.records.latest import FILE_NAME, is_latest, latest
 
 _MAGIC = "*?["
 
@@ -41,6 +41,8 @@ def find(names: Iterable[str], downloads: Path) -> Sources:
 
 
 def _local(name: str) -> list[Path]:
+    if is_latest(Path(name)):
+        name = str(latest(Path(name)))
     matches = sorted(glob.glob(name)) if any(c in name for c in _MAGIC) else [name]  # noqa: PTH207 - absolute patterns too
     return [file for match in matches for file in _files(Path(match))]
 

@@ -22,6 +22,7 @@ from quantroof.analysis.processes import low_process
 from quantroof.gate.anchor_weights import AnchorWeights, follows_of
 from quantroof.gate.change_points import ChangePoint, change_points
 from quantroof.gate.times import ANCHORS, Key, RunTimes
+from quantroof.records.lines import case_words
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -88,7 +89,7 @@ class Trend:
         unusual = [] if self.mode == "burst" else [self.mode]
         unusual += [] if self.anchored else ["not anchored"]
         suffix = f" ({', '.join(unusual)})" if unusual else ""
-        return f"{self.device}, {self.key[0]} {self.key[1]}{suffix}"
+        return f"{self.device}, {case_words(self.key[0])}, {self.key[1]}{suffix}"
 
 
 def trends(runs: Sequence[RunTimes], store: Path | None = None) -> list[Trend]:

@@ -123,9 +123,9 @@ class Case:
 
     @property
     def words(self) -> str:
-        """The case for people: `int8-w8a8, M 16, 28672x4096` (N x K); other operations by id."""
+        """For people: `int8-w8a8, M 16, 28672x4096` (N x K); scheme and sizes of others."""
         is_layer = self.operation in LAYER_OPERATIONS
-        return f"{self.scheme}, M {self.m}, {self.n}x{self.k}" if is_layer else self.id
+        return f"{self.scheme}, {f'M {self.m}, {self.n}x{self.k}' if is_layer else self.sizes}"
 
     @property
     def compute(self) -> Element:

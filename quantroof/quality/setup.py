@@ -39,6 +39,8 @@ class StudyOptions:
     dtype: str = "fp32"
     device: str = "cpu"
     seed: int = 0
+    train: bool = False
+    """Train the small model if it is needed and not there yet."""
 
 
 def study_subject(
@@ -63,12 +65,12 @@ def study_subject(
 
 
 def model_of(options: StudyOptions, say: Callable[[str], None]) -> Checkpoint:
-    """The checkpoint of `options.model`, or the small model, trained now if it is not there yet."""
+    """The checkpoint of `options.model`, or the small model, trained first if that was asked for."""
     if options.model is not None:
         return open_checkpoint(options.model)
     if options.recipe not in RECIPES:
         raise unknown_name("recipe", options.recipe, list(RECIPES))
-    small: SmallModel = small_model(RECIPES[options.recipe], say)
+    small: SmallModel = small_model(RECIPES[options.recipe], say, may_train=options.train)
     return replace(open_checkpoint(small.checkpoint), label=f"small model '{options.recipe}'")
 
 

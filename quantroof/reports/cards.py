@@ -12,6 +12,7 @@ from quantroof.analysis.comparison import CaseChange, RunComparison
 from quantroof.analysis.conclusions import ChangeAnswer, FormatAnswer, HealthAnswer, Reads, conclude
 from quantroof.analysis.health import BANDWIDTH_FLOOR, SIBLING_FLOOR
 from quantroof.analysis.verdicts import CHANGES, Tone
+from quantroof.records.lines import case_words
 
 _FACTS = 3
 SYMBOLS: dict[Tone, str] = {"good": "✓", "bad": "✗", "unsure": "?", "none": "○"}
@@ -102,7 +103,7 @@ def _formats(answer: FormatAnswer) -> Card:
 def _changes(answer: ChangeAnswer) -> Card:
     question, comparison = "What got slower?", answer.comparison
     if comparison is None:
-        advice = "no baseline was given: quantroof report RUN --baseline OLDER_RUN"
+        advice = "no baseline was given: quantroof report RUN --before OLDER_RUN"
         return Card("changes", question, answer.state, answer.tone, (), "", advice)
     floor = (
         f"a case is slower when its whole 95 % interval is more than {units.percent(comparison.floor)} above"
@@ -118,7 +119,7 @@ def _change_facts(comparison: RunComparison, worst: CaseChange | None) -> tuple[
     facts = [", ".join(counts) or "no case in common"]
     if worst is not None:
         ratio = None if worst.ratio is None else worst.ratio.median
-        facts.insert(0, f"{worst.kernel} {worst.case}: {units.change(ratio)}")
+        facts.insert(0, f"{case_words(worst.case)}, {worst.kernel}: {units.change(ratio)}")
     if comparison.differences:
         facts.append("differs: " + "; ".join(comparison.differences))
     return tuple(facts)

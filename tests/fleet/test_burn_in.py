@@ -193,8 +193,8 @@ def test_a_node_slow_alike_shows_beside_a_reference(tmp_path: Path) -> None:
 
 
 def test_a_gpu_that_is_missing_fails_the_node(tmp_path: Path) -> None:
-    """`--gpus 8` on a node that shows seven."""
-    code, found = burn_in(tmp_path, "sim:h100-sxm5-80gb*7", "--gpus", "8")
+    """`--expect-gpus 8` on a node that shows seven."""
+    code, found = burn_in(tmp_path, "sim:h100-sxm5-80gb*7", "--expect-gpus", "8")
 
     assert code == 1
     assert (found["verdict"], found["reason"]) == ("failed", "7 GPUs are present, 8 are expected")

@@ -74,13 +74,13 @@ def test_a_script_parses_and_passes_the_contract_and_the_options(script: str, tm
     """bash -n; a contract that the command has; the site's options behind it, as separate words."""
     program = executable(tmp_path / "quantroof", 'echo "$@"')
     options = f"QUANTROOF_{script.upper()}_OPTIONS"
-    _, out, _ = started(SCRIPTS[script], tmp_path, str(program), **{options: "--gpus 8"})
+    _, out, _ = started(SCRIPTS[script], tmp_path, str(program), **{options: "--expect-gpus 8"})
     words = out.split()
 
     assert subprocess.run(["bash", "-n", str(SCRIPTS[script])], check=False).returncode == 0
     assert words[:3] == ["doctor", "--prolog", "--contract"]
     assert words[3] == ("npd" if script == "npd" else "slurm")
-    assert words[4:] == ["--gpus", "8"]
+    assert words[4:] == ["--expect-gpus", "8"]
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_no_gpu_is_a_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     if detect().gpus:
         pytest.skip("there is a GPU here")
     found = []
-    for options in (["--gpus", "8"], []):
+    for options in (["--expect-gpus", "8"], []):
         with pytest.raises(SystemExit) as ended:
             main(["doctor", "--prolog", "--contract", "slurm", *options])
         found.append((ended.value.code, capsys.readouterr().out))
@@ -114,7 +114,7 @@ def test_a_simulated_node_keeps_its_host_name(capsys: pytest.CaptureFixture[str]
 
 def test_a_missing_gpu_fails_the_node(capsys: pytest.CaptureFixture[str]) -> None:
     """Seven GPUs where eight are expected."""
-    code, line = check(capsys, "sim:h100-sxm5-80gb*7", "--gpus", "8")
+    code, line = check(capsys, "sim:h100-sxm5-80gb*7", "--expect-gpus", "8")
 
     assert (code, line) == (1, "quantroof SIMULATED failed: 7 GPUs are present, 8 are expected")
 

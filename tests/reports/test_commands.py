@@ -79,7 +79,7 @@ def test_readers_get_their_section_first(tmp_path: Path) -> None:
     first = {}
     for reader in ("health", "formats", "ci"):
         out = tmp_path / f"{reader}.html"
-        assert _call("report", now, "--baseline", base, "--reader", reader, "--out", out) == 0
+        assert _call("report", now, "--before", base, "--reader", reader, "--out", out) == 0
         block = re.search(r'id="data">([^<]*)<', out.read_text(encoding="utf-8"))
         assert block is not None
         data = json.loads(gzip.decompress(base64.b64decode(block[1])))["data"]
@@ -124,7 +124,7 @@ def test_markdown_has_the_answers_and_the_slower_cases(tmp_path: Path) -> None:
     """The summary for a ticket: three answers, a table of what got slower, a format table."""
     base = write(repeated(gpu_run()), tmp_path / "base")
     now = write(slower(repeated(gpu_run()), 1.12, scheme="bf16", provider="torch"), tmp_path / "now")
-    assert _call("report", now, "--baseline", base, "--format", "md", "--out", tmp_path / "s.md") == 0
+    assert _call("report", now, "--before", base, "--to", "md", "--out", tmp_path / "s.md") == 0
     summary = (tmp_path / "s.md").read_text(encoding="utf-8")
 
     assert "## What got slower? ✗ 15 slower" in summary
@@ -140,10 +140,7 @@ def test_show_prints_answers_and_gaps(failures: Path, capsys: pytest.CaptureFixt
     assert "the worker was killed by signal 9" in told
 
     assert _call("show", failures, "--failed") == 0
-    assert (
-        "torch.int8-w8a8 gemv/int8.channel-int8.token.from_bf16-bf16/m1-n4096-k4096"
-        in capsys.readouterr().out
-    )
+    assert "\n  int8-w8a8, M 1, 4096x4096, torch.int8-w8a8\n" in capsys.readouterr().out
 
 
 def test_a_title_stays_on_one_line_above_a_narrow_table(capsys: pytest.CaptureFixture[str]) -> None:
@@ -237,7 +234,7 @@ def test_parquet_without_duckdb_is_one_line(
     ("arguments", "start"),
     [
         (("report", "{run}"), "<!doctype html>"),
-        (("report", "{run}", "--format", "md"), "#"),
+        (("report", "{run}", "--to", "md"), "#"),
         (("export", "{run}", "--to", "csv"), "run,device,"),
         (("export", "{run}", "--to", "json"), "{"),
     ],

@@ -41,7 +41,7 @@ def hostile_run() -> Run:
 
 
 def of_report(_folder: Path, _out: Callable[[], str]) -> str:
-    """`report --format md`."""
+    """`report --to md`."""
     return report_markdown(answers([hostile_run()]))
 
 

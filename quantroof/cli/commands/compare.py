@@ -9,21 +9,21 @@ import click
 from quantroof.cli.newest import or_two_latest
 from quantroof.cli.options import SHARE
 from quantroof.cli.output import echo_json, echo_lines, json_option
+from quantroof.cli.renamed import renamed
 
 
 @click.command("compare", short_help="What changed between two runs.")
 @click.argument("base", metavar="[OLD]", required=False, type=click.Path(path_type=Path))
 @click.argument("now", metavar="[NEW]", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--floor",
-    type=SHARE,
-    default=0.05,
-    show_default=True,
-    help="Relative change that counts.",
-)
+    "--min-effect", type=SHARE, default=0.05, show_default=True, help="A smaller change does not count.",
+)  # fmt: skip
+@renamed("--floor", "--min-effect")
 @click.option("--all", "everything", is_flag=True, help="Also cases that stayed as they were.")
 @json_option
-def command(*, base: Path | None, now: Path | None, floor: float, everything: bool, as_json: bool) -> int:
+def command(
+    *, base: Path | None, now: Path | None, min_effect: float, everything: bool, as_json: bool
+) -> int:
     """Compare two runs case by case, with intervals and likely causes.
 
     Without NEW the newest run in runs/ is taken, without OLD the one of the same suite before it.
@@ -43,7 +43,9 @@ def command(*, base: Path | None, now: Path | None, floor: float, everything: bo
     from quantroof.reports.text.comparison_lines import comparison_document, comparison_lines
 
     older, newer = or_two_latest(base, now)
-    comparison = compare_runs(device_results([read_run(older)]), device_results([read_run(newer)]), floor)
+    comparison = compare_runs(
+        device_results([read_run(older)]), device_results([read_run(newer)]), min_effect
+    )
     entries = [entry for entry in comparison.entries if everything or entry.verdict != "same"]
     if as_json:
         echo_json("comparison", comparison_document(comparison, entries))

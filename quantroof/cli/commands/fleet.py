@@ -10,6 +10,7 @@ import click
 
 from quantroof.cli.options import COUNT, FILE, OPEN_SHARE, Finite, as_struct
 from quantroof.cli.output import echo_json, echo_lines, json_option, note
+from quantroof.cli.renamed import renamed
 from quantroof.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -150,8 +151,12 @@ def _write_page(target: Path, analysis: Analysis, silent: list[str]) -> None:
     show_default=True,
     help="What each task measures, as in `quantroof run`; cpu or sim:PROFILE for a trial without GPUs.",
 )
-@click.option("--gpus", type=COUNT, default=8, show_default=True, help="GPUs per node.")
-@click.option("--minutes", type=COUNT, default=30, show_default=True, help="Time limit per attempt.")
+@click.option("--gpus-per-node", "gpus", type=COUNT, default=8, show_default=True, help="GPUs per node.")
+@renamed("--gpus", "--gpus-per-node")
+@click.option(
+    "--time-limit", "minutes", type=COUNT, default=30, show_default=True, help="Minutes per attempt."
+)
+@renamed("--minutes", "--time-limit")
 @click.option("--retries", type=click.IntRange(0), default=2, show_default=True, help="Further attempts.")
 @click.option("--image", default="quantroof:latest", show_default=True, help="k8s: the container image.")
 @click.option("--claim", default="quantroof-results", show_default=True, help="k8s: the volume claim.")

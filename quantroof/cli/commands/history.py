@@ -19,7 +19,7 @@ _FILE = "run.jsonl"
 
 
 @click.command("history", short_help="Trends of every case over many runs, with change points.")
-@click.argument("folders", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--store", type=click.Path(path_type=Path), help="Parquet file that keeps what was added.")
 @click.option("--device", help="One device of the runs; without it each is a trend.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Write an HTML file with the trends.")
@@ -94,7 +94,13 @@ def _usable(folders: tuple[Path, ...], device: str | None) -> list[RunTimes]:
 
 
 def _run_folders(folders: tuple[Path, ...]) -> list[Path]:
-    paths = [file.parent for folder in folders for file in sorted(folder.rglob(_FILE))]
+    from quantroof.records.latest import is_latest, latest
+
+    named = [latest(folder) if is_latest(folder) else folder for folder in folders]
+    for folder in named:
+        if not folder.exists():
+            raise UsageError("does not exist", where=str(folder), hint="name a folder of runs, or `latest`")
+    paths = [file.parent for folder in named for file in sorted(folder.rglob(_FILE))]
     if folders and not paths:
         raise UsageError(f"no {_FILE} below", where=", ".join(map(str, folders)))
     return paths

@@ -9,6 +9,7 @@ import click
 
 from quantroof.cli.newest import or_latest
 from quantroof.cli.output import STANDARD_OUTPUT, deliver, working
+from quantroof.cli.renamed import renamed
 from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,17 +20,18 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Write one HTML file of a run, or of several.")
 @click.argument("runs", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--baseline", type=click.Path(path_type=Path), help="An older run to compare the first one with."
-)
+@click.option("--before", type=click.Path(path_type=Path), help="An older run to compare the first one with.")
+@renamed("--baseline", "--before")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="The file; default report.html beside the first run; - is standard output.",
 )
 @click.option(
-    "--format", "form", type=click.Choice(["html", "md"]), default="html", help="Page or Markdown summary."
-)
+    "--to", "form", type=click.Choice(["html", "md"]), default="html", show_default=True,
+    help="A page, or a Markdown summary.",
+)  # fmt: skip
+@renamed("--format", "--to")
 @click.option(
     "--reader", type=click.Choice(["health", "formats", "ci"]), default="health", help="What comes first."
 )
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 @click.option("--png", is_flag=True, help="Also write a picture of the page beside it (needs chromium).")
 def command(
     runs: tuple[Path, ...],
-    baseline: Path | None,
+    before: Path | None,
     out: Path | None,
     form: str,
     reader: Reader,
@@ -57,8 +59,8 @@ def command(
     \b
     quantroof report
     quantroof report runs/after
-    quantroof report runs/after --baseline runs/before --reader ci --out site/index.html
-    quantroof report runs/after --format md --out - >>"$GITHUB_STEP_SUMMARY"
+    quantroof report runs/after --before runs/before --reader ci --out site/index.html
+    quantroof report runs/after --to md --out - >>"$GITHUB_STEP_SUMMARY"
     """
     from quantroof.analysis.answers import answers
     from quantroof.analysis.studies import read_studies
@@ -71,7 +73,7 @@ def command(
         raise UsageError("standard output takes one file", where="--out -", hint="name a file to write")
     studies = read_studies(study_paths)
     conclusions = answers(
-        [read_run(run, imported=True) for run in or_latest(runs)], read_run(baseline) if baseline else None
+        [read_run(run, imported=True) for run in or_latest(runs)], read_run(before) if before else None
     )
     target = out or conclusions.runs[0].path.parent / f"report.{form}"
     if form == "md":

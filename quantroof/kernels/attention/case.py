@@ -94,6 +94,13 @@ class AttentionCase(Case):
         return f"{self.m}x{self.context}, {shape.heads}/{shape.kv_heads} heads of {shape.head_dim}"
 
     @property
+    def words(self) -> str:
+        """For people: `bf16-kv, 8 sequences of 4096 tokens, 32 heads of 128, 8 for keys and values`."""
+        shape = self.shape
+        heads = f"{shape.heads} heads of {shape.head_dim}, {shape.kv_heads} for keys and values"
+        return f"{self.scheme}, {self.m} sequences of {self.context} tokens, {heads}"
+
+    @property
     def scheme(self) -> str:
         """The name of the cache's format, or the bare formats where they have no name."""
         own = (self.weight, self.activation, self.output)

@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from quantroof.errors import UsageError
 from quantroof.files import cache_folder, writing
 from quantroof.quality.environment import load
 from quantroof.quality.lm.text import Texts, python_texts
@@ -25,8 +26,10 @@ class SmallModel:
     digest: str
 
 
-def small_model(recipe: Recipe, say: Progress, folder: Path | None = None) -> SmallModel:
-    """The model of a recipe, trained now if it is not there yet.
+def small_model(
+    recipe: Recipe, say: Progress, folder: Path | None = None, *, may_train: bool = True
+) -> SmallModel:
+    """The model of a recipe, trained now if it is not there yet; UsageError unless it may be trained.
 
     It appears whole or not at all: training writes beside and renames, so that two processes that train at
     once do not harm each other.
@@ -39,6 +42,9 @@ def small_model(recipe: Recipe, say: Progress, folder: Path | None = None) -> Sm
     model = SmallModel(home, home / _TRAIN, home / _HELD_OUT, digest)
     if (home / "config.json").exists():
         return model
+    if not may_train:
+        what = f"no model is named, and the small model is not trained here yet: {_task(recipe)}"
+        raise UsageError(what, hint="--train trains it now, once for this machine; or name a MODEL")
     with writing(home.parent):
         home.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f"{digest}-", dir=home.parent))
@@ -51,8 +57,12 @@ def small_model(recipe: Recipe, say: Progress, folder: Path | None = None) -> Sm
     return model
 
 
+def _task(recipe: Recipe) -> str:
+    return f"{recipe.tokens} tokens, about {recipe.cpu_seconds:.0f} CPU seconds"
+
+
 def _build(recipe: Recipe, texts: Texts, folder: Path, say: Progress) -> None:
-    say(f"training a small language model once for this machine: {recipe.tokens} tokens")
+    say(f"training a small language model once for this machine: {_task(recipe)}")
     tokenizer = make_tokenizer(recipe, texts)
     model = train(recipe, texts, tokenizer, say)
     model.save_pretrained(folder)

@@ -47,6 +47,19 @@ class Recipe:
         """Tokens seen in training, repeats included."""
         return self.steps * self.batch * self.sequence
 
+    @property
+    def cpu_seconds(self) -> float:
+        """About what training takes: 160 CPU seconds were measured for `usable` (docs/measured/quality.md);
+        others by their multiply-adds.
+        """
+        return 160.0 * self.work / USABLE.work
+
+    @property
+    def work(self) -> int:
+        """Multiply-adds of a forward pass over all tokens, attention aside."""
+        layer = 4 * self.hidden**2 + 3 * self.hidden * self.intermediate
+        return self.tokens * (self.layers * layer + 2 * self.vocab * self.hidden)
+
     def digest(self, text: str) -> str:
         """Hash of the recipe, the training code and the text's own hash."""
         whole = json.dumps({**asdict(self), "code": _TRAINING_CODE, "text": text}, sort_keys=True)

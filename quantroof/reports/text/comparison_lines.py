@@ -23,7 +23,7 @@ def comparison_lines(comparison: RunComparison, entries: Sequence[CaseChange]) -
     yield from (f"differs: {text}" for text in comparison.differences)
     for entry in entries if comparison.blocked is None else ():
         causes = f": {'; '.join(entry.causes)}" if entry.causes else ""
-        what = f"{entry.device} {case_words(entry.case)} {entry.kernel}"
+        what = f"{entry.device} {case_words(entry.case)}, {entry.kernel}"
         yield f"{entry.verdict:<10} {_ratio(entry):<28} {what}{causes}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from quantroof.records.lines import case_words
 from quantroof.reports.text.table import plain
 from quantroof.units import NONE
 
@@ -24,7 +25,7 @@ def agreement_lines(agreements: Sequence[Agreement]) -> list[str]:
             NONE if a.bytes_difference is None else f"{a.bytes_difference:+.2%}",
             str(a.kernels),
             a.witness,
-            f"{a.case} {a.kernel}",
+            f"{case_words(a.case)}, {a.kernel}",
         )
         for a in agreements
     ]

@@ -74,4 +74,4 @@ def update_lines(old: Baseline | None, new: Baseline, left_out: Mapping[str, str
 
 def _case_line(result: CaseVerdict) -> str:
     change = change_text(result)
-    return f"{result.verdict:<12} {change:<28} {case_words(result.case)} {result.kernel}: {result.reason}"
+    return f"{result.verdict:<12} {change:<28} {case_words(result.case)}, {result.kernel}: {result.reason}"

@@ -68,7 +68,7 @@ def _changes(comparison: RunComparison) -> str:
         interval = f"{units.change(ratio.low)} to {units.change(ratio.high)}" if ratio else units.NONE
         change = units.change(ratio.median if ratio else None)
         cells = (
-            f"{case_words(entry.case)} {entry.kernel}",
+            f"{case_words(entry.case)}, {entry.kernel}",
             units.time(base),
             units.time(now),
             change,

@@ -12,7 +12,7 @@ from quantroof.analysis.verdicts import Verdict
 from quantroof.bench.plan import DevicePlan
 from quantroof.bench.run import Job
 from quantroof.records.directory import Run
-from quantroof.records.lines import Ceiling, Measurement, Status
+from quantroof.records.lines import Ceiling, Measurement, Status, case_words
 
 
 def headline(plan: DevicePlan) -> str:
@@ -61,8 +61,7 @@ def result_line(record: Ceiling | Measurement) -> str:
     if isinstance(record, Ceiling):
         what = f"ceiling {record.name} {record.kernel}"
     else:
-        case = record.parsed_case
-        what = f"{case.scheme} {case.sizes} {record.kernel}"
+        what = f"{case_words(record.case)}, {record.kernel}"
     if record.timing is None:
         return f"{record.device} {what}: {record.status}, {record.reason}"
     interval = median_interval(record.timing.samples_ns)
@@ -73,7 +72,7 @@ def result_line(record: Ceiling | Measurement) -> str:
 
 
 def progress_line(device: str, done: int, total: int, seconds: float, latest: str | None) -> str:
-    """`cpu:0 12 of 144 after 30 s: bf16 16x4096x4096 torch.linear: 41.2 us +-0.4%`."""
+    """`cpu:0 12 of 144 after 30 s: bf16, M 16, 4096x4096, torch.linear: 41.2 us +-0.4%`."""
     text = "starting" if latest is None else latest.removeprefix(f"{device} ")
     return f"{device} {done} of {total} after {minutes(seconds)}: {text}"
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from quantroof.gate.changed import Selection
+from quantroof.records.lines import case_words
 from quantroof.reports.text.md import table
 from quantroof.reports.text.table import plain
 
@@ -18,7 +19,7 @@ _HEADINGS = ("kernel", "case", "arch", "base -> now")
 def select_lines(selection: Selection) -> Iterator[str]:
     """The count, then one line per case, kernel and architecture."""
     yield _head(selection)
-    rows = [(one.kernel, one.case, one.arch, _differs(one.differs)) for one in selection.selected]
+    rows = [(one.kernel, case_words(one.case), one.arch, _differs(one.differs)) for one in selection.selected]
     if rows:
         yield from plain(_HEADINGS, rows)
 
@@ -29,7 +30,7 @@ def select_markdown(selection: Selection) -> Iterator[str]:
     if not selection.selected:
         return
     shown = selection.selected[:_MOST]
-    rows = [(one.kernel, one.case, one.arch, _differs(one.differs)) for one in shown]
+    rows = [(one.kernel, case_words(one.case), one.arch, _differs(one.differs)) for one in shown]
     yield f"\n{table(_HEADINGS, rows)}"
     if (rest := len(selection.selected) - _MOST) > 0:
         yield f"\n... {rest} more"

@@ -130,7 +130,7 @@ def _print_failed(answers: Answers, console: Console) -> None:
         console.print("every recorded case was timed and passed its check")
     for group in groups:
         console.print(literal(f"{group.status}  {group.where}: {group.reason}", style="bold"))
-        for case in group.cases:
+        for case in group.words:
             console.print(literal(f"  {case}"))
 
 
