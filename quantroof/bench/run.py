@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
 
 from quantroof.bench import provenance
 from quantroof.bench.bits.run import bits_lines
@@ -55,7 +57,17 @@ class Job:
         cases = sum(
             max(sum(plan.estimate_s() for plan in queue) for queue in stage) for stage in self.stages()
         )
-        return cases + (self.bits_s or 0.0)
+        gpus = sum(device.processor == "gpu" for device in self.info.devices)
+        links = self.links.estimate_s(gpus) if self.links is not None and gpus else 0.0
+        return cases + links + (self.bits_s or 0.0)
+
+    def lasting(self, seconds_per_case: float, case_timeout_s: float) -> Job:
+        """The same job with these limits per case in seconds, without planning it again."""
+        change = msgspec.structs.replace
+        limits = {"seconds_per_case": seconds_per_case, "case_timeout_s": case_timeout_s}
+        plans = tuple(replace(plan, settings=change(plan.settings, **limits)) for plan in self.plans)
+        info = change(self.info, options=change(self.info.options, **limits))
+        return replace(self, info=info, plans=plans)
 
 
 def new_job(

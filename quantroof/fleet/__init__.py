@@ -19,6 +19,7 @@ __all__ = [
     "gather",
     "grades",
     "groups",
+    "kept",
     "launch",
     "live",
     "next_steps",

@@ -120,17 +120,17 @@ class BurnIn:
         jobs = [new_job(run_options, self._free, self._options.command) for run_options in (burst, hot)]
         jobs[0] = dataclasses.replace(jobs[0], links=FULL)
         if self._options.minutes is not None and not seed:
-            jobs[1] = self._soak(jobs[1], hot)
+            jobs[1] = self._soak(jobs[1])
         return jobs
 
-    def _soak(self, job: Job, hot: RunOptions) -> Job:
+    def _soak(self, job: Job) -> Job:
         """The sustained job stretched to the minutes that were asked for: a part for exact products, the rest
         divided over the cases of a GPU."""
         cases = max((plan.timed for stage in job.stages() for queue in stage for plan in queue), default=1)
         bits_s = (self._options.minutes or 0) * 60 * _BITS_SHARE
         seconds = bits_s * (1 / _BITS_SHARE - 1) / max(cases, 1)
-        longer = replace(hot, seconds_per_case=seconds, case_timeout_s=hot.case_timeout_s + seconds)
-        return dataclasses.replace(new_job(longer, self._free, self._options.command), bits_s=bits_s)
+        longer = job.lasting(seconds, job.info.options.case_timeout_s + seconds)
+        return dataclasses.replace(longer, bits_s=bits_s)
 
     def _measure(self, measure: Measure, jobs: list[Job]) -> list[str]:
         """Run jobs; returns the names of their directories."""

@@ -116,16 +116,20 @@ def on_works(collection: Collection, times: Times, units: list[int], works: list
     return placed
 
 
-def below_reference(level: Array, reference: ReferenceFleet, policy: Policy) -> list[Finding]:
-    """Findings of one GPU from the levels of its classes; a note where healthy GPUs may spread as far."""
+def below_reference(level: Array, reference: ReferenceFleet, gpus: int, policy: Policy) -> list[Finding]:
+    """Findings of one GPU from the levels of its classes; a note where healthy GPUs may spread as far.
+
+    It is one of `gpus` of a node, any of which could be found by chance: the policy's share is that of
+    healthy nodes.
+    """
     findings = []
     for name, value, side in zip(CLASSES, level, reference.slow, strict=True):
         if value > policy.log_floor:
-            gpus = f"{reference.gpus} GPU{'' if reference.gpus == 1 else 's'}"
-            limit = max(policy.log_floor, side.limit(policy.healthy_share))
-            text = f"{name} at {math.exp(-value):.1%} of the reference's median ({gpus}), {floor_text(limit)}"
+            alike = f"{reference.gpus} GPU{'' if reference.gpus == 1 else 's'}"
+            limit = max(policy.log_floor, side.limit_among(policy.healthy_share, gpus))
+            share = f"{name} at {math.exp(-value):.1%} of the reference's median ({alike})"
             grade: Level = "degraded" if value > limit else "note"
-            findings.append(Finding(grade, f"{name}_reference", text))
+            findings.append(Finding(grade, f"{name}_reference", f"{share}, {floor_text(limit)}"))
     return findings
 
 

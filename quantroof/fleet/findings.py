@@ -26,7 +26,8 @@ def gpu_findings(
     """
     findings = [*preflight, *below_datasheet(read_share, read_floor(evidence.times.units, policy))]
     if evidence.reference is not None:
-        findings += below_reference(evidence.reference_level[row], evidence.reference, policy)
+        gpus = len(evidence.times.units)
+        findings += below_reference(evidence.reference_level[row], evidence.reference, gpus, policy)
     findings += _slow_findings(evidence, row, policy)
     if all(f.level == "note" for f in findings) and _nothing_to_compare(evidence, row):
         findings.append(_alone(len(evidence.times.units), read_share))

@@ -10,9 +10,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-import numpy as np
-
 from quantroof.analysis.distributions import MAX_FREEDOM
 from quantroof.bench.provenance import host_name
 from quantroof.bench.run import Job, new_job
@@ -21,10 +18,11 @@ from quantroof.fleet.analysis import Analysis
 from quantroof.fleet.burn_in import Measure, analyze_own, any_slow, failures
 from quantroof.fleet.collection import Collection
 from quantroof.fleet.gather import gather
+from quantroof.fleet.kept import ENDING, forget
 from quantroof.fleet.live import HealthMonitor
 from quantroof.fleet.node import NodeEvidence, NodeReport, node_report
 from quantroof.fleet.policy import MIN_SIBLINGS, NATURAL_SPREAD, Policy
-from quantroof.fleet.slow_side import SlowSide, slow_side
+from quantroof.fleet.slow_side import SlowSide, few_alike
 from quantroof.fleet.telemetry import telemetry
 from quantroof.hwprofiles.types import Device
 from quantroof.records.directory import read_run
@@ -36,10 +34,10 @@ START_S, JUDGE_S = 5.0, 2.0
 _SETUP_S = 0.25
 """Allowance for the set-up of a case: weights, the check against the reference, warm-up."""
 _LEAST_S = 0.05
-_NOISE = 0.004
-"""Relative noise of a class in one process, as in the simulated world (docs/measured)."""
-_REFERENCE = "a reference of 128 GPUs"
-_POWER = 1.645  # a loss is seen with 95 % probability this many noises beyond its limit
+_NOISE = 0.005
+"""Relative noise of a class of one GPU from check to check, as in the simulated world (docs/measured)."""
+_REFERENCE = "a reference of 1024 GPUs"
+_POWER = 1.645  # a loss is seen with 95 % probability this many spreads beyond its limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,35 +81,40 @@ class Prolog:
         self._again: Collection | None = None
 
     def visible(self) -> list[Visible]:
-        """Which loss each class of test can see here, if healthy GPUs spread as usual."""
+        """Which loss each class of test can see here, if healthy GPUs spread as usual.
+
+        The GPU that lost speed is no more average than the others, so their spread counts in the margin too.
+        """
         policy, gpus = self._options.policy, len(self._free)
         plans = self._job.plans if self._job else ()
         cases = max((plan.timed for plan in plans), default=0) // len(NATURAL_SPREAD)
         seconds = plans[0].settings.seconds_per_case if plans else 0.0
         result = []
         for name, spread in NATURAL_SPREAD.items():
-            alike = slow_side(np.linspace(-spread, spread, gpus), spread)
-            sides = {"siblings": alike} if gpus >= MIN_SIBLINGS else {}
-            sides[_REFERENCE] = SlowSide(spread, MAX_FREEDOM)
-            losses = {by: self._loss(side.limit(policy.healthy_share)) for by, side in sides.items()}
-            losses[_REFERENCE] = max(losses[_REFERENCE], self._loss(policy.log_floor))
-            losses["its own past"] = self._loss(3 * math.hypot(_NOISE, _NOISE))
+            here, many = few_alike(spread, max(gpus, 1)), SlowSide(spread, MAX_FREEDOM)
+            siblings = self._loss(here.limit(policy.healthy_share), spread)
+            losses = {"siblings": siblings} if gpus >= MIN_SIBLINGS else {}
+            limit = max(many.limit_among(policy.healthy_share, max(gpus, 1)), policy.log_floor)
+            losses[_REFERENCE] = self._loss(limit, spread)
+            losses["its own past"] = self._loss(0.0, math.sqrt(2) * _NOISE)
             result.append(Visible(name, cases, seconds, losses))
         return result
 
     def run(self, measure: Measure) -> NodeReport:
         """Measure, measure suspects again where the time allows it, and judge."""
         if self._job is not None:
-            self._first = self._options.folder / f"{self._job.info.run_id}-prolog"
+            self._first = self._options.folder / f"{self._job.info.run_id}{ENDING}"
             with self._monitor:
                 measure(self._job, self._first)
                 if any_slow(self._analyses(), {self._job.info.run_id}):
                     again = self._plan(1)
-                    directory = self._options.folder / f"{again.info.run_id}-prolog-again"
+                    directory = self._options.folder / f"{again.info.run_id}{ENDING}-again"
                     measure(again, directory)
                     self._again = gather([str(directory)])
             self._monitor.look(loaded=True)
-        return self.report()
+        report = self.report()
+        forget(self._options.folder)
+        return report
 
     def report(self, *, cut_off: bool = False) -> NodeReport:
         """The verdict by what was measured until now; `cut_off` means that the time is up."""
@@ -140,19 +143,15 @@ class Prolog:
         ids = {self._job.info.run_id} if self._job else set()
         return analyze_own(gather(names), ids, self._options.policy, self._again, self._reference)
 
-    def _loss(self, limit: float) -> float:
-        """The loss of speed that lies the noise's margin beyond a limit in log time."""
-        return -math.expm1(-(max(limit, self._options.policy.log_effect) + _POWER * _NOISE))
+    def _loss(self, limit: float, spread: float) -> float:
+        """The loss of speed that lies the margin of a spread beyond a limit in log time."""
+        limit = max(limit, self._options.policy.log_effect)
+        return -math.expm1(-(limit + _POWER * math.hypot(spread, _NOISE)))
 
     def _plan(self, again: int) -> Job:
         options = self._options
-        run_options = RunOptions(
-            suite="prolog", seed=2 * options.seed + again, ceilings=False, case_timeout_s=options.limit_s
-        )
+        run_options = RunOptions(suite="prolog", seed=2 * options.seed + again, ceilings=False)
         job = new_job(run_options, self._free, options.command)
         cases = max((plan.timed for plan in job.plans), default=1)
         room = (options.limit_s - START_S - JUDGE_S) / 2
-        seconds = max(_LEAST_S, room / max(cases, 1) - _SETUP_S)
-        return new_job(
-            msgspec.structs.replace(run_options, seconds_per_case=seconds), self._free, options.command
-        )
+        return job.lasting(max(_LEAST_S, room / max(cases, 1) - _SETUP_S), options.limit_s)

@@ -23,12 +23,12 @@ _TRIM_FROM, _TAIL_FROM = 32, 128
 """GPUs from which on spread and tail of the slow half are known well enough to be used."""
 _UNKNOWN_FREEDOM = 5
 """The tail of a few GPUs: a node of eight with spreads as skewed as silicon's stays ok (docs/fleet.md)."""
-_CANDIDATES = (4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 60, MAX_FREEDOM)
+_CANDIDATES = (3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 60, MAX_FREEDOM)
 _RATIO_ERROR = 3.0
 """By how much the ratio of tail and spread may exceed a normal one's, times the root of the number of GPUs.
 Its standard error for normal values is 1.6; the rest is for defective GPUs."""
 _CAUTION = 1
-"""Steps of the candidates by which a heavy tail is taken as heavier."""
+"""Steps of the candidates by which a heavy tail is taken as heavier. Even t(4) has a step left."""
 _GRID = 513
 
 
@@ -38,6 +38,8 @@ class SlowSide:
 
     spread: float
     freedom: int
+    assumed: bool = False
+    """Whether the tail is assumed, for lack of GPUs: then it is heavy enough for the GPUs of a node."""
 
     def tail(self, level: Array) -> Array:
         """Share of healthy GPUs at least this much slower than the median."""
@@ -47,12 +49,16 @@ class SlowSide:
         """The level that this share of healthy GPUs exceeds."""
         return t_quantile(share, self.freedom) * self.spread
 
+    def limit_among(self, share: float, gpus: int) -> float:
+        """The level that the slowest of this many healthy GPUs exceeds with this probability."""
+        return self.limit(share if self.assumed else share / gpus)
+
 
 def slow_side(levels: Array, prior: float) -> SlowSide:
     """Learn from the levels of similar GPUs, of which a few may be defective; `prior` is a usual spread."""
     n = len(levels)
     if n < 2:
-        return SlowSide(prior * math.sqrt(1 + MEDIAN_VARIANCE_RATIO), _UNKNOWN_FREEDOM)
+        return few_alike(prior, 1)
     deviation = levels - np.median(levels)
     if n < _TRIM_FROM:
         own, freedom = float(robust_spread(deviation, axis=0)), _UNKNOWN_FREEDOM
@@ -63,7 +69,12 @@ def slow_side(levels: Array, prior: float) -> SlowSide:
         freedom = _freedom(float(np.quantile(deviation, _TAIL)) / half, n)
         own = half / _usual_half(freedom)
     variance = moderated_variance(own**2, prior**2, n - 1)
-    return SlowSide(math.sqrt(variance * (1 + MEDIAN_VARIANCE_RATIO / n)), freedom)
+    return SlowSide(math.sqrt(variance * (1 + MEDIAN_VARIANCE_RATIO / n)), freedom, n < _TAIL_FROM)
+
+
+def few_alike(spread: float, gpus: int) -> SlowSide:
+    """The slow side of a few GPUs, one at least, that spread as usual."""
+    return SlowSide(spread * math.sqrt(1 + MEDIAN_VARIANCE_RATIO / gpus), _UNKNOWN_FREEDOM, assumed=True)
 
 
 def _slow_half(deviation: Array) -> float:

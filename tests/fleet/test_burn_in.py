@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from quantroof.bench.links.bus import BRIEF, FULL
 from quantroof.bench.run import Job, execute
 from quantroof.cli.main import main
 from quantroof.cli.progress import Display
@@ -38,12 +40,18 @@ def burn_in(folder: Path, device: str = NODE, *options: str) -> tuple[int, dict[
     return done.returncode, document
 
 
-def test_eight_gpus_take_less_than_five_minutes(tmp_path: Path) -> None:
-    """The estimate of a whole burn-in, every suspect measured again, for eight GPUs side by side."""
+def test_eight_gpus_take_about_three_minutes(tmp_path: Path) -> None:
+    """The estimate of a burn-in of eight GPUs side by side: its links count, and suspects double it."""
     devices = tuple(gpu_device(index) for index in range(8))
-    once, again = BurnIn(BurnInOptions(devices, tmp_path)).estimate_s()
+    work = BurnIn(BurnInOptions(devices, tmp_path))
+    once, again = work.estimate_s()
+    without_links = sum(replace(job, links=None).estimate_s() for job in work._jobs)
 
-    assert 0 < once < again < 300
+    assert once - without_links == pytest.approx(FULL.estimate_s(8))
+    assert 30 < FULL.estimate_s(8) < 120
+    assert FULL.estimate_s(1) < BRIEF.estimate_s(8) < FULL.estimate_s(8)
+    assert once < 240
+    assert again == 2 * once
 
 
 def test_a_sound_node_is_healthy(tmp_path: Path) -> None:

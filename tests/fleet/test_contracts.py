@@ -49,6 +49,7 @@ def started(script: Path, tmp_path: Path, quantroof: str, **settings: str) -> tu
         "QUANTROOF": quantroof,
         "SCONTROL": str(scontrol),
         "SLURMD_NODENAME": "gpu-07",
+        "QUANTROOF_PAST": "",
     }
     done = subprocess.run(
         ["bash", str(script)], env={**environment, **settings}, capture_output=True, text=True, timeout=60,
@@ -81,6 +82,21 @@ def test_a_script_parses_and_passes_the_contract_and_the_options(script: str, tm
     assert words[:3] == ["doctor", "--prolog", "--contract"]
     assert words[3] == ("npd" if script == "npd" else "slurm")
     assert words[4:] == ["--expect-gpus", "8"]
+
+
+@pytest.mark.parametrize("script", ["prolog", "epilog", "healthcheck"])
+def test_slurms_scripts_keep_the_past_of_the_node(script: str, tmp_path: Path) -> None:
+    """The folder is made, and an --out of the site comes behind it; one that cannot be made is left out."""
+    program = executable(tmp_path / "quantroof", 'printf "%s\\n" "$@"')
+    past, options = tmp_path / "state of" / "prolog", f"QUANTROOF_{script.upper()}_OPTIONS"
+    given = {"QUANTROOF_PAST": str(past), options: "--out x"}
+    kept = started(SCRIPTS[script], tmp_path, str(program), **given)[1].splitlines()
+    (tmp_path / "file").touch()
+    beside = started(SCRIPTS[script], tmp_path, str(program), QUANTROOF_PAST=str(tmp_path / "file" / "past"))
+
+    assert past.is_dir()
+    assert kept[4:] == ["--out", str(past), "--out", "x"]
+    assert len(beside[1].splitlines()) == 4
 
 
 @pytest.mark.parametrize(

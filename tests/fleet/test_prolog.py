@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,7 +15,9 @@ from quantroof.analysis.verdicts import STATES, State
 from quantroof.bench.run import Job, execute
 from quantroof.cli.main import main
 from quantroof.cli.progress import Display
+from quantroof.fleet import prolog as fleet_prolog
 from quantroof.fleet.contracts import CONTRACTS, Contract, code_for
+from quantroof.fleet.kept import FIRST, LATEST, forget
 from quantroof.fleet.next_steps import REASON_LENGTH
 from quantroof.fleet.prolog import Prolog, PrologOptions
 from quantroof.hwprofiles.detect import detect
@@ -127,7 +130,7 @@ def test_the_prolog_script_ends_in_time_with_a_hung_worker(tmp_path: Path) -> No
     wrapper.chmod(0o755)
     options = f"--device {NODE}+hang@2 --time-limit 12"
     environment = {**os.environ, "QUANTROOF": str(wrapper), "QUANTROOF_PROLOG_OPTIONS": options}
-    environment["TMPDIR"] = str(tmp_path)
+    environment |= {"TMPDIR": str(tmp_path), "QUANTROOF_PAST": ""}
     started = time.monotonic()
     done = subprocess.run(
         ["bash", str(SCRIPT)], env=environment, capture_output=True, text=True, timeout=20, check=False
@@ -147,6 +150,7 @@ def test_the_prolog_script_never_drains_for_a_mistake(tmp_path: Path, options: s
     wrapper.chmod(0o755)
     for program in (str(wrapper), str(tmp_path / "absent")):
         environment = {**os.environ, "QUANTROOF": program, "QUANTROOF_PROLOG_OPTIONS": options}
+        environment["QUANTROOF_PAST"] = ""
         assert subprocess.run(["bash", str(SCRIPT)], env=environment, check=False).returncode == 0
 
 
@@ -174,6 +178,9 @@ def test_the_plan_says_what_it_can_see(capsys: pytest.CaptureFixture[str]) -> No
     assert lines[0] == "8 devices at once, a verdict within 15 s"
     assert [line.split(":")[0] for line in lines[1:]] == ["memory", "compute"]
     assert all("by siblings" in line and "by its own past" in line for line in lines[1:])
+    losses = [float(number) for number in re.findall(r"([0-9.]+) % by", lines[2])]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[0] > 12 > losses[1] > 8 > 5 > losses[2]
 
 
 def test_a_node_of_eight_is_planned_within_its_limit(tmp_path: Path) -> None:
@@ -183,6 +190,38 @@ def test_a_node_of_eight_is_planned_within_its_limit(tmp_path: Path) -> None:
 
     assert cases == 6
     assert 2 * cases * (seconds + 0.25) + 7 <= 15
+
+
+def test_the_plan_is_made_once_and_keeps_its_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seconds per case follow from the plan that is run; the run's options name them as well."""
+    made = []
+    plans = fleet_prolog.new_job
+    monkeypatch.setattr(fleet_prolog, "new_job", lambda *given: made.append(given) or plans(*given))
+    check = Prolog(PrologOptions(tuple(gpu_device(n) for n in range(8)), tmp_path))
+
+    assert len(made) == 1
+    assert check._job is not None
+    seconds = check.visible()[0].seconds
+    assert check._job.info.options.seconds_per_case == seconds < 0.4
+    assert {plan.settings.case_timeout_s for plan in check._job.plans} == {15.0}
+
+
+def test_the_first_and_the_latest_checks_are_kept(tmp_path: Path) -> None:
+    """Twenty checks leave the first ten and the latest five, a second measurement goes with its check, and
+    nothing else in the folder is touched."""
+    for number in range(20):
+        (tmp_path / f"20261129-0900{number:02d}-prolog").mkdir()
+    again = [tmp_path / f"20261129-0900{number}-prolog-again" for number in ("03", "12")]
+    others = [tmp_path / "20261129-090012-burst", tmp_path / "notes"]
+    for folder in (*again, *others):
+        folder.mkdir()
+    forget(tmp_path)
+
+    kept = sorted(path.name[13:15] for path in tmp_path.glob("*-prolog"))
+    assert kept == [f"{number:02d}" for number in (*range(10), *range(15, 20))]
+    assert [folder.exists() for folder in (*again, *others)] == [True, False, True, True]
+    forget(tmp_path)
+    assert len(list(tmp_path.glob("*-prolog"))) == FIRST + LATEST
 
 
 def test_healthy_nodes_pass_and_slow_gpus_are_found(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from quantroof.fleet.policy import Policy
 from quantroof.fleet.scores import below_floor, learn_siblings, score
+from tests.fleet.door_rule import WAYS, DrawnNodes, drained
 from tests.fleet.simulate import BELOW, FLOOR, JUDGING, OURS, PAST, SUPERBENCH, Outcome, experiment
 from tests.fleet.world import SimulatedFleet
 
@@ -55,3 +56,16 @@ def test_a_missing_class_is_no_verdict() -> None:
     assert np.isnan(found.level[:8, 0]).all()
     assert not np.isnan(found.level[8:]).any()
     assert not below_floor(found, siblings, Policy())[:8, 0].any()
+
+
+def test_the_prolog_finds_by_each_comparison_what_it_can() -> None:
+    """Of 40 nodes each, -10 % compute: few by siblings alone, most by a reference of 1,024 GPUs, all by the
+    own past. -10 % HBM is always found, and of 60 healthy nodes none is drained."""
+    nodes = DrawnNodes(1)
+    compute = [drained(nodes, way, 40, "compute") for way in WAYS]
+
+    assert compute[0] < 20
+    assert compute[1] >= 32
+    assert compute[2] == 40
+    assert [drained(nodes, way, 20, "HBM") for way in WAYS] == [20] * 3
+    assert [drained(nodes, way, 60) for way in WAYS] == [0] * 3

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from quantroof.analysis.distributions import t_quantile
 from quantroof.fleet.analysis import Analysis, analyze
 from quantroof.fleet.gather import gather
 from quantroof.fleet.policy import NATURAL_SPREAD, Policy
@@ -47,6 +48,26 @@ def test_few_gpus_are_given_a_heavy_tail(gpus: int) -> None:
     levels = np.random.default_rng(3).normal(0, COMPUTE, gpus)
 
     assert slow_side(levels, COMPUTE).limit(SHARE) > 5 * COMPUTE
+
+
+def test_the_share_of_a_reference_is_that_of_nodes() -> None:
+    """Of 1,024 normal GPUs the slowest of eight lies 0.6 spreads further out than one alone; an assumed tail
+    is far enough out already."""
+    random = np.random.default_rng(4)
+    many = slow_side(random.normal(0, COMPUTE, 1024), COMPUTE)
+    few = slow_side(random.normal(0, COMPUTE, 127), COMPUTE)
+
+    assert (many.limit_among(SHARE, 8) - many.limit(SHARE)) / COMPUTE == pytest.approx(0.6, abs=0.1)
+    assert many.limit_among(SHARE, 1) == many.limit(SHARE)
+    assert few.limit_among(SHARE, 8) == few.limit(SHARE) > many.limit_among(SHARE, 8)
+
+
+def test_tails_as_heavy_as_t4_are_taken_as_heavier() -> None:
+    """Of 40 fleets of 1,024 GPUs with tails of t(4), the mean limit lies beyond the true quantile."""
+    random = np.random.default_rng(5)
+    limits = [slow_side(random.standard_t(4, 1024) * COMPUTE, COMPUTE).limit(SHARE) for _ in range(40)]
+
+    assert np.mean(limits) > t_quantile(SHARE, 4) * COMPUTE
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -17,6 +17,10 @@ SIZES = tuple(4**power << 10 for power in range(12))
 """Bytes: 1 KB to 4 GB in steps of four."""
 _BRIEF_SIZES = (16 << 10, 256 << 20)
 
+# For the estimate only; allowances, not measured on a GPU node.
+_START_S = 8.0  # a process imports torch and opens the GPUs; ranks start together
+_COPY_S, _MESSAGE_S = 0.25, 0.5
+
 
 def bus_bytes(collective: Collective, size: int, ranks: int) -> int:
     """Bytes that each link carries in one direction."""
@@ -35,6 +39,15 @@ class LinkPlan:
     pairs: bool = True
     collectives: tuple[Collective, ...] = COLLECTIVES
     sizes: tuple[int, ...] = SIZES
+
+    def estimate_s(self, gpus: int) -> float:
+        """Expected seconds on a node of this many GPUs, one at least; a lone GPU has copies to its host."""
+        host = _START_S + 2 * gpus * _COPY_S
+        if gpus < 2:
+            return host
+        between = gpus * (gpus - 1 if self.pairs else 1) * _COPY_S
+        messages = len(self.collectives) * len(self.sizes) * _MESSAGE_S
+        return host + 2 * _START_S + between + messages
 
 
 FULL = LinkPlan()
