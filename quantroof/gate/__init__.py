@@ -24,6 +24,7 @@ __all__ = [
     "own",
     "policy",
     "remeasure",
+    "revisions",
     "second",
     "sides",
     "start",
@@ -32,4 +33,5 @@ __all__ = [
     "suspect_suite",
     "times",
     "verdicts",
+    "worktree",
 ]

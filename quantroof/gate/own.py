@@ -17,7 +17,8 @@ from quantroof.gate.check import CheckOptions, Report, check
 from quantroof.gate.environment import findings
 from quantroof.gate.policy import OwnRuns, Policy
 from quantroof.gate.remeasure import Progress
-from quantroof.gate.sides import Side, base_of_revision, candidate, git, merge_base
+from quantroof.gate.revisions import git, merge_base
+from quantroof.gate.sides import Side, base_of_revision, candidate
 from quantroof.gate.start import Start, start_process
 from quantroof.gate.times import RunTimes, run_times
 from quantroof.hwprofiles.simulated import CODE_FAULTS

@@ -17,6 +17,8 @@ from msgspec.structs import replace
 
 from quantroof.bench.plan import call_kernels
 from quantroof.errors import EnvironmentMissing, UsageError
+from quantroof.gate.revisions import git
+from quantroof.gate.worktree import worktree
 from quantroof.kernels.calls.call import Call
 from quantroof.kernels.calls.functions import is_torch, split
 from quantroof.kernels.registry import load
@@ -73,67 +75,23 @@ def base_of_revision(revision: str, kernels: tuple[str, ...], calls: tuple[Call,
 
     Its tree comes first on the path of a fresh interpreter, so that it imports its own code, and quantroof
     itself where the repository contains it. Kernels and functions inside the repository are taken from it.
+    The tree comes before installed packages, because the project may be installed from elsewhere.
     """
     top = Path(git("rev-parse", "--show-toplevel")).resolve()
-    with tempfile.TemporaryDirectory(prefix="quantroof-base-") as folder:
-        tree = Path(folder).resolve() / "base"
-        git("worktree", "add", "--detach", str(tree), revision)
-        try:
-            name, moved = f"base {revision}", {top: tree}
-            if (tree / "quantroof" / "__init__.py").is_file():
-                yield _side(name, sys.executable, tree, kernels, moved, calls)
-            else:
-                here = relocated(Path.cwd().resolve(), moved)
-                root = here if here.is_dir() else tree
-                yield _side(name, sys.executable, root, kernels, moved, calls, project=tree)
-        finally:
-            git("worktree", "remove", "--force", str(tree))
+    with worktree(revision) as tree:
+        name, moved = f"base {revision}", {top: tree}
+        if (tree / "quantroof" / "__init__.py").is_file():
+            yield _side(name, sys.executable, tree, kernels, moved, calls)
+        else:
+            here = relocated(Path.cwd().resolve(), moved)
+            root = here if here.is_dir() else tree
+            yield _side(name, sys.executable, root, kernels, moved, calls, project=tree)
 
 
 def base_of_python(python: str, kernels: tuple[str, ...], calls: tuple[Call, ...] = ()) -> Side:
     """The interpreter of another environment, with the quantroof installed there."""
     with tempfile.TemporaryDirectory() as neutral:  # so that no source tree in the current folder shadows it
         return _side(f"base {python}", python, Path(neutral), kernels, calls=calls)
-
-
-def require_revision(revision: str) -> None:
-    """UsageError for a revision that is not here, as in a shallow clone."""
-    try:
-        git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-    except UsageError:
-        shallow = git("rev-parse", "--is-shallow-repository") == "true"
-        hint = "this clone is shallow: fetch the base, or clone with its history (fetch-depth: 0)"
-        what = f"git does not have the revision '{revision}'"
-        raise UsageError(what, hint=hint if shallow else "git fetch, or another name") from None
-
-
-def merge_base(revision: str) -> str:
-    """The commit where HEAD left a revision; UsageError for one that is not here or shares no history."""
-    require_revision(revision)
-    try:
-        return git("merge-base", revision, "HEAD")
-    except UsageError:
-        shallow = git("rev-parse", "--is-shallow-repository") == "true"
-        hint = "this clone is shallow: clone with its history (fetch-depth: 0)" if shallow else None
-        raise UsageError(f"'{revision}' and HEAD have no common revision", hint=hint) from None
-
-
-def git(*arguments: str, folder: Path | None = None) -> str:
-    """Run git in a folder, by default the current one; UsageError with git's message where it fails."""
-    try:
-        done = subprocess.run(
-            ["git", *arguments],  # noqa: S607 - the user's own git
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError:
-        raise EnvironmentMissing("git is not installed", hint="it provides the base revision") from None
-    if done.returncode:
-        message = done.stderr.strip().splitlines()
-        raise UsageError(f"git {arguments[0]}: {message[-1] if message else 'failed'}")
-    return done.stdout.strip()
 
 
 def _side(
@@ -195,7 +153,7 @@ def _environment(first: list[Path]) -> dict[str, str]:
 def _ask(name: str, python: str, root: Path, environment: dict[str, str]) -> tuple[Path, dict[str, str]]:
     try:
         done = subprocess.run(
-            [python, "-c", _ASK], cwd=root, env=environment, capture_output=True, text=True, check=False
+            [python, "-P", "-c", _ASK], cwd=root, env=environment, capture_output=True, text=True, check=False
         )
     except OSError as error:
         raise UsageError(f"cannot be started: {error.strerror}", where=python) from None

@@ -17,7 +17,7 @@ def start_process(side: Side, words: list[str]) -> None:
     """In a process of its own, in the side's folder."""
     with tempfile.TemporaryDirectory() as neutral:  # a side without a folder must not import from ours
         done = subprocess.run(
-            [side.python, "-m", "quantroof", *words],
+            [side.python, "-P", "-m", "quantroof", *words],
             cwd=side.root if side.root.is_dir() else neutral,
             env=side.environment,
             capture_output=True,

@@ -19,7 +19,9 @@ from quantroof.gate.changed import Selection as Changed
 from quantroof.gate.check import Report
 from quantroof.gate.own import Own, base_revision, own_check
 from quantroof.gate.policy import read_policy
-from quantroof.gate.sides import Side, base_of_revision, candidate, require_revision
+from quantroof.gate.revisions import require_revision
+from quantroof.gate.sides import Side, base_of_revision, candidate
+from quantroof.gate.start import start_process
 from quantroof.hwprofiles.detect import Detection
 from quantroof.hwprofiles.select import select
 from quantroof.kernels.calls.call import Call
@@ -140,6 +142,20 @@ def test_each_side_imports_its_own_code(project: Path) -> None:
         assert Path(there.function.partition(":")[0]).is_relative_to(base.root)
         assert there.reference == there.function
         assert not base.same_code(ours, "mine.softmax"), "a helper of the project counts as its source"
+
+
+def test_a_file_in_the_current_folder_replaces_no_module(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A side's processes start in the user's folder and import nothing from it, whatever is there."""
+    monkeypatch.chdir(project / "ops")
+    for name in ("json.py", "quantroof.py"):
+        (project / "ops" / name).write_text("raise SystemExit(9)\n")
+    side = candidate((), (Call(function=f"{project}/mine.py:softmax", name="softmax", args=("x: fp32[8]",)),))
+
+    assert side.root == project / "ops"
+    assert side.package == ROOT / "quantroof"
+    start_process(side, ["--version"])
 
 
 def test_a_function_that_the_base_does_not_have_is_not_measured_there(project: Path) -> None:

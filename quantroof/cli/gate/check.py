@@ -116,7 +116,7 @@ def _require_base(revision: str | None, python: str | None) -> None:
     """UsageError for a base that does not exist: now, not when the first suspect needs it months later."""
     from shutil import which
 
-    from quantroof.gate.sides import require_revision
+    from quantroof.gate.revisions import require_revision
 
     if revision and python:
         raise UsageError("--confirm-against and --confirm-python exclude each other")
@@ -129,7 +129,7 @@ def _require_base(revision: str | None, python: str | None) -> None:
 def _baseline(path: Path, revision: str | None) -> Baseline:
     """The baseline file, or as a git revision has it: what a change under test must not touch."""
     from quantroof.gate import baseline
-    from quantroof.gate.sides import git
+    from quantroof.gate.revisions import git
 
     if revision is None:
         return baseline.read(path)

@@ -9,7 +9,7 @@ import click
 from msgspec.structs import replace
 
 from quantroof.cli.output import note
-from quantroof.errors import QuantroofError, UsageError
+from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
     from quantroof.gate.starter import Ci
@@ -36,6 +36,7 @@ def command(functions: tuple[str, ...], *, ci: Ci | None, base: str | None, forc
     quantroof gate init                      every declared function below this folder
     quantroof gate init mine.py:softmax      a class or function with its declaration
     """
+    from quantroof.gate.revisions import branch_to_be
     from quantroof.gate.starter import starter_files
 
     calls = _calls(functions)
@@ -49,7 +50,8 @@ def command(functions: tuple[str, ...], *, ci: Ci | None, base: str | None, forc
         path.write_text(text, encoding="utf-8")
         click.echo(name)
     counted = ", ".join(f"{call.name} ({len(call.cases())} cases)" for call in calls)
-    note(f"the gate measures {counted}; next: quantroof gate")
+    commit = "" if branch_to_be() is None else "git add and git commit, to have a base; then "
+    note(f"the gate measures {counted}; next: {commit}quantroof gate")
 
 
 def _calls(named: tuple[str, ...]) -> list[Call]:
@@ -85,16 +87,11 @@ def _declaring_files() -> list[Path]:
 
 
 def _branch() -> str | None:
-    """The remote's default branch, else a local main or master; None outside of a repository."""
-    from quantroof.gate.sides import git
+    """The remote's default branch, else a local main or master, else the one that the first commit makes."""
+    from quantroof.gate.revisions import branch_to_be, has_revision
 
-    for name in ("origin/HEAD", "origin/main", "origin/master", "main", "master"):
-        try:
-            git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
-        except QuantroofError:
-            continue
-        return name
-    return None
+    names = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
+    return next((name for name in names if has_revision(name)), None) or branch_to_be()
 
 
 def _ci() -> Ci | None:

@@ -35,8 +35,10 @@ class OwnFlags(msgspec.Struct, frozen=True, kw_only=True):
 def run_own(flags: OwnFlags, surfaces: Surfaces, *, as_json: bool) -> int:
     """Do everything that the policy's [run] asks for, and return the exit code of the check."""
     from quantroof.gate.own import own_check
+    from quantroof.gate.worktree import ending_by_signal
 
-    report = own_check(_own(flags), note)
+    with ending_by_signal():  # so that the run that is being measured ends with this command
+        report = own_check(_own(flags), note)
     print_report(report, as_json=as_json)
     write_surfaces(report, surfaces)
     note(_explained(report))

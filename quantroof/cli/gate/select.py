@@ -38,7 +38,8 @@ def command(
     """
     from quantroof.bench.suite import load
     from quantroof.gate.changed import select
-    from quantroof.gate.sides import base_of_revision, candidate, git, merge_base
+    from quantroof.gate.revisions import git, merge_base
+    from quantroof.gate.sides import base_of_revision, candidate
     from quantroof.reports.text.select_lines import select_document, select_lines, select_markdown
 
     require("triton", "compile", "gpu")
