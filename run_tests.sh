@@ -61,5 +61,6 @@ OMP_WAIT_POLICY=passive "$python" -m pytest -n auto --maxprocesses=8 --dist=load
   -m "not alone and not gpu$long" || code=$?
 [ $code -le 1 ] || exit $code  # interrupted, or pytest itself failed
 step "2/2 tests that run alone"
-"$python" -m pytest --durations=10 -m "(alone or gpu)$long" || code=$?
+mapfile -t files < <(grep -rlE 'mark\.(alone|gpu)\b' tests --include='test_*.py')  # to collect all takes 10 s
+"$python" -m pytest --durations=10 -m "(alone or gpu)$long" "${files[@]}" || code=$?
 exit $code

@@ -13,7 +13,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from quantroof.kernels.foreign import import_roots
 from quantroof.kernels.kernel import Kernel
@@ -72,12 +72,15 @@ def _own_files(path: Path) -> list[Path]:
     """A user's file and what it imports of its own project."""
     roots = import_roots(path)
     visited: set[Path] = set()
+    modules: set[str] = set()
     waiting = [path] if path.is_file() else []
     while waiting:
         file = waiting.pop()
         if file not in visited:
             visited.add(file)
-            waiting += [own for module in _imports(file) for own in _project_files(module, roots)]
+            new = [module for module in _imports(file) if module not in modules]
+            modules.update(new)
+            waiting += [own for module in new for own in _project_files(module, roots)]
     return [path, *sorted(visited - {path})] if visited else []
 
 
@@ -92,9 +95,7 @@ def native_sources(path: Path, *, every: bool) -> list[Path]:
     With `every`, all of the project where none is named: an extension is imported by its own name.
     """
     roots = import_roots(path)
-    nodes = (node for file in _own_files(path) for node in ast.walk(_parsed(file.read_bytes())))
-    texts = [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
-    named = [text for text in texts if text.endswith(_NATIVE)]
+    named = [text for file in _own_files(path) for text in _python(file).native]
     files = {file for text in named for file in _resolved(text, roots)}
     if every if not named else not files:
         files = {
@@ -113,10 +114,6 @@ def native_sources(path: Path, *, every: bool) -> list[Path]:
 def without_comments(text: str) -> str:
     """C++ without comments and with one space for any blanks."""
     return " ".join(_COMMENT.sub(lambda match: " " if match[1] else match[0], text).split())
-
-
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _resolved(name: str, roots: list[Path]) -> list[Path]:
@@ -171,25 +168,35 @@ def _closure(module: str, package: Path, within: tuple[str, ...]) -> set[str]:
 
 
 def _imports(path: Path) -> tuple[str, ...]:
-    return _imports_of(path.read_bytes())
+    return _python(path).imports
+
+
+class _Python(NamedTuple):
+    """What one Python file says: the modules and C++ files that it names, and its syntax tree as text."""
+
+    imports: tuple[str, ...]
+    native: tuple[str, ...]
+    computation: bytes
+
+
+def _python(path: Path) -> _Python:
+    return _read(path.read_bytes())
 
 
 @functools.lru_cache(maxsize=4096)
-def _imports_of(content: bytes) -> tuple[str, ...]:
-    """The modules that a file names, each file of equal content parsed once."""
-    names: list[str] = []
-    for node in ast.walk(_parsed(content)):
+def _read(content: bytes) -> _Python:
+    """Each file of equal content is parsed once, and walked once."""
+    imports: list[str] = []
+    native: list[str] = []
+    tree = _parsed(content)
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
+            imports += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return tuple(names)
-
-
-@functools.lru_cache(maxsize=4096)
-def _computation_of(content: bytes) -> bytes:
-    """The syntax tree of a file as text, without docstrings."""
-    return ast.dump(_undocumented(_parsed(content))).encode()
+            imports += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            native += [node.value] if node.value.endswith(_NATIVE) else []
+    return _Python(tuple(imports), tuple(native), ast.dump(_undocumented(tree)).encode())
 
 
 def _parsed(content: bytes) -> ast.Module:
@@ -204,7 +211,8 @@ def _undocumented(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
             first = node.body[0]
-            if isinstance(first, ast.Expr) and _is_text(first.value):
+            value = first.value if isinstance(first, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 node.body[0] = ast.Pass()
     return tree
 
@@ -213,6 +221,6 @@ def _digest(files: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
         native = path.suffix in (*_DEVICE_SUFFIXES, *_NATIVE)
-        content = path.read_bytes() if native else _computation_of(path.read_bytes())
+        content = path.read_bytes() if native else _python(path).computation
         digest.update(f"{path.name} {len(content)}\n".encode() + content)
     return digest.hexdigest()[:_DIGITS]
