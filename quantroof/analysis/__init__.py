@@ -17,6 +17,7 @@ __all__ = [
     "conclusions",
     "device_results",
     "distributions",
+    "floors",
     "guard",
     "health",
     "health_matrix",

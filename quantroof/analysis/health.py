@@ -10,19 +10,14 @@ from quantroof import units
 from quantroof.analysis.bandwidth_change import alone, bandwidth_changes, largest, state_beside
 from quantroof.analysis.bits import judge_bits
 from quantroof.analysis.device_results import DeviceResults
+from quantroof.analysis.floors import BANDWIDTH_FLOOR, SIBLING_FLOOR, floor_of
 from quantroof.analysis.links import judge_links
 from quantroof.analysis.roofs import READ
 from quantroof.analysis.verdicts import BY_ITSELF, STATES, Verdict
 from quantroof.finding import Finding, Level
 from quantroof.hwprofiles.checks import cross_check
 from quantroof.hwprofiles.clock_events import faults, words
-from quantroof.hwprofiles.published import read_floor
-from quantroof.hwprofiles.types import HardwareProfile
 
-SIBLING_FLOOR = 0.05
-"""A ceiling this far below its siblings' median is an outlier. A fleet has statistics instead."""
-BANDWIDTH_FLOOR = 0.85
-"""Least share of the datasheet's bandwidth of a healthy read, for a GPU whose reads nobody published."""
 NO_REFERENCE = "nothing to compare with: no datasheet entry and no second device of this model"
 NO_CEILING = "no ceiling was measured"
 
@@ -200,11 +195,6 @@ def _siblings(results: DeviceResults, devices: list[DeviceResults]) -> list[Devi
         and other.device.name == results.device.name
         and other.run.info.simulated == results.run.info.simulated
     ]  # fmt: skip
-
-
-def floor_of(profile: HardwareProfile | None) -> float:
-    """The least share of the datasheet's bandwidth that a healthy GPU of a profile reads at."""
-    return (read_floor(profile) if profile else None) or BANDWIDTH_FLOOR
 
 
 def _identity(results: DeviceResults) -> tuple[object, ...]:

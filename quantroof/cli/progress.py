@@ -29,7 +29,6 @@ class Display:
         self._done: Counter[str] = Counter()
         self._latest: dict[str, str] = {}
         self._quiet, self._every_s = quiet, every_s
-        self._console = stderr()
         self._bar: Progress | None = None
         self._stop = threading.Event()
         self._beat = threading.Thread(target=self._print_regularly, daemon=True)
@@ -79,7 +78,7 @@ class Display:
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[case]}", markup=False),
-            console=self._console,
+            console=stderr(),
         )
         bar.add_task("run", total=self._total.total(), case="starting the workers")
         return bar

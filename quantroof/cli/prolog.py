@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quantroof.cli.burn_in import BurnInFlags, measured, selected_devices
+from quantroof.cli.burn_in import BurnInFlags, selected_devices
 from quantroof.errors import EnvironmentMissing, ExitCode, QuantroofError
 
 if TYPE_CHECKING:
     from quantroof.analysis.verdicts import State
+    from quantroof.bench.run import Job
     from quantroof.fleet.contracts import Contract
     from quantroof.fleet.node import NodeReport
     from quantroof.fleet.prolog import Prolog, PrologOptions
+    from quantroof.records.lines import Ceiling, Measurement
 
 DEFAULT_LIMIT_S = 15.0
 _LAST_S = 0.5
@@ -93,9 +95,24 @@ def _checked(flags: BurnInFlags, deadline: Deadline) -> int:
         return _report(check.report(cut_off=True), deadline.contract)
 
     deadline.after(deadline.at - JUDGE_S, judge)
-    node = check.run(lambda job, directory: measured(job, directory, quiet=True))
+    node = check.run(_measured)
     deadline.hold()
     return _report(node, deadline.contract)
+
+
+class _Silent:
+    """No progress: its words would take longer to import than a class of kernels takes to measure."""
+
+    def line(self, line: Ceiling | Measurement) -> None:
+        """A line was written."""
+
+
+def _measured(job: Job, directory: Path) -> None:
+    from quantroof.bench.run import execute
+    from quantroof.records.directory import RunWriter
+
+    with RunWriter.create(directory, job.info) as writer:
+        execute(job, writer, _Silent())
 
 
 def _print_plan(check: Prolog, options: PrologOptions) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantroof.analysis.distributions import Array
-from quantroof.analysis.health import floor_of
+from quantroof.analysis.floors import floor_of
 from quantroof.analysis.roofs import READ, datasheet_roofs
 from quantroof.finding import Finding, Level
 from quantroof.fleet.collection import Collection, Times, Unit, Work, matrix

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from quantroof.analysis.health import SIBLING_FLOOR
+from quantroof.analysis.floors import SIBLING_FLOOR
 
 NATURAL_SPREAD = {"memory": 0.008, "compute": 0.02}
 """Relative spread of healthy GPUs of one model: a prior that dominates on a node of 8 and not on a fleet.

@@ -10,7 +10,7 @@ from quantroof.analysis.answers import Answers
 from quantroof.analysis.choice import BASELINE, crossover
 from quantroof.analysis.comparison import CaseChange, RunComparison
 from quantroof.analysis.conclusions import ChangeAnswer, FormatAnswer, HealthAnswer, Reads, conclude
-from quantroof.analysis.health import BANDWIDTH_FLOOR, SIBLING_FLOOR
+from quantroof.analysis.floors import BANDWIDTH_FLOOR, SIBLING_FLOOR
 from quantroof.analysis.verdicts import CHANGES, Tone
 from quantroof.records.lines import case_words
 

@@ -155,12 +155,14 @@ def test_the_prolog_script_never_drains_for_a_mistake(tmp_path: Path, options: s
 
 
 def test_a_cold_start_imports_no_library_that_it_does_not_need() -> None:
-    """A check of a simulated node imports neither torch, triton, cupy, pandas, plotly, jinja2 nor duckdb."""
+    """A check of a simulated node imports neither torch, triton, cupy, pandas, plotly, jinja2, duckdb nor
+    rich, and nothing of the reports or of the compiler's table."""
     code = (
         "import sys\nfrom quantroof.cli.main import main\n"
         f"try: main(['doctor', '--prolog', '--device', '{NODE}', '--time-limit', '60'])\n"
         "except SystemExit: pass\n"
-        "names = {'torch', 'triton', 'cupy', 'pandas', 'plotly', 'jinja2', 'duckdb', 'transformers'}\n"
+        "names = {'torch', 'triton', 'cupy', 'pandas', 'plotly', 'jinja2', 'duckdb', 'transformers',\n"
+        "         'rich', 'quantroof.analysis.health', 'quantroof.kernels.stack', 'quantroof.reports'}\n"
         "print(sorted(names & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from quantroof.analysis.health import BANDWIDTH_FLOOR, CeilingRow, floor_of
+from quantroof.analysis.floors import BANDWIDTH_FLOOR, floor_of
+from quantroof.analysis.health import CeilingRow
 from quantroof.cli.commands.hardware import command
 from quantroof.fleet.comparisons import below_datasheet
 from quantroof.hwprofiles import catalog
