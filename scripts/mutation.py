@@ -68,6 +68,7 @@ def _copy_of_tree(target: Path) -> Path:
         if (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)
+    subprocess.run(["git", "init", "-q"], cwd=target, check=True)  # some tests ask git about their folder
     return target
 
 
@@ -186,16 +187,25 @@ def _score(group: Group, options: argparse.Namespace, folder: Path, killed: Kill
 
 
 def _judged(group: Group, left: list[Mutant], jobs: int, folder: Path) -> list[Outcome]:
-    free: Queue[Worker] = Queue()
     workers = [Worker(folder / f"{group.name.replace(' ', '-')}-{i}", group) for i in range(jobs)]
-    for worker in workers:
-        free.put(worker)
+    try:
+        return _shared_out(group, left, workers)
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+def _shared_out(group: Group, left: list[Mutant], workers: list[Worker]) -> list[Outcome]:
     coverage = workers[0].coverage()
-    if isinstance(coverage, int) or coverage.failed:
-        print(f"{group.name}: its tests fail as the tree is: {coverage}"[:2000], file=sys.stderr)
+    failed = [f"exit code {coverage}"] if isinstance(coverage, int) else coverage.failed
+    if failed or isinstance(coverage, int):
+        print(f"{group.name}: its tests fail as the tree is: {', '.join(failed)}", file=sys.stderr)
         sys.exit(2)
     print(f"{group.name}: {len(left)} mutants, {len(coverage.tests)} tests of "
           f"{sum(coverage.seconds):.1f} s", flush=True)  # fmt: skip
+    free: Queue[Worker] = Queue()
+    for worker in workers:
+        free.put(worker)
 
     def judged(mutant: Mutant) -> Outcome:
         worker = free.get()
@@ -204,12 +214,8 @@ def _judged(group: Group, left: list[Mutant], jobs: int, folder: Path) -> list[O
         finally:
             free.put(worker)
 
-    try:
-        with ThreadPoolExecutor(jobs) as threads:
-            return list(threads.map(judged, left))
-    finally:
-        for worker in workers:
-            worker.end()
+    with ThreadPoolExecutor(len(workers)) as threads:
+        return list(threads.map(judged, left))
 
 
 def main() -> int:

@@ -21,6 +21,8 @@ _ID = re.compile(
     r"(?P<operation>gemv|gemm|act_quant|dequantize)/(?P<weight>[^-/]+)-(?P<activation>[^-/]+)-(?P<output>[^-/]+)"
     r"/m(?P<m>\d+)-n(?P<n>\d+)-k(?P<k>\d+)"
 )
+_HUGE = re.compile(r"\d{16}")
+"""Of sizes within it, a product of four is still a float."""
 _CALL_ID = re.compile(
     r"call/(?P<name>[A-Za-z0-9_][\w.+-]{0,79})/(?P<element>[a-z0-9_]+)"
     r"/(?P<axes>fixed|[A-Za-z]\w{0,15}=[1-9]\d{0,14}(,[A-Za-z]\w{0,15}=[1-9]\d{0,14})*)"
@@ -92,7 +94,9 @@ class Case:
 
     @classmethod
     def parse(cls, text: str) -> Case:
-        """Read a case id back."""
+        """Read a case id back; UsageError for any other text, and for a size of more than 15 digits."""
+        if _HUGE.search(text):
+            raise UsageError(f"'{text}' has a size of more than 15 digits")
         match = _ID.fullmatch(text)
         if match is not None:
             operation, weight, activation, output, m, n, k = match.groups()

@@ -97,7 +97,7 @@ _ORDER_BITS = 32
 
 _TEXT = re.compile(
     r"(?P<element>[a-z0-9_]+?)"
-    r"(?:\.(?P<granularity>tensor|channel|token|[gb](?P<group>\d+)))?"
+    r"(?:\.(?P<granularity>tensor|channel|token|[gb](?P<group>\d{1,15})))?"
     r"(?P<zp>\.zp)?"
     r"(?P<order>\.actorder)?"
     r"(?P<swizzled>\.swizzled)?"

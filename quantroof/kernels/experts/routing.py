@@ -18,6 +18,10 @@ from quantroof.errors import UsageError
 
 _ZIPF = re.compile(r"zipf(\d+(?:\.\d+)?)")
 _COUNT = re.compile(r"(\d+)x(\d+)")
+MAX_EXPERTS = 2**16
+MAX_DRAWS = 2**24
+"""Tokens x experts of a routing that is drawn: seconds of work each time a run with such a case is read."""
+_MAX_POWER = 8.0  # at which the second expert gets 1 row in 256, and no weight is ever 0
 _HINT = "uniform, zipf1.0 or counts.0x12.7x5"
 
 
@@ -26,8 +30,12 @@ def rows_per_expert(routing: str, tokens: int, per_token: int, experts: int) -> 
     """Rows of each expert, `tokens` x `per_token` in all; UsageError for what cannot be routed so."""
     if per_token > experts:
         raise UsageError(f"a token cannot choose {per_token} of {experts} experts")
+    if experts > MAX_EXPERTS:
+        raise UsageError(f"{experts} experts are more than {MAX_EXPERTS}")
     if routing.startswith("counts."):
         return _recorded(routing, tokens * per_token, experts)
+    if tokens * experts > MAX_DRAWS:
+        raise UsageError(f"{tokens} tokens over {experts} experts are too many to draw a routing for")
     weights = _weights(routing, experts)
     chance = random.Random(f"{routing}/{tokens}/{per_token}/{experts}")
     rows = [0] * experts
@@ -42,6 +50,8 @@ def _weights(routing: str, experts: int) -> list[float]:
     if routing != "uniform" and match is None:
         raise UsageError(f"'{routing}' is not a routing", hint=_HINT)
     power = float(match[1]) if match else 0.0
+    if power > _MAX_POWER:
+        raise UsageError(f"the power of a zipf routing is at most {_MAX_POWER:g}")
     return [(expert + 1) ** -power for expert in range(experts)]
 
 
