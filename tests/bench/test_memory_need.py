@@ -41,6 +41,8 @@ def test_a_call_needs_its_bytes_twice_and_two_references(device: object, rotatio
 
 def test_sustained_ends_by_time_not_by_samples() -> None:
     """A million samples of a millisecond are a quarter of an hour: the wall comes first."""
-    rule = Settings(precision=0.01, min_samples=10, max_samples=50, seconds_per_case=1.0, mode="sustained").rule()
+    rule = Settings(
+        precision=0.01, min_samples=10, max_samples=50, seconds_per_case=1.0, mode="sustained"
+    ).rule()
 
     assert (rule.precision, rule.max_samples, rule.seconds) == (None, 1_000_000, 3.0)

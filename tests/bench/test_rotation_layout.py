@@ -35,7 +35,7 @@ def test_one_byte_is_a_set_and_nothing_is_none() -> None:
 
 
 def test_a_shared_value_beside_weights_does_not_lay_them_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An argument that is no tensor is the same in every set, so equal weights are recognized beside it."""
+    """An argument that is not a tensor is the same in every set: equal weights are recognized beside it."""
     arena, weights = _arena(), torch.arange(64, dtype=torch.float32)
     arena.copies((weights, "fp8"), cold=True)
     copied: list[int] = []
@@ -71,7 +71,7 @@ def test_a_call_shorter_than_the_settling_time_runs_until_it_is_over(
 
 @pytest.mark.parametrize(("half_percent", "reason"), [(0.9, "precision"), (1.1, None)])
 def test_half_of_the_interval_is_held_against_the_precision(half_percent: float, reason: str | None) -> None:
-    """Two values in turn, so the interval reaches from one to the other: +-0.9 % stops at 1 %, 1.1 % does not."""
+    """Two values in turn, so the interval goes from one to the other: 0.9 % stops at 1 %, 1.1 % not."""
     rule = StoppingRule(precision=0.01, min_samples=40, max_samples=1000, seconds=1e9)
     low, high = 1000 * (1 - half_percent / 100), 1000 * (1 + half_percent / 100)
     samples = [low, high, high, low] * 10

@@ -1,4 +1,4 @@
-"""A size in a case id has at most 15 digits: no machine has more, and a product of sizes must stay a float."""
+"""Sizes in a case id have at most 15 digits: no machine has more, and their product must stay a float."""
 
 from __future__ import annotations
 
