@@ -14,7 +14,7 @@ import msgspec
 
 from quantroof.errors import ExitCode, UsageError
 from quantroof.finding import Finding
-from quantroof.gate.baseline import Baseline
+from quantroof.gate.baseline import Baseline, join_name
 from quantroof.gate.contract import Contract, contract_of, require_same_method
 from quantroof.gate.criteria import Criteria, Verdicts
 from quantroof.gate.environment import findings, without_disturbed
@@ -37,6 +37,7 @@ from quantroof.gate.verdicts import CaseVerdict, exit_code, worst_first
 from quantroof.kernels.calls.call import Call
 from quantroof.records.run import PYTEST
 
+_LISTED = "cases"  # what `quantroof run --cases` calls its suite
 _ONLY_PYTEST = "suspects were not measured again: only pytest can; run its sessions into another directory"
 
 
@@ -55,6 +56,8 @@ class CheckOptions:
     pairs: int = 10
     allow_undecided: bool = False
     keep: Path | None = None
+    only: frozenset[str] = frozenset()
+    """`case` or `case kernel`: with any, no other case of the baseline is expected in the run."""
     base: Side | None = None
     """The base of the A/B, where the caller has made one."""
     start: Start = start_process
@@ -125,6 +128,9 @@ def check(options: CheckOptions, progress: Progress) -> Report:
 def _context(options: CheckOptions) -> Context:
     times, baseline = options.times, options.baseline
     contract = contract_of(times)
+    if options.only and contract.suite == _LISTED:  # the run names the cases, the caller the suite
+        agreed = baseline.contract
+        contract = msgspec.structs.replace(contract, suite=agreed.suite, suite_text=agreed.suite_text)
     where = str(times.run.path)
     if not times.run.complete:
         raise UsageError("the run did not end", where=where, hint="resume it with quantroof run --resume")
@@ -141,7 +147,21 @@ def _context(options: CheckOptions) -> Context:
     case_ns = {key: band.ns for key, band in options.baseline.bands().items()}
     require_sensible(options.policy, case_ns, options.policy_name)
     times, left_out = without_disturbed(times, baseline.anchor_limits)
+    if options.only:
+        wanted = _listed(keys, options.only)
+        if not wanted:
+            raise UsageError("the list names no case of the baseline or the run", where=where)
+        criteria = replace(
+            criteria, bands={key: criteria.bands[key] for key in wanted & criteria.bands.keys()}
+        )
+        times = times.limited_to(wanted)
     return Context(replace(options, times=times), contract, criteria, left_out)
+
+
+def _listed(keys: set[Key], lines: frozenset[str]) -> set[Key]:
+    """The cases that a list asks for; where a line names a kernel, only named kernels count, as in `run`."""
+    named = any(" " in line for line in lines)
+    return {key for key in keys if (join_name(key) if named else key[0]) in lines}
 
 
 def _result(context: Context, progress: Progress) -> _Result:
@@ -161,7 +181,8 @@ def _result(context: Context, progress: Progress) -> _Result:
     if second.environment:
         return _Result(environment=second.environment, remarks=remarks, sources=second.sources)
     verdicts = apply_waivers(screening.verdicts | second.verdicts, options.policy)
-    verdicts = apply_floors(verdicts, options.times, options.policy.min_roof, context.criteria)
+    if not options.only:  # a floor is for the best kernel of a case, and a list may name another one
+        verdicts = apply_floors(verdicts, options.times, options.policy.min_roof, context.criteria)
     return _Result(verdicts=verdicts, remarks=(*remarks, *second.remarks), sources=second.sources)
 
 
@@ -219,6 +240,10 @@ def _remarks(context: Context) -> tuple[str, ...]:
     """Differences from the baseline that a reader should know and that change no verdict."""
     baseline = context.options.baseline
     remarks = list(context.left_out)
+    if context.options.only:
+        left = len(baseline.cases) - len(context.criteria.bands)
+        floors = "; floors are not judged" if context.options.policy.min_roof else ""
+        remarks.append(f"{left} cases of the baseline are not in the list, and were not judged{floors}")
     if baseline.contract.suite_text != context.contract.suite_text:
         remarks.append("the suite's file has changed since the baseline was made")
     changed = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -40,6 +40,8 @@ class Own:
     calls: tuple[Call, ...]
     folder: Path
     base: str | None
+    only: frozenset[str] = frozenset()
+    """`case [kernel]` lines: with any, the candidate is measured and judged in these alone."""
     start: Start = start_process
 
     @property
@@ -67,7 +69,7 @@ def own_check(own: Own, progress: Progress) -> Report:
     with _base(own) as base:
         baseline, name = _baseline(own, base or ours, progress)
         progress(f"measuring the candidate in {own.run.processes} processes")
-        times = _measured(own, ours, own.folder / "candidate", 0)
+        times = _measured(own, ours, own.folder / "candidate", 0, _list(own))
         return check(
             CheckOptions(
                 times=times,
@@ -77,6 +79,7 @@ def own_check(own: Own, progress: Progress) -> Report:
                 policy_name="policy",
                 pairs=own.run.pairs,
                 keep=own.folder / "second",
+                only=own.only,
                 base=base,
                 start=own.start,
             ),
@@ -136,11 +139,22 @@ def _finished(directory: Path, own: Own) -> RunTimes | None:
     return run_times(run, own.device.id) if run.complete else None
 
 
-def _measured(own: Own, side: Side, directory: Path, seed: int) -> RunTimes:
+def _list(own: Own) -> list[str]:
+    """The option that names the cases of the candidate's run. A baseline always has the whole suite."""
+    if not own.only:
+        return []
+    own.folder.mkdir(parents=True, exist_ok=True)
+    file = own.folder.resolve() / "cases.txt"
+    file.write_text("\n".join(sorted(own.only)) + "\n", encoding="utf-8")
+    return ["--cases", str(file)]
+
+
+def _measured(own: Own, side: Side, directory: Path, seed: int, cases: Sequence[str] = ()) -> RunTimes:
     """One run with anchors in fresh processes, on a side."""
     out = _unused(directory.resolve())
     words = ["run", "--suite", str(Path(own.run.suite).resolve()), "--out", str(out), "--seed", str(seed)]
     words += ["--processes", str(own.run.processes), "--anchors", "--quiet", "--device", _device(own, side)]
+    words += cases
     own.start(side, words if own.policy.min_roof else [*words, "--no-ceilings"])
     run = read_run(out)
     if not any(line.timing is not None for line in run.measurements):

@@ -78,6 +78,13 @@ class RunTimes:
         log_ns = {key: by_process for key, by_process in kept.items() if by_process}
         return replace(self, log_ns=log_ns, anchoring=Anchoring(level, moved))
 
+    def limited_to(self, keys: Collection[Key]) -> RunTimes:
+        """The run as if it had no other cases; its anchors stay."""
+        log_ns = {key: by_process for key, by_process in self.log_ns.items() if key in keys}
+        return replace(
+            self, log_ns=log_ns, impossible={k: v for k, v in self.impossible.items() if k in keys}
+        )
+
     def anchor_level(self) -> dict[AnchorName, float]:
         """Median log anchor of the run, by name."""
         return {name: median(level[name] for level in self.anchoring.level.values()) for name in ANCHORS}

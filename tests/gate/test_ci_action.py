@@ -88,6 +88,16 @@ def test_a_hostile_branch_is_one_word(tmp_path: Path, step: str) -> None:
     assert not (tmp_path / "pwned").exists()
 
 
+@pytest.mark.parametrize("cases", ["", "my cases.txt"])
+def test_the_gate_takes_the_list_of_select(tmp_path: Path, cases: str) -> None:
+    """One word, or the whole suite without an input; the component always has a list."""
+    _run(tmp_path, "gate", cases=cases)
+    words = (tmp_path / "words.txt").read_text().splitlines()
+
+    assert ([words[words.index("--cases") + 1]] if "--cases" in words else []) == ([cases] if cases else [])
+    assert "--cases quantroof-cases.txt" in "\n".join(JOBS["quantroof-gate"]["script"])
+
+
 @pytest.mark.parametrize("suite", ["", "my suite.toml"])
 def test_a_suite_is_one_word_or_absent(tmp_path: Path, suite: str) -> None:
     """Without an input `gate select` takes the suite of gate.toml."""

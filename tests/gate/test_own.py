@@ -25,13 +25,14 @@ from quantroof.gate.start import start_process
 from quantroof.hwprofiles.detect import Detection
 from quantroof.hwprofiles.select import select
 from quantroof.kernels.calls.call import Call
+from quantroof.records.directory import read_run
 
 ROOT = Path(__file__).parent.parent.parent
 _FILE = """
 from ops.helper import FACTOR
 from quantroof.declare import bench
 
-@bench(args=["x: bf16[M, N]"], axes=["M=1", "N=4096"], dtype="bf16")
+@bench(args=["x: bf16[M, N]"], axes=["M=1,64", "N=4096"], dtype="bf16")
 def softmax(x):
     return x.softmax(-1) * FACTOR
 """
@@ -64,17 +65,19 @@ def _start(side: Side, words: list[str]) -> None:
         demo._run(words)
 
 
-def _own(device: str = "sim:h100-sxm5-80gb") -> Own:
+def _own(device: str = "sim:h100-sxm5-80gb", only: frozenset[str] = frozenset()) -> Own:
     policy = read_policy(Path("gate.toml"))
     assert policy.run is not None
     one = select(Detection(devices=()), (device,))[0]
     calls = load(policy.run.suite).workload(one).calls
-    return Own(policy, policy.run, one, device, calls, Path("runs/gate"), base_revision("main"), _start)
+    return Own(policy, policy.run, one, device, calls, Path("runs/gate"), base_revision("main"), only, _start)
 
 
-def _checked(device: str = "sim:h100-sxm5-80gb") -> tuple[Report, list[str]]:
+def _checked(
+    device: str = "sim:h100-sxm5-80gb", only: frozenset[str] = frozenset()
+) -> tuple[Report, list[str]]:
     told: list[str] = []
-    return own_check(_own(device), told.append), told
+    return own_check(_own(device, only), told.append), told
 
 
 @pytest.fixture
@@ -86,18 +89,25 @@ def quick_sides(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("quick_sides")
 def test_init_and_gate_are_green_and_then_red_on_slower_code(project: Path) -> None:
-    """The first gate collects its baseline and says how many runs are left; slower code is confirmed."""
+    """The first gate collects its baseline and says how many runs are left; slower code is confirmed.
+
+    With a list, only its case is measured and judged.
+    """
     green, told = _checked()
     _git(project, "add", "-A")
     _git(project, "commit", "-qm", "baseline")
     (project / "ops" / "helper.py").write_text("FACTOR = 2\n")
-    red, told_again = _checked("sim:h100-sxm5-80gb+slow@0")
+    one = "call/softmax/bf16/M=64,N=4096"
+    red, told_again = _checked("sim:h100-sxm5-80gb+slow@0", frozenset({f"{one} mine.softmax"}))
 
     assert green.exit_code == ExitCode.OK
     assert next(line for line in told if "baseline run" in line).endswith("4 left after it")
     assert red.exit_code == ExitCode.FINDING
     assert not any("baseline run" in line for line in told_again)
-    assert [(case.kernel, case.stage) for case in red.cases] == [("mine.softmax", "A/B")]
+    assert len(green.cases) == 2
+    assert [(case.case, case.kernel, case.stage) for case in red.cases] == [(one, "mine.softmax", "A/B")]
+    assert {line.case for line in read_run(Path("runs/gate/candidate-1")).measurements} == {one}
+    assert red.remarks[0] == "1 cases of the baseline are not in the list, and were not judged"
     assert red.cases[0].first_change == pytest.approx(0.1, abs=0.02)
 
 

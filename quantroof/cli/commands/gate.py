@@ -8,6 +8,7 @@ import click
 
 from quantroof.cli.gate import baseline, calibrate, check, demo, init, select
 from quantroof.cli.gate.check import Surfaces, surface_options
+from quantroof.cli.gate.options import cases_option
 from quantroof.cli.gate.own import OwnFlags, run_own
 from quantroof.cli.groups import SuggestingGroup
 from quantroof.cli.options import FILE, as_struct
@@ -24,6 +25,7 @@ from quantroof.cli.output import json_option
 @click.option("--device", help="cpu, cuda:1, a UUID, or sim:PROFILE.  [default: the only one]")
 @click.option("--base", help="Compare with where HEAD left this branch or revision.")
 @click.option("--out", type=FILE, default=Path("runs/gate"), help="Folder of the runs.  [default: runs/gate]")
+@cases_option
 @surface_options
 @json_option
 @click.pass_context
@@ -41,6 +43,7 @@ def command(flags: OwnFlags, surfaces: Surfaces, context: click.Context, *, as_j
     quantroof gate init                              write suite, policy and workflow for this repository
     quantroof gate                                   all of it, as gate.toml says
     quantroof gate select --base origin/main         which cases does a change concern? without a GPU
+    quantroof gate --cases changed.txt               only those that it wrote with --out
     quantroof gate calibrate --suite quick           what could a gate see on this machine?
     quantroof gate baseline update RUN... --out F    learn a baseline from runs
     quantroof gate check RUN --baseline F            judge a run

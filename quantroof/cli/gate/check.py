@@ -10,7 +10,9 @@ import click
 import msgspec
 
 from quantroof.cli.gate.options import (
+    cases_option,
     device_option,
+    listed,
     pairs_option,
     policy_of,
     policy_option,
@@ -54,6 +56,7 @@ class CheckFlags(msgspec.Struct, frozen=True, kw_only=True):
     allow_undecided: bool
     no_measure: bool
     keep: Path | None
+    cases: Path | None
 
 
 @click.command("check", short_help="Judge a run by a baseline.")
@@ -69,6 +72,7 @@ class CheckFlags(msgspec.Struct, frozen=True, kw_only=True):
 @click.option("--allow-undecided", is_flag=True, help="Exit 0 where nothing failed but a case is undecided.")
 @click.option("--no-measure", is_flag=True, help="Leave suspects undecided instead of measuring again.")
 @click.option("--keep", type=FILE, help="Keep the second measurements in this folder.")
+@cases_option
 @surface_options
 @device_option
 @json_option
@@ -104,6 +108,7 @@ def command(flags: CheckFlags, surfaces: Surfaces, *, run: Path, device: str | N
             pairs=flags.pairs,
             allow_undecided=flags.allow_undecided,
             keep=flags.keep,
+            only=listed(flags.cases),
         ),
         note,
     )

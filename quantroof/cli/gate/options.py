@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 policy_option = click.option("--policy", type=FILE, help="Thresholds, waivers and floors, as TOML.")
 device_option = click.option("--device", help="Which device of the run, where it has several.")
+cases_option = click.option(
+    "--cases", type=FILE, help="Judge these `case [kernel]` lines of the suite alone."
+)
 pairs_option = click.option(
     "--pairs",
     type=click.IntRange(6, 40),
@@ -22,6 +25,13 @@ pairs_option = click.option(
     show_default=True,
     help="Processes per side of an A/B; what stays open gets twice as many more.",
 )
+
+
+def listed(cases: Path | None) -> frozenset[str]:
+    """The lines of a list of cases; none without a list."""
+    from quantroof.cli.selection import case_list
+
+    return frozenset(case_list(cases)) if cases is not None else frozenset()
 
 
 def times_of(run: Path, device: str | None) -> RunTimes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from quantroof.cli.gate.check import Surfaces, print_report, write_surfaces
+from quantroof.cli.gate.options import listed
 from quantroof.cli.output import note
 from quantroof.errors import ExitCode, UsageError
 
@@ -30,6 +31,7 @@ class OwnFlags(msgspec.Struct, frozen=True, kw_only=True):
     device: str | None
     base: str | None
     out: Path
+    cases: Path | None
 
 
 def run_own(flags: OwnFlags, surfaces: Surfaces, *, as_json: bool) -> int:
@@ -70,4 +72,5 @@ def _own(flags: OwnFlags) -> Own:
     device = devices[0]
     calls = load(policy.run.suite).workload(device).calls
     base = base_revision(flags.base or policy.run.base)
-    return Own(policy, policy.run, device, text or device.id, calls, flags.out, base)
+    only = listed(flags.cases)
+    return Own(policy, policy.run, device, text or device.id, calls, flags.out, base, only)

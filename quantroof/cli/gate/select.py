@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--arch", "archs", multiple=True, default=("sm_90a",), show_default=True, help="As for compile."
 )
-@click.option("--out", type=FILE, help="Write `case kernel` lines for quantroof run --cases.")
+@click.option("--out", type=FILE, help="Write `case kernel` lines for quantroof gate --cases.")
 @click.option("--markdown", is_flag=True, help="Print the table as Markdown, for a pull request.")
 @json_option
 def command(
@@ -34,7 +34,7 @@ def command(
 
     \b
     quantroof gate select --base origin/main --out changed.txt
-    quantroof run --cases changed.txt
+    quantroof gate --base origin/main --cases changed.txt
     """
     from quantroof.bench.suite import load
     from quantroof.gate.changed import select
