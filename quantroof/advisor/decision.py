@@ -51,7 +51,7 @@ def advise(
         formats=formats_on_gpu(machine, table, request.formats),
         curves=tuple(_curves(evaluator, counts)),
         price=price,
-        remarks=tuple(_remarks(model, machine, table)),
+        remarks=tuple(_remarks(model, machine, table, formats)),
     )
 
 
@@ -139,7 +139,7 @@ def _curve_point(step: Step, batch: int) -> CurvePoint:
     )
 
 
-def _remarks(model: Model, machine: Machine, table: TimingTable) -> Iterable[str]:
+def _remarks(model: Model, machine: Machine, table: TimingTable, formats: tuple[str, ...]) -> Iterable[str]:
     if machine.simulated:
         yield "SIMULATED: these times come from a simulated device; they are not a result"
     if table.imported is not None:
@@ -156,7 +156,7 @@ def _remarks(model: Model, machine: Machine, table: TimingTable) -> Iterable[str
     if machine.link is not None and machine.is_gpu:
         link, least = machine.link, machine.link.latency_s * 1e6
         yield f"GPUs communicate over {link.kind} ({link.source}); an all-reduce takes at least {least:g} us"
-    dips, worst = table.dips()
+    dips, worst = table.dips(formats)
     if worst is not None:
         more = f" ({dips - 1} more such cases)" if dips > 1 else ""
         yield f"a larger batch was measured faster than a smaller one: {worst}{more}"

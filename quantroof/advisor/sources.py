@@ -15,6 +15,7 @@ from quantroof.errors import UsageError
 from quantroof.hwprofiles import catalog
 from quantroof.hwprofiles.types import HardwareProfile
 from quantroof.records.directory import read_run
+from quantroof.records.jsonl import collector_paused
 
 
 def machine_and_times(gpu: str | None, run_path: Path | None) -> tuple[Machine, TimingTable]:
@@ -24,7 +25,8 @@ def machine_and_times(gpu: str | None, run_path: Path | None) -> tuple[Machine, 
 
         run = read_run(run_path, imported=True)
         device = device_of(run, gpu)
-        return from_run(run, device), run_table(run, device, CHOICES)
+        with collector_paused():
+            return from_run(run, device), run_table(run, device, CHOICES)
     if gpu is None:
         raise UsageError(
             "no GPU is named",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
@@ -13,6 +13,7 @@ from quantroof.advisor.interpolation import KernelTime, Shape, at_batch, at_shap
 from quantroof.advisor.layer_times import LayerTimes
 from quantroof.analysis.case_time import case_time, grouped
 from quantroof.kernels.case import LAYER_OPERATIONS
+from quantroof.records.jsonl import collector_paused
 from quantroof.records.lines import HAVE_TIMES, Measurement
 
 # The band of an interpolation where there are too few points to leave one out.
@@ -36,7 +37,7 @@ class LayerTime:
 class TimingTable:
     """Measured times of one device: format name -> shape (N, K) -> points by rising M."""
 
-    points: dict[str, dict[Shape, list[KernelTime]]] = field(default_factory=dict)
+    points: Mapping[str, dict[Shape, list[KernelTime]]] = field(default_factory=dict)
     unusable: str | None = None
     """Why nothing may be concluded from these times."""
     without_kernel: frozenset[str] = frozenset()
@@ -46,12 +47,19 @@ class TimingTable:
     layers: LayerTimes = field(default_factory=LayerTimes)
     """Attention, layers of experts and all-reduces that the run holds."""
     _bands: dict[tuple[str, bool], float] = field(default_factory=dict)
+    _predicted: dict[tuple[str, Shape, int], LayerTime | None] = field(default_factory=dict)
 
     def predict(self, scheme: str, shape: Shape, m: int) -> LayerTime | None:
         """The time of a layer: as timed, else interpolated in log N, K and M, or from the nearest shape."""
-        shapes = self.points.get(scheme)
-        if shapes is None:
+        if scheme not in self.points:
             return None
+        key = scheme, shape, m
+        if key not in self._predicted:
+            self._predicted[key] = self._predict(scheme, shape, m)
+        return self._predicted[key]
+
+    def _predict(self, scheme: str, shape: Shape, m: int) -> LayerTime | None:
+        shapes = self.points[scheme]
         for timed in shapes.get(shape, []):
             if timed.m == m:
                 return LayerTime(timed.seconds, timed.low, timed.high, exact=True, power_w=timed.power_w)
@@ -78,12 +86,16 @@ class TimingTable:
                 self._bands[key] = max(UNTESTED_BAND, self.band(scheme)) if other_shape else UNTESTED_BAND
         return self._bands[key]
 
-    def dips(self) -> tuple[int, str | None]:
-        """How often a larger batch was timed faster than a smaller one, beyond both intervals; the worst."""
+    def dips(self, schemes: Collection[str]) -> tuple[int, str | None]:
+        """How often a larger batch of some formats was timed faster than a smaller one; the worst case.
+
+        Only what is beyond both intervals counts.
+        """
         pairs = [
             (a.seconds / b.seconds, f"{scheme} {n}x{k} takes {_us(b)}, {_us(a)}")
-            for scheme, shapes in self.points.items()
-            for (n, k), points in shapes.items()
+            for scheme in self.points
+            if scheme.partition("-g")[0] in schemes
+            for (n, k), points in self.points[scheme].items()
             for a, b in pairwise(points)
             if b.high < a.low
         ]
@@ -106,15 +118,47 @@ def table_of(measurements: Iterable[Measurement], device: str, *, warm: bool = F
     """
     lines = (line for line in measurements if line.device == device and (warm or is_cold(line)))
     lines = (line for line in lines if line.case.startswith(_LAYERS))
-    fastest: dict[str, dict[Shape, dict[int, KernelTime]]] = defaultdict(lambda: defaultdict(dict))
+    by_formats: dict[str, list[Measurement]] = defaultdict(list)
+    for line in lines:
+        by_formats[line.case.split("/", 2)[1]].append(line)
+    schemes: dict[str, list[Measurement]] = defaultdict(list)
+    for own in by_formats.values():
+        schemes[own[0].parsed_case.scheme] += own
+    return TimingTable(_ByFormat(schemes))
+
+
+class _ByFormat(Mapping[str, dict[Shape, list[KernelTime]]]):
+    """The points of each format, from its lines when they are first asked for: an import has many formats."""
+
+    def __init__(self, lines: Mapping[str, list[Measurement]]) -> None:
+        self._lines = lines
+        self._made: dict[str, dict[Shape, list[KernelTime]]] = {}
+
+    def __getitem__(self, scheme: str) -> dict[Shape, list[KernelTime]]:
+        if scheme not in self._made:
+            with collector_paused():
+                self._made[scheme] = _shapes(self._lines[scheme])
+        return self._made[scheme]
+
+    def __contains__(self, scheme: object) -> bool:
+        return scheme in self._lines
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+
+def _shapes(lines: Iterable[Measurement]) -> dict[Shape, list[KernelTime]]:
+    """The fastest kernel of every shape and batch of one format, by rising batch."""
+    fastest: dict[Shape, dict[int, KernelTime]] = defaultdict(dict)
     for (_, _, kernel), own in grouped(lines).items():
         case, timed = own[0].parsed_case, _timed(kernel, own)
-        by_m = fastest[case.scheme][case.n, case.k]
+        by_m = fastest[case.n, case.k]
         if case.m not in by_m or timed.seconds < by_m[case.m].seconds:
             by_m[case.m] = timed
-    return TimingTable(
-        {s: {shape: [by[m] for m in sorted(by)] for shape, by in t.items()} for s, t in fastest.items()}
-    )
+    return {shape: [by_m[m] for m in sorted(by_m)] for shape, by_m in fastest.items()}
 
 
 def _timed(kernel: str, lines: list[Measurement]) -> KernelTime:

@@ -10,7 +10,14 @@ import msgspec
 
 from quantroof.errors import UsageError
 from quantroof.files import MALFORMED, read_bytes
-from quantroof.records.jsonl import JsonlWriter, create_file, decode_line, reopen_file, split_lines
+from quantroof.records.jsonl import (
+    JsonlWriter,
+    collector_paused,
+    create_file,
+    decode_line,
+    reopen_file,
+    split_lines,
+)
 from quantroof.records.latest import FILE_NAME, is_latest, latest
 from quantroof.records.lines import Anchor, AnyRecord, Bits, Ceiling, Measurement, Unknown
 from quantroof.records.run import SCHEMA, RunEnd, RunInfo
@@ -84,8 +91,9 @@ def read_run(path: Path, *, imported: bool = False) -> Run:
     if run.info.imported is not None and not imported:
         what = f"holds times that others measured ({run.info.imported.source}), not this machine"
         raise UsageError(what, where=str(file), hint="`advise --run`, `show` and `report` read it")
-    for number, line in enumerate(lines[1:], start=2):
-        _add(run, line, file, number)
+    with collector_paused():
+        for number, line in enumerate(lines[1:], start=2):
+            _add(run, line, file, number)
     return run
 
 
@@ -126,14 +134,18 @@ def _is_known(line: bytes) -> bool:
 
 
 def _add(run: Run, line: bytes, file: Path, number: int) -> None:
-    if not _is_known(line):
+    try:
+        record = _RECORD.decode(line)
+    except MALFORMED:
+        record = None
+    if record is None and not _is_known(line):
         data = decode_line(_ANY, line, file, number)
         kind = data.get("kind") if isinstance(data, dict) else None
         if not isinstance(kind, str):
             raise UsageError(f"line {number} has no kind", where=str(file))
         run.unknown.append(Unknown(kind, data))
         return
-    match decode_line(_RECORD, line, file, number):
+    match record or decode_line(_RECORD, line, file, number):
         case Ceiling() as ceiling:
             run.ceilings.append(ceiling)
         case Anchor() as anchor:

@@ -187,12 +187,32 @@ def test_measured_dip_is_kept_and_marked() -> None:
 
     assert found is not None
     assert found.seconds == 2e-5
-    assert table.dips() == (1, "bf16 4096x4096 takes 20 us at M=32, 30 us at M=16")
+    assert table.dips(("bf16",)) == (1, "bf16 4096x4096 takes 20 us at M=32, 30 us at M=16")
+
+
+def test_a_dip_counts_where_its_format_is_compared() -> None:
+    """Another format's dip is not told; that of int4 in smaller groups is, where int4 is compared."""
+    table = _table({1: 1e-5, 16: 3e-5, 32: 2e-5}, scheme="int4-w4a16-g64")
+
+    assert table.dips(("bf16", "fp8-w8a8"))[0] == 0
+    assert table.dips(("bf16", "int4-w4a16"))[0] == 1
+
+
+def test_the_points_of_a_format_are_made_when_they_are_asked_for() -> None:
+    """A table of two formats names both, has the points of each, and lacks a third."""
+    device = gpu_device()
+    lines = [measurement(device, name, 1, SHAPE, 1e4, spread=0.001) for name in ("bf16", "fp8-w8a8")]
+    points = table_of(lines, device.id).points
+
+    assert list(points) == ["bf16", "fp8-w8a8"]
+    assert points["fp8-w8a8"][SHAPE][0].seconds == pytest.approx(1e-5, rel=0.01)
+    assert "int4-w4a16" not in points
+    assert points.get("int4-w4a16") is None
 
 
 def test_noise_is_no_dip() -> None:
     """Intervals that overlap prove nothing."""
-    assert _table({1: 1e-5, 2: 0.99e-5}).dips() == (0, None)
+    assert _table({1: 1e-5, 2: 0.99e-5}).dips(("bf16",)) == (0, None)
 
 
 def test_step_takes_the_measured_layers() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gc
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import pytest
 
 from quantroof.errors import EnvironmentMissing, UsageError
 from quantroof.records.directory import RunWriter, read_run
-from quantroof.records.jsonl import create_file, reopen_file
+from quantroof.records.jsonl import collector_paused, create_file, reopen_file
 from quantroof.records.latest import FILE_NAME
 from quantroof.records.quality import QualityStudy, opened, read_study
 from quantroof.records.run import RunEnd
@@ -153,3 +154,19 @@ def test_a_lock_that_somebody_holds_refuses_a_second_writer(tmp_path: Path) -> N
         pytest.raises(UsageError, match="another process is writing here"),
     ):
         reopen_file(tmp_path / "x.jsonl")
+
+
+def _fails_while_paused() -> None:
+    with collector_paused():
+        with collector_paused():
+            pass
+        assert not gc.isenabled()
+        raise ValueError("broken")
+
+
+def test_the_collector_runs_again_after_a_pause_that_failed() -> None:
+    """A pause ends with its block, also by an error, and one inside another ends with the outer one."""
+    with pytest.raises(ValueError, match="broken"):
+        _fails_while_paused()
+
+    assert gc.isenabled()
