@@ -20,14 +20,15 @@ Operation = Literal[
 ]
 _CONSTANTS = ("fixed_us", "memory", "compute", "rows", "median_error", "p90_error")
 # Whose rows stand in for a compute capability: the same generation, then the nearest memory and matrix units.
-_RELATIVES: tuple[tuple[tuple[int, int], str], ...] = (
-    ((12, 0), "rtx-pro-6000-server"),
-    ((10, 0), "b200"),
-    ((9, 0), "h100-sxm5-80gb"),
-    ((8, 6), "l40s"),
-    ((8, 0), "a100-sxm4-80gb"),
-    ((7, 5), "l40s"),
-    ((0, 0), "a100-sxm4-80gb"),
+# Weight-only kernels were timed on A100, L40S and H200 alone.
+_RELATIVES: tuple[tuple[tuple[int, int], tuple[str, ...]], ...] = (
+    ((12, 0), ("rtx-pro-6000-server", "l40s")),
+    ((10, 0), ("b200",)),
+    ((9, 0), ("h100-sxm5-80gb", "h200-sxm")),
+    ((8, 6), ("l40s",)),
+    ((8, 0), ("a100-sxm4-80gb",)),
+    ((7, 5), ("l40s",)),
+    ((0, 0), ("a100-sxm4-80gb",)),
 )
 # The GPU whose all-reduces stand for a kind of link.
 _LINKS = (
@@ -37,7 +38,7 @@ _LINKS = (
     ("PCIe 5", "rtx-pro-6000-server"),
     ("PCIe", "l40s"),
 )
-_LAST_RESORT = "h100-sxm5-80gb"
+_LAST_RESORTS = ("h100-sxm5-80gb", "h200-sxm")
 # Formats whose kernels the tables lack, and the format whose kernel is most like theirs.
 _LIKE: dict[str, tuple[str, ...]] = {
     "fp32": ("bf16",),
@@ -95,7 +96,7 @@ def cost(operation: Operation, name: str, gpu: str, capability: tuple[int, int] 
     """The constants of an operation: first by format, then by GPU; None where no row is like it."""
     rows = [row for row in shipped() if row.operation == operation]
     for form in (name, *_like(name)) if operation != "short" else ("",):
-        for relative in (gpu, _relative(capability), _LAST_RESORT):
+        for relative in (gpu, *_relatives(capability), *_LAST_RESORTS):
             pooled = _pooled(row for row in rows if row.format == form and row.gpu == relative)
             if pooled is not None:
                 return pooled
@@ -137,7 +138,7 @@ def _like(name: str) -> tuple[str, ...]:
     return (base, *_LIKE.get(base, ()), "bf16")
 
 
-def _relative(capability: tuple[int, int] | None) -> str:
+def _relatives(capability: tuple[int, int] | None) -> tuple[str, ...]:
     if capability is None:
-        return _LAST_RESORT
-    return next(gpu for least, gpu in _RELATIVES if capability >= least)
+        return ()
+    return next(gpus for least, gpus in _RELATIVES if capability >= least)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quantroof.advisor.advice import AdviceOptions, Option
-from quantroof.advisor.choices import choice, kv_format
+from quantroof.advisor.choices import choice, kv_format, weight_only
 from quantroof.advisor.models import Model
 
 # Weights below 8 bits may cost quality that the user does not accept.
@@ -32,7 +32,8 @@ def ranked(options: Sequence[Option], request: AdviceOptions, model: Model) -> l
 
     Effort is the number of GPUs for a load, else GPU seconds per token. Of the options whose bands overlap
     that of the best, the smallest deployment is first, then the checkpoint's own format, then the widest
-    weights, then what an engine makes from the checkpoint while it loads, then the widest cache.
+    weights, then those that the matrix units take as they are stored, then what an engine makes from the
+    checkpoint while it loads, then the widest cache.
     """
     fitting = [_measure(o, request, model) for o in options if o.tokens_per_s is not None]
     missing = [o for o in options if o.tokens_per_s is None]
@@ -83,12 +84,12 @@ def _speed(option: Option) -> float:
 def _measure(option: Option, request: AdviceOptions, model: Model) -> _Ranked:
     assert option.decode is not None, "an option with a rate was timed"
     total = option.decode.total
-    weight, cache = choice(option.format).weight, kv_format(option.kv)
+    scheme, cache = choice(option.format), kv_format(option.kv)
     native = option.format == (model.native_format or "bf16")
     speed = _speed(option)
     deployment = float(option.total_gpus or option.gpus)
     made = option.format not in _MADE_ON_LOAD
-    widths = (-weight.element.bits, made, -cache.element.bits)
+    widths = (-scheme.weight.element.bits, weight_only(scheme), made, -cache.element.bits)
     preference = (deployment, not native, *widths, -speed)
     modeled = next(iter(option.decode.linear_shares)) == "modeled"
     if request.tokens_per_day is not None:

@@ -124,7 +124,7 @@ def table_of(measurements: Iterable[Measurement], device: str, *, warm: bool = F
     schemes: dict[str, list[Measurement]] = defaultdict(list)
     for own in by_formats.values():
         schemes[own[0].parsed_case.scheme] += own
-    return TimingTable(_ByFormat(schemes))
+    return TimingTable(_ByFormat(dict(schemes)))
 
 
 class _ByFormat(Mapping[str, dict[Shape, list[KernelTime]]]):

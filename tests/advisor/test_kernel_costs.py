@@ -57,7 +57,10 @@ def test_engines_are_pooled_by_their_median() -> None:
         ("bf16", "b300", (10, 3), ("bf16", "b200")),
         ("nf4-w4a16", "a100-sxm4-80gb", (8, 0), ("int8-w8a16", "a100-sxm4-80gb")),
         ("int4-w4a16-g64", "a100-sxm4-80gb", (8, 0), ("int4-w4a16", "a100-sxm4-80gb")),
-        ("int8-w8a8", "h100-sxm5-80gb", (9, 0), ("fp8-w8a8", "h100-sxm5-80gb")),
+        ("int8-w8a8", "h100-sxm5-80gb", (9, 0), ("int8-w8a8", "h200-sxm")),
+        ("int4-w4a16", "h100-sxm5-80gb", (9, 0), ("int4-w4a16", "h200-sxm")),
+        ("int8-w8a16", "b200", (10, 0), ("int8-w8a16", "h200-sxm")),
+        ("int4-w4a16", "rtx-5090", (12, 0), ("int4-w4a16", "l40s")),
         ("bf16", "mi300x", None, ("bf16", "h100-sxm5-80gb")),
     ],
 )
