@@ -38,7 +38,7 @@ def read_config(path: Path) -> Model:
 def _unsupported(family: object, path: Path) -> UsageError:
     if family in ("deepseek_v4", "deepseek_ref"):
         return UsageError(
-            "DeepSeek-V4's compressed attention is not counted yet",
+            "DeepSeek-V4's compressed attention (`compress_ratios`) is not counted yet",
             where=str(path),
             hint="deepseek-v3.2 is the nearest that is",
         )

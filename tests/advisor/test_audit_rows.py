@@ -64,7 +64,14 @@ def test_groups_are_those_of_the_checkpoint() -> None:
 
 @pytest.mark.parametrize(
     ("board", "gbps"),
-    [("h20-96gb", 450), ("h200-nvl", 450), ("mi300x", 448), ("gb200", 900), ("rtx-pro-6000-server", 64)],
+    [
+        ("h20-96gb", 450),
+        ("h20-141gb", 450),
+        ("h200-nvl", 450),
+        ("mi300x", 448),
+        ("gb200", 900),
+        ("rtx-pro-6000-server", 64),
+    ],
 )
 def test_links_that_were_missing(board: str, gbps: float) -> None:
     """One direction of NVLink, Infinity Fabric or PCIe; without one no two GPUs can be advised."""
