@@ -125,10 +125,16 @@ def writing(target: Path | str) -> Iterator[None]:
 
 
 def write_to(target: Path, write: Callable[[Path], object]) -> None:
-    """Make the folder and call `write`; EnvironmentMissing if either fails."""
+    """Make the folder and call `write`; EnvironmentMissing if either fails; half a new file is removed."""
+    known = target.exists()
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        write(target)
+        try:
+            write(target)
+        except OSError:
+            if not known:
+                target.unlink(missing_ok=True)
+            raise
 
 
 def require(module: str, purpose: str, extra: str) -> ModuleType:

@@ -127,8 +127,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _unexpected(error: Exception) -> ExitCode:
-    """One line for what nothing foresaw: a library that cannot be imported, or a defect of ours."""
+    """One line for what nothing foresaw: a limit of the host, a broken library, or a defect of ours."""
     what = described(error)
+    if isinstance(error, MemoryError) or "can't start new thread" in str(error):
+        say(f"error: the memory or processes allowed here are used up, {what} (ulimit -a shows the limits)")
+        return ExitCode.ENVIRONMENT
     if isinstance(error, ImportError) and not (error.name or "").startswith("quantroof"):
         say(f"error: a library cannot be imported, {what} (quantroof doctor looks further)")
         return ExitCode.ENVIRONMENT

@@ -1,0 +1,124 @@
+"""Machines unlike a developer's, for scripts/reliability.py: a small run, its answers and its page."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from reliability_tools import ROOT, SUITE, quantroof
+
+_NO_SHM = "mount -t tmpfs -o ro tmpfs /dev/shm"
+_QUOTA = Path("/sys/fs/cgroup/cpu")
+
+
+def machines(folder: Path, pythons: list[str]) -> list[tuple[str, str]]:
+    """What each machine did."""
+    german = folder / "locales"
+    german.mkdir()
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    return [
+        _row("spaces and unicode in every path", folder / "Läufe 測試 \U0001f600"),
+        _row("HOME not writable", folder / "home", HOME="/proc/self/none"),
+        _row(
+            "shared memory (`/dev/shm`) read-only",
+            folder / "shm",
+            before=_mounted("mount -t tmpfs -o ro tmpfs /dev/shm"),
+        ),
+        _noexec(folder / "noexec"),
+        _row("locale C, ASCII only", folder / "c", **plain),
+        _row("locale POSIX, latin-1 terminal", folder / "posix", LC_ALL="POSIX", PYTHONIOENCODING="latin-1"),
+        _german(folder / "de", german),
+        _row("a terminal of 40 columns", folder / "narrow", COLUMNS="40"),
+        _row("one core (taskset)", folder / "one", before=("taskset", "-c", "0")),
+        _half_a_core(folder / "half"),
+        *(_interpreter(folder / f"python-{index}", python) for index, python in enumerate(pythons)),
+        _wheels("aarch64"),
+    ]
+
+
+def _row(what: str, out: Path, *, before: tuple[str, ...] = (), python: str = sys.executable,
+         **environment: str) -> tuple[str, str]:  # fmt: skip
+    out.mkdir(exist_ok=True)
+    run, page = out / "run 1", out / "page.html"
+    steps = (
+        ("run", "--device", "cpu", "--suite", SUITE, "--quiet", "--out", run),
+        ("show", run),
+        ("report", run, "--out", page),
+    )
+    ended = []
+    for step in steps:
+        last = quantroof(*step, before=before, python=python, **environment)
+        ended.append(last)
+        if last.code != 0:
+            text = (last.error.strip().splitlines() or ["no word"])[-1][:160]
+            verdict = "not tried" if "Operation not permitted" in last.error else "FAILED"
+            return what, f"{verdict}: `{step[0]}` ended with {last.code}: `{text}`"
+    widest = max(map(len, ended[1].out.splitlines()), default=0)
+    size = page.stat().st_size / 1e3
+    seconds = sum(step.seconds for step in ended)
+    return what, f"run, show (at most {widest} columns) and page ({size:.0f} kB), {seconds:.0f} s"
+
+
+def _mounted(mount: str) -> tuple[str, ...]:
+    return ("unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh")
+
+
+def _noexec(out: Path) -> tuple[str, str]:
+    place = out / "tmp"
+    place.mkdir(parents=True)
+    before = _mounted(f"mount -t tmpfs -o noexec,mode=777 tmpfs {place}")
+    return _row("TMPDIR on a file system without execution", out, before=before, TMPDIR=str(place))
+
+
+def _german(out: Path, folder: Path) -> tuple[str, str]:
+    made = subprocess.run(
+        ["localedef", "-i", "de_DE", "-f", "UTF-8", str(folder / "de_DE.UTF-8")],
+        check=False,
+        capture_output=True,
+    )
+    what = "locale de_DE.UTF-8"
+    if made.returncode != 0:
+        return what, "not tried: localedef has no de_DE here"
+    return _row(what, out, LOCPATH=str(folder), LC_ALL="de_DE.UTF-8", LANGUAGE="de")
+
+
+def _half_a_core(out: Path) -> tuple[str, str]:
+    what = "a CPU quota of half a core"
+    group = _QUOTA / f"quantroof-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / "cpu.cfs_period_us").write_text("100000")
+        (group / "cpu.cfs_quota_us").write_text("50000")
+    except OSError as error:
+        return what, f"not tried: {error.strerror}"
+    try:
+        before = ("sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh")
+        return _row(what, out, before=before)
+    finally:
+        group.rmdir()
+
+
+def _interpreter(out: Path, python: str) -> tuple[str, str]:
+    version = subprocess.run([python, "-VV"], capture_output=True, text=True, check=True).stdout.split("(")[0]
+    return _row(version.strip(), out, python=python)
+
+
+def _wheels(machine: str) -> tuple[str, str]:
+    """Whether every dependency has a wheel for another architecture, by pip's own resolution."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["store"], "torch>=2.11"]
+    options = ["--dry-run", "--quiet", "--only-binary=:all:", "--target=none", "--ignore-installed"]
+    found = []
+    for version in ("3.11", "3.14"):
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", "install", *options, f"--python-version={version}",
+             f"--platform=manylinux_2_28_{machine}", f"--platform=manylinux2014_{machine}",
+             f"--platform=manylinux_2_27_{machine}", *wanted],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        last = (done.stderr.strip().splitlines() or [""])[-1][:120]
+        found.append(f"{version}: {'all resolved' if done.returncode == 0 else f'not resolved ({last})'}")
+    return f"wheels of all dependencies for {machine}", "; ".join(found)
