@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +47,22 @@ def test_unchanged_code_passes_and_speaks(
     assert (code, err) == (0, "")
     assert out.startswith("SIMULATED, PASS: 18 same\n")
     assert "with 90 % power" in out
+
+
+def test_a_baseline_changed_by_the_change_is_not_the_judge(
+    capsys: pytest.CaptureFixture[str], now: Run, baseline_file: Path, tmp_path: Path
+) -> None:
+    """--base-ref reads the committed file, whatever the working tree says."""
+    folder = baseline_file.parent
+    git = ("git", "-C", str(folder), "-c", "user.email=a@b", "-c", "user.name=a")
+    for words in (("init", "-q"), ("add", baseline_file.name), ("commit", "-qm", "one")):
+        subprocess.run((*git, *words), check=True)
+    baseline_file.write_text("{}")
+
+    assert check(capsys, now, baseline_file, tmp_path)[0] == 2
+    code, out, _ = check(capsys, now, baseline_file, tmp_path / "again", "--base-ref", "HEAD")
+    assert code == 0, out
+    assert f"against {baseline_file} of HEAD" in out
 
 
 BASELINES: list[tuple[Edit, int, str]] = [
