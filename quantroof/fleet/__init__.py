@@ -35,6 +35,7 @@ __all__ = [
     "slow_side",
     "sniff",
     "sources",
+    "sweeps",
     "telemetry",
     "within",
 ]

@@ -23,6 +23,7 @@ from quantroof.fleet.past import latest_and_past
 from quantroof.fleet.policy import MIN_SIBLINGS, Policy
 from quantroof.fleet.preflight import preflight
 from quantroof.fleet.scores import CLASSES, expected_below
+from quantroof.fleet.sweeps import Sweep, sweeps
 from quantroof.fleet.within import judged_within_groups
 
 
@@ -30,7 +31,8 @@ from quantroof.fleet.within import judged_within_groups
 class GpuResult:
     """One GPU. `level` is its log time per class relative to its siblings (0.05: 5 % slower), `past` relative
     to its own past, `reference` to the reference's median; None if there is nothing to compare with.
-    `datasheet` holds shares of the datasheet. `findings` are the gravest first, notes last."""
+    `datasheet` holds shares of the datasheet. `findings` are the gravest first, notes last. `sweeps` are all
+    runs of a bad GPU, the latest last."""
 
     unit: Unit
     population: Population
@@ -40,6 +42,7 @@ class GpuResult:
     datasheet: dict[str, float]
     slow_cases: int
     findings: tuple[Finding, ...]
+    sweeps: tuple[Sweep, ...] = ()
 
     @property
     def state(self) -> State:
@@ -133,11 +136,23 @@ def analyze(
         )
         faded = fading_findings(collection, times, by_population[population])
         findings = [[*earlier, *own] for earlier, own in zip(findings, faded, strict=True)]
-        gpus += _results(population, evidence, findings, policy)
+        judged = _results(population, evidence, findings, policy)
+        runs = [history.past.get(index, []) for index in by_population[population]]
+        gpus += _with_sweeps(judged, evidence, runs, (collection, times))
         summaries.append(_summary(population, evidence, [*remarks, *inside], policy))
     gpus = _vouched(gpus)
     gpus.sort(key=lambda gpu: (STATES.index(gpu.state), -gpu.worst))
     return Analysis(gpus, summaries, groups, problems, policy)
+
+
+def _with_sweeps(
+    gpus: list[GpuResult], evidence: Evidence, runs: list[list[int]], timed: _Timed
+) -> list[GpuResult]:
+    """The GPUs of a population, the bad ones with all of their runs; `runs` are the earlier ones of each."""
+    return [
+        replace(gpu, sweeps=sweeps(evidence, row, runs[row], *timed)) if gpu.bad else gpu
+        for row, gpu in enumerate(gpus)
+    ]
 
 
 def _levels(everything: dict[Population, Evidence]) -> list[tuple[Unit, Population, dict[str, float | None]]]:

@@ -13,8 +13,12 @@ from quantroof.analysis.verdicts import State
 from quantroof.units import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from quantroof.finding import Finding
     from quantroof.fleet.node import GpuReport, NodeReport
+    from quantroof.fleet.telemetry import Telemetry
+    from quantroof.hwprofiles.types import Device
 
 REASON_LENGTH = 80
 """Characters of a reason that schedulers and node-problem-detector show."""
@@ -61,9 +65,20 @@ def next_steps(node: NodeReport) -> NextSteps:
         return NextSteps((), tuple(actions), "")
     if not bad:
         actions.append("find the missing GPU: lspci -d 10de: and dmesg -T | grep -i nvrm")
-    name, why = shlex.quote(printable(node.name)), shlex.quote(reason_line(node))
-    drain = (f"scontrol update nodename={name} state=drain reason={why}", f"kubectl cordon {name}")
-    return NextSteps(drain, tuple(actions), "\n\n".join(_evidence(node, gpu) for gpu in bad))
+    return NextSteps(
+        drain_commands(node.name, reason_line(node)),
+        tuple(actions),
+        "\n\n".join(_evidence(node, gpu) for gpu in bad),
+    )
+
+
+def drain_commands(node: str, reason: str) -> tuple[str, str]:
+    """How Slurm and Kubernetes take a node out of service; `reason` is one line."""
+    name = shlex.quote(printable(node))
+    return (
+        f"scontrol update nodename={name} state=drain reason={shlex.quote(reason)}",
+        f"kubectl cordon {name}",
+    )
 
 
 def reason_line(node: NodeReport) -> str:
@@ -96,19 +111,24 @@ def _action(gpu: GpuReport) -> str:
     return text.replace("{gpu}", str(gpu.device.index if number is None else number))
 
 
-def _evidence(node: NodeReport, gpu: GpuReport) -> str:
+def evidence(
+    node: str, device: Device, seen: Telemetry, state: State, reasons: Iterable[Finding], *, simulated: bool
+) -> str:
     """What a vendor asks for: the identity of the board, what was seen, and under which load."""
-    device, seen = gpu.device, gpu.seen
     rows = (
-        ("node", node.name), ("model", device.name), ("serial", device.serial), ("UUID", device.uuid),
+        ("node", node), ("model", device.name), ("serial", device.serial), ("UUID", device.uuid),
         ("PCI", device.pci), ("slot", device.slot), ("VBIOS", device.vbios), ("driver", device.driver),
         ("hottest", seen.temperature_c and f"{seen.temperature_c:.0f} C"),
         ("highest power", seen.power_w and f"{seen.power_w:.0f} W"),
         ("lowest SM clock", seen.sm_clock_mhz and f"{seen.sm_clock_mhz:.0f} MHz"),
     )  # fmt: skip
-    head = "SIMULATED: not a real board\n" if node.simulated else ""
+    head = "SIMULATED: not a real board\n" if simulated else ""
     identity = "\n".join(f"{name}: {printable(str(value or 'not reported'))}" for name, value in rows)
-    return f"{head}{identity}\nverdict: {gpu.state}\n" + "\n".join(map(_observed, gpu.reasons))
+    return f"{head}{identity}\nverdict: {state}\n" + "\n".join(map(_observed, reasons))
+
+
+def _evidence(node: NodeReport, gpu: GpuReport) -> str:
+    return evidence(node.name, gpu.device, gpu.seen, gpu.state, gpu.reasons, simulated=node.simulated)
 
 
 def _observed(finding: Finding) -> str:

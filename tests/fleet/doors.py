@@ -184,7 +184,17 @@ def start(times: int) -> str:
 
     As after an installation, Python's compiled files are there: the first process writes them.
     """
-    command = [sys.executable, "-m", "quantroof", "doctor", "--prolog", "--device", NODE]
+    command = [
+        sys.executable,
+        "-m",
+        "quantroof",
+        "doctor",
+        "--prolog",
+        "--time-limit",
+        "60",
+        "--device",
+        NODE,
+    ]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     walls = []
     with tempfile.TemporaryDirectory() as compiled:

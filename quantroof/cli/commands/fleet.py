@@ -15,6 +15,7 @@ from quantroof.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from quantroof.fleet.analysis import Analysis
+    from quantroof.fleet.groups import Labels
     from quantroof.fleet.launch.options import LaunchOptions
 
 
@@ -95,11 +96,13 @@ def analyze(options: AnalyzeOptions, *, top: int, html: Path | None, as_json: bo
     """
     from quantroof.analysis.verdicts import exit_code
     from quantroof.fleet.conclusions import gpu_answer
+    from quantroof.fleet.groups import read_labels
     from quantroof.reports.text.fleet_lines import fleet_document, fleet_lines
 
-    analysis, silent = _analysis(options)
+    labels = read_labels(options.labels) if options.labels else None
+    analysis, silent = _analysis(options, labels)
     if html is not None:
-        _write_page(html, analysis, silent)
+        _write_page(html, analysis, silent, labels)
     if as_json:
         echo_json("fleet", fleet_document(analysis, silent))
     else:
@@ -107,15 +110,13 @@ def analyze(options: AnalyzeOptions, *, top: int, html: Path | None, as_json: bo
     return ExitCode.FINDING if silent else exit_code(gpu_answer(analysis).state)
 
 
-def _analysis(options: AnalyzeOptions) -> tuple[Analysis, list[str]]:
+def _analysis(options: AnalyzeOptions, labels: Labels | None) -> tuple[Analysis, list[str]]:
     """The verdicts on the GPUs of the runs, and the expected nodes without a run. Problems go to stderr."""
     from quantroof.fleet.analysis import analyze
     from quantroof.fleet.gather import gather
-    from quantroof.fleet.groups import read_labels
     from quantroof.fleet.launch.options import read_nodes, silent_nodes
     from quantroof.fleet.policy import Policy
 
-    labels = read_labels(options.labels) if options.labels else None
     expected = read_nodes(options.expect) if options.expect else []
     retest = gather(options.retest) if options.retest else None
     policy = Policy(floor=options.floor, min_effect=options.min_effect)
@@ -125,11 +126,11 @@ def _analysis(options: AnalyzeOptions) -> tuple[Analysis, list[str]]:
     return analysis, silent_nodes(expected, [node for node, _ in analysis.nodes()])
 
 
-def _write_page(target: Path, analysis: Analysis, silent: list[str]) -> None:
+def _write_page(target: Path, analysis: Analysis, silent: list[str], labels: Labels | None) -> None:
     from quantroof.files import write_to
     from quantroof.reports.html.fleet_page import fleet_html
 
-    page = fleet_html(analysis, silent)
+    page = fleet_html(analysis, silent, labels)
     write_to(target, lambda file: file.write_text(page, encoding="utf-8"))
 
 

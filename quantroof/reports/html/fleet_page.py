@@ -1,6 +1,7 @@
 """The fleet's page: slow GPUs, their nodes, the spread of all GPUs, and the policy that judged them.
 
-It has no script: everything is laid out here, and what is drawn is bounded whatever the size of the fleet.
+Everything is laid out here, and what is drawn is bounded whatever the size of the fleet; the one script
+filters what is shown.
 """
 
 from __future__ import annotations
@@ -12,40 +13,35 @@ from quantroof import units
 from quantroof.analysis.verdicts import State
 from quantroof.fleet.analysis import Analysis, GpuResult
 from quantroof.fleet.conclusions import gpu_answer, group_answer, node_answer
-from quantroof.fleet.groups import GroupRow
+from quantroof.fleet.groups import GroupRow, Labels
 from quantroof.fleet.policy import Policy
 from quantroof.reports.cards import Card
 from quantroof.reports.facts import Facts
-from quantroof.reports.html.bundle import asset
+from quantroof.reports.html.bundle import asset, sha256
 from quantroof.reports.html.fleet_charts import CHART_SIZE, Charts, ChartSize, histograms
+from quantroof.reports.html.fleet_nodes import (
+    LETTERS,
+    NODES,
+    RACKS,
+    Drain,
+    NodeRow,
+    Rack,
+    drain,
+    node_row,
+    racks,
+    returns,
+)
+from quantroof.reports.html.fleet_trends import HEIGHT, LEFT, RIGHT, TRENDS, WIDTH, Trend, trends
 from quantroof.reports.html.page import template
 from quantroof.reports.text.fleet_words import reasons, slowest, speed, states
 
-NODES, GPUS, GROUPS, POPULATIONS, CELLS, PROBLEMS, SILENT = 60, 200, 40, 6, 32, 20, 40
+GPUS, GROUPS, POPULATIONS, PROBLEMS, SILENT = 200, 40, 6, 20, 40
 """How many of each are shown; the page names the number left out."""
-_CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-_LETTERS: dict[State, str] = {"failed": "F", "degraded": "D", "unknown": "?", "ok": "·"}
+_CONTENT_POLICY = (
+    "default-src 'none'; script-src 'sha256-{}'; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'"
+)
 _FACTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One GPU of a node: its state, a letter that stands for it, and the words behind it."""
-
-    state: State
-    letter: str
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class NodeRow:
-    """One node with its GPUs in the order of their numbers; `more` are not shown."""
-
-    name: str
-    state: State
-    cells: list[Cell]
-    more: int
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +74,7 @@ class FleetPage:
 
     policy: str
     style: str
+    script: str
     title: str
     states: str
     simulated: bool
@@ -87,6 +84,11 @@ class FleetPage:
     gpus: list[GpuRow]
     nodes: list[NodeRow]
     letters: str
+    racks: list[Rack]
+    drain: Drain | None
+    returns: list[tuple[str, str]]
+    trends: list[Trend]
+    trend_size: dict[str, int]
     charts: list[Charts]
     chart_size: ChartSize
     groups: list[ShownGroup]
@@ -94,11 +96,13 @@ class FleetPage:
     left_out: dict[str, str]
 
 
-def fleet_html(analysis: Analysis, silent: list[str]) -> str:
-    """The page of an analysis; `silent` are nodes without a run."""
-    nodes = analysis.nodes()
+def fleet_html(analysis: Analysis, silent: list[str], labels: Labels | None = None) -> str:
+    """The page of an analysis; `silent` are nodes without a run, `labels` what was told about the nodes."""
+    nodes, script, drawn = analysis.nodes(), asset("fleet.js"), trends(analysis)
+    inside = racks(analysis, silent, labels or {})
     page = FleetPage(
-        policy=_CONTENT_POLICY,
+        policy=_CONTENT_POLICY.format(sha256(script.encode())),
+        script=script,
         style=asset("style.css", "fleet.css"),
         title=f"{len(analysis.gpus)} GPUs on {len(nodes)} nodes",
         states=states(analysis.gpus),
@@ -107,13 +111,18 @@ def fleet_html(analysis: Analysis, silent: list[str]) -> str:
         silent=_listed(silent),
         cards=[_gpu_card(analysis), _node_card(analysis, silent), _group_card(analysis)],
         gpus=[_gpu(gpu) for gpu in analysis.bad[:GPUS]],
-        nodes=[_node(name, gpus) for name, gpus in nodes[:NODES]],
-        letters=", ".join(f"{letter} {state}" for state, letter in _LETTERS.items()),
+        nodes=[node_row(name, gpus, labels or {}) for name, gpus in nodes[:NODES]],
+        letters=", ".join(f"{letter} {state}" for state, letter in LETTERS.items() if letter),
+        racks=inside[:RACKS],
+        drain=drain(analysis),
+        returns=returns(analysis),
+        trends=drawn[:TRENDS],
+        trend_size={"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT},
         charts=[histograms(s, analysis) for s in analysis.populations[:POPULATIONS] if s.compared],
         chart_size=CHART_SIZE,
         groups=[_group(row) for row in analysis.groups[:GROUPS]],
         facts=_policy_facts(analysis),
-        left_out=_left_out(analysis),
+        left_out={**_left_out(analysis), **_undrawn(len(inside), len(drawn))},
     )
     return str(template("fleet.html").render(page=page))
 
@@ -148,6 +157,14 @@ def _left_out(analysis: Analysis) -> dict[str, str]:
     return {section: sentence if needed else "" for section, (needed, sentence) in sentences.items()}
 
 
+def _undrawn(racks: int, trends: int) -> dict[str, str]:
+    """The same for the racks and the GPUs over the sweeps."""
+    return {
+        "racks": f"{RACKS} of {racks} racks are shown." if racks - min(racks, RACKS) else "",
+        "trends": f"The worst {TRENDS} of {trends} are drawn." if trends - min(trends, TRENDS) else "",
+    }
+
+
 def _read_floor(policy: Policy) -> str:
     if policy.datasheet_floor is not None:
         return f"DRAM read of at least {units.percent(policy.datasheet_floor)}"
@@ -180,18 +197,6 @@ def _group(row: GroupRow) -> ShownGroup:
     verdict = "differs" if row.differs else "alike"
     name = f"{row.attribute} {row.value}"
     return ShownGroup(name, row.resource, row.nodes, speed(row.difference), f"{row.p:.0e}", verdict)
-
-
-def _node(name: str, gpus: list[GpuResult]) -> NodeRow:
-    """GPUs come worst first; their cells stand in the order of the devices."""
-    worst = gpus[0]
-    ordered = sorted(gpus, key=lambda gpu: gpu.unit.device.index)
-    cells = [
-        Cell(g.state, _LETTERS[g.state], f"{g.unit.device.id}: {g.state}. {reasons(g.findings)}")
-        for g in ordered[:CELLS]
-    ]
-    reason = f"{worst.unit.device.id}: {worst.findings[0].text}" if worst.state != "ok" else ""
-    return NodeRow(name, worst.state, cells, max(0, len(ordered) - CELLS), reason)
 
 
 def _gpu(gpu: GpuResult) -> GpuRow:
