@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 import torch
 
+from quantroof.bench.workers.parent import COPY_RETURNED
 from quantroof.kernels.problem import Problem
 
 CHANGED = "it changed the process that measured it"
@@ -188,11 +189,12 @@ def _of_a_compiler(thread: threading.Thread) -> bool:
 
 
 def _ended_children(before: set[psutil.Process]) -> Iterator[str]:
-    """Processes that were started since `before` and still run; they are killed."""
+    """Processes that were started since `before` and still run, killed here, and copies that returned."""
     for child in set(psutil.Process().children(recursive=True)) - before:
         with suppress(psutil.Error):
             if child.status() == psutil.STATUS_ZOMBIE:
-                child.wait(0.1)
+                if child.wait(0.1) == COPY_RETURNED:
+                    yield "a copy of it went on measuring"
                 continue
             if any(_COMPILE_WORKER in argument for argument in child.cmdline()):
                 continue

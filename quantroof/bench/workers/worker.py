@@ -17,7 +17,7 @@ from pathlib import Path
 from quantroof.bench import failures
 from quantroof.bench.workers import protocol
 from quantroof.bench.workers.channel import Channel
-from quantroof.bench.workers.parent import adopt_orphans, die_with_parent
+from quantroof.bench.workers.parent import COPY_RETURNED, adopt_orphans, die_with_parent
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ class _Replies:
     def send(self, reply: protocol.Reply) -> None:
         """Send one reply. A copy of this process, as a kernel's fork leaves it, ends here."""
         if os.getpid() != self._pid:
-            os._exit(1)
+            os._exit(COPY_RETURNED)
         envelope = protocol.Envelope(
             token=self._token, pid=self._pid, request=self._request, number=self._number, reply=reply
         )
