@@ -2,7 +2,7 @@
 """Loads and breaks quantroof as a host does, and writes what happened to docs/measured/reliability.md.
 
     scripts/reliability.py                            # everything; minutes
-    scripts/reliability.py --part kills --part disk   # some parts, printed only
+    scripts/reliability.py --part kills --keep FILE   # one part; the page needs all in FILE
     scripts/reliability.py --python PATH ...          # adds interpreters that have the dependencies
 
 A part that needs root (a mount, a control group) says `not tried` where that is refused.
@@ -177,6 +177,10 @@ PARTS: dict[str, Callable[[Path], list[Row]]] = {
 }  # fmt: skip
 
 
+_BAD = ("LOST", "NOT ", "FAILED")
+"""Words of a result that was not as it should be."""
+
+
 def _table(head: str, rows: list[Row]) -> str:
     shown = [f"| {what} | {result.replace('|', chr(92) + '|')} |" for what, result in rows]
     return "\n".join([f"| {head} | what happened |", "|---|---|", *shown])
@@ -187,17 +191,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--part", action="append", choices=[*PARTS, "machines"])
     parser.add_argument("--python", action="append", default=[], help="an interpreter with the dependencies")
+    parser.add_argument("--keep", type=Path, help="JSON file of the parts done; the page has all of it")
     options = parser.parse_args()
-    load: list[Row] = []
-    tried: list[Row] = []
+    done: dict[str, list[Row]] = {}
     for name in options.part or [*PARTS, "machines"]:
         with tempfile.TemporaryDirectory(prefix="reliability-") as folder:
             rows = machines(Path(folder), options.python) if name == "machines" else PARTS[name](Path(folder))
-        (tried if name == "machines" else load).extend(rows)
+        done = _kept(options.keep) | done | {name: rows}
+        if options.keep:
+            options.keep.write_text(json.dumps(done), encoding="utf-8")
         print(*(f"{what}: {result}" for what, result in rows), sep="\n", flush=True)
-    if not options.part:
-        _write(load, tried)
-    return int(any(mark in result for _, result in load + tried for mark in ("LOST", "NOT ", "FAILED")))
+    if {*PARTS, "machines"} <= set(done):
+        _write([row for name in PARTS for row in done[name]], done["machines"])
+    return int(any(mark in row[1] for rows in done.values() for row in rows for mark in _BAD))
+
+
+def _kept(file: Path | None) -> dict[str, list[Row]]:
+    if file is None or not file.exists():
+        return {}
+    return {name: [tuple(row) for row in rows] for name, rows in json.loads(file.read_text()).items()}
 
 
 def _write(load: list[Row], tried: list[Row]) -> None:
