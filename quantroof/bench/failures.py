@@ -11,16 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from quantroof.errors import described
+from quantroof.errors import described, shortened
 
 LOG = logging.getLogger("quantroof.failures")
 LOG.addHandler(logging.NullHandler())
 
 
 def reason(error: BaseException, what: str) -> str:
-    """The one line of an error in a record; its traceback goes to the log, under what was tried."""
+    """An error as one line of a record, of readable length; its traceback goes to the log, under `what`."""
     LOG.error("%s", what, exc_info=error)
-    return described(error)
+    return shortened(described(error))
 
 
 @contextmanager

@@ -98,6 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
     """
     if arguments is None:
         harden()
+        _must_have_a_folder()
     try:
         code = cli.main(args=arguments, prog_name="quantroof", standalone_mode=False)
         if sys.stdout is not None:
@@ -124,6 +125,15 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         code = _unexpected(error)
     sys.exit(int(code or 0))
+
+
+def _must_have_a_folder() -> None:
+    """Exit code 3 in a working directory that was removed: libraries fail there with errors of their own."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        say(f"error: the working directory cannot be used: {error.strerror} (cd to one that exists)")
+        sys.exit(int(ExitCode.ENVIRONMENT))
 
 
 def _unexpected(error: Exception) -> ExitCode:

@@ -11,7 +11,7 @@ import msgspec
 from quantroof.errors import UsageError
 from quantroof.files import MALFORMED, malformed, read_bytes
 from quantroof.quality.served import aiperf_result, guidellm_result, vllm_result
-from quantroof.records.served import Served, decode_served, is_served
+from quantroof.records.served import Served, ServedLoad, decode_served, is_served
 
 IMPORTABLE = "a result of guidellm 0.8, `vllm bench serve --save-result` or AIPerf, or a file of --out"
 
@@ -26,12 +26,21 @@ def read_result(file: Path) -> Served:
     if isinstance(first, dict):
         metadata = first.get("metadata")
         if isinstance(metadata, dict) and "guidellm_version" in metadata:
-            return guidellm_result.read(data, file)
+            return _bounded(guidellm_result.read(data, file), file)
         if aiperf_result.is_result(first):
-            return aiperf_result.read(first, file)
+            return _bounded(aiperf_result.read(first, file), file)
         if "completed" in first and "duration" in first:
-            return vllm_result.read(documents, file)
+            return _bounded(vllm_result.read(documents, file), file)
     raise UsageError("is not a result that can be imported", where=str(file), hint=f"give {IMPORTABLE}")
+
+
+def _bounded(found: Served, file: Path) -> Served:
+    """The loads within the bounds of our own records: a tool's file may hold times and counts below zero."""
+    try:
+        msgspec.convert(msgspec.to_builtins(found.loads), tuple[ServedLoad, ...])
+    except msgspec.ValidationError as error:
+        raise UsageError(f"holds what no load can measure: {error}", where=str(file)) from None
+    return found
 
 
 def read_results(files: Sequence[Path]) -> Served:
