@@ -1,114 +1,235 @@
 #!/usr/bin/env python3
-"""Which of the last commits change machine code: `gate select` over each, and compiling everything.
+"""Which commits change machine code: `gate select` over each, and compiling everything for some.
 
-scripts/gate_select.py [COMMITS] [CHECKED] [OUT] [OLDER...]   default 40 10 docs/measured/gate-select.md
+scripts/gate_select.py [COMMITS] [CHECKED] [OUT]   default 40 10 docs/measured/gate-select.md
 
-For CHECKED commits every case is compiled: the ones named as OLDER, then those that change machine code.
+Three lists of commits, each compared with its parent: the last ones, the last that touch quantroof/kernels,
+and half as many that touch the sources of machine code. For CHECKED of the third every case of both sides is
+compiled without the cache, and the disassembled instructions and the launches are compared. What a commit
+itself does not have, because the suite is planned by today's code, is not a case of it.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from quantroof.bench.suite import Suite, load
+from quantroof.bench.plan import make_plan
+from quantroof.bench.suite import load
 from quantroof.errors import QuantroofError
+from quantroof.gate import fingerprint_process
 from quantroof.gate.changed import select
 from quantroof.gate.sides import Side, base_of_revision
+from quantroof.kernels.sass.batch import functions_of
+from quantroof.kernels.sass.table import device_of
+from quantroof.records.run import RunOptions
 
 ARCH = "sm_90a"
-SUITE = "quick"
-NOT_COMPARABLE = ["not comparable"]
+SUITE = load(str(Path(__file__).with_suffix(".toml")))
+KERNELS = "quantroof/kernels"
+DEVICE = tuple(f":(glob){KERNELS}/**/{name}" for name in ("device/*.py", "*.cu", "*programs.py"))
+_BY_SOURCE = ("source", "new")
+
+
+# Kernels that declare one launch, as before 0740abb, get the list of launches that `select` asks for.
+_ONE_LAUNCH = """
+if "programs" not in vars(MachineCode):
+    MachineCode.programs = lambda self, case, target: [self.program(case, target)]
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`case kernel` pairs that a commit changes: by machine code or launch, as new or by source, or selected
+    because a side cannot be compiled."""
+
+    by_code: frozenset[str] = frozenset()
+    by_source: frozenset[str] = frozenset()
+    not_compared: frozenset[str] = frozenset()
+    failed: str = ""
+
+    @property
+    def anything(self) -> bool:
+        """Whether a case is selected."""
+        return bool(self.by_code or self.by_source or self.not_compared)
 
 
 def main() -> None:
-    """Select over all commits twice, then compile everything for some."""
+    """All lists once, then the first two again with everything in the cache; then compile for some."""
     commits = int(sys.argv[1]) if len(sys.argv) > 1 else 40
     checked = int(sys.argv[2]) if len(sys.argv) > 2 else 10
     out = Path(sys.argv[3] if len(sys.argv) > 3 else "docs/measured/gate-select.md")
-    revisions = _git("rev-list", "--first-parent", f"--max-count={commits + 1}", "HEAD").split()
-    _over(revisions)
-    start, cpu_start_s = time.monotonic(), _cpu_s()
-    selected = _over(revisions)
-    warm_s, cpu_s = time.monotonic() - start, _cpu_s() - cpu_start_s
-    touching = [one for one in selected if _touches_kernels(one)]
-    older = sys.argv[4:]
-    changed = [one for one, lines in selected.items() if lines and lines != NOT_COMPARABLE]
-    agree, rows = 0, []
-    for revision in older:
-        selected |= _over([revision, f"{revision}^"])
-    for revision in [*older, *dict.fromkeys((*changed, *touching, *selected))][:checked]:
-        brute = _over([revision, f"{revision}^"], fresh=True)[revision]
-        agree += brute == selected[revision]
-        rows.append(f"| {revision[:9]} | {_words(selected[revision])} | {_words(brute)} |")
-    head = _git("describe", "--always")
+    device = _revisions(commits // 2, "--", *DEVICE)
+    answers = _over(device, selected)
+    lines = []
+    for name, words in (("last", ()), (f"last that touch `{KERNELS}`", ("--", KERNELS))):
+        revisions = _revisions(commits, *words)
+        answers |= _over(revisions, selected)
+        lines.append(_timed(name, revisions))
+    some = sum(answers[one].anything for one in device)
+    lines.append(f"- the {len(device)} last that touch the sources of machine code: {some} selected")
+    brute = _over(sorted(device, key=lambda one: not answers[one].by_code)[:checked], compiled)
+    out.write_text(_page(commits, checked, lines, answers, brute), encoding="utf-8")
+    sys.stdout.write(f"{out}\n")
+
+
+def _timed(name: str, revisions: list[str]) -> str:
+    """How many commits of a list are selected, and how long it takes with everything in the cache."""
+    start, cpu_start_s, load = time.monotonic(), _cpu_s(), os.getloadavg()[0]
+    some = sum(one.anything for one in _over(revisions, selected).values())
+    took = f"{time.monotonic() - start:.0f} s warm ({_cpu_s() - cpu_start_s:.0f} CPU s"
+    loads = f"load {load:.0f} to {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores)"
+    return f"- the {len(revisions)} {name}: {some} selected, {took}, {loads}"
+
+
+def selected(base: Side, now: Side) -> Answer:
+    """The answer of `gate select`."""
+    found = [one for one in select(SUITE, (ARCH,), base, now).selected if now.sources.get(one.kernel)]
+    kinds: dict[str, set[str]] = {"code": set(), "source": set(), "none": set()}
+    for one in found:
+        first = one.differs[0]
+        kind = "none" if first.startswith("not comparable") else "source" if first in _BY_SOURCE else "code"
+        kinds[kind].add(f"{one.case} {one.kernel}")
+    return Answer(*(frozenset(kinds[kind]) for kind in ("code", "source", "none")))
+
+
+def compiled(base: Side, now: Side) -> Answer:
+    """Every case of both sides compiled: those whose launches or instructions differ."""
+    before, after = _compiled(base), _compiled(now)
+    both = [pair for pair in after if after[pair] is not None and before.get(pair) is not None]
+    return Answer(frozenset(pair for pair in both if before[pair] != after[pair]))
+
+
+def _compiled(side: Side) -> dict[str, str | None]:
+    """Launches with their disassembled instructions by `case kernel`; None for what has none."""
+    plan = make_plan(SUITE, device_of(ARCH), RunOptions(ceilings=False))
+    pairs = [(one.case.id, kernel.name) for one in plan.cases for kernel in one.kernels]
+    with TemporaryDirectory() as folder:
+        request = {"arch": ARCH, "pairs": pairs, "calls": [], "out": folder, "tree": str(side.root)}
+        done = subprocess.run(
+            [side.python, "-P", fingerprint_process.__file__], cwd=side.root, env=side.environment,
+            input=json.dumps(request), capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        # One by one, because the addresses in a listing count from the start of the first.
+        files = Path(folder).glob("*.cubin")
+        texts = {file.name: repr(functions_of([file.read_bytes()], ARCH)) for file in files}
+    rows = json.loads(done.stdout)["rows"]
+    return {pair: _text(row.get("launches"), texts) for pair, row in rows.items()}
+
+
+def _text(launches: list[dict[str, object]] | None, texts: dict[str, str]) -> str | None:
+    """Launches as text, with the instructions in place of the file that holds them."""
+    if not launches:
+        return None
+    return json.dumps([{**launch, "file": texts[str(launch["file"])]} for launch in launches], sort_keys=True)
+
+
+class _Trees:
+    """The sides that are open: a commit's parent is often the next one, and a side takes a second."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, tuple[ExitStack, Side]] = {}
+
+    def keep(self, revisions: Sequence[str]) -> list[Side]:
+        """The sides of these revisions; all others are closed."""
+        for revision in self._open.keys() - set(revisions):
+            self._open.pop(revision)[0].close()
+        return [self._side(revision) for revision in revisions]
+
+    def _side(self, revision: str) -> Side:
+        if revision not in self._open:
+            stack = ExitStack()
+            side = stack.enter_context(base_of_revision(revision, ()))
+            _declare_launches(side)
+            self._open[revision] = stack, side
+        return self._open[revision][1]
+
+
+def _over(revisions: Iterable[str], answer: Callable[[Side, Side], Answer]) -> dict[str, Answer]:
+    """The answer for every revision and its parent."""
+    answers = {}
+    trees = _Trees()
+    try:
+        for revision in dict.fromkeys(revisions):
+            try:
+                base, now = trees.keep((_git("rev-parse", f"{revision}^"), revision))
+                answers[revision] = answer(base, now)
+            except (QuantroofError, subprocess.CalledProcessError) as error:
+                answers[revision] = Answer(failed=str(error))
+            sys.stderr.write(f"{answer.__name__} {revision[:9]} {_words(answers[revision])}\n")
+    finally:
+        trees.keep(())
+    return answers
+
+
+def _declare_launches(side: Side) -> None:
+    file = side.package / "kernels" / "program.py"
+    if file.is_file() and "class MachineCode" in (text := file.read_text()) and "def programs" not in text:
+        file.write_text(text + _ONE_LAUNCH)
+
+
+def _page(
+    commits: int, checked: int, lists: Sequence[str], answers: dict[str, Answer], brute: dict[str, Answer]
+) -> str:
+    agree = [one for one in brute if brute[one].by_code == answers[one].by_code and not brute[one].failed]
+    rows = [
+        f"| {one[:9]} | {_words(answers[one])} | {_words(brute[one]) if one in brute else '-'} |"
+        for one in answers
+        if answers[one].anything or answers[one].failed or one in brute
+    ]
     lines = [
         "# Which commits change machine code",
         "",
-        f"`scripts/gate_select.py {commits} {checked}` at commit {head}: suite `{SUITE}`, {ARCH}.",
+        f"`scripts/gate_select.py {commits} {checked}` at commit {_git('describe', '--always')}: every",
+        f"commit is compared with its parent by `gate select`, {ARCH}, in the cases of",
+        "`scripts/gate_select.toml`, which reach every kernel that declares its programs.",
         "",
-        f"{len(changed)} of {commits} commits change the machine code, launch or source of a kernel;",
-        f"{len(touching)} touch `quantroof/kernels`. All took {warm_s:.0f} s warm ({cpu_s:.0f} CPU s).",
-        f"{agree} of the {len(rows)} below agree with compiling every case of both sides.",
+        *lists,
+        "",
+        f"Of {len(brute)} commits every case of both sides was compiled without the cache, and the",
+        f"disassembled instructions and launches were compared: {len(agree)} of {len(brute)} give the same",
+        "cases. Kernels without machine code are compared by their source, which compiling cannot check.",
+        "",
+        "Every commit of these lists that is not below changes nothing.",
         "",
         "| commit | selected | compiling everything |",
         "|---|---|---|",
         *rows,
     ]
-    out.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    sys.stdout.write(f"{out}\n")
+    return "\n".join(lines) + "\n"
 
 
-def _over(revisions: list[str], *, fresh: bool = False) -> dict[str, list[str]]:
-    """`case kernel` lines of every revision but the last, each compared with the one that follows."""
-    lines: dict[str, list[str]] = {}
-    suite = load(SUITE)
-    with ExitStack() as stack:
-        trees = stack.enter_context(ExitStack())
-        now = _side(trees, revisions[0])
-        for revision, parent in pairwise(revisions):
-            following = stack.enter_context(ExitStack())
-            base = _side(following, parent)
-            lines[revision] = _lines(suite, base, now, fresh=fresh) if base and now else NOT_COMPARABLE
-            sys.stderr.write(f"{revision[:9]} {_words(lines[revision])}\n")
-            trees.close()
-            trees, now = following, base
-    return lines
+def _words(answer: Answer) -> str:
+    if answer.failed:
+        return f"not comparable: {answer.failed}"
+    parts = [
+        (answer.by_code, "by machine code or launch"),
+        (answer.by_source, "new or by source"),
+        (answer.not_compared, "not comparable"),
+    ]
+    words = [f"{len(pairs)} {how}: {_kernels(pairs)}" for pairs, how in parts if pairs]
+    return "; ".join(words) or "nothing"
 
 
-def _side(trees: ExitStack, revision: str) -> Side | None:
-    try:
-        return trees.enter_context(base_of_revision(revision, ()))
-    except QuantroofError as error:
-        sys.stderr.write(f"{revision[:9]}: {error}\n")
-        return None
+def _kernels(pairs: Iterable[str]) -> str:
+    return ", ".join(sorted({pair.split()[-1] for pair in pairs}))
 
 
-def _lines(suite: Suite, base: Side, ours: Side, *, fresh: bool) -> list[str]:
-    try:
-        return select(suite, (ARCH,), base, ours, fresh=fresh).lines()
-    except QuantroofError as error:
-        sys.stderr.write(f"{ours.name}: {error}\n")
-        return NOT_COMPARABLE
+def _revisions(number: int, *words: str) -> list[str]:
+    return _git("rev-list", "--first-parent", f"--max-count={number}", "HEAD", *words).split()
 
 
 def _cpu_s() -> float:
     """CPU time of this process and of those that it waited for."""
     return sum(os.times()[:4])
-
-
-def _touches_kernels(revision: str) -> bool:
-    return bool(_git("diff-tree", "--no-commit-id", "--name-only", "-r", revision, "--", "quantroof/kernels"))
-
-
-def _words(lines: list[str]) -> str:
-    kernels = sorted({line.split()[-1] for line in lines})
-    return f"{len(lines)} cases: {', '.join(kernels)}" if lines else "nothing"
 
 
 def _git(*words: str) -> str:

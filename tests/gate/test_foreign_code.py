@@ -225,7 +225,7 @@ def test_code_that_a_build_decides_is_compared_by_its_text(tmp_path: Path, line:
 def test_select_in_a_foreign_repository_names_the_kernel_and_keeps_its_fingerprints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing differs, then a planted block does; what was compared is kept."""
+    """A planted block is named; what was compiled is kept, so that going back compiles nothing."""
     pytest.importorskip("triton")
     call = Call(function="mine.py:scale", name="scale", args=("x: bf16[N]",), axes=("N=4096",), dtype="bf16")
     project = tmp_path / "project"
@@ -240,12 +240,17 @@ def test_select_in_a_foreign_repository_names_the_kernel_and_keeps_its_fingerpri
     for words in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-qm", "one")):
         subprocess.run((*git, *words), check=True)
     select = ["--base", "HEAD", "--suite", "benchmarks.toml"]
-    select_command.main(args=select, standalone_mode=False)
-    assert capsys.readouterr().out.startswith("0 of 1 cases and kernels differ")
-    assert len(list((tmp_path / "cache" / "quantroof" / "select").glob("*.json"))) == 1
     (project / "mine.py").write_text(KERNEL.replace("BLOCK=1024", "BLOCK=512"))
 
     select_command.main(args=[*select, "--out", "-"], standalone_mode=False)
     changed = capsys.readouterr().out
     assert "BLOCK 1024 -> 512" in changed
     assert changed.rstrip().endswith("call/scale/bf16/N=4096 mine.scale")
+    assert len(list((tmp_path / "cache" / "quantroof" / "select").glob("*.json"))) == 2
+    (project / "mine.py").write_text(KERNEL)
+    monkeypatch.setattr(
+        "quantroof.gate.fingerprints._asked", None
+    )  # both sides are kept: nothing is compiled
+
+    select_command.main(args=select, standalone_mode=False)
+    assert capsys.readouterr().out.startswith("0 of 1 cases and kernels differ")
