@@ -44,6 +44,7 @@ __all__ = [
     "native_format",
     "node_costs",
     "options",
+    "own_experts",
     "points",
     "points_served",
     "proposals",

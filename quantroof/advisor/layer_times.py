@@ -62,12 +62,12 @@ class LayerTimes:
     def attention_time(self, key: AttentionKey, batch: int, context: int) -> KernelTime | None:
         """One layer's decode attention, None where no batch of these heads was timed."""
         batches = self._attention(key)
-        rows = [replace(at, m=own) for own in sorted(batches) if (at := _between(batches[own], context))]
-        return _between(rows, batch)
+        rows = [replace(at, m=own) for own in sorted(batches) if (at := between(batches[own], context))]
+        return between(rows, batch)
 
     def experts_time(self, key: ExpertsKey, tokens: int) -> KernelTime | None:
         """One layer of experts with its router, None where the layer was not timed."""
-        return _between(self._experts(key), tokens)
+        return between(self._experts(key), tokens)
 
     def _attention(self, key: AttentionKey) -> dict[int, list[KernelTime]]:
         try:
@@ -86,10 +86,10 @@ class LayerTimes:
         points = self.reduces.get(ways, [])
         if not points or payload < points[0].m > SMALL_REDUCE:
             return None
-        return _between(points, max(1, round(payload)))
+        return between(points, max(1, round(payload)))
 
 
-def _between(points: list[KernelTime], size: int) -> KernelTime | None:
+def between(points: list[KernelTime], size: int) -> KernelTime | None:
     """The time at a size, with the relative interval of the nearest smaller point."""
     if not points:
         return None

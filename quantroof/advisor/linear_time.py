@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import msgspec
 
-from quantroof.advisor.estimate import Estimate, Source
+from quantroof.advisor.estimate import Estimate, Source, total
 from quantroof.advisor.interpolation import KernelTime, Shape
 from quantroof.advisor.kernel_costs import Cost, Operation, cost, reduce_cost
 from quantroof.advisor.layer_times import AttentionKey, ExpertsKey
@@ -15,6 +15,7 @@ from quantroof.advisor.layers import Linear
 from quantroof.advisor.machine import Machine, Rate
 from quantroof.advisor.models import Heads, Mla
 from quantroof.advisor.node_costs import OWN, fitted_cost
+from quantroof.advisor.own_experts import SHORT_KERNELS, between_bytes, products_time
 from quantroof.advisor.timings import TimingTable
 from quantroof.kernels.attention.case import Attention
 from quantroof.kernels.cases import AttentionCase, Case
@@ -147,7 +148,17 @@ class Timer:
         time = self.table.layers.experts_time(key, tokens) if up.n == 2 * key.width else None
         if time is not None:
             return self._timed(time, None)
+        own = products_time(self.table.products, up, down, scheme, tokens, ways)
+        if own is not None:
+            return self._products(own, between_bytes(up, down, scheme, tokens, ways), work)
         return self.modeled("experts", scheme.name, work)
+
+    def _products(self, own: tuple[KernelTime, KernelTime], moved: float, work: Work) -> Estimate:
+        """Both products as the run timed them, with the short kernels of the model around them."""
+        floor = self.machine.roof_seconds(work.flops, work.bytes_moved, work.element)
+        short = self.short_kernels(SHORT_KERNELS, moved)
+        parts = [self._timed(time, None) for time in own]
+        return msgspec.structs.replace(total([*parts, short]), floor=floor, source=parts[0].source)
 
     def modeled(self, operation: Operation, name: str, work: Work) -> Estimate:
         """A kernel's fixed time and efficiencies over its roof, by this node's points if it has enough."""

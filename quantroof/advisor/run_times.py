@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from quantroof.advisor.layer_times import layer_times
+from quantroof.advisor.own_experts import product_times
 from quantroof.advisor.timings import TimingTable, is_cold, table_of
 from quantroof.analysis.case_time import median_ns
 from quantroof.analysis.trust import trust_of
@@ -38,7 +39,8 @@ def run_table(run: Run, device: Device, formats: Iterable[str]) -> TimingTable:
     absent = frozenset(name for name in formats if name not in timed and not _has_kernel(name, device))
     unusable = trust.words if trust.timed and not trust.usable else None
     absent = absent if mine else frozenset()
-    return replace(table, unusable=unusable, without_kernel=absent, layers=layers)
+    products = product_times((line for line in usable if is_cold(line)), device.id)
+    return replace(table, unusable=unusable, without_kernel=absent, layers=layers, products=products)
 
 
 def _dram(run: Run, device: Device) -> float:

@@ -48,10 +48,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def linear_shares(self) -> dict[Source, float]:
-        """Share of the linear layers' time by where it comes from, the largest first.
-
-        Attention and all-reduces are always modeled.
-        """
+        """Share of the linear layers' time by where it comes from, the largest first."""
         shares: dict[Source, float] = {}
         whole = self.part("linear").seconds
         for part in self.parts:

@@ -46,6 +46,8 @@ class TimingTable:
     """Whose times these are, if others measured them elsewhere."""
     layers: LayerTimes = field(default_factory=LayerTimes)
     """Attention, layers of experts and all-reduces that the run holds."""
+    products: Mapping[str, list[KernelTime]] = field(default_factory=dict)
+    """Grouped products of experts that this node timed, as `own_experts` names them."""
     _bands: dict[tuple[str, bool], float] = field(default_factory=dict)
     _predicted: dict[tuple[str, Shape, int], LayerTime | None] = field(default_factory=dict)
 
