@@ -96,6 +96,7 @@ _OPCODES: dict[str, Callable[..., Register]] = {
     "shl.b32": lambda a, n: a << n,
     "and.b32": lambda a, b: a & b,
     "or.b32": lambda a, b: a | b,
+    "xor.b32": lambda a, b: a ^ b,
     "lop3.b32": _lop3,
     "prmt.b32": _prmt,
     "shf.l.wrap.b32": lambda low, high, n: (high << n) | (low >> (np.uint32(32) - n)),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from quantroof.kernels.formats import e2m1_levels, nf4_levels
-from quantroof.kernels.linear.device import assembly, fragments
+from quantroof.kernels.linear.device import assembly, fragments, nf4_bits
 from quantroof.kernels.linear.device.fp4_bits import scatter_bits
 from tests.kernels.ptx_model import Register, bf16_pair, pair_of_bf16, run_ptx
 
@@ -62,18 +62,37 @@ def test_int4_assembly_gives_every_code(zeros: bool, scales: bool) -> None:
         _check(registers[f"${index}"], (_nibble(index) - zero) * scale, (_nibble(index + 4) - zero) * scale)
 
 
-@pytest.mark.parametrize("scales", [False, True])
-def test_nf4_assembly_looks_every_level_up(scales: bool) -> None:
-    """All 65,536 half-words become the levels rounded to bf16, or those times the scale of their row half."""
-    levels = np.array(
-        [bf16_pair(pair_of_bf16(np.array(v), np.array(v)))[0] for v in nf4_levels()], dtype=np.float64
-    )
-    inputs = {f"${5 + i}": _both(v) for i, v in enumerate(_SCALES if scales else ())}
-    registers = run_ptx((assembly.NF4_SCALED if scales else assembly.NF4).value, {"$4": _WORDS, **inputs})
+def test_nf4_assembly_looks_every_level_up() -> None:
+    """All 65,536 half-words of nibbles become their stored levels times the scale of their row half."""
+    inputs = {f"${5 + i}": _both(scale * 2.0**-nf4_bits.EXPONENT) for i, scale in enumerate(_SCALES)}
+    registers = run_ptx(assembly.NF4_SCALED.value, {"$4": _WORDS, **inputs})
+    levels = np.array(nf4_bits.LEVELS)
     for index in range(4):
-        scale = _SCALES[index % 2] if scales else 1.0
-        low, high = (levels[_nibble(2 * index + e).astype(int)] * scale for e in range(2))
+        low, high = (levels[_nibble(2 * index + e).astype(int)] * _SCALES[index % 2] for e in range(2))
         _check(registers[f"${index}"], low, high)
+
+
+def test_stored_nf4_levels_are_closer_than_bf16_ones() -> None:
+    """Times UNIT they are NF4's within 0.18 %, where bf16 is within 0.32 %; zero and the order are kept."""
+    levels = torch.tensor(nf4_levels(), dtype=torch.float64)
+    stored = torch.tensor([nf4_bits.LEVELS[nibble] for nibble in nf4_bits.NIBBLES], dtype=torch.float64)
+    nonzero = levels != 0
+    assert stored[~nonzero].tolist() == [0.0]
+    errors = [
+        (found / levels - 1)[nonzero].abs().max() for found in (stored * nf4_bits.UNIT, levels.bfloat16())
+    ]
+    assert errors[0] < 0.0018 < 0.0031 < errors[1] < 0.0032
+    assert stored.tolist() == sorted(stored.tolist())
+
+
+def test_nf4_unit_is_the_one_with_the_smallest_error() -> None:
+    """No unit on a grid of 1,500 in the interval where levels of equal high bytes come in twos errs less."""
+    levels = np.array([level for level in nf4_levels() if level])
+    units = np.append(np.linspace(0.16093, 0.17406, 1500), nf4_bits.UNIT)
+    value = np.abs(levels)[:, None] / units
+    step = 2.0 ** (np.maximum(np.floor(np.log2(value)), -1) - 7)  # bf16 times 2^125: no step below 2^-8
+    errors = np.abs(np.round(value / step) * step / value - 1).max(axis=0)
+    assert errors[-1] <= errors[:-1].min()
 
 
 def test_fp4_assembly_gives_every_code() -> None:

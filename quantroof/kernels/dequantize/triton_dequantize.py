@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from quantroof.kernels.architectures import NVIDIA
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel, Prepared
-from quantroof.kernels.linear.triton_weight_only import PTX, check_weight, kind_of, packed_weight
+from quantroof.kernels.linear.packed_weight import kind_of, packed_weight
+from quantroof.kernels.linear.triton_weight_only import PTX, check_weight
 from quantroof.kernels.program import MachineCode, Program, Target
 
 if TYPE_CHECKING:

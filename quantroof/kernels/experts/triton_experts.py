@@ -16,8 +16,9 @@ from quantroof.kernels.architectures import MMA_SYNC, TCGEN05
 from quantroof.kernels.cases import Case
 from quantroof.kernels.experts.case import ExpertsCase
 from quantroof.kernels.kernel import Kernel, Prepared, Skip
+from quantroof.kernels.linear.packed_weight import kind_of, packed_weight
 from quantroof.kernels.linear.tiling import padded_rows
-from quantroof.kernels.linear.triton_weight_only import PTX, check_weight, kind_of, packed_weight
+from quantroof.kernels.linear.triton_weight_only import PTX, check_weight
 from quantroof.kernels.program import MachineCode, Program, Target
 from quantroof.kernels.requirements import needs_capability, needs_multiple
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.architectures import MMA_SYNC, TCGEN05
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel, Prepared, Skip
+from quantroof.kernels.linear.packed_weight import kind_of, packed_weight
 from quantroof.kernels.linear.tiling import (
     FEW_ROWS,
     Tiling,
@@ -26,37 +26,10 @@ if TYPE_CHECKING:
     import torch
 
     from quantroof.kernels.problem import Problem
-    from quantroof.kernels.quantize import Quantized
 
 FAMILY = "weight_only"
 _GROUPS = (32, 64, 128)
 _MAX_PACKED_BYTES = 2**31  # offsets into the packed weight are 32-bit
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """How one weight format is unpacked: the device code's KIND, bits per weight, columns per step."""
-
-    kind: str
-    bits: int
-    step: int
-    scale_type: str
-
-    @property
-    def grouped(self) -> bool:
-        """Whether scales change along K."""
-        return self.bits == 4
-
-
-def kind_of(case: Case) -> Kind:
-    """How the weight of a case is unpacked."""
-    fmt = case.weight
-    name = "int4_zeros" if fmt.zero_point else {"fp8_e4m3": "fp8"}.get(fmt.element.name, fmt.element.name)
-    if fmt.element.bits == 8:
-        return Kind(name, 8, 128, "*fp32")
-    if fmt.element.is_e2m1:
-        return Kind("fp4", 4, 128, "*bf16")
-    return Kind(name, 4, 128, "*fp32" if name == "nf4" else "*bf16")
 
 
 def check_weight(case: Case, device: Device) -> Skip | None:
@@ -118,7 +91,8 @@ def program(case: Case, target: Target) -> Program:
     group = case.weight.group or case.k
     scaled = "end"
     if kind.grouped:
-        scaled = "accumulator" if group == tile.bk and tile.bm <= 32 else "weights"
+        whole = group == tile.bk and tile.bm <= 32 and kind.kind != "nf4"
+        scaled = "accumulator" if whole else "weights"
     return Program(
         function=weight_only_linear,
         grid=(case.n // tile.bn, tile.split, -(-case.m // tile.bm)),
@@ -159,58 +133,6 @@ def _build(problem: Problem) -> Prepared:
 
     hot = ("activations", "output", "workspace") if code.grid[1] > 1 else ("activations", "output")
     return Prepared(packed_weight(problem, wide=bool(code.constants["WIDE"])), call, code.config(), hot)
-
-
-def packed_weight(problem: Problem, *, wide: bool) -> tuple[torch.Tensor, ...]:
-    """(packed weights, scales, zero points, column order); absent parts are empty tensors."""
-    import torch
-
-    from quantroof.kernels.linear.device.fp4_bits import scatter_bits
-    from quantroof.kernels.linear.device.fragments import pack_4bit, pack_8bit
-    from quantroof.kernels.packing import pack_nibbles
-
-    weight, kind = problem.weight, kind_of(problem.case)
-    zeros = torch.empty(0, dtype=torch.int32, device=weight.codes.device)
-    order = torch.empty(0, dtype=torch.int32, device=weight.codes.device)
-    if kind.bits == 8:
-        return pack_8bit(weight.codes, wide=wide), weight.scale.flatten().contiguous(), zeros, order
-    group = problem.case.weight.group or problem.case.k
-    if kind.kind == "fp4":
-        packed = scatter_bits(pack_4bit(weight.codes, wide=wide))
-        scales, factor = _fp4_scales(weight)
-        return packed, _packed_scales(scales, kind, group), factor.view(torch.int32), order
-    codes = weight.codes if kind.kind != "int4" else weight.codes + 8
-    if weight.order is not None:
-        codes, order = codes[:, weight.order], weight.order.to(torch.int32)
-    if weight.zeros is not None:
-        zeros = pack_nibbles(weight.zeros.T.contiguous()).view(torch.int32)
-    return (
-        pack_4bit(codes, wide=wide, pairs=kind.kind == "nf4"),
-        _packed_scales(weight.scale, kind, group),
-        zeros,
-        order,
-    )
-
-
-def _fp4_scales(weight: Quantized) -> tuple[torch.Tensor, torch.Tensor]:
-    """(scales times 2^126 below 2^127, the fp32 factor [1] of the whole weight): exact, if not subnormal."""
-    import torch
-
-    _, exponent = torch.frexp(weight.scale.max())
-    whole = weight.tensor_scale if weight.tensor_scale is not None else torch.ones_like(weight.scale[:1, 0])
-    relative = torch.ldexp(weight.scale.double(), 126 - exponent)
-    return relative.float(), torch.ldexp(whole, exponent)
-
-
-def _packed_scales(scales: torch.Tensor, kind: Kind, group: int) -> torch.Tensor:
-    """Scales [N, K / group] as the device code's scales_of reads them."""
-    by_group = scales.T.contiguous()
-    if kind.scale_type == "*fp32":
-        return by_group
-    if group < kind.step:
-        groups, n = by_group.shape
-        by_group = by_group.view(groups // 2, 2, n).transpose(1, 2).contiguous()
-    return by_group.bfloat16()
 
 
 PTX = "PTX unpacks its weights, at which AMD's compiler ends its process"
@@ -267,7 +189,10 @@ KERNELS = (
         _machine_code("int4.g128.actorder"),
     ),
     _kernel(
-        "triton.nf4", "nf4-w4a16", "levels looked up by byte permutes in registers", _machine_code("nf4.g64")
+        "triton.nf4",
+        "nf4-w4a16",
+        "levels looked up by byte permutes in registers",
+        _machine_code("nf4.g64", 4.2),
     ),
     _kernel(
         "triton.mxfp4",

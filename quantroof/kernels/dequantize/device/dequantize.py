@@ -31,6 +31,8 @@ def dequantize_weight(
         zero = zeros_of(zeros, step, tile_n, N, BN, BK, GROUP, KIND)
         scale = to_bf16(scales_of(scales, step, tile_n, N, BN, BK, GROUP, KIND))
         values = unpack_scaled(words, zero, scale, BN, BK, KIND, WIDE)
+        if KIND == "nf4":  # a power of two
+            values = to_bf16(values.to(tl.float32) * tl.load(zeros).to(tl.float32, bitcast=True))
     column = step * BK + tl.arange(0, BK)
     if ORDERED:
         column = tl.load(order + column)

@@ -7,12 +7,10 @@ with -0, because mul.bf16x2 and sub.bf16x2 need sm_90.
 
 from __future__ import annotations
 
-import struct
-
 import triton.language as tl
 
-from quantroof.kernels.formats import nf4_levels
 from quantroof.kernels.linear.device.fp4_bits import KEPT, LAST_ROTATION, PLACES, ROTATIONS
+from quantroof.kernels.linear.device.nf4_bits import byte_tables
 
 _NEGATIVE_ZERO = "mov.b32 negzero, 0x80008000;"
 _AND_OR = "0xea"  # the lop3 table of (a & b) | c
@@ -50,56 +48,38 @@ def _int4(*, zeros: bool, scales: bool) -> tl.constexpr:
     )
 
 
-def _nf4(*, scales: bool) -> tl.constexpr:
-    """$4: a word of nibbles 4 j + 2 h + e. $0..$3 as for int4.
+def _nf4() -> tl.constexpr:
+    """$4: a word of nibbles 4 j + 2 h + e of nf4_bits. $0..$3 as for int4, times the scales in $5 and $6.
 
-    Levels are looked up by prmt, which picks bytes out of eight: low and high bytes of the 16 bf16 levels lie
-    in four registers each. Both halves of a table are asked for the low three bits of four codes, and a third
-    prmt chooses between them by the codes' top bits: nibble i of its selector is i, or i + 4 if the bit is
-    set.
+    prmt picks bytes out of eight. High bytes depend on the low three bits of a nibble: one look-up. Low bytes
+    are looked up for both values of the top bit, and a third prmt chooses: nibble i of its selector is i, or
+    i + 4 if the bit is set. The first operand of prmt has to be a register, and ptxas copies a constant into
+    one in front of each prmt. It keeps what it cannot know: constants that the sign of a scale, which is 0,
+    seems to change.
     """
-    low, high = _nf4_tables()
+    (low0, low1, low2, low3), (high0, high1) = byte_tables()
     lines = [
-        ".reg .b32 a, b, pick, lows, highs, below;",
-        ".reg .b32 " + ", ".join(f"{name}{i}" for name in ("low", "high") for i in range(4)) + ";",
-        *(f"mov.b32 low{i}, {value:#010x};" for i, value in enumerate(low)),
-        *(f"mov.b32 high{i}, {value:#010x};" for i, value in enumerate(high)),
+        ".reg .b32 pick, codes, lows, highs, below, negzero, zero, low0, low2, high0;",
+        "shr.u32 zero, $5, 31;",
+        f"xor.b32 low0, zero, {low0:#010x};",
+        f"xor.b32 low2, zero, {low2:#010x};",
+        f"xor.b32 high0, zero, {high0:#010x};",
+        "and.b32 codes, $4, 0x77777777;",
+        "shr.u32 pick, $4, 1;",
+        f"lop3.b32 pick, pick, 0x44444444, 0x32103210, {_AND_OR};",
     ]
     for half in range(2):
-        word = "$4" if half == 0 else "b"
         if half:
-            lines.append("shr.u32 b, $4, 16;")
+            lines += ["shr.u32 codes, codes, 16;", "shr.u32 pick, pick, 16;"]
         lines += [
-            f"shr.u32 pick, {word}, 1;",
-            f"lop3.b32 pick, pick, 0x4444, 0x3210, {_AND_OR};",
-            f"and.b32 a, {word}, 0x7777;",
-        ]
-        for bytes_, table in (("lows", "low"), ("highs", "high")):
-            lines += [
-                f"prmt.b32 below, {table}0, {table}1, a;",
-                f"prmt.b32 {bytes_}, {table}2, {table}3, a;",
-                f"prmt.b32 {bytes_}, below, {bytes_}, pick;",
-            ]
-        lines += [
+            f"prmt.b32 below, low0, {low1:#010x}, codes;",
+            f"prmt.b32 lows, low2, {low3:#010x}, codes;",
+            "prmt.b32 lows, below, lows, pick;",
+            f"prmt.b32 highs, high0, {high1:#010x}, codes;",
             f"prmt.b32 ${2 * half}, lows, highs, 0x5140;",
             f"prmt.b32 ${2 * half + 1}, lows, highs, 0x7362;",
         ]
-    if scales:
-        lines = [".reg .b32 negzero;", *lines, *_scaled(5)]
-    return _block(*lines)
-
-
-def _nf4_tables() -> tuple[list[int], list[int]]:
-    """Low and high bytes of the 16 levels, rounded to bf16, four bytes per register."""
-    codes = [_bf16_bits(level) for level in nf4_levels()]
-    tables = ([code & 0xFF for code in codes], [code >> 8 for code in codes])
-    low, high = ([int.from_bytes(bytes(t[i : i + 4]), "little") for i in range(0, 16, 4)] for t in tables)
-    return low, high
-
-
-def _bf16_bits(value: float) -> int:
-    bits: int = struct.unpack("<I", struct.pack("<f", value))[0]
-    return (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
+    return _block(*lines, *_scaled(5))
 
 
 def _int8() -> tl.constexpr:
@@ -170,8 +150,7 @@ INT4 = _int4(zeros=False, scales=False)
 INT4_SCALED = _int4(zeros=False, scales=True)
 INT4_ZEROS = _int4(zeros=True, scales=False)
 INT4_ZEROS_SCALED = _int4(zeros=True, scales=True)
-NF4 = _nf4(scales=False)
-NF4_SCALED = _nf4(scales=True)
+NF4_SCALED = _nf4()
 FP4_SCALED = _fp4_scaled()
 INT8 = _int8()
 FP8_E4M3 = _fp8_e4m3()

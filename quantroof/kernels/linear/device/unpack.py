@@ -11,8 +11,8 @@ import triton
 import triton.language as tl
 
 from quantroof.kernels.device.numerics import INTERPRETED, to_bf16
-from quantroof.kernels.formats import e2m1_levels, nf4_levels
-from quantroof.kernels.linear.device import assembly
+from quantroof.kernels.formats import e2m1_levels
+from quantroof.kernels.linear.device import assembly, nf4_bits
 from quantroof.kernels.linear.device.fp4_bits import codes_fp4
 from quantroof.kernels.linear.device.fragments import (
     codes_4bit,
@@ -30,18 +30,18 @@ _INT4 = assembly.INT4
 _INT4_SCALED = assembly.INT4_SCALED
 _INT4_ZEROS = assembly.INT4_ZEROS
 _INT4_ZEROS_SCALED = assembly.INT4_ZEROS_SCALED
-_NF4 = assembly.NF4
 _NF4_SCALED = assembly.NF4_SCALED
 _FP4_SCALED = assembly.FP4_SCALED
 _INT8 = assembly.INT8
 _FP8_E4M3 = assembly.FP8_E4M3
-_NF4_LEVELS = tl.constexpr(nf4_levels())
+_NF4_LEVELS = tl.constexpr(nf4_bits.LEVELS)
+_NF4_UNIT = tl.constexpr(2.0**nf4_bits.EXPONENT)
 _E2M1_LEVELS = tl.constexpr(e2m1_levels())
 
 
 @triton.jit
 def unpack(packed, zeros, BN: tl.constexpr, BK: tl.constexpr, KIND: tl.constexpr, WIDE: tl.constexpr):
-    """Unscaled values of a tile. KIND: int4, int4_zeros, nf4, int8 or fp8; zeros [BN, groups] int16."""
+    """Unscaled values of a tile. KIND: int4, int4_zeros, int8 or fp8; zeros [BN, groups] int16."""
     if INTERPRETED:
         values = to_bf16(_plain(packed, zeros, BN, BK, KIND, WIDE))
     elif KIND == "int8":
@@ -67,9 +67,8 @@ def _unpack_4bit(packed, zeros, BN: tl.constexpr, BK: tl.constexpr, KIND: tl.con
             pack=4,
         )
     else:
-        code: tl.constexpr = _NF4 if KIND == "nf4" else _INT4
         halves = tl.inline_asm_elementwise(
-            code, "=r,=r,=r,=r,r", [words], dtype=(tl.bfloat16, tl.bfloat16), is_pure=True, pack=4
+            _INT4, "=r,=r,=r,=r,r", [words], dtype=(tl.bfloat16, tl.bfloat16), is_pure=True, pack=4
         )
     return restore_4bit(halves[0], halves[1], BN, BK, WIDE)
 
@@ -78,11 +77,12 @@ def _unpack_4bit(packed, zeros, BN: tl.constexpr, BK: tl.constexpr, KIND: tl.con
 def unpack_scaled(
     packed, zeros, scales, BN: tl.constexpr, BK: tl.constexpr, KIND: tl.constexpr, WIDE: tl.constexpr
 ):
-    """Values of a 4-bit tile times bf16 scales [BN, groups], rounded to bf16 once more; fp4 has no other."""
+    """Values of a 4-bit tile times bf16 scales [BN, groups], rounded to bf16; fp4 and nf4 have no other."""
     if INTERPRETED:
         values = to_bf16(_plain(packed, zeros, BN, BK, KIND, WIDE)).to(tl.float32)
-        # The assembly's fp4 values are 2^-126 too small and its scales 2^126 too large; these values are not.
-        unit: tl.constexpr = 2.0**-126 if KIND == "fp4" else 1.0
+        # The assembly's fp4 and nf4 values are too small, their scales too large; the twin's are not.
+        four: tl.constexpr = 2.0**-126 if KIND == "fp4" else 1.0
+        unit: tl.constexpr = _NF4_UNIT if KIND == "nf4" else four
         scaled = to_bf16(values * (spread_plain(scales, BN, BK).to(tl.float32) * unit))
     else:
         scaled = _unpack_4bit_scaled(packed, zeros, scales, BN, BK, KIND, WIDE)

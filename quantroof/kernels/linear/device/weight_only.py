@@ -3,8 +3,8 @@
 The product is taken transposed, acc[BN, BM] = w x^T, because operand A of a matrix instruction may come from
 registers, where the weights have just been unpacked; M is padded to BM. Scales are applied where they cost
 least: once at the end (one scale per channel), on the accumulator after each group (few rows: BM / group
-multiplications per weight, in fp32), or on the weights (many rows, or groups shorter than the step: half
-an instruction per weight, rounded to bf16 as library kernels do).
+multiplications per weight, in fp32), or on the weights (many rows, or groups shorter than the step, or levels
+that are too small without them: half an instruction per weight, rounded to bf16 as library kernels do).
 """
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 
@@ -75,9 +75,9 @@ def weight_only_linear(
     """x bf16 [M, K]; packed as in fragments; y bf16 [M, N]. Grid: (N / BN, SPLIT, ceil(M / BM)).
 
     scales: fp32 [N] where SCALED is "end", else [K / GROUP, N]. zeros: int16 [K / GROUP, N / 4] for
-    int4_zeros; for fp4 the bits of the fp32 factor of the whole weight. order: int32 [K], the column of x
-    that meets column k of the packed weight, read where ORDERED. partials and counters as in reduce_parts, a
-    tile for each (n, m).
+    int4_zeros; for nf4 and fp4 the bits of the fp32 factor of the whole weight. order: int32 [K], the column
+    of x that meets column k of the packed weight, read where ORDERED. partials and counters as in
+    reduce_parts, a tile for each (n, m).
     """
     BYTES: tl.constexpr = 64 if KIND == "int8" or KIND == "fp8" else 32  # of 64 rows, per column
     tile_n, part, tile_m = tl.program_id(0), tl.program_id(1), tl.program_id(2)
@@ -120,7 +120,7 @@ def weight_only_linear(
     if last:
         if SCALED == "end":
             acc *= tl.load(scales + n)[:, None]
-        elif KIND == "fp4":
+        elif KIND == "fp4" or KIND == "nf4":
             acc *= tl.load(zeros).to(tl.float32, bitcast=True)
         out = y + m[None, :].to(tl.int64) * N + n[:, None]
         tl.store(out, to_bf16(acc), mask=inside & (n < N)[:, None])
