@@ -22,7 +22,7 @@ from quantroof.kernels.schemes import Scheme
 
 EXPERTS, OTHER = "linear experts", "other"
 # The cache of a run's attention that stands for a format of a plan.
-_CACHES = {"fp16": "bf16-kv", "bf16": "bf16-kv", "fp8_e4m3": "fp8-kv", "int8": "int8-kv"}
+_CACHES = {"fp16": "bf16-kv", "bf16": "bf16-kv", "fp8_e4m3": "fp8-kv", "int8": "int8-kv", "nvfp4": "nvfp4-kv"}
 REDUCES_PER_LAYER = 2  # after the attention's output and after the MLP (Megatron-LM)
 # Two norms with their residuals, rotary embedding with the write of the cache, and the activation.
 SHORT_KERNELS_PER_LAYER = 4

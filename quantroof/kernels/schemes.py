@@ -110,6 +110,7 @@ _CACHES = (
     ("bf16-kv", "bf16", "KV cache in bf16"),
     ("fp8-kv", "fp8_e4m3.tensor", "KV cache in fp8, one scale per tensor"),
     ("int8-kv", "int8.token", "KV cache in int8, one scale per token and head"),
+    ("nvfp4-kv", "nvfp4.g16", "KV cache in NVFP4, one scale per 16 values and one per tensor"),
 )
 _NONE = Format.parse("none")
 _BF16 = Format.parse("bf16")

@@ -15,15 +15,18 @@ from quantroof.hwprofiles.types import Device
 from quantroof.kernels import registry
 from quantroof.kernels.attention.case import Attention, AttentionCase
 from quantroof.kernels.cases import Case
+from quantroof.kernels.dequantize.torch_blocks import block_dequantizer, packed_blocks
 from quantroof.kernels.experts.case import ExpertsCase
 from quantroof.kernels.experts.routing import rows_per_expert
+from quantroof.kernels.formats import e2m1_levels
 from quantroof.kernels.kernel import Prepared, Skip
 from quantroof.kernels.problem import Problem, tolerance
+from quantroof.kernels.quantize import Quantized
 from quantroof.kernels.reference import reference_of
 from quantroof.kernels.schemes import CACHES, scheme
 
 _CPU = Device(kind="cpu", index=0, name="cpu")
-_BYTES = {"bf16-kv": 2, "fp8-kv": 1, "int8-kv": 1}
+_BITS = {"bf16-kv": 16, "fp8-kv": 8, "int8-kv": 8, "nvfp4-kv": 4}
 _WEIGHT_BITS = {"bf16": 16, "int8-w8a16": 8, "int4-w4a16": 4, "mxfp4-w4a16": 4, "fp8-w8a8": 8}
 
 
@@ -31,6 +34,7 @@ def _attention_cases() -> Iterator[tuple[str, AttentionCase]]:
     chance = random.Random(1)
     for _ in range(500):
         cache, groups, d = chance.choice(list(CACHES)), chance.randint(1, 4), chance.randint(1, 6)
+        d *= 16 if cache == "nvfp4-kv" else 1  # whole groups
         latent = chance.random() < 0.3
         v_dim = chance.randint(1, d) if latent else d
         shape = Attention(groups * chance.randint(1, 4), groups, d, v_dim, latent)
@@ -50,7 +54,8 @@ def test_counts_of_attention_equal_a_count_of_every_element() -> None:
                     rows = 1 if case.shape.latent else 2
                     values += rows * case.shape.head_dim
                     scales += rows
-        stored = values * _BYTES[cache] + 4 * {"bf16-kv": 0, "fp8-kv": 1, "int8-kv": scales}[cache]
+        steps = {"bf16-kv": 0, "fp8-kv": 4, "int8-kv": 4 * scales, "nvfp4-kv": values // 16 + 4}[cache]
+        stored = values * _BITS[cache] // 8 + steps
         ends = 2 * case.m * case.shape.heads * (case.shape.head_dim + case.shape.v_dim)
         assert (case.flops, case.bytes_moved) == (flops, stored + ends), case.id
         assert Case.parse(case.id) == case
@@ -119,6 +124,7 @@ def test_a_routing_that_cannot_be_is_refused_in_one_line(routing: str, words: st
     [
         ("decode_attention/bf16-bf16-bf16/b1-h6-g4-d64-c8", "6 query heads cannot share 4 KV heads"),
         ("decode_attention/bf16-bf16-bf16/b1-h4-g4-d64-v128-c8", "128 latent values are not among 64"),
+        ("decode_attention/nvfp4.g16-bf16-bf16/b1-h4-g4-d72-c8", "group size 16 does not divide K = 72"),
         ("decode_attention/bf16-bf16-bf16/b1-h4-g4-d64-c0", "a context of 0 tokens is empty"),
         ("decode_attention/bf16-bf16-bf16/m1-n2-k3", "is not a case id"),
         ("grouped_gemm/bf16-bf16-bf16/t4-p9-e8-n16-k16-uniform", "a token cannot choose 9 of 8 experts"),
@@ -157,7 +163,7 @@ def test_the_default_suite_measures_three_caches_and_three_routings_on_a_cpu() -
     cases = load("default").workload(_CPU).cases
     attention = {case.scheme for case in cases if isinstance(case, AttentionCase)}
     routings = {case.routing.split(".")[0] for case in cases if isinstance(case, ExpertsCase)}
-    assert attention == set(CACHES)
+    assert attention == {"bf16-kv", "fp8-kv", "int8-kv"} < set(CACHES)
     assert routings == {"uniform", "zipf1", "counts"}
 
 
@@ -186,6 +192,10 @@ _KERNEL_CASES = [
         for shape in ("b1-h8-g2-d64-c33", "b3-h4-g4-d32-c64", "b2-h16-g1-d72-v64-c50")
     ),
     *(
+        f"decode_attention/nvfp4.g16-bf16-bf16/{shape}"
+        for shape in ("b1-h8-g2-d64-c33", "b3-h4-g4-d32-c64", "b2-h16-g1-d80-v64-c50")
+    ),
+    *(
         f"grouped_gemm/{formats}/t9-p2-e6-n48-k128-{routing}"
         for formats in ("bf16-bf16-bf16", "int4.g128-bf16-bf16", "mxfp4.g32-bf16-bf16")
         for routing in ("uniform", "zipf1.0", "counts.1x10.5x8")
@@ -206,6 +216,20 @@ def test_cpu_kernels_agree_with_float64(text: str) -> None:
         assert isinstance(prepared, Prepared)
         accuracy = check(prepared, problem)
         assert accuracy.frobenius < tolerance(case), kernel.name
+
+
+def test_an_nvfp4_cache_is_written_out_exactly_for_every_code_and_scale() -> None:
+    """All 16 codes by all 127 scales that are not negative: level x scale x tensor scale, no bit lost."""
+    case = Case.parse("decode_attention/nvfp4.g16-bf16-bf16/b1-h1-g1-d16-c127")
+    codes = torch.arange(16, dtype=torch.uint8).expand(254, 16).contiguous()
+    steps = torch.arange(127, dtype=torch.uint8).view(torch.float8_e4m3fn).float().repeat(2)[:, None]
+    whole = torch.tensor([2.0**-5])
+    weight = Quantized(case.weight, codes, steps, tensor_scale=whole)
+    problem = Problem(case, _CPU).with_operands(weight=weight, arriving=torch.ones(1, 16).bfloat16())
+    written = block_dequantizer(problem)(*packed_blocks(problem))
+    expected = torch.tensor(e2m1_levels(), dtype=torch.float64) * steps.double() / 32
+    assert torch.equal(written.double(), expected)
+    assert torch.equal(weight.dequantized(), expected)
 
 
 def test_an_old_torch_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

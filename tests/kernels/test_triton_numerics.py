@@ -76,7 +76,7 @@ CASES += [
 CASES += [
     # Parts of unequal length, three query heads per KV head, one KV head, a context below one block.
     ("triton.attention", f"decode_attention/{cache}-bf16-bf16/{shape}")
-    for cache in ("bf16", "fp8_e4m3.tensor", "int8.token")
+    for cache in ("bf16", "fp8_e4m3.tensor", "int8.token", "nvfp4.g16")
     for shape in ("b2-h6-g2-d64-c200", "b1-h4-g4-d128-c130", "b1-h8-g1-d64-c33")
 ]
 # 9.0 takes wgmma's fragment order and TMA; 8.9 takes mma.sync's order and plain pointers.

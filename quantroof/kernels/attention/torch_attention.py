@@ -1,7 +1,8 @@
 """Decode attention in torch: scaled_dot_product_attention, over a bf16 cache or one written out first.
 
-torch's attention takes no 8-bit cache, so that one is written out in bf16 inside the call. Two products with
-a softmax between them are not here: they round the scores to bf16, which costs more than the format does.
+torch's attention takes no cache in 8 or 4 bits, so that one is written out in bf16 inside the call. Two
+products with a softmax between them are not here: they round the scores to bf16, which costs more than the
+format does.
 """
 
 from __future__ import annotations
@@ -63,6 +64,19 @@ def _build_unpacked(problem: Problem) -> Prepared:
     return Prepared((problem.weight.codes, problem.weight.scale), call, hot=hot)
 
 
+def _build_blocks(problem: Problem) -> Prepared:
+    from quantroof.kernels.dequantize.torch_blocks import block_dequantizer, packed_blocks
+
+    case, queries = problem.case, problem.arriving
+    assert isinstance(case, AttentionCase)
+    attend, written_out = _sdpa(case), block_dequantizer(problem)
+
+    def call(*packed: Any) -> torch.Tensor:
+        return attend(queries, written_out(*packed))
+
+    return Prepared(packed_blocks(problem), call, hot=("queries", "output", "dequantized cache"))
+
+
 _kernel = partial(Kernel, provider="torch", check=_check, operations=("decode_attention",))
 
 KERNELS = (
@@ -74,8 +88,12 @@ KERNELS = (
     ),
     _kernel(
         name="torch.dequant+sdpa",
-        schemes=("fp8-kv", "int8-kv"),
-        build=_build_unpacked,
+        schemes=("fp8-kv", "int8-kv", "nvfp4-kv"),
+        build=lambda problem: (
+            _build_blocks(problem)
+            if problem.case.weight.element.block is not None
+            else _build_unpacked(problem)
+        ),
         summary="cache written out in bf16, then scaled_dot_product_attention",
     ),
 )

@@ -13,6 +13,26 @@ import triton.language as tl
 from quantroof.kernels.device.numerics import dot, to_bf16
 
 
+@triton.jit
+def _fp4_rows(cache, scales, rows, inside, D: tl.constexpr):
+    """Rows fp32 [BC, D] of e2m1 codes, two per byte, times their e4m3 scales per 16, no tensor scale.
+
+    The bits of both types are moved to fp32's places: values come out 2^126 and 2^120 too small, subnormals
+    included, because the exponent biases are 1, 7 and 127.
+    """
+    byte = tl.load(
+        cache + rows[:, None] * (D // 2) + tl.arange(0, D // 2)[None, :], mask=inside[:, None], other=0
+    ).to(tl.int32)
+    codes = tl.join(byte & 15, byte >> 4).reshape(rows.shape[0], D)
+    values = (((codes & 8) << 28) | ((codes & 7) << 22)).to(tl.float32, bitcast=True) * 2.0**126
+    steps = tl.load(
+        scales + rows[:, None] * (D // 16) + tl.arange(0, D // 16)[None, :], mask=inside[:, None], other=0
+    ).to(tl.int32)
+    steps = (steps << 20).to(tl.float32, bitcast=True) * 2.0**120
+    spread = steps.reshape(rows.shape[0], D // 16, 1).broadcast_to(rows.shape[0], D // 16, 16)
+    return values * spread.reshape(rows.shape[0], D)
+
+
 @triton.jit(do_not_specialize=["context", "values_at", "qk_scale"])
 def attend_part(
     q, cache, scales, sums, stats, context, values_at, qk_scale,
@@ -22,7 +42,8 @@ def attend_part(
     """q bf16 [b, g, HEADS, D]; cache [2, b, g, context, D]; sums fp32 [b g, parts, ROWS, D].
 
     stats holds 2 numbers for each row of sums. values_at is the row where the values begin. SCALED: "none",
-    "tensor" (scales [1]) or "token" (scales [2, b, g, context]). Grid: (b g, parts).
+    "tensor" (scales [1]), "token" (scales [2, b, g, context]) or "block": cache uint8 [2, b, g, context,
+    D / 2] and scales uint8 [2, b, g, context, D / 16], followed by the fp32 tensor scale. Grid: (b g, parts).
     """
     pair, part = tl.program_id(0), tl.program_id(1)
     head, column = tl.arange(0, ROWS), tl.arange(0, D)
@@ -36,17 +57,23 @@ def attend_part(
         token = start + tl.arange(0, BC)
         inside = token < context
         rows = first_row + token
-        at = rows[:, None] * D + column[None, :]
-        keys = tl.load(cache + at, mask=inside[:, None], other=0.0)
-        values = tl.load(
-            cache + (rows + values_at)[:, None] * D + column[None, :], mask=inside[:, None], other=0.0
-        )
+        if SCALED == "block":
+            keys = _fp4_rows(cache, scales, rows, inside, D)
+            values = _fp4_rows(cache, scales, rows + values_at, inside, D)
+        else:
+            at = rows[:, None] * D + column[None, :]
+            keys = tl.load(cache + at, mask=inside[:, None], other=0.0)
+            values = tl.load(
+                cache + (rows + values_at)[:, None] * D + column[None, :], mask=inside[:, None], other=0.0
+            )
         scores = dot(queries, tl.trans(to_bf16(keys.to(tl.float32))), tl.zeros((ROWS, BC), tl.float32))
         scores *= qk_scale
         if SCALED == "token":
             scores *= tl.load(scales + rows, mask=inside, other=0.0)[None, :]
         if SCALED == "tensor":
             scores *= tl.load(scales)
+        if SCALED == "block":
+            scores *= tl.load((scales + values_at.to(tl.int64) * (D // 8)).to(tl.pointer_type(tl.float32)))
         scores = tl.where(inside[None, :], scores, -1e30)
         new = tl.maximum(largest, tl.max(scores, axis=1))
         kept = tl.exp(largest - new)
@@ -58,6 +85,8 @@ def attend_part(
         largest = new
     if SCALED == "tensor":
         acc *= tl.load(scales)
+    if SCALED == "block":
+        acc *= tl.load((scales + values_at.to(tl.int64) * (D // 8)).to(tl.pointer_type(tl.float32)))
     place = (pair * tl.num_programs(1) + part) * ROWS + head
     tl.store(sums + place[:, None] * D + column[None, :], acc)
     tl.store(stats + place * 2, largest)
