@@ -225,7 +225,8 @@ drift between sessions, and now and then a case is 2 to 15 % slow in a whole pro
 nodes drained, 90 % of GPUs that lost 10 % of their compute rate and 95 % of those that lost 10 % of their
 bandwidth found. A GPU is found where the node is drained and the line names that GPU. The references hold
 other GPUs than those judged, of the same spread. What was chosen was chosen on other seeds, and these were
-judged once.
+judged once; the reference behind the command twice, because its drift had at first been drawn with the seeds
+of its silicon.
 
 """
 COMMAND = """\
@@ -238,7 +239,8 @@ BOUND = """\
 Siblings alone cannot reach the goal for compute: where GPUs spread by 2 %, the best test of eight GPUs, which
 knows the spread and that it is normal, finds {best:.0%} at 0.1 % of healthy nodes. The rule here finds less,
 because it also leaves nodes of skewed silicon alone ([Healthy GPUs that differ](fleet-spread.md)). The
-node's own past does not depend on the spread: `docs/slurm/prolog.sh` keeps one."""
+node's own past does not depend on the spread: `docs/slurm/prolog.sh` keeps one. A reference lies at 0.1 %,
+within the error of the count."""
 HEADING = """\
 | judged by | healthy nodes drained | upper 95 % bound | compute -10 % found | HBM -10 % found |
 |---|---|---|---|---|"""

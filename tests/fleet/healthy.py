@@ -148,6 +148,7 @@ silicon has a slow tail (gamma, k = 2), heavy tails are Student's t(4). A fleet 
 their compute rate and 4 that lost 5 % of their bandwidth. The thresholds were chosen on other seeds (kinds 1
 to 4 of `tests/fleet/healthy.py`; on kind 4 an earlier choice had called 0.233 % of the healthy GPUs of heavy
 tails bad, where 0.2 % was the goal), and these seeds were judged once, after the last change of a threshold.
+Its price: of the GPUs with slow memory in skewed and heavy fleets, 49 % and 78 % had been found before.
 The whole table takes eight CPU minutes.
 
 """
