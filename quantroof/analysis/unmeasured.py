@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from quantroof.analysis.device_results import DeviceResults
-from quantroof.records.lines import HAVE_TIMES, TIMED, Status, case_words
+from quantroof.records.lines import HAVE_TIMES, Status, case_words
 
 ORDER: tuple[Status, ...] = ("incorrect", "failed", "skipped")
 
@@ -42,7 +42,7 @@ def unmeasured(devices: list[DeviceResults]) -> list[Group]:
     groups: dict[tuple[Status, str], list[tuple[str, str, str]]] = {}
     for results in devices:
         for ceiling in results.ceilings:
-            if ceiling.status not in TIMED:
+            if ceiling.status not in HAVE_TIMES:
                 text = f"ceiling {ceiling.quantity} {ceiling.name} ({ceiling.kernel})"
                 groups.setdefault((ceiling.status, ceiling.reason or ""), []).append(
                     (results.label, text, text)

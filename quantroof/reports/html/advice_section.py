@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from quantroof.advisor.advice import Advice, CurvePoint
+from quantroof.advisor.estimate import Source
 from quantroof.reports.html.palette import color, dash
 
 if TYPE_CHECKING:
@@ -52,7 +53,12 @@ def _log_range(values: list[float]) -> list[float]:
     return [math.log10(min(values) / 1.3), math.log10(max(values) * 1.3)]
 
 
-_SYMBOLS = {"measured": "circle", "interpolated": "circle-open", "modeled": "x-thin-open"}
+_SYMBOLS: dict[Source, str] = {
+    "measured": "circle",
+    "interpolated": "circle-open",
+    "imported": "diamond-open",
+    "modeled": "x-thin-open",
+}
 
 
 def _trace(scheme: str, label: str, points: tuple[CurvePoint, ...]) -> dict[str, Any]:
