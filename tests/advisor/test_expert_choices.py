@@ -24,7 +24,7 @@ from quantroof.advisor.sources import machine_and_times
         ("llama-3.1-70b", "a100-sxm4-80gb", {"latency_s": 0.05, "tokens_per_day": 2e9}, "int8-w8a8", {4}),
         ("llama-3.1-8b", "a10g", {"latency_s": 0.012}, "int4-w4a16", {2}),
         ("llama-3.1-70b", "h100-sxm5-80gb", {"latency_s": 0.04}, "fp8-w8a8", {2}),
-        # What the matrix units take as it is stored, where the bands overlap: not int8-w8a16, fp8-w8a16, int4.
+        # What the matrix units take as it is stored, where bands overlap: not int8-w8a16, fp8-w8a16, int4.
         ("llama-3.1-70b", "b200", {"latency_s": 0.012}, "nvfp4-w4a4", {2}),
         ("llama-3.1-8b", "a100-sxm4-80gb", {"latency_s": 0.025}, "int8-w8a8", {1}),
         ("qwen2.5-32b", "rtx-pro-6000-server", {"latency_s": 0.05}, "nvfp4-w4a4", {1}),

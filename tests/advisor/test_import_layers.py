@@ -18,6 +18,8 @@ from quantroof.advisor.sources import machine_and_times
 from quantroof.advisor.step import decode_step
 from quantroof.cli.commands.advise import command as advise
 from quantroof.cli.commands.import_ import command
+from quantroof.cli.main import cli
+from quantroof.errors import UsageError
 from quantroof.files import require
 from quantroof.kernels.attention.case import Attention
 from quantroof.records.directory import read_run
@@ -180,3 +182,32 @@ def test_what_was_not_timed_has_no_time() -> None:
     assert twice is not None  # in proportion beyond the largest
     assert twice.seconds == pytest.approx(4e-5)
     assert twice.low == pytest.approx(3.6e-5)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", "RUN"),
+        ("report", "RUN", "--to", "md", "--out", "-"),
+        ("report", "RUN", "--out", "PAGE"),
+        ("advise", "--model", "llama-3.1-8b", "--run", "RUN"),
+        ("advise", "--model", "llama-3.1-8b", "--run", "RUN", "--json"),
+        ("advise", "--model", "llama-3.1-8b", "--run", "RUN", "--markdown"),
+    ],
+)
+def test_every_output_says_imported(out: Path, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Whatever reads a run with imported layers, attention, experts and all-reduces names it so."""
+    page = tmp_path / "page.html"
+    ran = CliRunner().invoke(cli, [{"RUN": str(out), "PAGE": str(page)}.get(a, a) for a in arguments])
+
+    assert ran.exit_code == 0, ran.output
+    assert "IMPORTED NVIDIA H100" in (page.read_text() if page.exists() else ran.output)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("export", "RUN", "--to", "csv", "--out", "-"), ("compare", "RUN", "RUN")]
+)
+def test_nothing_else_reads_it(out: Path, arguments: tuple[str, ...]) -> None:
+    """An export or a comparison of imported times is refused in one line."""
+    with pytest.raises(UsageError, match="times that others measured"):
+        CliRunner().invoke(cli, [{"RUN": str(out)}.get(a, a) for a in arguments], catch_exceptions=False)

@@ -211,7 +211,7 @@ def test_native_format_is_read_from_the_configuration(
 
 def test_compressed_attention_is_refused_with_its_name(tmp_path: Path) -> None:
     """DeepSeek-V4 caches compressed tokens, which this room does not count."""
-    with pytest.raises(UsageError, match="compressed attention .`compress_ratios`. is not counted"):
+    with pytest.raises(UsageError, match=r"compressed attention .`compress_ratios`. is not counted"):
         model(_written(tmp_path, {**LLAMA, "model_type": "deepseek_v4"}))
 
 
