@@ -102,7 +102,7 @@ def test_show_of_an_unknown_card_is_a_usage_error(capsys: pytest.CaptureFixture[
 
 def test_list_holds_every_profile(capsys: pytest.CaptureFixture[str]) -> None:
     """Every board of the catalog, and a table for people."""
-    assert len(document(capsys, "list")["profiles"]) == 88
+    assert len(document(capsys, "list")["profiles"]) == 89
     _, out, _ = run(capsys, "list")
     assert "NVIDIA GeForce RTX 5090" in out
 
