@@ -19,7 +19,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 from tempfile import TemporaryDirectory
 
 from quantroof.bench.plan import make_plan
@@ -190,13 +193,16 @@ def _page(
         "",
         f"`scripts/gate_select.py {commits} {checked}` at commit {_git('describe', '--always')}: every",
         f"commit is compared with its parent by `gate select`, {ARCH}, in the cases of",
-        "`scripts/gate_select.toml`, which reach every kernel that declares its programs.",
+        f"`scripts/gate_select.toml`, which reach every kernel that declares its programs. {date.today()},",
+        f"Python {python_version()}, Triton {version('triton')}. What cannot be compiled on one side is",
+        "selected, and not compared.",
         "",
         *lists,
         "",
         f"Of {len(brute)} commits every case of both sides was compiled without the cache, and the",
         f"disassembled instructions and launches were compared: {len(agree)} of {len(brute)} give the same",
-        "cases. Kernels without machine code are compared by their source, which compiling cannot check.",
+        "cases. New kernels, and those without machine code, are compared by their source, which compiling",
+        "cannot check.",
         "",
         "Every commit of these lists that is not below changes nothing.",
         "",
