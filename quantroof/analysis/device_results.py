@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from quantroof.analysis.case_time import grouped
 from quantroof.analysis.compiler import Compiler, compiled_lines, compiler_of
-from quantroof.analysis.guard import guard_flags
+from quantroof.analysis.guard import RoofGuard
 from quantroof.analysis.points import CaseRoofs, Point, case_roofs, point, representative
 from quantroof.analysis.roofs import Roofs, ceiling_rate, datasheet_roofs, measured_roofs
 from quantroof.analysis.trust import Trust, trust_of
@@ -75,6 +75,7 @@ def _device_results(run: Run, device: Device, label: str) -> DeviceResults:
     curve = bandwidth_curve(ceilings, "read")
     by_case: dict[tuple[str, str | None], CaseRoofs] = {}
     points = []
+    guard = RoofGuard(measured, device, profile)
     for lines in grouped(mine).values():
         line = representative(lines)
         key = line.case, line.computes
@@ -83,11 +84,11 @@ def _device_results(run: Run, device: Device, label: str) -> DeviceResults:
             by_case[key] = case_roofs(
                 line.parsed_case, measured, datasheet, sized, device.compute_capability, line.computes
             )
-        points.append(point(lines, by_case[key], guard_flags(line, measured, device, profile)))
+        points.append(point(lines, by_case[key], guard.flags(line)))
     held = held_roofs(profile, ceilings, measured) if profile else None
     return DeviceResults(
         label, run, device, profile, measured, datasheet, held, ceilings, tuple(points),
-        trust_of(mine, ceilings), compiler_of(run, device),
+        trust_of(mine, ceilings, [point.time for point in points]), compiler_of(run, device),
     )  # fmt: skip
 
 

@@ -6,6 +6,8 @@ changes its flags. Only cold measurements have a memory roof: a hot one reads it
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from quantroof.analysis.case_time import median_ns
 from quantroof.analysis.roofs import RAISABLE, Roofs, datasheet_roofs
 from quantroof.hwprofiles import roofline
@@ -21,19 +23,71 @@ IMPOSSIBLE, ABOVE_ROOF = "impossible", "above_roof"
 _CACHE_MULTIPLE = 3  # a rotation over this many caches leaves nothing of a weight set in the cache
 
 
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """What the roofs of a device allow one case: the shortest time in s, and operations/s for a hot case."""
+
+    measured_s: float | None
+    bound: roofline.Bound | None
+    bounds: tuple[tuple[float | None, float | None], ...]
+    """Seconds and operations/s by the library's ceilings and by the datasheet."""
+
+
+class RoofGuard:
+    """The guard of one device: what its roofs allow a case is worked out once for all kernels."""
+
+    def __init__(self, measured: Roofs, device: Device, profile: HardwareProfile | None) -> None:
+        self._measured, self._device, self._profile = measured, device, profile
+        sheet = datasheet_roofs(profile) if profile else None
+        self._bounds = [roofs for roofs in (measured.library(), sheet) if roofs]
+        self._bandwidth = physical_bandwidth(device, profile)
+        self._allowed: dict[tuple[str, str | None, int, int], _Allowed] = {}
+
+    def flags(self, measurement: Measurement) -> tuple[Flag, ...]:
+        """The flags of a measurement for where it lies under, at or above the roofs."""
+        if measurement.timing is None:
+            return ()
+        allowed, ns = self._of(measurement), median_ns(measurement.timing)
+        flags = (
+            self._impossible(measurement, ns / 1e9) or _beyond(measurement, allowed, ns),
+            _above_measured(measurement, allowed, ns, self._device),
+            _raised(measurement, self._measured),
+        )
+        return tuple(flag for flag in flags if flag is not None)
+
+    def _of(self, line: Measurement) -> _Allowed:
+        key = line.case, line.computes, line.flops, line.bytes_moved
+        if key not in self._allowed:
+            case = line.parsed_case
+            measured, *bounds = (
+                roofs.multiplying(case, line.computes) for roofs in (self._measured, *self._bounds)
+            )
+            by_bound = tuple((roofs.seconds(case), roofs.rate(case)) for roofs in bounds)
+            self._allowed[key] = _Allowed(measured.seconds(case), measured.bound(case), by_bound)
+        return self._allowed[key]
+
+    def _impossible(self, measurement: Measurement, seconds: float) -> Flag | None:
+        """Shorter than the memory bus or the instruction allows: something is miscounted or misreported."""
+        assert measurement.timing is not None
+        clock = measurement.state.sm_clock_mhz if measurement.state else None
+        bandwidth = self._bandwidth if measurement.timing.cache == "cold" else None
+        rate = physical_rate(measurement.element, clock or self._device.max_sm_clock_mhz, self._profile)
+        if bandwidth is not None and measurement.bytes_moved / seconds > bandwidth * (1 + PHYSICS_SLACK):
+            share = measurement.bytes_moved / seconds / bandwidth
+            cause = _memory_cause(measurement, self._device)
+            return Flag(code=IMPOSSIBLE, text=f"{share:.0%} of what the memory bus can carry: {cause}")
+        if rate is not None and measurement.flops / seconds > rate * (1 + PHYSICS_SLACK):
+            share = measurement.flops / seconds / rate
+            text = f"{share:.0%} of the instruction peak at the held clock: wrong peak, clock or operation count"
+            return Flag(code=IMPOSSIBLE, text=text)
+        return None
+
+
 def guard_flags(
     measurement: Measurement, measured: Roofs, device: Device, profile: HardwareProfile | None
 ) -> tuple[Flag, ...]:
-    """The flags of a measurement for where it lies under, at or above the roofs."""
-    if measurement.timing is None:
-        return ()
-    measured = measured.multiplying(measurement.parsed_case, measurement.computes)
-    flags = (
-        _impossible(measurement, device, profile) or _beyond(measurement, measured, profile),
-        _above_measured(measurement, measured, device),
-        _raised(measurement, measured),
-    )
-    return tuple(flag for flag in flags if flag is not None)
+    """The flags of one measurement for where it lies under, at or above the roofs."""
+    return RoofGuard(measured, device, profile).flags(measurement)
 
 
 def physical_bandwidth(device: Device, profile: HardwareProfile | None) -> float | None:
@@ -55,32 +109,15 @@ def physical_rate(element: str, clock_mhz: float | None, profile: HardwareProfil
     return max((p.flops_per_s * clock_mhz / p.clock_mhz for p in peaks if p.clock_mhz), default=None)
 
 
-def _impossible(measurement: Measurement, device: Device, profile: HardwareProfile | None) -> Flag | None:
-    """Shorter than the memory bus or the instruction allows: something is miscounted or misreported."""
-    assert measurement.timing is not None
-    seconds = median_ns(measurement.timing) / 1e9
-    clock = measurement.state.sm_clock_mhz if measurement.state else None
-    bandwidth = physical_bandwidth(device, profile) if measurement.timing.cache == "cold" else None
-    rate = physical_rate(measurement.element, clock or device.max_sm_clock_mhz, profile)
-    if bandwidth is not None and measurement.bytes_moved / seconds > bandwidth * (1 + PHYSICS_SLACK):
-        share = measurement.bytes_moved / seconds / bandwidth
-        text = f"{share:.0%} of what the memory bus can carry: {_memory_cause(measurement, device)}"
-        return Flag(code=IMPOSSIBLE, text=text)
-    if rate is not None and measurement.flops / seconds > rate * (1 + PHYSICS_SLACK):
-        share = measurement.flops / seconds / rate
-        text = f"{share:.0%} of the instruction peak at the held clock: wrong peak, clock or operation count"
-        return Flag(code=IMPOSSIBLE, text=text)
-    return None
-
-
-def _beyond(measurement: Measurement, measured: Roofs, profile: HardwareProfile | None) -> Flag | None:
+def _beyond(measurement: Measurement, allowed: _Allowed, ns: float) -> Flag | None:
     """Far above the most generous of all bounds, where the ceilings of the run are all that is known."""
     assert measurement.timing is not None
-    case, ns = measurement.parsed_case, median_ns(measurement.timing)
-    hot = measurement.timing.cache == "hot"
-    sheet = datasheet_roofs(profile).multiplying(case, measurement.computes) if profile else None
-    shares = [roofs.share(case, ns, hot=hot) for roofs in (measured.library(), sheet) if roofs]
-    share = min((share for share in shares if share is not None), default=None)
+    if measurement.timing.cache == "hot":
+        flops = measurement.parsed_case.flops
+        shares = [flops / rate * 1e9 / ns for _, rate in allowed.bounds if rate]
+    else:
+        shares = [seconds * 1e9 / ns for seconds, _ in allowed.bounds if seconds is not None]
+    share = min(shares, default=None)
     if share is None or share <= BEYOND:
         return None
     text = f"{share:.4g} times every bound of this device: the work was not done, or the bounds are wrong"
@@ -95,11 +132,12 @@ def _memory_cause(measurement: Measurement, device: Device) -> str:
     return "bytes miscounted, or a wrong bus width or clock"
 
 
-def _above_measured(measurement: Measurement, measured: Roofs, device: Device) -> Flag | None:
+def _above_measured(
+    measurement: Measurement, allowed: _Allowed, ns: float, device: Device
+) -> Flag | None:
     assert measurement.timing is not None
-    case = measurement.parsed_case
-    fraction = measured.share(case, median_ns(measurement.timing))
-    bound: roofline.Bound | None = measured.bound(case)
+    fraction = None if allowed.measured_s is None else allowed.measured_s * 1e9 / ns
+    bound = allowed.bound
     hot = measurement.timing.cache == "hot"
     if fraction is None or fraction <= 1 or (hot and bound == "memory"):
         return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
+from operator import mul
 from statistics import fmean, median
 
 _Z95 = 1.959963984540054
@@ -95,7 +96,7 @@ def _worth(n: int, r: float) -> float:
 
 def _lag1(deviations: Sequence[float]) -> float:
     """Lag-1 correlation of deviations; 0 where they do not vary or are fewer than 3."""
-    variance = math.fsum(d * d for d in deviations)
+    variance = math.fsum(map(mul, deviations, deviations))
     if variance == 0 or len(deviations) < 3:
         return 0.0
-    return math.fsum(a * b for a, b in pairwise(deviations)) / variance
+    return math.fsum(map(mul, deviations, islice(deviations, 1, None))) / variance

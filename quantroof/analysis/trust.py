@@ -14,6 +14,7 @@ from statistics import median
 from quantroof import units
 from quantroof.analysis.bandwidth_change import bandwidth_changes, largest
 from quantroof.analysis.case_time import case_time, grouped
+from quantroof.analysis.statistics import Interval
 from quantroof.records.lines import Ceiling, Measurement
 
 FOREIGN_CORES = 0.15
@@ -55,13 +56,17 @@ class Trust:
         return counts if self.usable else f"{counts}: {'; '.join(self.reasons)}; do not use"
 
 
-def trust_of(lines: Sequence[Measurement], ceilings: Iterable[Ceiling] = ()) -> Trust:
-    """The trust in the measurements of one device, or of a whole run."""
+def trust_of(
+    lines: Sequence[Measurement],
+    ceilings: Iterable[Ceiling] = (),
+    times: Iterable[Interval | None] | None = None,
+) -> Trust:
+    """The trust in the measurements of one device, or of a whole run; `times` of its cases, where known."""
     timed = [line for line in lines if line.timing is not None]
     disturbed = [line for line in timed if is_disturbed(line)]
     loads = [line.state.other_load_cores for line in disturbed if line.state]
     load = median([cores for cores in loads if cores is not None] or [0.0])
-    widths = _widths(timed)
+    widths = [time.relative_half_width for time in (_times(timed) if times is None else times) if time]
     clocks = [clock for line in timed if line.state and (clock := line.state.sm_clock_mhz)]
     finite = [width for width in widths if math.isfinite(width)]
     moved = largest(bandwidth_changes(ceilings))
@@ -113,9 +118,9 @@ def _contradictions(disturbed: list[Measurement]) -> str | None:
     return f"{count} measurements are flagged as disturbed and recorded as idle" if count else None
 
 
-def _widths(timed: list[Measurement]) -> list[float]:
+def _times(timed: list[Measurement]) -> list[Interval]:
     times = (case_time(lines) for lines in grouped(timed).values())
-    return [time.interval.relative_half_width for time in times if time is not None]
+    return [time.interval for time in times if time is not None]
 
 
 def _wide(finite: list[float], cases: int) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from quantroof.analysis.compiler import compiled_lines
-from quantroof.analysis.guard import ABOVE_ROOF, IMPOSSIBLE, guard_flags
+from quantroof.analysis.guard import ABOVE_ROOF, IMPOSSIBLE, RoofGuard
 from quantroof.analysis.points import Point
 from quantroof.analysis.roofs import measured_roofs
 from quantroof.analysis.statistics import Interval
@@ -21,7 +21,7 @@ from quantroof.hwprofiles.types import Device
 from quantroof.records.directory import Run
 from quantroof.records.lines import Flag, Measurement
 
-_DOUBTS = (IMPOSSIBLE, ABOVE_ROOF)  # guard_flags has the graver one first
+_DOUBTS = (IMPOSSIBLE, ABOVE_ROOF)  # RoofGuard.flags has the graver one first
 _STATIC = "-static"  # activations arrive quantized: that cost lies outside the call, so it cannot win
 
 
@@ -101,7 +101,8 @@ def doubts(run: Run, device: Device) -> list[tuple[Measurement, Flag | None]]:
     mine = compiled_lines(run, device)
     profile = run.info.profiles.get(device.id)
     measured = measured_roofs(device.id, run.ceilings, mine, profile)
-    flagged = ((line, guard_flags(line, measured, device, profile)) for line in mine)
+    guard = RoofGuard(measured, device, profile)
+    flagged = ((line, guard.flags(line)) for line in mine)
     return [(line, next((f for f in flags if f.code in _DOUBTS), None)) for line, flags in flagged]
 
 

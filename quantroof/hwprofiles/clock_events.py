@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntFlag
+from functools import lru_cache
 
 
 class ClockEvent(IntFlag):
@@ -40,6 +41,7 @@ FAULTS = (
 _ALL = sum(ClockEvent)
 
 
+@lru_cache(maxsize=4096)
 def words(bits: int | None) -> tuple[str, ...]:
     """The reasons in a mask; unknown bits are shown as a number."""
     if not bits:
@@ -48,6 +50,7 @@ def words(bits: int | None) -> tuple[str, ...]:
     return (*_named(bits), *([f"unknown reason {rest:#x}"] if rest else []))
 
 
+@lru_cache(maxsize=4096)
 def faults(bits: int | None) -> tuple[str, ...]:
     """Only the reasons that point at cooling, supply or hardware."""
     return _named((bits or 0) & FAULTS)
