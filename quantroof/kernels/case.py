@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal, get_args
 
 from quantroof.errors import UsageError
@@ -44,7 +44,7 @@ def _scheme_name(weight: Format, activation: Format, output: Format) -> str:
     return known.name if standard else f"{known.name}-g{known.weight.group}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Case:
     """y[M, N] = x[M, K] w[N, K]^T in given formats. gemv is the case M = 1.
 
@@ -120,7 +120,7 @@ class Case:
         """The shape as people read it: `16x4096x4096`."""
         return f"{self.m}x{self.n}x{self.k}"
 
-    @property
+    @cached_property
     def scheme(self) -> str:
         """The scheme's name, or the bare formats where they have no name."""
         return _scheme_name(self.weight, self.activation, self.output)
@@ -138,7 +138,7 @@ class Case:
             return self.output.element
         return compute_element(self.activation)
 
-    @property
+    @cached_property
     def flops(self) -> int:
         """2 M N K of a product; 2 or 1 per element of the others (see the counting convention)."""
         per_element = {"act_quant": 2, "dequantize": 1}.get(self.operation)
@@ -159,7 +159,7 @@ class Case:
         """Bytes of the packed weight with its scales and zero points."""
         return self.weight.storage_bytes(self.weight_rows, self.k)
 
-    @property
+    @cached_property
     def bytes_moved(self) -> int:
         """Compulsory DRAM traffic in bytes (see the counting convention)."""
         activations = self.activation.storage_bytes(self.activation_rows, self.k)
@@ -208,17 +208,17 @@ class CallCase(Case):
         """The axes: `M=16,N=4096`."""
         return ",".join(f"{name}={size}" for name, size in self.axes) or "fixed"
 
-    @property
+    @cached_property
     def scheme(self) -> str:
         """The function with its element, where others have their scheme."""
         return f"{self.call}-{self.activation.element.name}"
 
-    @property
+    @cached_property
     def flops(self) -> int:
         """As its author counts."""
         return self.counts[0]
 
-    @property
+    @cached_property
     def bytes_moved(self) -> int:
         """As its author counts, or every argument and output once."""
         return self.counts[1]

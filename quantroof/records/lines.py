@@ -271,6 +271,7 @@ def case_words(case_id: str) -> str:
         return case_id
 
 
+@lru_cache(maxsize=65536)
 def parsed_case(case_id: str) -> Case:
     """The Case behind an id; UsageError if the text is not an id."""
     return Case.parse(case_id)

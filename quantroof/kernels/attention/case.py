@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from quantroof.errors import UsageError
 from quantroof.kernels.case import PARSERS, Case
@@ -100,7 +101,7 @@ class AttentionCase(Case):
         heads = f"{shape.heads} heads of {shape.head_dim}, {shape.kv_heads} for keys and values"
         return f"{self.scheme}, {self.m} sequences of {self.context} tokens, {heads}"
 
-    @property
+    @cached_property
     def scheme(self) -> str:
         """The name of the cache's format, or the bare formats where they have no name."""
         own = (self.weight, self.activation, self.output)
@@ -114,7 +115,7 @@ class AttentionCase(Case):
         """What kernels name among their schemes."""
         return self.scheme
 
-    @property
+    @cached_property
     def flops(self) -> int:
         """2 (d + d_v) for every query head and token."""
         shape = self.shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 from quantroof.errors import UsageError
@@ -96,7 +97,7 @@ class ExpertsCase(Case):
         """Rows of all experts' weights, those that get no row included."""
         return self.experts * self.n
 
-    @property
+    @cached_property
     def bytes_moved(self) -> int:
         """The weights of the experts that get a row, the rows of x and those of y."""
         active = sum(rows > 0 for rows in self.rows) * self.n
