@@ -78,7 +78,9 @@ class RoofGuard:
             return Flag(code=IMPOSSIBLE, text=f"{share:.0%} of what the memory bus can carry: {cause}")
         if rate is not None and measurement.flops / seconds > rate * (1 + PHYSICS_SLACK):
             share = measurement.flops / seconds / rate
-            text = f"{share:.0%} of the instruction peak at the held clock: wrong peak, clock or operation count"
+            text = (
+                f"{share:.0%} of the instruction peak at the held clock: wrong peak, clock or operation count"
+            )
             return Flag(code=IMPOSSIBLE, text=text)
         return None
 
@@ -132,9 +134,7 @@ def _memory_cause(measurement: Measurement, device: Device) -> str:
     return "bytes miscounted, or a wrong bus width or clock"
 
 
-def _above_measured(
-    measurement: Measurement, allowed: _Allowed, ns: float, device: Device
-) -> Flag | None:
+def _above_measured(measurement: Measurement, allowed: _Allowed, ns: float, device: Device) -> Flag | None:
     assert measurement.timing is not None
     fraction = None if allowed.measured_s is None else allowed.measured_s * 1e9 / ns
     bound = allowed.bound

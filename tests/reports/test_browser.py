@@ -180,7 +180,7 @@ def test_hover_names_the_point_and_a_click_opens_its_record(width: int, gpu: Pat
     assert "--device cuda:0 --provider" in facts
     assert seen.overflow() <= 0
     seen.page.keyboard.press("Escape")
-    seen.page.wait_for_function("!location.hash.includes('rec=')")  # the dialog's close event comes later
+    seen.page.wait_for_url(lambda url: "rec=" not in url)  # the dialog's close event comes later
     assert seen.page.locator("#record[open]").count() == 0
 
 

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from quantroof.advisor.usual import usual_advice
-from quantroof.records.directory import Run
+from quantroof.cli.main import main
+from quantroof.records.directory import Run, read_run
 from quantroof.records.lines import Flag
 from quantroof.reports.html.page import TABS
 from tests.builders import run
@@ -119,6 +120,35 @@ def test_every_tab_is_readable(kind: str, built: Build, open_page: Open) -> None
 
     assert findings == []
     assert (seen.requests, seen.complaints) == ([], [])
+
+
+@pytest.mark.long
+def test_names_of_simulated_devices_fit(built: Build, open_page: Open, tmp_path: Path) -> None:
+    """Names such as sim:h100-sxm5-80gb#3 leave the chart free, and no tab scrolls sideways on a phone."""
+    words = [
+        "run",
+        "--suite",
+        "quick",
+        "--device",
+        "sim:h100-sxm5-80gb*8+memory@3",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    with pytest.raises(SystemExit):
+        main(words)
+    seen = open_page(built("long-names", [read_run(tmp_path / "run")]))
+    assert seen.page.locator(".squares strong").all_inner_texts() == [f"#{index}" for index in range(8)]
+    card, chart = (seen.page.locator(place).bounding_box() for place in (".card >> nth=0", "#summary-chart"))
+    assert card is not None
+    assert chart is not None
+    assert card["x"] + card["width"] <= chart["x"]
+
+    seen.resize(390)
+    wide = {}
+    for tab in TABS:
+        _open_tab(seen, tab)
+        wide[tab] = seen.overflow()
+    assert max(wide.values()) <= 0, wide
 
 
 @pytest.mark.long

@@ -96,10 +96,10 @@ class AttentionCase(Case):
 
     @property
     def words(self) -> str:
-        """For people: `bf16-kv, 8 sequences of 4096 tokens, 32 heads of 128, 8 for keys and values`."""
+        """For people: `bf16-kv, 8 sequences of 4096, 32/8 heads of 128` (heads of queries / of keys)."""
         shape = self.shape
-        heads = f"{shape.heads} heads of {shape.head_dim}, {shape.kv_heads} for keys and values"
-        return f"{self.scheme}, {self.m} sequences of {self.context} tokens, {heads}"
+        heads = f"{shape.heads}/{shape.kv_heads} heads of {shape.head_dim}"
+        return f"{self.scheme}, {self.m} sequences of {self.context}, {heads}"
 
     @cached_property
     def scheme(self) -> str:

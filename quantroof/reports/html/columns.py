@@ -14,6 +14,7 @@ from quantroof.analysis.points import Point
 from quantroof.analysis.verdicts import CHANGES
 from quantroof.analysis.winner import Winner, can_win
 from quantroof.hwprofiles.clock_events import words
+from quantroof.kernels.case import LAYER_OPERATIONS
 from quantroof.kernels.schemes import SCHEMES, catalog_order
 from quantroof.records.run import RunOptions
 from quantroof.reports.html import palette
@@ -162,7 +163,7 @@ class _Tables:
         """What the indices in the columns mean."""
         computes = {p.scheme: p.case.compute.name for p in self.points}
         arithmetic = {p.scheme: p.roofs.arithmetic for p in self.points if p.roofs.arithmetic}
-        fields = ("id", "scheme", "m", "n", "k", "flops", "bytes")
+        fields = ("id", "scheme", "m", "n", "k", "flops", "bytes", "words")
         states = [p.measurement.state for p in self.points]
         masks = sorted({state.reasons for state in states if state and state.reasons})
         return {
@@ -190,7 +191,8 @@ class _Tables:
 
     def _case(self, p: Point) -> int:
         m, case = p.measurement, p.case
-        row = (m.case, self._scheme[p.scheme], case.m, case.n, case.k, m.flops, m.bytes_moved)
+        words = None if case.operation in LAYER_OPERATIONS else case.words
+        row = (m.case, self._scheme[p.scheme], case.m, case.n, case.k, m.flops, m.bytes_moved, words)
         return self.cases.add(row)
 
     def _kernel(self, p: Point) -> int:

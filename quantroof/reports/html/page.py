@@ -10,6 +10,8 @@ from quantroof.advisor.advice import Advice
 from quantroof.analysis.answers import Answers
 from quantroof.analysis.health_matrix import health_matrix
 from quantroof.analysis.unmeasured import Group, unmeasured
+from quantroof.analysis.winner import can_win
+from quantroof.kernels.schemes import catalog_order
 from quantroof.records.quality import QualityStudy
 from quantroof.reports.cards import Card, cards, untrusted
 from quantroof.reports.html import sections
@@ -20,7 +22,7 @@ from quantroof.reports.html.columns import page_data
 from quantroof.reports.html.figures import STATES, as_json, figures, reported_states
 from quantroof.reports.html.health_section import HealthSection, health_section
 from quantroof.reports.html.methods import Methods, methods
-from quantroof.reports.html.palette import variables
+from quantroof.reports.html.palette import family, variables
 from quantroof.reports.html.summary import Identity, Notice, Summary, identity, notices, summary
 from quantroof.reports.text.link_lines import Grid, run_grids
 
@@ -112,7 +114,7 @@ def html(
         setup=sections.setup(answers),
         cards=cards(answers),
         summary=summary(answers, matrix, first, advice),
-        legend=[(scheme["name"], scheme["family"]) for scheme in data["schemes"]],
+        legend=_legend(answers),
         timed=any(results.timed for results in answers.devices),
         health=health_section(answers.health, matrix, states, bandwidth=bool(charts["bandwidth"]["data"])),
         links=tuple(grid for run in answers.runs for grid in run_grids(run)),
@@ -125,6 +127,13 @@ def html(
         methods=methods(answers.devices),
     )
     return str(template("page.html").render(page=page))
+
+
+def _legend(answers: Answers) -> list[tuple[str, str]]:
+    """The formats with a line in the roofline, and the family that gives their color."""
+    layers = (layer for choices in answers.choices for layer in choices)
+    drawn = {name for layer in layers for batch in layer.batches for name in batch.best if can_win(name)}
+    return [(name, family(name)) for name in catalog_order(drawn)]
 
 
 def _first(answers: Answers) -> int:

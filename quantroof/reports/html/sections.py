@@ -12,7 +12,7 @@ from quantroof.analysis.answers import Answers
 from quantroof.records.quality import QualityStudy
 from quantroof.reports.facts import Facts, device_facts, run_facts
 from quantroof.reports.html.accuracy_section import study_tables
-from quantroof.reports.text.advice_words import OPTION_HEADINGS, headline, option_rows
+from quantroof.reports.text.advice_words import filled, headline, option_rows
 
 _IDENTITY = ("id", "UUID", "SM clock held")
 """Facts that differ between the GPUs of one node: the list of set-ups leaves them out."""
@@ -127,7 +127,7 @@ def advice_section(advice: Advice | None) -> AdviceSection | None:
     """None without advice."""
     if advice is None:
         return None
-    rows = option_rows(advice)
+    headings, rows = filled(option_rows(advice))
     return AdviceSection(
-        headline(advice), decision_flow(advice), bool(advice.curves), OPTION_HEADINGS, rows, advice.remarks
+        headline(advice), decision_flow(advice), bool(advice.curves), headings, rows, advice.remarks
     )

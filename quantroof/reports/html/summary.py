@@ -111,7 +111,9 @@ def notices(answers: Answers) -> list[Notice]:
     if answers.simulated:
         text = "No device was measured: these figures come from a model and say nothing about real hardware."
         lines.append(Notice("simulated", "SIMULATED", text))
-    lines += [Notice("untrusted", "Do not use:", text) for text in untrusted(answers)]
+    lines += [
+        Notice("untrusted", "Do not use:", text.removesuffix("; do not use")) for text in untrusted(answers)
+    ]
     ends = [(run.info.run_id, end) for run in answers.runs if (end := outcome(run))]
     lines += [Notice("note", "Incomplete:", f"{run_id}: {end}") for run_id, end in ends]
     comparison = answers.comparison
@@ -145,9 +147,24 @@ def summary(answers: Answers, matrix: HealthMatrix, first: int, advice: Advice |
         ribbon_legend=[(name, palette.family(name)) for name in used],
         groups=_groups(answers.comparison),
         cause="" if answers.comparison is None else answers.comparison.summary.partition("; ")[2],
-        serving=None if advice is None or advice.unusable is not None else headline(advice),
+        serving=None if advice is None or advice.unusable is not None else _serving(advice),
         chart=answers.devices[first].label if answers.devices else "",
     )
+
+
+def _serving(advice: Advice) -> str:
+    """The answer for a served model; where only targets can decide, the tab that lists the options."""
+    if advice.frontier[1:]:
+        return f"{advice.model.id} needs 1 or more GPUs, as your targets decide: tab Serve"
+    return headline(advice)
+
+
+def _short(label: str) -> str:
+    """`3` for cuda:3, `#3` for sim:NAME#3, whose first one has no number: a square has room for no more."""
+    _, mark, number = label.partition("#")
+    if mark:
+        return f"#{number}"
+    return "#0" if "sim:" in label else label.rpartition(":")[2]
 
 
 def _square(label: str, state: State, cells: dict[str, MatrixCell]) -> Square:
@@ -157,7 +174,7 @@ def _square(label: str, state: State, cells: dict[str, MatrixCell]) -> Square:
     )
     change = "" if lowest is None else units.change(1 + lowest[0])
     words = f"{label}: {state}" + (f", {lowest[1]} {change} from the median" if lowest else "")
-    return Square(state, label.rpartition(":")[2], change, words)
+    return Square(state, _short(label), change, words)
 
 
 def _ribbon(answers: Answers, first: int) -> list[tuple[tuple[str, ...], Step]]:

@@ -17,9 +17,8 @@ from quantroof.advisor.steady_load import SteadyLoad
 from quantroof.reports.text import md, table
 from quantroof.reports.text.advice_words import (
     FORMAT_HEADINGS,
-    NONE,
-    OPTION_HEADINGS,
     SHOWN_ROWS,
+    filled,
     format_row,
     headline,
     misses,
@@ -132,10 +131,7 @@ def _launch_notes(launch: Launch) -> Iterator[str]:
 
 
 def _options(advice: Advice, view: View) -> tuple[_Row, list[_Row]]:
-    """Headings and rows, without the columns that are empty everywhere, such as dollars without a price."""
-    rows = _rows(advice, view)
-    filled = [i for i in range(len(OPTION_HEADINGS)) if any(row[i] != NONE for row in rows)]
-    return tuple(OPTION_HEADINGS[i] for i in filled), [tuple(row[i] for i in filled) for row in rows]
+    return filled(_rows(advice, view))
 
 
 def _rows(advice: Advice, view: View) -> list[_Row]:

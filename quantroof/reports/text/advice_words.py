@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from quantroof.advisor.advice import Advice, FormatOnGpu, Option
 
@@ -23,7 +24,8 @@ def headline(advice: Advice) -> str:
         asked.append(f"{request.latency_s * 1e3:g} ms per token")
     if request.tokens_per_day is not None:
         asked.append(f"{request.tokens_per_day / 1e6:g} M tokens per day")
-    mark = "SIMULATED. " if advice.machine.simulated else ""
+    unsaid = advice.machine.simulated and not advice.machine.name.startswith("SIMULATED")
+    mark = "SIMULATED. " if unsaid else ""
     subject = f"{mark}{advice.model.id} on {advice.machine.name}, {', '.join(asked)}"
     if advice.unusable is not None:
         return f"{subject}: unknown, {advice.unusable}."
@@ -71,6 +73,17 @@ def option_rows(advice: Advice) -> list[tuple[str, ...]]:
     return [(", ".join(names), *cells) for cells, names in merged.items()]
 
 
+def filled(rows: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Headings and rows without empty columns, such as dollars without a price, and without `sequences`
+    where it repeats the batch.
+    """
+    batch, sequences = OPTION_HEADINGS.index("batch"), OPTION_HEADINGS.index("sequences")
+    shown = [i for i in range(len(OPTION_HEADINGS)) if any(row[i] != NONE for row in rows)]
+    if all(row[batch] == row[sequences] for row in rows):
+        shown = [i for i in shown if i != sequences]
+    return tuple(OPTION_HEADINGS[i] for i in shown), [tuple(row[i] for i in shown) for row in rows]
+
+
 def misses(advice: Advice) -> list[str]:
     """Why options were not timed: one line per reason, with the formats and GPU counts that it rejects."""
     rejected: dict[str, dict[str, list[str]]] = {}
@@ -102,7 +115,7 @@ def option_row(option: Option) -> tuple[str, ...]:
         gpus,
         NONE if option.prefill is None else f"{two(option.prefill.total.seconds * 1e3)} ms",
         two(time.seconds * 1e3),
-        f"{two(time.low * 1e3)}..{two(time.high * 1e3)}",
+        f"{two(time.low * 1e3)} to {two(time.high * 1e3)}",
         str(option.batch or 1),
         str(memory.sequences),
         two(memory.kv_per_sequence / 1e9),

@@ -6,5 +6,6 @@ function drawAdvice() {
     const color = trace.meta.color[isDark() ? 1 : 0];
     return { ...trace, line: { ...trace.line, color }, marker: { ...trace.marker, color } };
   });
-  Plotly.react("advice-curves", traces, sized(figures.advice.layout, 360), PLAIN);
+  const below = isNarrow() ? { legend: { orientation: "h", y: -0.28 } } : {};
+  Plotly.react("advice-curves", traces, sized({ ...figures.advice.layout, ...below }, isNarrow() ? 460 : 360), PLAIN);
 }

@@ -31,19 +31,19 @@ function histograms(row) {
 function changeRow(row) {
   const interval = column("ratio_low", row) === null ? NONE : `${changeText(column("ratio_low", row))} … ${changeText(column("ratio_high", row))}`;
   const gone = subjectOf(row) < 0;
-  const open = element("button", { type: "button", class: "plain link", onclick: () => setState({ rec: String(row) }) }, `${kernelName(row)}, M ${caseOf("m", row)}, ${layerKey(row)}`);
+  const open = element("button", { type: "button", class: "plain link", onclick: () => setState({ rec: String(row) }) }, `${caseWords(row)}, ${kernelName(row)}`);
   return element("tr", {},
     element("th", { scope: "row" }, open), cell(verdictOf(row), { class: verdictOf(row) }), cell(changeText(column("ratio", row)), { class: "number" }),
     element("td", {}, histograms(row)),
     cell(timeText(gone ? column("median", row) : column("base", row)), { class: "number" }),
     cell(gone ? NONE : timeText(column("median", row)), { class: "number" }),
-    cell(interval, { class: "number" }), cell(deviceLabel(row)), cell(causeTexts(row).join("; ") || NONE, { class: "long" }));
+    cell(interval, { class: "number" }), ...(data.subjects.length > 1 ? [cell(deviceLabel(row))] : []), cell(causeTexts(row).join("; ") || NONE, { class: "long" }));
 }
 
 function drawChanges() {
   if (!byId("changes-table") || !data.points.verdict) return;
   const rows = changedRows();
-  const head = ["case", "verdict", "change", "samples", "base", "now", "95 % interval", "device", "what else changed"].map((text) => element("th", { scope: "col" }, text));
+  const head = ["case", "verdict", "change", "samples", "base", "now", "95 % interval", ...(data.subjects.length > 1 ? ["device"] : []), "what else changed"].map((text) => element("th", { scope: "col", class: ["change", "base", "now", "95 % interval"].includes(text) ? "number" : "" }, text));
   const body = rows.slice(0, changeLimit).map(changeRow);
   const empty = element("p", { class: "quiet" }, "No case has these verdicts.");
   const table = element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));

@@ -12,6 +12,8 @@ const providerOf = (row) => data.kernels[data.points.kernel[row]][1];
 const subjectOf = (row) => data.points.subject[row];
 const deviceLabel = (row) => data.subjects[subjectOf(row)]?.label ?? "baseline";
 const isTimed = (row) => column("median", row) !== null && subjectOf(row) >= 0;
+// A case for people, as Python words it; most are layers, whose words follow from their sizes.
+const caseWords = (row) => caseOf("words", row) ?? `${schemeName(row)}, M ${caseOf("m", row)}, ${layerKey(row)}`;
 const layerKey = (row) => `${caseOf("n", row)}x${caseOf("k", row)}`;
 const rowCount = () => data.points.subject.length;
 

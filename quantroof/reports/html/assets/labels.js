@@ -108,16 +108,32 @@ function drawSlopes(view, box, xaxis, yaxis, taken) {
   });
 }
 
-// M beside the points of what leads, winners first, wherever there is room.
+// Small boxes along every line: a number that lies on one is hard to read.
+function alongLines(view, paths, xaxis, yaxis) {
+  const boxes = [];
+  for (const path of paths) {
+    const spots = path.map((mark) => [toPixel(xaxis, markIntensity(mark)), toPixel(yaxis, markHeight(view, mark))]);
+    for (let i = 1; i < spots.length; i++) {
+      const [[x0, y0], [x1, y1]] = [spots[i - 1], spots[i]];
+      const steps = Math.ceil(Math.hypot(x1 - x0, y1 - y0) / 5);
+      for (let step = 0; step <= steps; step++) boxes.push(around(x0 + ((x1 - x0) * step) / steps, y0 + ((y1 - y0) * step) / steps, 3));
+    }
+  }
+  return boxes;
+}
+
+// M beside the points of what leads, winners first, wherever there is room, off the lines if possible.
 function drawBatches(view, paths, box, xaxis, yaxis, taken) {
+  const lines = alongLines(view, paths, xaxis, yaxis);
   const bounds = [xaxis._offset, yaxis._offset, xaxis._offset + xaxis._length, yaxis._offset + yaxis._length];
   for (const path of paths.filter((own) => isLead(own, paths)).sort((a, b) => wins(b) - wins(a))) {
     for (const mark of path) {
       const [x, y] = [toPixel(xaxis, markIntensity(mark)), toPixel(yaxis, markHeight(view, mark))];
       const text = mark === path[0] ? `M ${mark.m}` : String(mark.m);
       const [wide, tall] = [text.length * 6.2 + 3, labelHeight() - 1];
-      const places = [[x + 6, y + 3], [x - wide / 2, y + 7], [x - wide / 2, y - tall - 7], [x - wide - 6, y - tall - 2]].map(([l, t]) => [l, t, l + wide, t + tall]);
-      const area = places.find((own) => own[0] > bounds[0] && own[1] > bounds[1] && own[2] < bounds[2] && own[3] < bounds[3] && !taken.some((other) => meets(own, other)));
+      const places = [[x + 6, y + 3], [x - wide / 2, y + 7], [x - wide / 2, y - tall - 7], [x - wide - 6, y - tall - 2], [x + 12, y + 9], [x - wide - 11, y - tall - 5], [x - wide / 2, y + 13]].map(([l, t]) => [l, t, l + wide, t + tall]);
+      const free = places.filter((own) => own[0] > bounds[0] && own[1] > bounds[1] && own[2] < bounds[2] && own[3] < bounds[3] && !taken.some((other) => meets(own, other)));
+      const area = free.find((own) => !lines.some((other) => meets(own, other))) ?? free[0];
       if (!area) continue;
       taken.push(area);
       box.append(placed(text, "roof batch", area[0], area[1], wide + 4, readable(color(mark.scheme))));

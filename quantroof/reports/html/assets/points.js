@@ -72,11 +72,11 @@ function pointRow(row) {
 
 function drawPoints() {
   const rows = filteredRows();
-  const head = shownColumns().map(([key, text]) => {
+  const head = shownColumns().map(([key, text, , format]) => {
     const direction = state.sort === key ? "ascending" : state.sort === `-${key}` ? "descending" : "none";
     const next = direction === "ascending" ? `-${key}` : key;
     const mark = { ascending: " ▲", descending: " ▼", none: "" }[direction];
-    return element("th", { scope: "col", "aria-sort": direction }, element("button", { type: "button", class: "plain", onclick: () => setState({ sort: next }) }, text + mark));
+    return element("th", { scope: "col", "aria-sort": direction, class: format && key !== "share" ? "number" : "" }, element("button", { type: "button", class: "plain", onclick: () => setState({ sort: next }) }, text + mark));
   });
   const body = rows.slice(0, pointLimit).map(pointRow);
   byId("points-table").replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...head.slice(0, -1), element("th", { scope: "col" }, "repeat it"), head.at(-1))), element("tbody", {}, ...body)));

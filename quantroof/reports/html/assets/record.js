@@ -51,7 +51,7 @@ function drawRecord() {
     return;
   }
   const facts = recordFacts(row).flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]);
-  byId("record-title").replaceChildren(swatch(schemeOf(row)), `${schemeName(row)}, M ${caseOf("m", row)}, N ${caseOf("n", row)}, K ${caseOf("k", row)}`);
+  byId("record-title").replaceChildren(swatch(schemeOf(row)), caseWords(row));
   byId("record-facts").replaceChildren(...facts);
   byId("record-copy").textContent = "copy the command";
   if (!dialog.open) dialog.showModal();

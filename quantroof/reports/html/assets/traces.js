@@ -34,8 +34,8 @@ function pathTraces(view, path, paths) {
 
 function hoverText(row) {
   const lines = [
-    `<b>${escaped(schemeName(row))}</b> ${escaped(kernelName(row))}`,
-    `M ${caseOf("m", row)}, N ${caseOf("n", row)}, K ${caseOf("k", row)} on ${escaped(deviceLabel(row))}`,
+    `<b>${escaped(caseWords(row))}</b>`,
+    `${escaped(kernelName(row))} on ${escaped(deviceLabel(row))}`,
     `${timeText(column("median", row))} ± ${widthText(halfWidth(row))}, ${rateText(flopsPerSecond(row), "FLOP/s")}, ${rateText(bytesPerSecond(row), "B/s")}`,
     `${shareText(roofShare(row))} of the measured roof, bound by ${column("bound", row) ?? "an unknown roof"}`,
   ];
