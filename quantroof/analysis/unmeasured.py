@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quantroof.analysis.device_results import DeviceResults
@@ -28,10 +29,15 @@ class Group:
     @property
     def where(self) -> str:
         """`cuda:0`, `all 8 devices` or `3 of 8 devices`."""
-        count = len(self.devices)
-        if count == 1:
-            return self.devices[0]
-        return f"all {count} devices" if count == self.of else f"{count} of {self.of} devices"
+        return named(self.devices, self.of)
+
+
+def named(devices: Sequence[str], of: int) -> str:
+    """`cuda:0`, `all 8 devices` or `3 of 8 devices`."""
+    count = len(devices)
+    if count == 1:
+        return devices[0]
+    return f"all {count} devices" if count == of else f"{count} of {of} devices"
 
 
 def unmeasured(devices: list[DeviceResults]) -> list[Group]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from quantroof import units
 from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.guard import ROOF_NOISE
+from quantroof.analysis.unmeasured import named
 from quantroof.records.lines import Timing
 from quantroof.reports.facts import Facts
 from quantroof.reports.html.columns import TIME_DIGITS
@@ -83,27 +84,30 @@ def _sources(devices: list[DeviceResults]) -> Facts:
 
 
 def _unknowns(devices: list[DeviceResults]) -> list[str]:
-    """What is missing from these records, one sentence each."""
-    sentences = []
+    """What is missing from these records, one sentence each; what several devices share is said once."""
+    where: dict[str, list[str]] = {}
     for results in devices:
-        states = [p.measurement.state for p in results.timed]
-        absent = [
-            text
-            for name, text in _STATE.items()
-            if results.timed and all(state is None or getattr(state, name) is None for state in states)
-        ]
-        if absent:
-            sentences.append(f"{results.label}: {', '.join(absent)} not reported")
-        if results.datasheet is None:
-            sentences.append(f"{results.label}: no datasheet profile, so only measured roofs are drawn")
-        if results.timed and not results.measured.bandwidth:
-            sentences.append(
-                f"{results.label}: no bandwidth was measured, so no share of a measured roof is known"
-            )
-        lacking = sorted({p.case.compute.name for p in results.timed} - set(results.measured.matrix))
-        if lacking:
-            sentences.append(f"{results.label}: no matrix rate was measured for {', '.join(lacking)}")
-    return sentences
+        for text in _lacking(results):
+            where.setdefault(text, []).append(results.label)
+    return [f"{named(labels, len(devices))}: {text}" for text, labels in where.items()]
+
+
+def _lacking(results: DeviceResults) -> Iterator[str]:
+    states = [p.measurement.state for p in results.timed]
+    absent = [
+        text
+        for name, text in _STATE.items()
+        if results.timed and all(state is None or getattr(state, name) is None for state in states)
+    ]
+    if absent:
+        yield f"{', '.join(absent)} not reported"
+    if results.datasheet is None:
+        yield "no datasheet profile, so only measured roofs are drawn"
+    if results.timed and not results.measured.bandwidth:
+        yield "no bandwidth was measured, so no share of a measured roof is known"
+    lacking = sorted({p.case.compute.name for p in results.timed} - set(results.measured.matrix))
+    if lacking:
+        yield f"no matrix rate was measured for {', '.join(lacking)}"
 
 
 _STATE = {
