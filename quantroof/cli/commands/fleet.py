@@ -155,9 +155,14 @@ def _write_page(target: Path, analysis: Analysis, silent: list[str], labels: Lab
 @click.option("--gpus-per-node", "gpus", type=COUNT, default=8, show_default=True, help="GPUs per node.")
 @renamed("--gpus", "--gpus-per-node")
 @click.option(
-    "--time-limit", "minutes", type=COUNT, default=30, show_default=True, help="Minutes per attempt."
+    "--minutes-per-attempt",
+    "minutes",
+    type=COUNT,
+    default=30,
+    show_default=True,
+    help="Time limit of an attempt.",
 )
-@renamed("--minutes", "--time-limit")
+@renamed("--minutes", "--minutes-per-attempt")
 @click.option("--retries", type=click.IntRange(0), default=2, show_default=True, help="Further attempts.")
 @click.option("--image", default="quantroof:latest", show_default=True, help="k8s: the container image.")
 @click.option("--claim", default="quantroof-results", show_default=True, help="k8s: the volume claim.")

@@ -147,8 +147,8 @@ def derive(figures: Figures, *, device_text: str | None, rate_class: RateClass |
 def audit(claims: Path | None, run_path: Path | None, as_json: bool) -> int:
     """Check claims about hardware by the catalog, machine code and measurements.
 
-    Without a file those of the lesson that are about hardware; `quantroof claims` judges all of them. Exit
-    code 1 means that one is wrong.
+    Without CLAIMS, those about hardware in the course of docs/lesson.md; `quantroof claims` judges all of
+    them. Exit code 1 means that one is wrong.
     """
     from quantroof.analysis.answers import answers
     from quantroof.claims.checklist import HARDWARE, evidence_of, judge, shipped

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--print-only", is_flag=True, help="Print the Nsight Compute lines and run nothing.")
 @click.option("--timeline", is_flag=True, help="Kernel times from torch's profiler: needs no counters.")
-@click.option("--time-limit", type=Finite(1), default=600, show_default=True, help="Seconds.")
+@click.option("--time-limit", type=Finite(1), default=600, show_default=True, help="Seconds in all.")
 @json_option
 def command(
     run: Path,

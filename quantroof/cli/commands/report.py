@@ -33,10 +33,13 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @renamed("--format", "--to")
 @click.option(
-    "--reader", type=click.Choice(["health", "formats", "ci"]), default="health", help="What comes first."
+    "--reader",
+    type=click.Choice(["health", "formats", "ci"]),
+    default="health",
+    help="Whose tab opens first.",
 )
 @click.option("--plotlyjs", type=click.Choice(["inside", "beside"]), default="inside",
-              help="Comparison writes plotly.js as its own file, for folders of many reports.")  # fmt: skip
+              help="`beside` writes plotly.js as its own file, for folders of many reports.")  # fmt: skip
 @click.option("--study", "study_paths", multiple=True, type=click.Path(path_type=Path),
               help="Losses beside the speeds: a file of `quality study --out`. Repeatable.")  # fmt: skip
 @click.option("--model", help="What the serving section is about; default a usual one for the device.")

@@ -31,8 +31,20 @@ if TYPE_CHECKING:
     "--prompt", type=click.IntRange(1), default=128, show_default=True, help="Tokens of the prompt."
 )
 @click.option("--tokens", type=click.IntRange(1), default=32, show_default=True, help="New tokens per block.")
-@click.option("--precision", type=SHARE, default=0.02, show_default=True, help="Half-width to reach.")
-@click.option("--seconds", type=Finite(1), default=20.0, show_default=True, help="Limit per workload.")
+@click.option(
+    "--precision",
+    type=SHARE,
+    default=0.02,
+    show_default=True,
+    help="Half-width of the 95 % interval to reach.",
+)
+@click.option(
+    "--seconds",
+    type=Finite(1),
+    default=20.0,
+    show_default=True,
+    help="Seconds per format and batch, at most.",
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda:0.")
 @click.option("--run", "run_path", type=click.Path(path_type=Path), help="A run with the device's roof.")
 @json_option

@@ -27,7 +27,9 @@ _load_options = with_options(
     click.option("--tokenizer", help="Folder of its tokenizer, or a cached name.  [default: --model]"),
     click.option("--chat", is_flag=True, help="Use /v1/chat/completions, not /v1/completions."),
     click.option("--api-key-env", help="Environment variable that holds the key."),
-    click.option("--import", "imported", multiple=True, type=FILE, help="Read a result instead of loading."),
+    click.option(
+        "--import", "imported", multiple=True, type=FILE, help="Read a result instead of measuring."
+    ),
     click.option("--out", type=FILE, help="Write the records here."),
 )
 _prediction_options = with_options(

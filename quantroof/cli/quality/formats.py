@@ -17,7 +17,7 @@ from quantroof.cli.output import echo_json, echo_rich, json_option, working
 @click.option(
     "--limit", type=click.IntRange(1), default=8, show_default=True, help="Matrices of a checkpoint."
 )
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the synthetic matrices.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the synthetic matrices.")
 @json_option
 def command(checkpoint: Path | None, *, names: tuple[str, ...], limit: int, seed: int, as_json: bool) -> None:
     """Signal to noise and worst error of every format, and error of a linear layer in every scheme.

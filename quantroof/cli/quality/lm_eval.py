@@ -34,10 +34,11 @@ def command(
     out: Path,
     as_json: bool,
 ) -> None:
-    """Print the commands that evaluate CHECKPOINTS, original and quantized alike, with customary shots.
+    """Print the commands that evaluate CHECKPOINTS, original and quantized alike.
 
-    Tasks of the harness are downloaded when the commands are run. With --text nothing is: perplexity over
-    that text is measured here and now (needs lm-eval).
+    Each task has its usual number of examples in the prompt. Tasks of the harness are downloaded when the
+    commands are run. With --text nothing is: perplexity over that text is measured here and now (needs
+    lm-eval).
     """
     from quantroof.quality import lm_eval
     from quantroof.quality.checkpoint import open_checkpoint

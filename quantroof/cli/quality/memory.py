@@ -31,7 +31,7 @@ def command(model: Path, *, loaded: bool, device: str, as_json: bool) -> None:
 
     Logical parameters are counted by the advisor's layers (by transformers for other families), stored bytes
     read from the files' headers; nothing is downloaded. With a config.json alone, the bytes in each format
-    are what it would take.
+    are what it would need.
     """
     if not model.exists():
         raise UsageError("no model here", where=str(model), hint="give a checkpoint or a config.json")

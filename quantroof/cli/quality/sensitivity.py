@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 @click.command("sensitivity", short_help="What each matrix costs, quantized alone.")
 @subject_options
-@click.option("--formats", default="int4.g128,int8.channel", show_default=True, help="Tried on every part.")
-@click.option("--budget", type=POSITIVE, help="Mean bits a weight: suggest a mixture and measure it.")
+@click.option(
+    "--formats", default="int4.g128,int8.channel", show_default=True, help="Formats tried on every matrix."
+)
+@click.option("--budget", type=POSITIVE, help="Mean bits per weight: suggest a mixture and measure it.")
 @click.option("--out", type=click.Path(path_type=Path), help="Keep every result in this file (JSON lines).")
 @click.option("--resume", is_flag=True, help="Go on with --out where it stopped.")
 @json_option
@@ -39,7 +41,7 @@ def command(
     """Quantize one matrix of MODEL at a time, head and embedding included, and measure the loss of each.
 
     Weights that are tied are one part. With --budget the cheapest mixture under it is suggested,
-    measured as a whole, and laid beside the uniform ones.
+    measured as a whole, and compared with uniform formats.
     """
     from quantroof.kernels.formats import Format
     from quantroof.quality import sensitivity, setup, study
