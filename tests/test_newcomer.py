@@ -18,6 +18,7 @@ _BLOCK = re.compile(
 )
 _TYPED = re.compile(r"(?:quantroof|bin/quantroof|\./|python |pip |pytest |scripts/)")
 _EXIT = re.compile(r"exit code (\d+)")
+_SHOWN = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MACHINE = {"quantroof doctor": {0, 1}}
 """What exits with another code on a busy machine."""
 
@@ -34,6 +35,13 @@ def command_lines(page: Path) -> list[tuple[str, int]]:
     return lines
 
 
+def shown_lines(page: Path) -> set[str]:
+    """The output that a page prints, by line with single spaces, without lines that name the machine."""
+    text = _BLOCK.sub(lambda block: "" if _TYPED.match(block["text"]) else block[0], page.read_text("utf-8"))
+    lines = {" ".join(line.split()) for block in _SHOWN.findall(text) for line in block.splitlines()}
+    return {line for line in lines if line and not line.startswith("node ")}
+
+
 def test_the_readme_has_commands_that_run() -> None:
     """The first page shows at least six lines that anybody can type; a block without a mark counts."""
     assert len(command_lines(ROOT / "README.md")) >= 6
@@ -46,7 +54,7 @@ def test_the_commands_of_a_page_run_as_printed(page: Path, tmp_path: Path) -> No
     home = tmp_path / "home"
     home.mkdir()
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(ROOT), "CI": "1"}
-    wrong = []
+    wrong, printed = [], set[str]()
     for command, promised in command_lines(page):
         program, *arguments = shlex.split(command)
         assert program == "quantroof", f"{command}: only quantroof is run here; mark the block"
@@ -56,5 +64,9 @@ def test_the_commands_of_a_page_run_as_printed(page: Path, tmp_path: Path) -> No
         )  # fmt: skip
         if done.returncode not in MACHINE.get(command, {promised}) or "Traceback" in done.stderr:
             wrong.append((command, done.returncode, done.stderr[-300:]))
+        printed |= {" ".join(line.split()) for line in done.stdout.splitlines()}
 
     assert wrong == []
+    if page.name == "README.md":
+        stale = {line for line in shown_lines(page) if not any(line in one for one in printed)}
+        assert stale == set(), "the README shows output that its commands do not print"

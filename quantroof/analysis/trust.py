@@ -128,4 +128,4 @@ def _wide(finite: list[float], cases: int) -> str | None:
         return f"{cases - len(finite)} of {cases} cases have no finite interval"
     if not finite or median(finite) <= MEDIAN_WIDTH:
         return None
-    return f"the intervals are +-{units.percent(median(finite))} in the median"
+    return f"the intervals are ±{units.percent(median(finite))} in the median"

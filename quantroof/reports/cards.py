@@ -103,7 +103,7 @@ def _formats(answer: FormatAnswer) -> Card:
 def _changes(answer: ChangeAnswer) -> Card:
     question, comparison = "What got slower?", answer.comparison
     if comparison is None:
-        advice = "no baseline was given: quantroof report RUN --before OLDER_RUN"
+        advice = "to compare: quantroof report RUN --before OLDER_RUN"
         return Card("changes", question, answer.state, answer.tone, (), "", advice)
     floor = (
         f"a case is slower when its whole 95 % interval is more than {units.percent(comparison.floor)} above"

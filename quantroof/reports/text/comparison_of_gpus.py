@@ -61,7 +61,7 @@ def _row(row: Compared) -> tuple[str, ...]:
         option.kv,
         NONE if option.prefill is None else f"{two(option.prefill.total.seconds * 1e3)} ms",
         two(time.seconds * 1e3),
-        f"{two(time.low * 1e3)}..{two(time.high * 1e3)}",
+        f"{two(time.low * 1e3)} to {two(time.high * 1e3)}",
         str(option.batch or 1),
         two(row.tokens_per_gpu),
         NONE if cost is None else f"{cost:.2f}",
