@@ -125,7 +125,10 @@ class _Functions:
 
 
 def _short(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
+    """The innermost cause in one line: around it a compiler puts code, and a line with a caret alone."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip(" ^")]
     return f"{type(error).__name__}: {lines[-1] if lines else ''}"[:200]
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from quantroof.bench.selection import Selection, select_cases
 from quantroof.bench.suite import load
 from quantroof.gate.changed import Comparison, Selected
 from quantroof.gate.changed import Selection as Changed
+from quantroof.gate.fingerprint_process import rows_of
 from quantroof.gate.sides import Side
 from quantroof.records.run import RunOptions
 from quantroof.reports.text.select_lines import select_lines, select_markdown
@@ -98,6 +100,23 @@ def test_what_has_no_code_is_compared_by_source_and_what_cannot_be_compared_is_s
 ) -> None:
     """Never a silent pass: a side that fails, or a base that cannot be compiled, selects its cases."""
     assert _comparison(sources, versions).differences("k", before, now) == found
+
+
+def test_a_kernel_that_cannot_be_compiled_says_why_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Triton's own error quotes the code with a caret below; its cause has the reason."""
+
+    def programs(*_: object) -> None:
+        reason = TypeError("the type of an operand is not known\n    ^")
+        raise ValueError("at 3:7:\n    x = asm(y)\n        ^") from reason
+
+    kernel = SimpleNamespace(machine_code=SimpleNamespace(programs=programs))
+    registry = SimpleNamespace(kernels={"mine": kernel})
+    monkeypatch.setattr("quantroof.kernels.registry.load", lambda: registry)
+    ((_, _, row),) = rows_of("sm_90a", [("gemm/bf16-bf16-bf16/m1-n64-k64", "mine")], tmp_path, [])
+
+    assert row == {"failed": "TypeError: the type of an operand is not known"}
 
 
 def test_the_list_selects_exactly_its_kernels_in_a_run() -> None:
