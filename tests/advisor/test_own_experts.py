@@ -1,4 +1,4 @@
-"""Routed experts from the grouped products that a run of this node timed."""
+"""Routed experts and decode attention as a run of this node timed them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from quantroof.advisor.own_experts import SHORT_KERNELS, between_bytes, product_
 from quantroof.advisor.run_times import run_table
 from quantroof.advisor.step import decode_step
 from quantroof.advisor.timings import TimingTable
-from quantroof.kernels.cases import ExpertsCase
+from quantroof.kernels.attention.case import Attention
+from quantroof.kernels.cases import AttentionCase, ExpertsCase
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.records.lines import Measurement
 from tests.advisor.machines import H100
@@ -84,3 +85,26 @@ def test_the_fastest_kernel_and_uniform_routings_count() -> None:
     elsewhere = msgspec.structs.replace(_line(1, UP, 50.0), device="cuda:1")
     others = [slower, _line(1, UP, 50.0, "zipf1.0"), elsewhere]
     assert product_times([*LINES, *others], "cuda:0") == product_times(LINES, "cuda:0")
+
+
+def _attention(batch: int, context: int, us: float, cache: str = "bf16-kv") -> Measurement:
+    """Decode attention of Llama-3.1-8B's heads."""
+    case = AttentionCase.of(cache, Attention(32, 8, 128, 128), batch, context)
+    line = measurement(gpu_device(), "bf16", 1, (4096, 4096), us * 1e3, provider="triton")
+    return msgspec.structs.replace(line, case=case.id, flops=case.flops, bytes_moved=case.bytes_moved)
+
+
+@pytest.mark.parametrize(("cache", "source"), [("fp16", "interpolated"), ("fp8", "modeled")])
+def test_a_step_takes_the_attention_that_the_run_timed(cache: str, source: str) -> None:
+    """Between four timed corners the time is log-linear; a cache that the run did not time is modeled."""
+    corners = ((1, 1024, 10.0), (1, 4096, 40.0), (16, 1024, 90.0), (16, 4096, 360.0))
+    table = run_table(
+        run(info([gpu_device()]), [_attention(*corner) for corner in corners]), gpu_device(), []
+    )
+    timer = Timer(H100, table, Assumptions())
+    kv, subject = kv_format(cache), model("llama-3.1-8b")
+    step = decode_step(subject, choice("bf16"), kv, batch=4, context=2048, ways=1, timer=timer)
+    part = step.part("attention")
+    assert part.source == source
+    if source == "interpolated":
+        assert part.seconds == pytest.approx(32 * 60e-6, rel=0.02)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 
@@ -19,6 +20,7 @@ from quantroof.bench.measure import Bench
 from quantroof.bench.settings import Settings
 from quantroof.bench.timing.sampling import SETTLE_S
 from quantroof.kernels.ceilings import rates
+from quantroof.kernels.ceilings.block_scaled import BlockScaledGemm
 from quantroof.kernels.ceilings.library import LibraryGemm, library_gemms
 from quantroof.kernels.ceilings.rates import SIZES, SMALL, Rate
 from quantroof.kernels.kernel import Prepared, Skip
@@ -160,8 +162,9 @@ class Pretended:
 
 
 @pytest.mark.parametrize(("quick", "limit_s"), [(False, 150.0), (True, 20.0)])
+@pytest.mark.parametrize(("capability", "own"), [("9.0", set()), ("10.0", {"mxfp8", "mxfp4", "nvfp4"})])
 def test_the_ceilings_of_a_gpu_end_in_time_even_if_none_is_precise(
-    monkeypatch: pytest.MonkeyPatch, quick: bool, limit_s: float
+    monkeypatch: pytest.MonkeyPatch, capability: str, own: set[str], quick: bool, limit_s: float
 ) -> None:
     """150 s for the full set and 20 s for the quick one, with every wall limit used up."""
     pretended = Pretended()
@@ -169,8 +172,9 @@ def test_the_ceilings_of_a_gpu_end_in_time_even_if_none_is_precise(
     monkeypatch.setattr(time, "sleep", pretended.rest)
     monkeypatch.setattr(ceiling_line, "time_prepared", pretended.time)
     monkeypatch.setattr(ceilings_cuda, "unavailable", lambda: None)
-    for kind in (StreamKernel, LibraryGemm):
+    for kind in (StreamKernel, LibraryGemm, BlockScaledGemm):
         monkeypatch.setattr(kind, "build", lambda *_: built)
+    monkeypatch.setattr(BlockScaledGemm, "check", lambda *_: None)
     stream, on_chip, matrix = rates.stream, rates.on_chip, rates.matrix_instructions
 
     def light(rate: Rate) -> Rate:
@@ -181,8 +185,9 @@ def test_the_ceilings_of_a_gpu_end_in_time_even_if_none_is_precise(
     monkeypatch.setattr(
         ceilings_cuda, "matrix_instructions", lambda d: ((i, light(rate)) for i, rate in matrix(d))
     )
-    groups = ceilings.ceiling_groups(bench(), quick=quick)
-    lines = [line for group in groups for line in group.measure(bench())]
+    gpu = replace(bench(), device=msgspec.structs.replace(DEVICE, compute_capability=capability))
+    groups = ceilings.ceiling_groups(gpu, quick=quick)
+    lines = [line for group in groups for line in group.measure(gpu)]
 
     assert {line.status for line in lines} == {"ok"}
     assert {line.name for line in lines if line.quantity == "matrix"} == {
@@ -192,6 +197,7 @@ def test_the_ceilings_of_a_gpu_end_in_time_even_if_none_is_precise(
         "bf16",
         "int8",
         "fp8_e4m3",
+        *own,
     }
     assert pretended.seconds <= limit_s, f"{pretended.seconds:.0f} s"
 

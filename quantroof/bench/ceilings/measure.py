@@ -23,6 +23,7 @@ from quantroof.kernels.stream.torch_stream import StreamKernel, stream_kernels
 from quantroof.records.lines import Ceiling
 
 if TYPE_CHECKING:
+    from quantroof.kernels.ceilings.block_scaled import BlockScaledGemm
     from quantroof.kernels.ceilings.library import LibraryGemm
 
 BURST_S = 0.3
@@ -32,7 +33,7 @@ BURST_S = 0.3
 _CPU_SCHEMES = {"fp32": "fp32", "fp16": "fp16", "bf16": "bf16", "int8": "int8-w8a8-static"}
 Shapes = tuple[tuple[int, int, int], ...]
 _CPU_SHAPES: Shapes = ((512, 2048, 2048), (1024, 4096, 4096), (256, 4096, 4096))
-_QUICK_SHAPES = {"cpu": 1, "gpu": 2}
+_QUICK_CPU_SHAPES = 1
 # Burst ceilings are measured before the power limiter reacts. Its averaging window includes the preceding
 # load, so the GPU idles before each.
 _REST_S = 0.25
@@ -48,7 +49,7 @@ def ceiling_groups(bench: Bench, *, quick: bool, cpu_shapes: Shapes = _CPU_SHAPE
     for kernel in stream_kernels(bench.device):
         yield Group(("bandwidth", kernel.name, kernel.kernel), partial(_bandwidth, bench, kernel))
     if not gpu:
-        yield from _cpu_matrices(bench, cpu_shapes[: _QUICK_SHAPES["cpu"] if quick else None])
+        yield from _cpu_matrices(bench, cpu_shapes[: _QUICK_CPU_SHAPES if quick else None])
         return
     from quantroof.bench.ceilings.cuda import cuda_groups
 
@@ -64,21 +65,21 @@ def _brief(bench: Bench) -> Bench:
 
 def _gpu_matrices(bench: Bench, *, quick: bool) -> Iterator[Group]:
     """Every library GEMM at every shape after a rest each, then sustained at its best shape."""
+    from quantroof.kernels.ceilings.block_scaled import block_scaled_gemms
     from quantroof.kernels.ceilings.library import library_gemms
 
-    for gemm in library_gemms():
+    gemms: tuple[LibraryGemm | BlockScaledGemm, ...] = library_gemms()
+    for gemm in (*gemms, *block_scaled_gemms(bench.device)):
         run = partial(_library_shapes, bench, gemm, quick=quick)
         yield Group(("matrix", gemm.element, gemm.kernel.partition("/")[0]), run)
 
 
-def _library_shapes(bench: Bench, gemm: LibraryGemm, *, quick: bool) -> Iterator[Ceiling]:
-    from quantroof.kernels.ceilings.library import SHAPES
-
+def _library_shapes(bench: Bench, gemm: LibraryGemm | BlockScaledGemm, *, quick: bool) -> Iterator[Ceiling]:
     if (skip := gemm.check(bench.device)) is not None:
         yield untimed(bench, "matrix", gemm.element, gemm.kernel, "skipped", skip.reason)
         return
-    best = (0.0, SHAPES[0])
-    for shape in SHAPES[: _QUICK_SHAPES["gpu"] if quick else None]:
+    best = (0.0, gemm.shapes[0])
+    for shape in gemm.shapes[: len(gemm.shapes) // 2 if quick else None]:
         time.sleep(_REST_S)
         ceiling = _library(bench, gemm, shape)
         best = max(best, (ceiling_rate(ceiling) or 0.0, shape))
@@ -87,7 +88,7 @@ def _library_shapes(bench: Bench, gemm: LibraryGemm, *, quick: bool) -> Iterator
         yield _library(_sustained(bench), gemm, best[1])
 
 
-def _library(bench: Bench, gemm: LibraryGemm, shape: tuple[int, int, int]) -> Ceiling:
+def _library(bench: Bench, gemm: LibraryGemm | BlockScaledGemm, shape: tuple[int, int, int]) -> Ceiling:
     m, n, k = shape
     build = partial(gemm.build, bench.device, shape, bench.settings.seed)
     return timed(bench, build, "matrix", gemm.element, gemm.kernel, flops=2 * m * n * k, shape=shape)

@@ -36,6 +36,7 @@ class LibraryGemm:
     operand: Callable[[tuple[int, int], Any], Any]
     multiply: Callable[[Any, Any], Any]
     precision: str = "highest"
+    shapes: tuple[tuple[int, int, int], ...] = SHAPES
 
     def check(self, device: Device) -> Skip | None:
         """Why this device has no matrix instructions for the element, or None."""
