@@ -226,6 +226,18 @@ def test_the_first_and_the_latest_checks_are_kept(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*-prolog"))) == FIRST + LATEST
 
 
+def test_what_out_keeps_is_the_past_of_the_node(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Four GPUs that all lost 10 % agree with each other, but not with the checks that --out kept."""
+    node, slow = "sim:h100-sxm5-80gb*4", "".join(f"+compute@{gpu}" for gpu in range(4))
+    alone, _ = check(capsys, node + slow)
+    before = [check(capsys, node, "--out", str(tmp_path))[0] for _ in range(2)]
+    code, line = check(capsys, node + slow, "--out", str(tmp_path))
+
+    assert (alone, before) == (0, [0, 0])
+    assert code == 1
+    assert "against its own" in line
+
+
 def test_healthy_nodes_pass_and_slow_gpus_are_found(tmp_path: Path) -> None:
     """Of ten seeds each: healthy nodes are ok; with a GPU that lost 10 % of its rate or 8 % of its bandwidth
     they are degraded."""
