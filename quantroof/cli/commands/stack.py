@@ -24,7 +24,7 @@ def command(gpus: tuple[str, ...], archs: tuple[str, ...], workers: int, *, as_j
     """Compile plain products of every format and list those that use the matrix units of the GPU.
 
     For the GPUs that are here, those named, or every architecture. No GPU is needed; the first time takes
-    about half a minute per architecture. Exit 1 where a format that the silicon multiplies is emulated or
+    about 15 s of CPU time per architecture. Exit 1 where a format that the silicon multiplies is emulated or
     does not compile on a GPU that is here or was named.
 
     \b
