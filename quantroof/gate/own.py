@@ -78,7 +78,7 @@ def own_check(own: Own, progress: Progress) -> Report:
                 policy=own.policy,
                 policy_name="policy",
                 pairs=own.run.pairs,
-                keep=own.folder / "second",
+                keep=_unused(own.folder / "second"),
                 only=own.only,
                 base=base,
                 start=own.start,

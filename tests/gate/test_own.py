@@ -99,6 +99,9 @@ def test_init_and_gate_are_green_and_then_red_on_slower_code(project: Path) -> N
     one = "call/softmax/bf16/M=64,N=4096"
     red, told_again = _checked("sim:h100-sxm5-80gb+slow@0", frozenset({f"{one} mine.softmax"}))
 
+    again, _ = _checked("sim:h100-sxm5-80gb+slow@0", frozenset({one}))
+
+    assert again.exit_code == ExitCode.FINDING, "a second gate has a folder of its own"
     assert green.exit_code == ExitCode.OK
     assert next(line for line in told if "baseline run" in line).endswith("4 left after it")
     assert red.exit_code == ExitCode.FINDING
