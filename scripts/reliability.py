@@ -130,6 +130,7 @@ def _codes(ended: list[Ended]) -> str:
 def kills(folder: Path) -> list[Row]:
     """SIGKILL at a random moment, then --resume; each planned line must be there once."""
     whole = quantroof("run", *SIMULATED, "--out", folder / "whole").seconds
+    planned = _lines(folder / "whole")
     draw, states = random.Random(0), Counter[str]()
     for index in range(KILLS):
         out = folder / f"killed-{index}"
@@ -141,12 +142,17 @@ def kills(folder: Path) -> list[Row]:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        states[_after_kill(out)] += 1
+        states[_after_kill(out, planned)] += 1
     counts = "; ".join(f"{count} {state}" for state, count in states.most_common())
     return [(f"{KILLS} SIGKILLs at random moments of a run", counts)]
 
 
-def _after_kill(out: Path) -> str:
+def _lines(run: Path) -> Counter[tuple[object, ...]]:
+    """Each measurement of a run by device, case, kernel and process."""
+    return Counter((*line.key, line.process) for line in read_run(run).measurements)
+
+
+def _after_kill(out: Path, planned: Counter[tuple[object, ...]]) -> str:
     if not (out / "run.jsonl").exists() or not (out / "run.jsonl").read_bytes().count(b"\n"):
         again = quantroof("run", *SIMULATED, "--out", out)
         return "before the header, started again" if again.code == 0 else f"LOST: {again.error}"
@@ -155,9 +161,7 @@ def _after_kill(out: Path) -> str:
         resumed = quantroof("run", "--resume", out, "--quiet")
         if resumed.code != 0:
             return f"LOST: exit code {resumed.code}: {resumed.error}"
-    run = read_run(out)
-    whole = Counter(m.key for m in run.measurements) == Counter(run.info.plan)
-    if not whole or not run.complete:
+    if _lines(out) != planned or not read_run(out).complete:
         return "LOST: another set of lines than planned"
     return "were too late, the run was complete" if ended else "resumed, each planned line once"
 

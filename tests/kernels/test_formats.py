@@ -108,9 +108,9 @@ def test_impossible_shapes_are_refused(m: int, n: int, k: int, words: str) -> No
     [
         ("gemm/int8.channel-int8.token.from_bf16-bf16/m16-n28672-k4096", "int8-w8a8, M 16, 28672x4096"),
         ("gemv/bf16-bf16-bf16/m1-n512-k1024", "bf16, M 1, 512x1024"),
-        ("call/softmax/bf16/M=16,N=4096", "call/softmax/bf16/M=16,N=4096"),
+        ("call/softmax/bf16/M=16,N=4096", "softmax-bf16, M=16,N=4096"),
     ],
 )
 def test_a_case_of_a_layer_has_a_name_for_people(case_id: str, words: str) -> None:
-    """Products are named by scheme, M and N x K; other operations by their id."""
+    """Products are named by scheme, M and N x K; others by scheme and sizes."""
     assert Case.parse(case_id).words == words
