@@ -60,7 +60,6 @@ class Worker:
     def __init__(self, device: Device, settings: Settings, log: Path = NO_LOG) -> None:
         environment = visible_only(device)
         ours, theirs = socket.socketpair()
-        os.set_inheritable(theirs.fileno(), True)
         with log.open("ab") as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "quantroof.bench.workers.worker", str(theirs.fileno())],
