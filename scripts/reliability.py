@@ -129,7 +129,7 @@ def _codes(ended: list[Ended]) -> str:
 
 def kills(folder: Path) -> list[Row]:
     """SIGKILL at a random moment, then --resume; each planned line must be there once."""
-    whole = quantroof("run", *SIMULATED, "--out", folder / "whole").seconds
+    quantroof("run", *SIMULATED, "--out", folder / "whole")
     planned = _lines(folder / "whole")
     draw, states = random.Random(0), Counter[str]()
     for index in range(KILLS):
@@ -138,13 +138,21 @@ def kills(folder: Path) -> list[Row]:
             command("run", *SIMULATED, "--out", out), cwd=ROOT, start_new_session=True,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        time.sleep(draw.uniform(0.3, 1.0) * whole)
+        least = draw.randrange(-20, sum(planned.values()))
+        while process.poll() is None and _written(out) <= least:
+            time.sleep(0.001)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         states[_after_kill(out, planned)] += 1
     counts = "; ".join(f"{count} {state}" for state, count in states.most_common())
     return [(f"{KILLS} SIGKILLs at random moments of a run", counts)]
+
+
+def _written(run: Path) -> int:
+    """Lines of a run so far; some below zero before it has a file, so that it is killed there as well."""
+    file = run / "run.jsonl"
+    return file.read_bytes().count(b"\n") if file.exists() else -10
 
 
 def _lines(run: Path) -> Counter[tuple[object, ...]]:
