@@ -181,6 +181,8 @@ def _score(group: Group, options: argparse.Namespace, folder: Path, killed: Kill
     drawn = list(sampled(pool, options.sample, options.seed))
     left = [mutant for mutant in drawn if _key(group, mutant) not in killed]
     done = [Outcome(mutant, killed=True) for mutant in drawn if mutant not in left]
+    if options.page:
+        return done + [Outcome(mutant, killed=False) for mutant in left]
     judged = _judged(group, left, options.jobs, folder) if left else []
     killed.add([_key(group, outcome.mutant) for outcome in judged if outcome.killed])
     return done + judged
@@ -227,6 +229,9 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--least", type=float, default=0.0, help="exit code 1 below this share")
     parser.add_argument("--killed", type=Path, help="file of the mutants that were killed, read and written")
+    parser.add_argument(
+        "--page", action="store_true", help="only write the page of --killed, and try nothing"
+    )
     parser.add_argument("--out", type=Path, help="write the page here")
     options = parser.parse_args()
     config = tomllib.loads((ROOT / "scripts" / "mutation.toml").read_text(encoding="utf-8"))
