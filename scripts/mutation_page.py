@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -70,8 +69,6 @@ def page(scores: list[Score], sample: int, seed: int, times: float) -> str:
         for s in scores
     )
     survivors = "\n".join(row for s in scores for row in s.survivors) or "| none | | |"
-    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    minutes = sum(used.ru_utime + used.ru_stime for used in usage) / 60
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -79,9 +76,9 @@ def page(scores: list[Score], sample: int, seed: int, times: float) -> str:
     return f"""# Mutation score
 
 Made by `scripts/mutation.py --sample {sample} --seed {seed}` on {datetime.now(UTC):%F}, commit {commit},
-Python {sys.version.split()[0]}, in {minutes:.0f} CPU minutes. A mutant is one changed comparison, constant,
-operator or condition. It is killed if a test of its group fails, or if its tests take {times:.0f} times as
-long as they should. The quick tests run, without those that measure time or need a GPU.
+Python {sys.version.split()[0]}. A mutant is one changed comparison, constant, operator or condition. It is
+killed if a test of its group fails, or if its tests take {times:.0f} times as long as they should. The quick
+tests run, without those that measure time or need a GPU.
 
 | group | mutants drawn | change nothing | survive | killed of the rest |
 |---|---|---|---|---|
