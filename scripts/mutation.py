@@ -68,7 +68,9 @@ def _copy_of_tree(target: Path) -> Path:
         if (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)
-    subprocess.run(["git", "init", "-q"], cwd=target, check=True)  # some tests ask git about their folder
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "copy"]):  # some tests ask git
+        identity = ["-c", "user.name=copy", "-c", "user.email=copy@localhost"]
+        subprocess.run(["git", *identity, *command], cwd=target, check=True)
     return target
 
 

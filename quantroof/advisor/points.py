@@ -18,6 +18,7 @@ from typing import Literal
 
 import msgspec
 
+from quantroof.bounds import Index, Positive
 from quantroof.errors import UsageError
 from quantroof.files import read_text
 
@@ -41,14 +42,14 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     gpu: str
-    tp: int
+    tp: Index
     format: str
     framework: str
-    isl: int
-    osl: int
-    concurrency: int | None
+    isl: Index
+    osl: Index
+    concurrency: Index | None
     metric: Metric
-    value: float
+    value: Positive
     source: str = ""
     note: str = ""
 

@@ -34,6 +34,8 @@ def moderated_spreads(history: Array) -> Array:
 
     The own spread is the larger of the interquartile one and the upper tail's.
     """
+    if not history.shape[1]:
+        return np.empty(0)
     upper = (np.quantile(history, 0.9, axis=0) - np.median(history, axis=0)) / _NORMAL_Q90
     own = np.maximum(robust_spread(history, axis=0), upper) ** 2
     variance = moderated_variance(own, np.asarray(np.median(own)), len(history) - 1)

@@ -117,7 +117,7 @@ def main(arguments: list[str] | None = None) -> None:
         code = ExitCode.READER_LEFT
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        say(f"error: {where}{error.strerror or error}")
+        say(shortened(f"error: {where}{error.strerror or error}"))
         discard_output()
         code = ExitCode.ENVIRONMENT
     except Exception as error:

@@ -113,7 +113,7 @@ def _collect(connection: DuckDBPyConnection, into: Collection) -> None:
     connection.executemany("INSERT INTO works VALUES (?, ?)", [(w[0], numbers[w[0]]) for w in works])
     times = connection.execute(
         "SELECT unit, number, median_ns FROM rows JOIN units USING (run_id, device_id) "
-        "JOIN works USING (work) WHERE median_ns > 0"
+        "JOIN works USING (work) WHERE median_ns > 0 AND isfinite(median_ns)"  # to DuckDB, NaN is the largest
     ).fetchnumpy()
     into.chunks.append(
         (

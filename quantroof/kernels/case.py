@@ -21,7 +21,7 @@ _ID = re.compile(
     r"(?P<operation>gemv|gemm|act_quant|dequantize)/(?P<weight>[^-/]+)-(?P<activation>[^-/]+)-(?P<output>[^-/]+)"
     r"/m(?P<m>\d+)-n(?P<n>\d+)-k(?P<k>\d+)"
 )
-_HUGE = re.compile(r"\d{16}")
+_HUGE, _TOO_LARGE = re.compile(r"\d{16}"), 10**15
 """Of sizes within it, a product of four is still a float."""
 _CALL_ID = re.compile(
     r"call/(?P<name>[A-Za-z0-9_][\w.+-]{0,79})/(?P<element>[a-z0-9_]+)"
@@ -68,6 +68,8 @@ class Case:
         for name in ("m", "n", "k"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name.upper()} = {getattr(self, name)} is not a positive number")
+            if getattr(self, name) >= _TOO_LARGE:
+                raise UsageError(f"{name.upper()} has more than 15 digits")
         if self.operation == "gemv" and self.m != 1:
             raise UsageError(f"a gemv has M = 1, not {self.m}")
         if self.operation in ("act_quant", "dequantize") and self.n != self.k:

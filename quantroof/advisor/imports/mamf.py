@@ -8,6 +8,7 @@ from pathlib import Path
 
 from quantroof.advisor.choices import choice
 from quantroof.advisor.imports.rows import Row
+from quantroof.bounds import LONGEST_NS, SHORTEST_NS
 from quantroof.errors import UsageError
 from quantroof.kernels.cases import Case
 from quantroof.records.lines import Ceiling, Timing
@@ -43,6 +44,8 @@ def read(text: str, file: Path) -> Log:
             for match in _ROW.finditer(text) if float(match["median"]) > 0]  # fmt: skip
     if not rows:
         raise UsageError("holds no rows", where=str(file), hint="a log of mamf-finder, benchmark version 2")
+    if not all(SHORTEST_NS <= row.seconds * 1e9 <= LONGEST_NS for row in rows):
+        raise UsageError("has a rate that no machine reaches", where=str(file))
     best = max(rows, key=lambda row: row.case.flops / row.seconds)
     return Log(rows, _ceiling(best))
 

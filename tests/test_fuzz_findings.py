@@ -1,0 +1,63 @@
+"""What 10,000 broken files found, each kind once: a value too large for a float, or none at all."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from quantroof.advisor.imports import mamf
+from quantroof.advisor.points import parse_points
+from quantroof.analysis.spread import moderated_spreads
+from quantroof.errors import UsageError
+from quantroof.kernels.cases import Case
+from quantroof.kernels.schemes import SCHEMES
+from tests.commands import call
+from tests.fuzz_targets import DATA, POINTS
+
+
+@pytest.mark.parametrize("sizes", [(10**15, 8, 8), (8, 10**15, 8), (8, 8, 10**15)])
+def test_a_case_of_a_suite_has_bounded_sizes(sizes: tuple[int, int, int]) -> None:
+    """As a case id: 15 digits are a size, 16 are none."""
+    assert max(Case.linear(SCHEMES["bf16"], *(min(size, 10**15 - 1) for size in sizes)).id.split("-")[1:])
+    with pytest.raises(UsageError, match="has more than 15 digits"):
+        Case.linear(SCHEMES["bf16"], *sizes)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("829.25", "1e300"), (",128,128,64,", ",128,128,1000001,"), (",128,128,64,", ",-1,128,64,")],
+)
+def test_a_point_has_bounded_numbers(old: str, new: str) -> None:
+    """A rate of 1e300 is a time of 0, and an error of 1/0."""
+    text = POINTS.decode()
+    assert parse_points(text, "points.csv")
+    with pytest.raises(UsageError, match=r"points\.csv, line 2"):
+        parse_points(text.replace(old, new, 1), "points.csv")
+
+
+def test_a_log_with_a_rate_of_almost_nothing_is_refused() -> None:
+    """Its time would be infinite, or longer than a sample may be."""
+    file = DATA / "h200_mamf_fp8.txt"
+    text = file.read_text()
+    match = mamf._ROW.search(text)
+    assert match is not None
+    assert mamf.read(text, file).rows
+    start, end = match.span("median")
+    with pytest.raises(UsageError, match="has a rate that no machine reaches"):
+        mamf.read(text[:start] + "0." + "0" * 29 + "1" + text[end:], file)
+
+
+def test_gpus_without_a_common_case_have_no_spread() -> None:
+    """An empty answer, without numpy's warning about the mean of nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert moderated_spreads(np.empty((3, 0))).shape == (0,)
+
+
+def test_a_long_file_name_is_cut_in_the_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The system refuses a name of 3,000 characters; the line that says so stays readable."""
+    assert call("advise", "--gpu", "l4", "--model", "m" * 3000) in (2, 3)
+    assert len(capsys.readouterr().err) < 400
