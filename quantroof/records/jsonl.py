@@ -47,6 +47,9 @@ def decode_line(decoder: msgspec.json.Decoder[T], line: bytes, file: Path, numbe
         raise UsageError(f"line {number} is broken: {malformed(error)}", where=str(file)) from None
 
 
+_LONGEST_HEADER = 16 << 20
+
+
 class JsonlWriter:
     """Appends records to a file, each on a line of its own and written at once.
 
@@ -90,14 +93,29 @@ class JsonlWriter:
 
 
 def create_file(file: Path, exists: UsageError) -> io.FileIO:
-    """A new, locked file for a writer. Raises `exists` where there is one, else EnvironmentMissing."""
+    """A new, locked file for a writer. Raises `exists` where there is one, else EnvironmentMissing.
+
+    A file that a killed writer left before its first line was whole holds nothing, and is begun again.
+    """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         return _locked(file, file.open("xb", buffering=0))
     except FileExistsError:
-        raise exists from None
+        if not _holds_nothing(file):
+            raise exists from None
+        return reopen_file(file)
     except OSError as error:
         raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(file)) from None
+
+
+def _holds_nothing(file: Path) -> bool:
+    try:
+        if not file.is_file() or file.stat().st_size > _LONGEST_HEADER:
+            return False
+        data = file.read_bytes()
+    except OSError:
+        return False
+    return b"\n" not in data and (not data or data.startswith(b'{"kind":'))
 
 
 def reopen_file(file: Path) -> io.FileIO:

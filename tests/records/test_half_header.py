@@ -1,0 +1,41 @@
+"""A writer killed before its first line was whole left nothing: its file must not block the folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from quantroof.errors import UsageError
+from quantroof.records.directory import RunWriter, read_run
+from tests.builders import info
+
+HALF = b'{"kind":"run","schema":"quantroof-run/1","run_i'
+
+
+@pytest.mark.parametrize("left", [b"", HALF], ids=["empty", "half a header"])
+def test_a_run_is_begun_again(left: bytes, tmp_path: Path) -> None:
+    """The same command once more measures; nothing of the half line is kept."""
+    (tmp_path / "run.jsonl").write_bytes(left)
+    with RunWriter.create(tmp_path, info([], run_id="again")):
+        pass
+
+    assert read_run(tmp_path).info.run_id == "again"
+
+
+@pytest.mark.parametrize("left", [HALF + b"\n", b"notes of mine"], ids=["a whole line", "another file"])
+def test_what_holds_something_is_kept(left: bytes, tmp_path: Path) -> None:
+    """A line, or text that is not ours, is never overwritten."""
+    (tmp_path / "run.jsonl").write_bytes(left)
+    with pytest.raises(UsageError, match="there is a run here already"):
+        RunWriter.create(tmp_path, info([]))
+
+    assert (tmp_path / "run.jsonl").read_bytes() == left
+
+
+def test_a_writer_at_its_first_line_is_not_disturbed(tmp_path: Path) -> None:
+    """Its file is locked, however little is in it."""
+    with RunWriter.create(tmp_path, info([])):
+        (tmp_path / "run.jsonl").write_bytes(HALF)
+        with pytest.raises(UsageError, match="another process is writing here"):
+            RunWriter.create(tmp_path, info([]))
