@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 import torch
 
@@ -78,3 +80,13 @@ def test_half_of_the_interval_is_held_against_the_precision(half_percent: float,
     jitter = [value + 1e-3 * ((7 * i) % 40) for i, value in enumerate(samples)]
 
     assert rule.stopped_by(jitter, 0.0) == reason
+
+
+@pytest.mark.parametrize(("seed", "reason"), [(243, "precision"), (1, None), (12, None)])
+def test_a_trend_of_two_standard_errors_is_waited_for(seed: int, reason: str | None) -> None:
+    """The last third is more than half a percent above the first: 1.9 errors may be chance."""
+    draw = random.Random(seed)
+    samples = [1000 * (1 + draw.gauss(0, 0.016) + 0.012 * (i / 40 - 0.5)) for i in range(40)]
+    rule = StoppingRule(precision=0.01, min_samples=40, max_samples=1000, seconds=1e9)
+
+    assert rule.stopped_by(samples, 0.0) == reason
