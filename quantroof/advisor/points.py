@@ -18,13 +18,14 @@ from typing import Literal
 
 import msgspec
 
-from quantroof.bounds import Index, Positive
+from quantroof.bounds import Amount, Index
 from quantroof.errors import UsageError
 from quantroof.files import read_text
 
 Metric = Literal["tpot_ms", "first_token_ms", "decode_tok_s", "served_tok_s", "static_tok_s_gpu", "max_tok_s"]
 Split = Literal["calibration", "test"]
 SHIPPED = "serving_points.csv"
+_LEAST = 1e-18  # of a value: its inverse is still a time
 COLUMNS = (
     "model", "gpu", "tp", "format", "framework", "isl", "osl", "concurrency", "metric", "value",
     "source", "note",
@@ -49,7 +50,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     osl: Index
     concurrency: Index | None
     metric: Metric
-    value: Positive
+    value: Amount
     source: str = ""
     note: str = ""
 
@@ -115,7 +116,7 @@ def _point(row: dict[str, str], where: str) -> Point:
     except msgspec.ValidationError as error:
         raise UsageError(str(error), where=where) from None
     counts = (point.tp, point.isl, point.osl, 1 if point.concurrency is None else point.concurrency)
-    if point.value <= 0 or min(counts) < 1:
+    if point.value < _LEAST or min(counts) < 1:
         raise UsageError("a count or a value is not positive", where=where)
     return point
 
