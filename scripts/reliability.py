@@ -219,6 +219,7 @@ def main() -> int:
     for name in options.part or [*PARTS, "machines"]:
         with tempfile.TemporaryDirectory(prefix="reliability-") as folder:
             rows = machines(Path(folder), options.python) if name == "machines" else PARTS[name](Path(folder))
+            rows = [(what, result.replace(f"{folder}/", "")) for what, result in rows]
         done = _kept(options.keep) | done | {name: rows}
         if options.keep:
             options.keep.write_text(json.dumps(done), encoding="utf-8")

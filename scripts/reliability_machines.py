@@ -34,6 +34,7 @@ def machines(folder: Path, pythons: list[str]) -> list[tuple[str, str]]:
         _row("a terminal of 40 columns", folder / "narrow", COLUMNS="40"),
         _row("one core (taskset)", folder / "one", before=("taskset", "-c", "0")),
         _half_a_core(folder / "half"),
+        *([] if pythons else [("Python 3.12 to 3.14", "not tried: no interpreter was named by --python")]),
         *(_interpreter(folder / f"python-{index}", python) for index, python in enumerate(pythons)),
         _wheels("aarch64"),
     ]
