@@ -15,6 +15,7 @@ from quantroof.analysis.answers import answers
 from quantroof.errors import UsageError
 from quantroof.reports.html.advice_section import curves_figure
 from quantroof.reports.html.page import html
+from quantroof.reports.text.advice_words import filled
 from tests import builders, runs
 from tests.reports.conftest import Open
 
@@ -89,3 +90,31 @@ def test_unknown_gpu_without_a_profile_still_gets_advice() -> None:
 
     assert advice.machine.bandwidth.basis == "measured"
     assert advice.frontier
+
+
+def test_the_table_has_no_empty_or_repeated_column() -> None:
+    """Dollars without a price are left out, and `sequences` only where every row repeats its batch."""
+    row = (
+        "bf16",
+        "fp16",
+        "1",
+        "9 ms",
+        "25",
+        "20 to 30",
+        "8",
+        "8",
+        "0.5",
+        "300",
+        "-",
+        "-",
+        "-",
+        "modeled",
+        "meets",
+    )
+    headings, cells = filled([row])
+    assert "$/M tok" not in headings
+    assert "sequences" not in headings
+    assert cells == [tuple(cell for i, cell in enumerate(row) if i not in (7, 10, 11, 12))]
+
+    other = (*row[:7], "16", *row[8:])
+    assert "sequences" in filled([row, other])[0]
