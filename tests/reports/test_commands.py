@@ -20,7 +20,7 @@ from quantroof.cli.output import echo_rich
 from quantroof.reports.text.table import table, titled
 from tests.builders import write
 from tests.reports.conftest import CHROMIUM, Open
-from tests.runs import cpu_run, failures_run, gpu_run, repeated, slower
+from tests.runs import cpu_run, failures_run, gpu_run, node_run, repeated, slower
 
 
 @pytest.fixture
@@ -130,6 +130,16 @@ def test_markdown_has_the_answers_and_the_slower_cases(tmp_path: Path) -> None:
     assert "## What got slower? ✗ 15 slower" in summary
     assert summary.count("**slower**") == 15
     assert "| M | winner | fp32 | tf32 |" in summary
+
+
+def test_show_prints_one_table_for_gpus_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A node of 8 GPUs of one model has one line and one table; a line says where the others are."""
+    assert _call("show", write(node_run(), tmp_path / "node")) == 0
+    told = capsys.readouterr().out
+
+    assert told.count("(* winner, = ties)") == 1
+    assert "8 x NVIDIA H100 80GB HBM3  27 of 27 cases timed on each" in told
+    assert "7 more of this model" in told
 
 
 def test_show_prints_answers_and_gaps(failures: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from quantroof import units
 from quantroof.analysis.answers import Answers
 from quantroof.analysis.choice import LayerChoice
+from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.points import Point, row
 from quantroof.analysis.unmeasured import unmeasured
 from quantroof.reports import facts as header
@@ -39,12 +40,7 @@ def show(answers: Answers, console: Console, *, failed: bool) -> None:
         )
         for line in (*card.facts, *([card.advice] if card.advice else [])):
             console.print(literal(f"  {line}"))
-    for results, choices in zip(answers.devices, answers.choices, strict=True):
-        if choices:
-            console.print()
-            console.print(format_table(results.label, choices[0]))
-            for line in compiler_lines(results.compiler, choices[0].schemes):
-                console.print(literal(f"  {line}"), soft_wrap=True)
+    _print_tables(answers, console)
     for line in race_lines(answers.devices):
         console.print(literal(line), soft_wrap=True)
     _print_reasons(answers, console)
@@ -56,11 +52,35 @@ def _print_runs(answers: Answers, console: Console) -> None:
         console.print(literal(f"{run.info.run_id}  {run.info.started_at}  suite {run.info.suite}"))
         if end := header.outcome(run):
             console.print(literal(f"  {end}", style="yellow"))
+    alike: dict[tuple[str, str, int, int], list[str]] = {}
     for results in answers.devices:
-        timed, total = len(results.timed), len(results.points)
-        console.print(literal(f"{results.label}  {results.device.name}  {timed} of {total} cases timed"))
+        key = (*_model(results), len(results.timed), len(results.points))
+        alike.setdefault(key, []).append(results.label)
+    for (_, name, timed, total), labels in alike.items():
+        what = f"{len(labels)} x {name}" if labels[1:] else f"{labels[0]}  {name}"
+        console.print(literal(f"{what}  {timed} of {total} cases timed{' on each' if labels[1:] else ''}"))
     for line in untrusted(answers):
         console.print(literal(f"? {line}", style="yellow"))
+
+
+def _model(results: DeviceResults) -> tuple[str, str]:
+    return results.run.info.run_id, results.device.name
+
+
+def _print_tables(answers: Answers, console: Console) -> None:
+    """The format table of the first device of each model in each run; siblings have nearly the same."""
+    tables: dict[tuple[str, str], list[tuple[DeviceResults, LayerChoice]]] = {}
+    for results, choices in zip(answers.devices, answers.choices, strict=True):
+        if choices:
+            tables.setdefault(_model(results), []).append((results, choices[0]))
+    for (results, choice), *others in tables.values():
+        console.print()
+        console.print(format_table(results.label, choice))
+        for line in compiler_lines(results.compiler, choice.schemes):
+            console.print(literal(f"  {line}"), soft_wrap=True)
+        if others:
+            more = f"{len(others)} more of this model"
+            console.print(literal(f"  {more}: `quantroof report` shows each, --json every measurement"))
 
 
 def format_table(label: str, choice: LayerChoice) -> Group:
