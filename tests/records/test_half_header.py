@@ -39,3 +39,11 @@ def test_a_writer_at_its_first_line_is_not_disturbed(tmp_path: Path) -> None:
         (tmp_path / "run.jsonl").write_bytes(HALF)
         with pytest.raises(UsageError, match="another process is writing here"):
             RunWriter.create(tmp_path, info([]))
+
+
+def test_folders_on_the_way_are_made(tmp_path: Path) -> None:
+    """--out may name a folder in folders that are not there yet."""
+    with RunWriter.create(tmp_path / "a" / "b", info([], run_id="deep")):
+        pass
+
+    assert read_run(tmp_path / "a" / "b").info.run_id == "deep"
