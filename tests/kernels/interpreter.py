@@ -27,7 +27,7 @@ class Interpreter:
 
     def tune(self, kernel: str, case: str) -> dict[str, Any]:
         """Tune a kernel for a case on the interpreter."""
-        return self._pool.submit(tune_interpreted, kernel, case).result(timeout=120)
+        return self._pool.submit(tune_interpreted, kernel, case).result(timeout=300)
 
     def hostile(self, kernel: str, case: str, capability: str, seed: int) -> Future[float]:
         """Start a kernel on hostile values; the result is its largest error in units of the allowed one."""

@@ -103,6 +103,6 @@ def test_kernel_matches_float64(kernel: str, case: str, capability: str, interpr
     """The relative error is within the format's tolerance, and calling again gives the same bits."""
     for submitted in QUICK:  # at once, so that no process of the interpreter waits for the next test
         interpreter.submit(*submitted)
-    result = interpreter.submit(kernel, case, capability).result(timeout=120)
+    result = interpreter.submit(kernel, case, capability).result(timeout=300)
     assert result["error"] <= result["tolerance"]
     assert result["again"] == 0
