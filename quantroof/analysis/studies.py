@@ -50,7 +50,7 @@ def read_studies(paths: Iterable[Path]) -> list[QualityStudy]:
 
 def _checked(study: QualityStudy, path: Path) -> QualityStudy:
     if study.header.purpose != "study":
-        hint = "quantroof quality study --out FILE writes one"
+        hint = "quantroof quality study --train --out FILE writes one"
         raise UsageError(f"is a {study.header.purpose} scan, not a study", where=str(path), hint=hint)
     counts = dict.fromkeys(variants(study), 0)
     for result in study.results:
