@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from quantroof.advisor.bands import Regime, shipped
 from quantroof.advisor.choices import choice, kv_format
 from quantroof.advisor.model_lookup import model
 from quantroof.advisor.steady_load import SteadyLoad, steady_load
@@ -58,6 +59,16 @@ def test_longer_answers_dilute_the_prompts() -> None:
 
     assert long.prompt_share < short.prompt_share
     assert short.tokens_per_s == pytest.approx(16 / short.per_token.seconds)
+
+
+@pytest.mark.parametrize(("output", "regime"), [(256, "decode"), (32, "prompts")])
+def test_the_band_is_that_of_what_takes_the_time(output: int, regime: Regime) -> None:
+    """Of 256 tokens decoding takes most of the time, of 32 the others' prompts do: each has its own band."""
+    load = _load(16, output=output)
+    band = shipped()["per token", False, regime]
+
+    assert (load.prompt_share < 0.4) is (regime == "decode")
+    assert load.per_token.high == pytest.approx(band.high * load.per_token.seconds)
 
 
 def test_the_floor_counts_the_prompts_too() -> None:
