@@ -36,7 +36,7 @@ def test_every_wrong_cell_has_catalog_and_machine_code_for_evidence(claim_id: st
     assert catalog_text.startswith("catalog ")
     assert code_text.startswith("machine code of sm_")
     if "h100" not in claim_id:
-        assert any(basis in catalog_text for basis in ("vendor", "transcribed", "unverified"))
+        assert any(basis in catalog_text for basis in ("vendor", "transcribed", "derived", "unverified"))
 
 
 def test_numbers_of_the_lesson_are_judged() -> None:
