@@ -55,7 +55,7 @@ def test_engines_are_pooled_by_their_median() -> None:
         ("bf16", "a100-pcie-80gb", (8, 0), ("bf16", "a100-sxm4-80gb")),
         ("fp16", "t4", (7, 5), ("bf16", "l40s")),
         ("bf16", "titan-v", (7, 0), ("bf16", "a100-sxm4-80gb")),
-        ("bf16", "unread", (0, 0), ("bf16", "a100-sxm4-80gb")),  # a file may state any capability
+        ("bf16", "unread", (0, 0), ("bf16", "a100-sxm4-80gb")),  # below every other row
         ("bf16", "b300", (10, 3), ("bf16", "b200")),
         ("nf4-w4a16", "a100-sxm4-80gb", (8, 0), ("int8-w8a16", "a100-sxm4-80gb")),
         ("int4-w4a16-g64", "a100-sxm4-80gb", (8, 0), ("int4-w4a16", "a100-sxm4-80gb")),
