@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from quantroof.analysis.device_results import device_results
+from quantroof.analysis.health import judge_health
 from quantroof.analysis.links import judge_links, link_table
 from quantroof.bench.links.bus import bus_bytes
 from quantroof.hwprofiles.catalog import profile
 from quantroof.hwprofiles.simulated import simulated
 from quantroof.hwprofiles.types import Device, PcieLink
 from quantroof.records.lines import Ceiling, Timing
+from tests.builders import ceilings, info, run
 
 GPUS = [simulated(profile("h100-sxm5-80gb"), index) for index in range(4)]
 IDS = [gpu.id for gpu in GPUS]
@@ -135,3 +138,13 @@ def test_the_table_holds_the_bus_bandwidth_and_the_time() -> None:
 
     assert one.bus == {1 << 30: pytest.approx(1.5 * (1 << 30))}
     assert one.seconds == {1 << 30: 1.0}
+
+
+@pytest.mark.parametrize(("share", "slow"), [(0.94, {IDS[2]}), (0.96, set())])
+def test_health_counts_slow_links_against_their_gpu(share: float, slow: set[str]) -> None:
+    """Memory alike on four GPUs: the GPU whose copies are below 95 % of the others' is degraded alone."""
+    copies = pairs({(a, b): 400 * share for a in range(4) for b in range(4) if 2 in (a, b)})
+    memory = [line for gpu in GPUS for line in ceilings(gpu, 3e12, {}, simulated=True)]
+    health = judge_health(device_results([run(info(GPUS, simulated=True), [*memory, *copies])]))
+
+    assert {device for device, verdict in health.devices.items() if verdict.state == "degraded"} == slow

@@ -94,6 +94,17 @@ def test_a_trend_does_not_stop(drift: float, stops: bool) -> None:
     assert (rule.stopped_by(samples, 0.0) == "precision") is stops
 
 
+@pytest.mark.parametrize(("first", "stops"), [([4, 3], True), ([3, 4], False)])
+def test_a_trend_beyond_95_percent_does_not_stop(first: list[int], stops: bool) -> None:
+    """Sixteen samples, from rank to rank 0.2 % apart: Spearman's z is sqrt(15) (1 - D / 680), where D is the
+    sum of squares of rank minus place. D = 336 gives 1.959 and may be chance; D = 334 gives 1.971."""
+    ranks = [*first, 8, 0, 10, 1, 12, 11, 5, 2, 14, 9, 7, 13, 6, 15]
+    rule = StoppingRule(precision=0.01, min_samples=16, max_samples=50, seconds=1.0)
+
+    assert sum((rank - place) ** 2 for place, rank in enumerate(ranks)) == (336 if stops else 334)
+    assert (rule.stopped_by([100 + 0.2 * rank for rank in ranks], 0.0) == "precision") is stops
+
+
 def test_strongly_correlated_samples_do_not_stop() -> None:
     """States 0.6 % apart that last 5 samples: ten samples are worth two or three, and go on."""
     states = (100.0 + 0.6 * (i // 5 % 2) + e for i, e in enumerate(_noise(3, 0.01)))

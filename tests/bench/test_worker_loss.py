@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,7 +34,10 @@ GROUPS: tuple[GroupKey, ...] = tuple(
 
 
 class FakeWorker:
-    """Measures everything at once, but for one kernel and one ceiling that bring it down, or never end."""
+    """Measures everything at once, but for one kernel and one ceiling that bring it down, or never end.
+
+    Its anchors never end.
+    """
 
     starts = 0
     hangs, waited_s = False, 0.0
@@ -45,6 +49,9 @@ class FakeWorker:
 
     def ask(self, request: protocol.Request, timeout_s: float) -> Iterator[protocol.Answer]:
         """Answer as the server does."""
+        if isinstance(request, protocol.MeasureAnchors):
+            type(self).waited_s += timeout_s
+            raise WorkerLost(f"no answer within {timeout_s:.0f} s: killed")
         if isinstance(request, protocol.MeasureCeilings):
             yield from self._ceilings(request)
         elif isinstance(request, protocol.MeasureCase):
@@ -153,6 +160,28 @@ def test_deaths_count_over_all_processes_of_a_device(cpu: Device, worker: type[F
         DeviceRun(plan, lambda _: None, deaths=deaths).run()
 
     assert len(deaths[worker.kernel]) == 2
+
+
+def test_anchors_that_hang_cost_a_minute_each_time(cpu: Device, worker: type[FakeWorker]) -> None:
+    """At the start and at the end of a process 60 s are waited, and every case is measured between them."""
+    plan, lines = _plan(cpu, anchors=True), list[Any]()
+    DeviceRun(plan, lines.append).run()
+
+    assert worker.waited_s == 2 * 60.0
+    assert len(lines) == plan.timed
+
+
+@pytest.mark.parametrize(("more", "dropped"), [(0, 0), (1, 1)])
+def test_of_a_long_log_the_last_mebibyte_is_kept(
+    cpu: Device, worker: type[FakeWorker], tmp_path: Path, more: int, dropped: int
+) -> None:
+    """A log of 1 MiB stays whole; of one that is a byte longer the first byte goes."""
+    log, written = tmp_path / "worker.log", b"ab" * (1 << 19) + b"c" * more
+    log.write_bytes(written)
+    DeviceRun(_plan(cpu), lambda _: None, log).run()
+    kept = log.read_bytes() == written[dropped:]
+
+    assert kept  # not the bytes: pytest would look for the difference of a mebibyte for minutes
 
 
 @pytest.mark.parametrize("loss", [WorkerLost, ContextLost])

@@ -11,8 +11,10 @@ import psutil
 import pytest
 from msgspec.structs import replace
 
+from quantroof.bench.workers import protocol
+from quantroof.bench.workers.channel import Channel
 from quantroof.bench.workers.device_run import DeviceRun
-from quantroof.bench.workers.handle import Worker
+from quantroof.bench.workers.handle import NO_LOG, Worker
 from quantroof.errors import EnvironmentMissing
 from quantroof.hwprofiles.types import Device
 from quantroof.records.lines import Anchor, Ceiling, Measurement
@@ -99,14 +101,58 @@ def test_a_device_that_cannot_be_used_ends_in_one_line(capfd: pytest.CaptureFixt
     assert capfd.readouterr().err == ""
 
 
+def _torch_is(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Workers that start from now on import this text as torch."""
+    (folder / "torch.py").write_text(text)
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+
+
 def test_a_broken_library_is_one_line(
     cpu: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A torch that cannot be imported, as without its CUDA libraries, is reported in its own words."""
-    (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so.13: cannot open shared object file')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    _torch_is(tmp_path, monkeypatch, "raise ImportError('libcudart.so.13: cannot open shared object file')")
     with pytest.raises(EnvironmentMissing, match="ImportError: libcudart") as refusal:
         Worker(cpu, tiny_plan(cpu).settings)
 
     assert "\n" not in str(refusal.value)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_a_worker_that_ends_at_its_start_points_to_its_message(
+    cpu: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: bool
+) -> None:
+    """The error names the log that has what the library wrote last; without a log it names none."""
+    _torch_is(tmp_path, monkeypatch, "import os; os.write(2, b'illegal instruction'); os._exit(3)")
+    log = tmp_path / "worker.log" if logged else NO_LOG
+    with pytest.raises(EnvironmentMissing, match="ended with exit code 3") as refusal:
+        Worker(cpu, tiny_plan(cpu).settings, log)
+
+    assert refusal.value.hint == (f"its own message is in {log}" if logged else None)
+    assert not logged or log.read_text() == "illegal instruction"
+
+
+@pytest.mark.parametrize(
+    ("uuid", "index"), [("MIG-5a1e7c00-0000-4000-8000-000000000001", 0), (None, 3)], ids=["named", "nameless"]
+)
+def test_a_device_that_is_seen_alone_is_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uuid: str | None, index: int
+) -> None:
+    """The fourth GPU is number 0 in a worker that sees it alone, and number 3 in one that sees them all."""
+    _torch_is(tmp_path, monkeypatch, "import os; raise ImportError(os.environ.get('CUDA_VISIBLE_DEVICES'))")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    sent, send = list[bytes](), Channel.send
+
+    def noted(channel: Channel, data: bytes) -> None:
+        sent.append(data)
+        send(channel, data)
+
+    monkeypatch.setattr(Channel, "send", noted)
+    device = replace(h200(), index=3, uuid=uuid, mig=uuid and "1g.18gb")
+    with pytest.raises(EnvironmentMissing, match=f"ImportError: {uuid}"):
+        Worker(device, tiny_plan(device).settings)
+    setup = protocol.decode_request(sent[0])
+
+    assert isinstance(setup, protocol.Setup)
+    assert setup.device == replace(device, index=index)

@@ -33,6 +33,27 @@ def test_what_holds_something_is_kept(left: bytes, tmp_path: Path) -> None:
     assert (tmp_path / "run.jsonl").read_bytes() == left
 
 
+def test_half_a_line_beyond_16_mebibytes_is_no_header(tmp_path: Path) -> None:
+    """A file of 16 MiB without a line's end is begun again; with a byte more it is somebody's, and kept."""
+    file, size = tmp_path / "run.jsonl", 16 << 20
+    _sparse(file, size + 1)
+    with pytest.raises(UsageError, match="there is a run here already"):
+        RunWriter.create(tmp_path, info([]))
+    assert file.stat().st_size == size + 1
+
+    _sparse(file, size)
+    with RunWriter.create(tmp_path, info([], run_id="again")):
+        pass
+    assert read_run(tmp_path).info.run_id == "again"
+
+
+def _sparse(file: Path, size: int) -> None:
+    """Half a header and zeros up to a size."""
+    with file.open("wb") as handle:
+        handle.write(HALF)
+        handle.truncate(size)
+
+
 def test_a_writer_at_its_first_line_is_not_disturbed(tmp_path: Path) -> None:
     """Its file is locked, however little is in it."""
     with RunWriter.create(tmp_path, info([])):
