@@ -9,7 +9,7 @@ import pytest
 
 from quantroof.advisor.choices import choice, kv_format
 from quantroof.advisor.linear_time import Assumptions
-from quantroof.advisor.memory import Reserve, kv_bytes, memory_fit, weight_bytes
+from quantroof.advisor.memory import Reserve, kv_bytes, memory_fit, weight_bytes, weight_parts
 from quantroof.advisor.model_lookup import model
 from quantroof.advisor.step import decode_step, prefill
 from tests.advisor.machines import A100, H200, timer
@@ -141,6 +141,18 @@ def test_latent_attention_caches_576_elements_a_layer() -> None:
 
     assert kv_bytes(found, KV16, 1) == 70_272
     assert kv_bytes(found, KV16, 1, ways=8) == 70_272
+
+
+def test_an_indexer_keeps_its_own_keys() -> None:
+    """DeepSeek-V3.2: beside the latent 128 fp8 elements and their fp32 scale for each token of 61 layers."""
+    assert kv_bytes(model("deepseek-v3.2"), KV16, 100) == 61 * 100 * (576 * 2 + 128 + 4)
+
+
+def test_the_parts_of_a_model_add_up_to_its_weights() -> None:
+    """On one GPU, unless more are stated."""
+    found, scheme = model("llama-3.1-8b"), choice("bf16")
+
+    assert sum(weight_parts(found, scheme).values()) == weight_bytes(found, scheme, 1)
 
 
 @pytest.mark.parametrize("ways", [1, 2])

@@ -43,6 +43,14 @@ def test_a_reference_is_of_other_gpus_of_the_same_population() -> None:
     assert np.exp(found.center).tolist() == pytest.approx([110.0])
 
 
+def test_the_center_of_a_reference_is_the_median_of_its_gpus() -> None:
+    """Two GPUs at 110 and 500 ns have one center for the one case, midway in log time."""
+    found = _reference(_unit(0), _unit(1), _unit(2))
+
+    assert found is not None
+    assert np.exp(found.center).tolist() == pytest.approx([math.sqrt(110 * 500)])
+
+
 def test_a_gpu_is_no_reference_for_itself() -> None:
     """Where the reference holds the judged GPU alone there is none."""
     assert _reference(_unit(0)) is None
@@ -77,3 +85,16 @@ def test_drivers_are_named_where_they_differ(drivers: list[str], remarks: list[s
     units = [_unit(index, driver=driver) for index, driver in enumerate(drivers)]
 
     assert preflight(units, Policy())[1] == remarks
+
+
+@pytest.mark.parametrize(("name", "level"), [("mig", "failed"), ("vbios", None)])
+def test_a_setting_that_most_do_not_state_is_off_and_a_version_unknown(name: str, level: str | None) -> None:
+    """One of three with MIG differs from two without; one with a VBIOS differs from nothing known."""
+    units = [_unit(index) for index in range(3)]
+    change = {"mig": True} if name == "mig" else {"vbios": "96.00.A5"}
+    units[0].device = msgspec.structs.replace(units[0].device, **change)
+
+    found = preflight(units, Policy())[0]
+
+    assert [finding.level for finding in found[0]] == ([] if level is None else [level])
+    assert found[1:] == [[], []]

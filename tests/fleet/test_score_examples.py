@@ -10,7 +10,7 @@ import pytest
 from quantroof.analysis.distributions import t_tail
 from quantroof.errors import UsageError
 from quantroof.fleet.collection import Population, Unit, Work
-from quantroof.fleet.groups import Labels, compare_groups, read_labels
+from quantroof.fleet.groups import GroupRow, Labels, compare_groups, read_labels
 from quantroof.fleet.policy import Policy
 from quantroof.fleet.scores import Siblings, class_weights, learn_siblings, score
 from quantroof.fleet.slow_side import SlowSide, slow_side
@@ -73,23 +73,35 @@ def test_a_tail_between_two_is_taken_as_the_heavier(freedom: int) -> None:
     assert slow_side(np.concatenate([-slow, slow]), 1.0).freedom == freedom
 
 
+def _racks(levels: tuple[float, ...]) -> list[GroupRow]:
+    """Nodes of one GPU each at these levels, the first three in one rack and the others in another."""
+    population = Population("NVIDIA H100 80GB HBM3", "node", "burst", "cold", simulated=True)
+    gpus: list[tuple[Unit, Population, dict[str, float | None]]] = []
+    labels: Labels = {}
+    for number, level in enumerate(levels):
+        node = f"node-{number}"
+        unit = Unit("run", "2026-11-20T09:00:00+00:00", node, gpu_device(), population)
+        gpus.append((unit, population, {"memory": level}))
+        labels[node] = {"rack": "r1" if number < 3 else "r2"}
+    return compare_groups(gpus, labels)
+
+
 def test_two_groups_of_three_nodes_have_two_degrees_of_freedom() -> None:
     """Racks of 0, 1, 2 % and 3, 4, 5 %: t = 3 % / (1.2533 x 0.605 %) = 3.955, and of Student's t with two
     degrees of freedom 1 - t / sqrt(2 + t^2) = 5.8 % lie beyond: with one it would be 16 %.
     """
-    population = Population("NVIDIA H100 80GB HBM3", "node", "burst", "cold", simulated=True)
-    gpus: list[tuple[Unit, Population, dict[str, float | None]]] = []
-    labels: Labels = {}
-    for number in range(6):
-        node = f"node-{number}"
-        unit = Unit("run", "2026-11-20T09:00:00+00:00", node, gpu_device(), population)
-        gpus.append((unit, population, {"memory": number / 100}))
-        labels[node] = {"rack": "r1" if number < 3 else "r2"}
-
-    rows = compare_groups(gpus, labels)
+    rows = _racks((0.0, 0.01, 0.02, 0.03, 0.04, 0.05))
 
     assert [(row.attribute, row.nodes) for row in rows] == [("rack", 3)] * 2
     assert [row.p for row in rows] == pytest.approx([0.0584] * 2, abs=1e-4)
+
+
+@pytest.mark.parametrize(("other", "differs"), [(0.02, False), (0.03, True)])
+def test_groups_without_spread_differ_by_anything(other: float, *, differs: bool) -> None:
+    """Three nodes at 2 % each: three more at 2 % are no other group, three at 3 % certainly are."""
+    rows = _racks((0.02,) * 3 + (other,) * 3)
+
+    assert [row.differs for row in rows] == [differs] * 2
 
 
 def test_labels_leave_out_what_is_empty(tmp_path: Path) -> None:
