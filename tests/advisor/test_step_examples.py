@@ -8,6 +8,7 @@ import pytest
 from quantroof.advisor.choices import choice, kv_format
 from quantroof.advisor.interpolation import KernelTime
 from quantroof.advisor.layer_times import AttentionKey, LayerTimes
+from quantroof.advisor.layers import linear_layers
 from quantroof.advisor.linear_time import Assumptions, Timer
 from quantroof.advisor.model_lookup import model
 from quantroof.advisor.step import decode_step, prefill
@@ -33,6 +34,38 @@ def test_attention_that_the_run_timed_is_not_modeled(kv: str, source: str) -> No
     attention = step.part("attention")
     assert attention.source == source
     assert (attention.seconds == pytest.approx(320e-6)) is (source == "interpolated")
+
+
+def test_two_gpus_share_the_heads_of_a_latent_cache() -> None:
+    """DeepSeek-V3 on two GPUs: 64 of 128 heads each, with a latent of 576 of which 512 are values."""
+    own = Attention(64, 1, 576, 512, latent=True)
+    timed = {AttentionKey("bf16-kv", own): {1: [KernelTime(2048, 1e-5, 9e-6, 2e-5, "k")]}}
+    at = Timer(H200, TimingTable(layers=LayerTimes(timed)), AT_THE_ROOF)
+
+    step = decode_step(model("deepseek-v3"), choice("bf16"), KV, batch=1, context=2048, ways=2, timer=at)
+
+    assert step.part("attention").seconds == pytest.approx(61 * 1e-5)
+
+
+def test_every_layer_has_its_own_attention_kernel() -> None:
+    """Llama-3.1-8B's attention takes 32 times what one layer of it does, fixed times included."""
+    whole = model("llama-3.1-8b")
+    one = msgspec.structs.replace(whole, layers=1, full_layers=1)
+
+    took, once = (
+        prefill(m, choice("bf16"), KV, batch=1, context=64, ways=1, timer=timer(H100, Assumptions()))
+        for m in (whole, one)
+    )
+
+    assert took.part("attention").seconds == pytest.approx(32 * once.part("attention").seconds)
+
+
+def test_sliding_layers_with_equal_heads_are_counted_with_the_others() -> None:
+    """gpt-oss-20b has one kind of attention layer, 24 times, though 12 of them attend to a window."""
+    counts = {layer.name: layer.count for layer in linear_layers(model("gpt-oss-20b"))}
+
+    assert counts["qkv"] == 24
+    assert "local qkv" not in counts
 
 
 def test_sliding_layers_attend_to_their_window() -> None:

@@ -26,6 +26,19 @@ def test_two_gpus_have_a_spread_of_their_own() -> None:
     assert (learn_siblings(times, MEMORY).case_spread < learn_siblings(times[:1], MEMORY).case_spread).all()
 
 
+def test_a_case_that_one_gpu_lacks_is_no_wider() -> None:
+    """Four GPUs agree on four cases, of which the last lacks one: what is absent deviates by nothing."""
+    times = np.array([[10.0, 11.0, 12.0, 13.0]] * 4)
+    times[3, 0] = np.nan
+
+    assert learn_siblings(times, MEMORY).case_spread.max() < 1e-3
+
+
+def test_the_limit_of_two_gpus_has_seven_degrees_of_freedom() -> None:
+    """Six of the prior and one of two GPUs: Student's t is beyond 3.499 once in 200."""
+    assert learn_siblings(np.ones((2, 4)), MEMORY).case_limit == pytest.approx(3.499, abs=1e-3)
+
+
 @pytest.mark.parametrize(("gpus", "learned"), [(127, False), (128, True)])
 def test_the_tail_is_learned_from_128_gpus_on(gpus: int, *, learned: bool) -> None:
     """Fewer do not show how heavy it is: a heavy one is assumed, of 5 degrees of freedom."""
@@ -36,19 +49,21 @@ def test_the_tail_is_learned_from_128_gpus_on(gpus: int, *, learned: bool) -> No
 
 def test_a_read_from_a_cache_is_no_bandwidth() -> None:
     """1 MB at 10 TB/s lies in a cache, so that 1 GB at 2 TB/s is the roof: 0.8 GB take 0.4 ms there and their
-    products 0.1 ms, one fifth of both. By the cache's rate it would be more than half, and near the ridge.
+    products 0.1 ms, one fifth of both. By the cache's rate it would be more than half, and near the ridge, as
+    0.2 GB with the same products are.
     """
     works = [
         Work("in a cache", "bf16", 0, 10**6),
         Work("read", "bf16", 0, 10**9),
         Work("square", "bf16", 10**12, 10**8),
         Work("flat", "bf16", 10**11, 8 * 10**8),
+        Work("ridge", "bf16", 10**11, 2 * 10**8),
     ]
-    median_ns = np.array([1e2, 5e5, 1e6, 6e5])
+    median_ns = np.array([1e2, 5e5, 1e6, 6e5, 3e5])
 
     weights = class_weights(works, np.log(median_ns))
 
-    assert weights.tolist() == [[1, 0], [1, 0], [0, 1], [1, 0]]
+    assert weights.tolist() == [[1, 0], [1, 0], [0, 1], [1, 0], [0.5, 0.5]]
 
 
 def test_two_slow_cases_of_a_hundred_are_chance() -> None:
@@ -63,7 +78,7 @@ def test_two_slow_cases_of_a_hundred_are_chance() -> None:
     assert scores.p[0, 2] == pytest.approx(0.08982, abs=1e-5)
 
 
-@pytest.mark.parametrize("freedom", [4, 7])
+@pytest.mark.parametrize("freedom", [4, 7, 8])
 def test_a_tail_between_two_is_taken_as_the_heavier(freedom: int) -> None:
     """Levels midway between those of two neighboring t distributions get the one with the heavier tail."""
     tails, x = (np.arange(5_000) + 0.5) / 10_000, np.linspace(0, 30, 3_001)
