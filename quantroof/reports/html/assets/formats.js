@@ -72,7 +72,7 @@ function drawFormats() {
   if (!layerKeys().length) return;
   const [subject, layer] = [tableSubject(), chosenLayer()];
   const own = data.subjects[subject].layers.find(({ n, k }) => `${n}x${k}` === layer);
-  byId("crossover").textContent = own ? `N ${own.n} × K ${own.k} on ${data.subjects[subject].label}: ${own.sentence}.` : `All layers together on ${data.subjects[subject].label}: the sum of the quickest kernel of each layer.`;
+  byId("crossover").textContent = own ? `N ${own.n} × K ${own.k} on ${data.subjects[subject].label}: ${own.sentence}.` : `All layers together on ${data.subjects[subject].label}: the total time of the fastest kernel per layer.`;
   byId("formats-table").replaceChildren(formatTable(subject, marksOf(subject, layer)));
   const statics = data.schemes.some(({ hollow }) => hollow) ? chip("-static", state.static === "1", () => setState({ static: state.static === "1" ? "0" : "1" }), null, "formats whose activations arrive quantized: they cannot win") : null;
   byId("format-views").replaceChildren(
