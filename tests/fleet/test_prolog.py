@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from quantroof.analysis.verdicts import STATES, State
-from quantroof.bench.run import Job, execute
+from quantroof.bench.run import Job, execute, new_job
 from quantroof.cli.main import main
 from quantroof.cli.progress import Display
 from quantroof.fleet import prolog as fleet_prolog
@@ -196,9 +197,13 @@ def test_a_node_of_eight_is_planned_within_its_limit(tmp_path: Path) -> None:
 
 def test_the_plan_is_made_once_and_keeps_its_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The seconds per case follow from the plan that is run; the run's options name them as well."""
-    made = []
-    plans = fleet_prolog.new_job
-    monkeypatch.setattr(fleet_prolog, "new_job", lambda *given: made.append(given) or plans(*given))
+    made: list[Job] = []
+
+    def counted(*given: Any) -> Job:
+        made.append(new_job(*given))
+        return made[-1]
+
+    monkeypatch.setattr(fleet_prolog, "new_job", counted)
     check = Prolog(PrologOptions(tuple(gpu_device(n) for n in range(8)), tmp_path))
 
     assert len(made) == 1

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from quantroof.records.lines import RunEnd
+from quantroof.records.run import RunEnd
 from tests.builders import info, run
 
 Outcome = Literal["complete", "interrupted"]
