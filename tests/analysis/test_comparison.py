@@ -14,7 +14,7 @@ from quantroof.analysis.statistics import Interval, median_interval
 from quantroof.errors import ExitCode
 from quantroof.records.directory import Run
 from quantroof.records.run import Host
-from tests.builders import info, run, samples
+from tests.builders import gpu_device, info, run, samples
 from tests.runs import gpu_run, repeated, slower
 
 _MOVED = ("SM clock 1755 -> 1580 MHz", "SM clock 1695 -> 1580 MHz")
@@ -107,6 +107,16 @@ def test_changed_clock_and_versions_are_named_as_causes() -> None:
     assert changes.count("slower") == 300
     assert all(entry.causes[0] in _MOVED for entry in changes.entries)
     assert all("torch 2.13.0 -> 2.14.0" in e.causes for e in changes.entries)
+
+
+def test_a_device_is_told_from_itself_only() -> None:
+    """Its new driver is a difference; a GPU that only the second run has differs from none."""
+    base = gpu_run()
+    (gpu,) = base.info.devices
+    newer, second = msgspec.structs.replace(gpu, driver="590.44.01"), gpu_device(index=1)
+    now = run(info([newer, second]), base.measurements)
+
+    assert _compare(base, now).differences == ("cuda:0 driver 580.159.04 -> 590.44.01",)
 
 
 def test_simulated_never_compares_with_measured() -> None:

@@ -64,9 +64,10 @@ class _Blocks:
 def test_a_call_shorter_than_the_settling_time_runs_until_it_is_over(
     batch_s: float, seconds: float, ran_s: float
 ) -> None:
-    """A longer one has settled the device by its warm-up; a burst on a CPU settles nothing."""
+    """A longer one has settled the device by its warm-up; a burst on a CPU settles nothing. The clock of a
+    machine has run for 100 s before."""
     timer = _Blocks(batch_s)
-    settle(timer, seconds, lambda: timer.now_s)  # type: ignore[arg-type]
+    settle(timer, seconds, lambda: 100.0 + timer.now_s)  # type: ignore[arg-type]
 
     assert timer.now_s == ran_s
 
