@@ -6,6 +6,8 @@ import pytest
 
 from quantroof.analysis.device_results import device_results
 from quantroof.analysis.health import judge_health
+from quantroof.analysis.run_verdict import run_verdict
+from quantroof.analysis.verdicts import gravest
 from tests.builders import H100, ceilings, gpu_device, info, measurement, run, state
 
 
@@ -14,9 +16,17 @@ def test_a_read_far_below_what_others_published_is_unhealthy(share: float, verdi
     """A lone H100 is judged by others: 0.95 of their lowest read, 2913 GB/s, is 82.6 % of the datasheet."""
     device = gpu_device()
     bandwidth = H100.bandwidth_bytes_per_s * share
-    (results,) = device_results([run(info([device]), ceilings(device, bandwidth * 1.0012, {}))])
+    measured = run(info([device]), ceilings(device, bandwidth * 1.0012, {}))
 
-    assert judge_health([results]).verdict.state == verdict
+    assert judge_health(device_results([measured])).verdict.state == verdict
+    assert run_verdict(measured).state == verdict
+
+
+def test_the_gravest_of_several_states_counts() -> None:
+    """A failure outweighs a device that is slow or well; of no state nothing is known."""
+    assert gravest(["ok", "failed", "degraded"]) == "failed"
+    assert gravest(["ok", "degraded"]) == "degraded"
+    assert gravest([]) == "unknown"
 
 
 def test_an_ordinary_clock_event_counts_the_devices_that_reported_it() -> None:

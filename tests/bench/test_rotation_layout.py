@@ -47,6 +47,14 @@ def test_a_shared_value_beside_weights_does_not_lay_them_out_again(monkeypatch: 
     assert copied == []
 
 
+def test_the_first_copies_have_their_share_of_the_bytes() -> None:
+    """Two of four sets of 100 bytes are 200 bytes; four of four, or five, are all of them."""
+    copies = Copies([(0,), (1,), (2,), (3,)], 400, short=False)
+
+    assert copies.first(2) == Copies([(0,), (1,)], 200, short=False)
+    assert copies.first(4) == copies.first(5) == copies
+
+
 class _Blocks:
     """A timer whose samples advance the clock by a second."""
 
