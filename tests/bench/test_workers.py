@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -156,3 +158,19 @@ def test_a_device_that_is_seen_alone_is_the_first(
 
     assert isinstance(setup, protocol.Setup)
     assert setup.device == replace(device, index=index)
+
+
+def test_a_worker_that_is_dead_before_it_is_told_anything_is_one_error(
+    cpu: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that ends at once did not start: one line, where sending to it breaks the pipe."""
+    encode = protocol.encode
+
+    def late(message: Any) -> bytes:
+        time.sleep(0.5)  # the process has ended by then
+        return encode(message)
+
+    monkeypatch.setattr(protocol, "encode", late)
+    monkeypatch.setattr(sys, "executable", "/bin/true")
+    with pytest.raises(EnvironmentMissing, match="the worker process did not start"):
+        Worker(cpu, tiny_plan(cpu).settings)

@@ -75,7 +75,8 @@ class Worker:
         self._request = self._number = 0
         alone = replace(device, index=0) if environment else device
         setup = protocol.Setup(device=alone, settings=settings, token=self._token)
-        self._channel.send(protocol.encode(setup))
+        with suppress(OSError):  # it died already: the missing hello says so
+            self._channel.send(protocol.encode(setup))
         self._await_hello(device.id)
 
     def ask(self, request: protocol.Request, timeout_s: float) -> Iterator[protocol.Answer]:
