@@ -3,7 +3,7 @@
 #
 #   step              the first time    again
 #   1 environment     1-3 min           1 s
-#   2 tests           about 6 min on 2 cores: most tests on all cores at once, then one at a time those that measure
+#   2 tests           3-6 min on 2 cores: most tests on all cores at once, then one at a time those that measure
 #                     time or need the machine for themselves (markers alone and gpu)
 #
 # --all adds the tests that CI runs beside the quick ones (marker long). Options of pytest replace the two parts of
