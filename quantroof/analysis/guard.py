@@ -85,13 +85,6 @@ class RoofGuard:
         return None
 
 
-def guard_flags(
-    measurement: Measurement, measured: Roofs, device: Device, profile: HardwareProfile | None
-) -> tuple[Flag, ...]:
-    """The flags of one measurement for where it lies under, at or above the roofs."""
-    return RoofGuard(measured, device, profile).flags(measurement)
-
-
 def physical_bandwidth(device: Device, profile: HardwareProfile | None) -> float | None:
     """Bytes/s that no access pattern can exceed: bus width x data rate, or the datasheet where it is more.
 

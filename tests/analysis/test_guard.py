@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from quantroof.analysis.guard import guard_flags, physical_bandwidth
+from quantroof.analysis.guard import RoofGuard, physical_bandwidth
 from quantroof.analysis.roofs import Roofs, measured_roofs
 from quantroof.hwprofiles.types import Device
 from quantroof.records.lines import DeviceState, Measurement, Timing, parsed_case
@@ -45,7 +45,7 @@ def _line(
 
 
 def _codes(line: Measurement, roofs: Roofs = ROOFS, device: Device = H100_SXM) -> list[str]:
-    return [flag.code for flag in guard_flags(line, roofs, device, H100)]
+    return [flag.code for flag in RoofGuard(roofs, device, H100).flags(line)]
 
 
 def test_below_every_roof_there_is_no_flag() -> None:
@@ -60,7 +60,7 @@ def test_a_little_above_the_measured_roof_is_at_the_roof() -> None:
 
 def test_faster_than_the_memory_bus_is_impossible() -> None:
     """470 MB in 100 us would be 4.7 TB/s on a 3.35 TB/s bus."""
-    flags = guard_flags(_line(GEMV, 100_000), ROOFS, H100_SXM, H100)
+    flags = RoofGuard(ROOFS, H100_SXM, H100).flags(_line(GEMV, 100_000))
 
     assert [flag.code for flag in flags] == ["impossible", "above_roof"]
     assert "miscounted" in flags[0].text
@@ -75,7 +75,7 @@ def test_faster_than_the_memory_bus_is_impossible() -> None:
 )
 def test_a_rotation_under_three_caches_is_named_as_the_cause(rotated: int, words: str) -> None:
     """One byte less than three times the L2 can explain a read above the bus; three times it cannot."""
-    flags = guard_flags(_line(GEMV, 100_000, rotated=rotated), ROOFS, H100_SXM, H100)
+    flags = RoofGuard(ROOFS, H100_SXM, H100).flags(_line(GEMV, 100_000, rotated=rotated))
 
     assert words in flags[0].text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from quantroof.analysis.guard import guard_flags
+from quantroof.analysis.guard import RoofGuard
 from quantroof.analysis.points import arithmetic, case_roofs
 from quantroof.analysis.roofs import Roofs, best_roof_shares, datasheet_roofs, measured_roofs
 from quantroof.hwprofiles.catalog import profile
@@ -81,8 +81,8 @@ def test_an_emulated_row_never_lies_under_a_native_roof() -> None:
     share = {k: best_roof_shares([line], roofs)[case.id][1] for k, line in ((1, native), (4, emulated))}
     assert share[4] == pytest.approx(4 * share[1])
     quick = replace(emulated, timing=measurement(device, "mxfp4-w4a4", 4096, LAYER, 100_000).timing)
-    assert [flag.code for flag in guard_flags(quick, roofs, device, None)] == ["impossible", "above_roof"]
-    assert guard_flags(replace(quick, computes=None), roofs, device, None) == ()
+    assert [flag.code for flag in RoofGuard(roofs, device, None).flags(quick)] == ["impossible", "above_roof"]
+    assert RoofGuard(roofs, device, None).flags(replace(quick, computes=None)) == ()
 
 
 def test_a_datasheets_fp4_is_the_roof_of_both_fp4_formats() -> None:
