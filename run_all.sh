@@ -3,7 +3,7 @@
 #
 #   step              the first time                                again
 #   1 environment     1-2 min; several with CUDA wheels to fetch    1 s
-#   2 measure         quick about 1 min, default 4 to 5 min on a CPU; the estimate is printed first
+#   2 measure         quick about 20 s, default about 2 min on a CPU; the estimate is printed first
 #   3 report          seconds
 #
 # It leaves bin/quantroof, which starts quantroof in this environment from any folder.

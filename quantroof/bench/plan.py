@@ -25,13 +25,15 @@ NO_KERNEL = "none"
 REPEATED = ("read", "copy")
 """The bandwidths that are measured again at the end of a run: a device that changed its state shows there."""
 
-# What a kernel costs besides its sampling, for the estimate only: making and checking data grows with the
-# weights (seen on a 2-core host: 2e-8 s per element; a GPU does the same work in a hundredth of that).
-_FIXED_S = {"cpu": 0.25, "gpu": 0.15}
-_PER_WEIGHT_S = {"cpu": 2.0e-8, "gpu": 2.0e-10}
-_CEILINGS_S = {"cpu": 50.0, "gpu": 120.0}
-_QUICK_CEILINGS_S = {"cpu": 15.0, "gpu": 20.0}
-_START_S = 8.0  # a worker imports torch and opens the device: an allowance, not measured on a GPU node
+# For the estimate only. CPU: fitted to two runs of `default` and one of `quick` on an idle 2-core host
+# (2026-11-29); precision ends most sampling before its time is up. Making and checking data grows with the
+# weights. GPU: allowances, not measured.
+_SAMPLING_SHARE = {"cpu": 0.7, "gpu": 1.0}
+_FIXED_S = {"cpu": 0.05, "gpu": 0.15}
+_PER_WEIGHT_S = {"cpu": 1.0e-8, "gpu": 2.0e-10}
+_CEILINGS_S = {"cpu": 13.0, "gpu": 120.0}
+_QUICK_CEILINGS_S = {"cpu": 8.0, "gpu": 20.0}
+_START_S = {"cpu": 5.0, "gpu": 8.0}  # a worker imports torch and opens the device
 _ANCHORS_S = 4.0  # a process: two of them, twice
 
 
@@ -76,10 +78,12 @@ class DevicePlan:
     def estimate_s(self) -> float:
         """Expected wall time in seconds on an idle machine; of a simulated device, that of the real one."""
         processor = self.device.processor
-        each = self.settings.rule().seconds + _FIXED_S[processor]
+        rule = self.settings.rule()
+        share = 1.0 if rule.precision is None else _SAMPLING_SHARE[processor]
+        each = share * rule.seconds + _FIXED_S[processor]
         weights = ((max(p.case.n, p.case.weight_rows) * p.case.k, len(p.kernels)) for p in self.cases)
         setup = sum(size * kernels for size, kernels in weights) * _PER_WEIGHT_S[processor]
-        return _START_S + self.timed * each + setup + self._extra_s(processor)
+        return _START_S[processor] + self.timed * each + setup + self._extra_s(processor)
 
     def _extra_s(self, processor: Processor) -> float:
         ceilings = _QUICK_CEILINGS_S if self.settings.quick_ceilings else _CEILINGS_S

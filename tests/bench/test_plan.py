@@ -13,7 +13,7 @@ from quantroof.bench.memory import available_bytes, need_bytes, shortage
 from quantroof.bench.plan import NO_KERNEL, make_plan
 from quantroof.bench.provenance import environment
 from quantroof.bench.run import execute, new_job, resumed_job
-from quantroof.bench.suite import parse
+from quantroof.bench.suite import load, parse
 from quantroof.errors import UsageError
 from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
@@ -55,6 +55,23 @@ def test_processes_are_rounds_over_all_devices() -> None:
     ]
     assert {p.concurrent for p in job.plans} == {2}
     assert [p.ceilings for p in job.plans] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(("suite", "measured_s"), [("default", 109.0), ("default", 121.0), ("quick", 19.0)])
+def test_the_estimate_is_within_30_percent_of_what_an_idle_host_took(
+    cpu: Device, suite: str, measured_s: float
+) -> None:
+    """Wall seconds from the header to the end of three runs on an idle 2-core host, 2026-11-29."""
+    estimate_s = new_job(RunOptions(suite=suite), (cpu,), ()).estimate_s()
+
+    assert estimate_s == pytest.approx(measured_s, rel=0.3)
+
+
+def test_sustained_runs_use_their_whole_time(cpu: Device) -> None:
+    """No precision ends a sustained run early, so a case is estimated at its three seconds at least."""
+    plan = make_plan(load("quick"), cpu, RunOptions(suite="quick", mode="sustained"))
+
+    assert plan.estimate_s() > 3.0 * plan.timed
 
 
 def test_a_format_nobody_implements_here_is_a_recorded_skip(cpu: Device) -> None:
