@@ -71,11 +71,14 @@ def process_spread(medians: list[Array]) -> Array:
     """Spread of process medians within runs [cases], from one [cases, processes] array per run.
 
     It is the median over runs of the variance, so that a disturbed process affects one run only. The median
-    of a sample variance is below the variance, so it is divided by the median of chi-squared (Wilson &
-    Hilferty 1931).
+    of a sample variance is below the variance, so each is divided by the median of chi-squared (Wilson &
+    Hilferty 1931) for the processes of its run.
     """
-    freedom = medians[0].shape[1] - 1
+    return np.asarray(np.sqrt(np.median([_variance(one) for one in medians], axis=0)))
+
+
+def _variance(medians: Array) -> Array:
+    """The variance [cases] of process medians [cases, processes], as likely too large as too small."""
+    freedom = medians.shape[1] - 1
     median_of_chi_squared = (1 - 2 / (9 * freedom)) ** 3
-    return np.asarray(
-        np.sqrt(np.median([m.var(axis=1, ddof=1) for m in medians], axis=0) / median_of_chi_squared)
-    )
+    return np.asarray(medians.var(axis=1, ddof=1) / median_of_chi_squared)

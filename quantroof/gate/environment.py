@@ -15,7 +15,7 @@ import msgspec
 from quantroof.finding import Finding
 from quantroof.gate.baseline import AnchorBand, Baseline
 from quantroof.gate.contract import contract_of, machine_breaches
-from quantroof.gate.times import ANCHORS, CLOCK_FLAGS, RunTimes, flag_counts
+from quantroof.gate.times import ANCHORS, CLOCK_FLAGS, RunTimes, flag_counts, timed_lines
 from quantroof.hwprofiles.clock_events import FAULTS, faults
 from quantroof.records.lines import Anchor, AnchorName, Measurement
 
@@ -101,7 +101,7 @@ def _throttled(times: RunTimes) -> Iterator[Finding]:
 
 def _flagged(times: RunTimes, tolerance: Tolerance) -> Iterator[Finding]:
     counts = flag_counts(times)
-    lines = max(1, sum(len(by_process) for by_process in times.log_ns.values()) + len(times.run.anchors))
+    lines = len(timed_lines(times))
     if counts["foreign_process"]:
         text = f"other processes were on the GPU in {counts['foreign_process']} measurements"
         yield Finding("unknown", "foreign_process", f"{text}: use a GPU that nothing else uses")

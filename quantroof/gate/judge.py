@@ -97,6 +97,6 @@ def _incomparable(key: Key, times: RunTimes) -> str | None:
     processes = len(times.log_ns[key])
     if processes < MIN_PROCESSES:
         return f"measured in {processes} processes, {MIN_PROCESSES} or more are needed"
-    if times.clock_moved.get(key, 0) / processes >= _MOVED_SHARE:
+    if times.clock_moved[key] / processes >= _MOVED_SHARE:
         return "the clock moved in most of its processes"
     return None

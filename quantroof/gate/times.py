@@ -171,6 +171,12 @@ def _anchoring(run: Run, device: Device) -> Anchoring:
     return Anchoring(level, moved)
 
 
+def timed_lines(times: RunTimes) -> list[Measurement | Anchor]:
+    """The measurements and anchors of the device that have a time."""
+    lines: list[Measurement | Anchor] = [*times.run.measurements, *times.run.anchors]
+    return [line for line in lines if line.device == times.device.id and line.timing is not None]
+
+
 def flag_counts(times: RunTimes) -> Counter[str]:
     """The number of measurements and anchors of the device that carry each flag."""
     device = times.device.id
