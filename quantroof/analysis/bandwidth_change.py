@@ -33,6 +33,11 @@ class BandwidthChange:
         return abs(self.change) > MOVED
 
     @property
+    def gain(self) -> float:
+        """The change as a share of the slower speed: 0.25 for a fall by 20 %."""
+        return max(1 + self.change, 1 / (1 + self.change)) - 1
+
+    @property
     def words(self) -> str:
         """`the read ceiling fell 20 % during the run`."""
         verb = "fell" if self.change < 0 else "rose"
@@ -51,8 +56,8 @@ def bandwidth_changes(ceilings: Iterable[Ceiling]) -> list[BandwidthChange]:
 
 
 def largest(changes: Sequence[BandwidthChange]) -> BandwidthChange | None:
-    """The first that moved, else the first, as the change of the device."""
-    return next((one for one in changes if one.moved), changes[0] if changes else None)
+    """The change of the device: that by the largest factor in whole percent, the first of equal ones."""
+    return max(changes, key=lambda one: round(one.gain, 2), default=None)
 
 
 def state_beside(own: float, siblings: Sequence[float]) -> State:

@@ -32,6 +32,8 @@ class LayerChoice:
     batches: tuple[Batch, ...]
     unusable: str | None = None
     """Why no winner is named although times are there."""
+    lead_by: float = 0.0
+    """By how much a scheme must lead besides its interval; above 0 no speed-up is exact enough to print."""
 
     def sentence(self) -> str:
         """Who wins from which M: `int4-w4a16 to M = 48, fp8-w8a8 from 64`."""
@@ -55,10 +57,10 @@ def layer_choices(results: DeviceResults, order: Iterable[str]) -> list[LayerCho
         seen = sorted(
             {name for best in batches.values() for name in best}, key=lambda s: (ranks.get(s, 99), s)
         )
-        usable = results.trust.usable
-        judged = tuple(_batch(m, best, usable=usable) for m, best in sorted(batches.items()))
-        unusable = None if usable else results.trust.words
-        choices.append(LayerChoice(n, k, tuple(seen), judged, unusable))
+        lead_by = results.trust.lead_by
+        judged = tuple(_batch(m, best, lead_by) for m, best in sorted(batches.items()))
+        unusable = results.trust.words if lead_by is None else None
+        choices.append(LayerChoice(n, k, tuple(seen), judged, unusable, lead_by or 0.0))
     return choices
 
 
@@ -111,8 +113,10 @@ def _lead(leaders: list[tuple[int, tuple[str, ...]]], name: str) -> int:
     return next((i for i, (_, names) in enumerate(leaders) if name not in names), len(leaders))
 
 
-def _batch(m: int, best: dict[str, Point], *, usable: bool) -> Batch:
-    return Batch(m, best, winner({name: [point] for name, point in best.items()}) if usable else Winner(None))
+def _batch(m: int, best: dict[str, Point], lead_by: float | None) -> Batch:
+    if lead_by is None:
+        return Batch(m, best, Winner(None))
+    return Batch(m, best, winner({name: [point] for name, point in best.items()}, lead_by))
 
 
 def _rank(point: Point) -> tuple[bool, float]:

@@ -85,6 +85,8 @@ class FormatAnswer:
     leads: tuple[Lead, ...]
     device: str | None
     reason: str | None = None
+    caveat: str | None = None
+    """Why only large leads count, where that is so."""
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -135,11 +137,14 @@ def format_answer(
     choices: list[LayerChoice], device: str | None = None, trust: Trust | None = None
 ) -> FormatAnswer:
     """The format by the summed time of all layers, which every token passes through."""
-    if choices and trust is not None and not trust.usable:
+    lead_by = 0.0 if trust is None else trust.lead_by
+    if choices and trust is not None and lead_by is None:
         return FormatAnswer("unsure", (), device, trust.words)
-    leads = tuple(lead for m, best in whole_batches(choices) if (lead := _lead(m, best)) is not None)
+    batches = whole_batches(choices)
+    leads = tuple(lead for m, best in batches if (lead := _lead(m, best, lead_by or 0.0)) is not None)
+    caveat = "; ".join((*trust.reasons, trust.advice)) if trust is not None and not trust.usable else None
     decided = bool(leads) and not (leads[0].ties or leads[-1].ties)
-    return FormatAnswer("good" if decided else "unsure" if leads else "none", leads, device)
+    return FormatAnswer("good" if decided else "unsure" if leads else "none", leads, device, caveat=caveat)
 
 
 def change_answer(comparison: RunComparison | None) -> ChangeAnswer:
@@ -155,11 +160,11 @@ def change_answer(comparison: RunComparison | None) -> ChangeAnswer:
     return ChangeAnswer(state, _CHANGE_TONES[state], comparison, slower, unresolved, worst)
 
 
-def _lead(m: int, best: dict[str, list[Point]]) -> Lead | None:
-    first, *ties = winner(best).leaders or (None,)
+def _lead(m: int, best: dict[str, list[Point]], lead_by: float) -> Lead | None:
+    first, *ties = winner(best, lead_by).leaders or (None,)
     if first is None:
         return None
-    base = candidate(best.get(BASELINE, ())) if first != BASELINE else None
+    base = candidate(best.get(BASELINE, ())) if first != BASELINE and not lead_by else None
     speed_up = None if base is None else base.time.median / summed(best[first]).median
     return Lead(m, first, speed_up, tuple(name for name in ties if name is not None))
 

@@ -37,12 +37,13 @@ class BatchSum:
 def layer_sums(choices: list[LayerChoice]) -> list[BatchSum]:
     """Every whole M in rising order; nothing wins where the run may not be used."""
     usable = not any(choice.unusable for choice in choices)
+    lead_by = max((choice.lead_by for choice in choices), default=0.0)
     ratios = dict(speed_ups(choices))
     batches = []
     for m, best in whole_batches(choices):
         own = ratios.get(m, {})
         sums = {name: _sum(name, points, own.get(name)) for name, points in best.items()}
-        batches.append(BatchSum(m, sums, winner(best) if usable else Winner(None)))
+        batches.append(BatchSum(m, sums, winner(best, lead_by) if usable else Winner(None)))
     return batches
 
 

@@ -45,7 +45,7 @@ def _race(results: DeviceResults, mine: Point, rivals: list[Point]) -> Race:
     other = min(timed, key=_median, default=None)
     if mine.time is None:
         return Race(label, mine, other, "unmeasured", reason=mine.measurement.reason)
-    if not results.trust.usable:
+    if results.trust.lead_by is None:
         return Race(label, mine, other, "unknown", reason=results.trust.words)
     if not may_win(mine):
         flags = "; ".join(flag.text for flag in mine.flags)
@@ -53,7 +53,7 @@ def _race(results: DeviceResults, mine: Point, rivals: list[Point]) -> Race:
     if other is None:
         return Race(label, mine, None, "alone")
     entries = {name: _candidate(point) for name, point in (("mine", mine), ("other", other))}
-    leaders = decide(entries).leaders
+    leaders = decide(entries, results.trust.lead_by).leaders
     if not leaders:
         return Race(label, mine, other, "unknown", reason="both times lie above their roof")
     ours, theirs = _median(mine), _median(other)

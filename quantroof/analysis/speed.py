@@ -19,10 +19,11 @@ def baseline(choices: list[LayerChoice]) -> str | None:
 def speed_ups(choices: list[LayerChoice]) -> list[tuple[int, dict[str, Interval]]]:
     """Per M, the 16-bit time over a scheme's, both summed over all layers.
 
-    Empty without a 16-bit format, and where the run may not be used; an impossible time has no speed-up.
+    Empty without a 16-bit format, and where the run may not be used or its bandwidth changed; an impossible
+    time has no speed-up.
     """
     base = baseline(choices)
-    if base is None or any(choice.unusable for choice in choices):
+    if base is None or any(choice.unusable or choice.lead_by for choice in choices):
         return []
     batches = []
     for m, best in whole_batches(choices):

@@ -1,7 +1,8 @@
 """Whether the figures of a run may be used; decided when the run is read.
 
 A run that other processes disturbed has medians and intervals like any other, and they are wrong. Below the
-limits here, every conclusion from it is `unknown`, and the reason comes first.
+limits here, every conclusion from it is `unknown`, and the reason comes first. Where only a bandwidth changed
+during the run, health is unknown, and one format beats another only by more than that could explain.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ DISTURBED_SHARE = 0.10
 """Largest share of disturbed measurements in a run that may be used."""
 MEDIAN_WIDTH = 0.10
 """Largest half-width of the 95 % interval, in the median over all cases, of a run that may be used."""
+_MOVEMENTS = 2.0
+"""A bandwidth seen at the start and the end of a run may have moved this much further in between."""
 _IDLE_CORES = 0.05
 _QUOTA = "cpu_throttled"
 _DISTURBANCES = ("foreign_load", "foreign_process", _QUOTA)
@@ -43,6 +46,8 @@ class Trust:
     worst_width: float | None
     clock_mhz: tuple[float, float] | None
     reasons: tuple[str, ...]
+    lead_by: float | None = 0.0
+    """By how much a time must be shorter than another to win, as a share; None where none may win."""
 
     @property
     def usable(self) -> bool:
@@ -53,7 +58,14 @@ class Trust:
     def words(self) -> str:
         """`144 timed, 144 disturbed: other processes kept 1.5 cores busy; do not use`."""
         counts = f"{self.timed} timed, {self.disturbed} disturbed"
-        return counts if self.usable else f"{counts}: {'; '.join(self.reasons)}; do not use"
+        return counts if self.usable else f"{counts}: {'; '.join(self.reasons)}; {self.advice}"
+
+    @property
+    def advice(self) -> str:
+        """What may be done with figures that are not usable: nothing, or name a winner by a large lead."""
+        if self.lead_by is None:
+            return "do not use"
+        return f"only leads of more than {units.percent(self.lead_by)} count"
 
 
 def trust_of(
@@ -69,13 +81,13 @@ def trust_of(
     widths = [time.relative_half_width for time in (_times(timed) if times is None else times) if time]
     clocks = [clock for line in timed if line.state and (clock := line.state.sm_clock_mhz)]
     finite = [width for width in widths if math.isfinite(width)]
-    moved = largest(bandwidth_changes(ceilings))
-    reasons = [
+    moved = largest([change for change in bandwidth_changes(ceilings) if change.moved])
+    wrong = [
         _disturbance(len(timed), disturbed, load),
         _contradictions(disturbed),
         _wide(finite, len(widths)),
-        moved.words if moved is not None and moved.moved else None,
     ]
+    reasons = [*wrong, None if moved is None else moved.words]
     return Trust(
         timed=len(timed),
         disturbed=len(disturbed),
@@ -84,6 +96,7 @@ def trust_of(
         worst_width=max(finite, default=None),
         clock_mhz=(min(clocks), max(clocks)) if clocks else None,
         reasons=tuple(reason for reason in reasons if reason),
+        lead_by=None if any(wrong) else 0.0 if moved is None else _MOVEMENTS * moved.gain,
     )
 
 

@@ -51,13 +51,17 @@ class Winner:
         return () if self.fastest is None else (self.fastest, *sorted(self.ties))
 
 
-def decide(candidates: Mapping[str, Candidate]) -> Winner:
-    """The winner among times: ties are those whose interval reaches that of the fastest."""
+def decide(candidates: Mapping[str, Candidate], lead_by: float = 0.0) -> Winner:
+    """The winner among times: ties are those whose interval reaches that of the fastest.
+
+    `lead_by` is the share by which the fastest must lead besides; see Trust.
+    """
     if not candidates:
         return Winner(None)
     ranked = sorted(candidates, key=lambda name: (candidates[name].time.median, name))
     first = candidates[ranked[0]]
-    ties = {name for name in ranked[1:] if candidates[name].time.low <= first.time.high}
+    reach = first.time.high * (1 + lead_by)
+    ties = {name for name in ranked[1:] if candidates[name].time.low <= reach}
     if first.doubtful and all(candidates[name].doubtful for name in ties):
         sound = next((name for name in ranked if not candidates[name].doubtful), None)
         if sound is None:
@@ -90,10 +94,10 @@ def candidate(points: Iterable[Point]) -> Candidate | None:
     return Candidate(time, doubtful)
 
 
-def winner(best: Mapping[str, list[Point]]) -> Winner:
-    """The winner among schemes, each with its best point of every layer."""
+def winner(best: Mapping[str, list[Point]], lead_by: float = 0.0) -> Winner:
+    """The winner among schemes, each with its best point of every layer; `lead_by` as in `decide`."""
     entries = {name: candidate(points) for name, points in best.items() if can_win(name)}
-    return decide({name: entry for name, entry in entries.items() if entry is not None})
+    return decide({name: entry for name, entry in entries.items() if entry is not None}, lead_by)
 
 
 def doubts(run: Run, device: Device) -> list[tuple[Measurement, Flag | None]]:

@@ -90,6 +90,7 @@ def _formats(answer: FormatAnswer) -> Card:
         advice = "no format was timed on all layers: quantroof run --suite default"
         return Card("formats", question, "no data", answer.tone, (), floor, advice)
     facts = [crossover([(lead.m, lead.leaders) for lead in answer.leads])]
+    facts += [answer.caveat] if answer.caveat else []
     facts += [
         f"{lead.scheme} is {lead.speed_up:.2f}x {BASELINE} at M = {lead.m}"
         for lead in dict.fromkeys((answer.leads[0], answer.leads[-1]))

@@ -112,7 +112,10 @@ def notices(answers: Answers) -> list[Notice]:
         text = "No device was measured: these figures come from a model and say nothing about real hardware."
         lines.append(Notice("simulated", "SIMULATED", text))
     lines += [
-        Notice("untrusted", "Do not use:", text.removesuffix("; do not use")) for text in untrusted(answers)
+        Notice("untrusted", "Do not use:", text.removesuffix("; do not use"))
+        if text.endswith("; do not use")
+        else Notice("untrusted", "Unsteady:", text)
+        for text in untrusted(answers)
     ]
     ends = [(run.info.run_id, end) for run in answers.runs if (end := outcome(run))]
     lines += [Notice("note", "Incomplete:", f"{run_id}: {end}") for run_id, end in ends]
