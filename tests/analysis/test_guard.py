@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
-from quantroof.analysis.guard import RoofGuard, physical_bandwidth
+from quantroof.analysis.guard import RoofGuard, physical_bandwidth, physical_rate
 from quantroof.analysis.roofs import Roofs, measured_roofs
 from quantroof.hwprofiles.types import Device
 from quantroof.records.lines import DeviceState, Measurement, Timing, parsed_case
@@ -137,3 +139,78 @@ def test_physical_bandwidth_is_the_bus_or_the_datasheet_where_it_is_more() -> No
     assert physical_bandwidth(H100_SXM, H100) == pytest.approx(3352.32e9)
     assert physical_bandwidth(gpu_device(), H100) == 3350e9
     assert physical_bandwidth(gpu_device(), None) is None
+
+
+def _gemm_at(flops_per_s: float, **rest: Any) -> Measurement:
+    return _line(GEMM, parsed_case(GEMM).flops / flops_per_s * 1e9, **rest)
+
+
+@pytest.mark.parametrize(("above", "impossible"), [(1.015, False), (1.025, True)])
+def test_two_percent_is_the_slack_of_the_instruction_peak_as_well(above: float, impossible: bool) -> None:
+    """989.4 TFLOP/s at 1830 MHz: 1.5 % more is a rounded clock, 2.5 % more is impossible."""
+    roofs = Roofs("measured", {"read": 3.0e12}, {"bf16": 1100e12})
+
+    assert ("impossible" in _codes(_gemm_at(989.4e12 * above), roofs)) is impossible
+
+
+def test_an_impossible_time_says_how_far_it_is_above() -> None:
+    """470 MB in 100 us are 140 % of a 3352 GB/s bus; 1200 TFLOP/s are 121 % of 989.4."""
+    guard = RoofGuard(ROOFS, H100_SXM, H100)
+
+    assert guard.flags(_line(GEMV, 100_000))[0].text.startswith("140% of what the memory bus can carry")
+    assert guard.flags(_gemm_at(1.2e15))[0].text.startswith("121% of the instruction peak")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_fastest_accumulator_of_an_element_is_its_peak(order: int) -> None:
+    """fp16 with fp32 sums at 500 and with fp16 sums at 1000 TFLOP/s: the instruction allows 1000."""
+    slow, fast = (
+        replace(H100.peaks[0], element="fp16", tflops=tflops, clock_mhz=1000.0) for tflops in (500, 1e3)
+    )
+    profile = replace(H100, peaks=(slow, fast)[::order])
+
+    assert physical_rate("fp16", 1000.0, profile) == pytest.approx(1000e12)
+    assert physical_rate("fp16", 900.0, profile) == pytest.approx(900e12)
+
+
+@pytest.mark.parametrize(("above", "codes"), [(1.15, ["above_roof"]), (1.25, ["impossible", "above_roof"])])
+def test_a_hot_case_far_above_every_bound_is_impossible_without_a_datasheet(
+    above: float, codes: list[str]
+) -> None:
+    """The run's own ceiling is all that is known: 15 % above it may be, 25 % may not."""
+    flags = RoofGuard(ROOFS, H100_SXM, None).flags(_gemm_at(700e12 * above, cache="hot"))
+
+    assert [flag.code for flag in flags] == codes
+    assert "impossible" not in codes or flags[0].text.startswith("1.25 times every bound of this device")
+
+
+def test_a_case_beyond_one_bound_only_is_not_impossible() -> None:
+    """Three times a read ceiling that was measured badly, and 90 % of the datasheet."""
+    slow = Roofs("measured", {"read": 1.0e12}, {"bf16": 700e12})
+
+    assert _codes(_line(GEMV, parsed_case(GEMV).bytes_moved / 3.0e12 * 1e9), slow) == ["above_roof"]
+
+
+def test_a_case_that_just_reaches_its_roof_has_no_flag() -> None:
+    """100 % of the measured roof is what it allows."""
+    seconds = ROOFS.seconds(parsed_case(GEMV))
+    assert seconds is not None
+
+    assert _codes(_line(GEMV, seconds * 1e9)) == []
+
+
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [
+        (GEMV, "bytes miscounted, or a wrong bus width or clock, or the device was slower when the ceiling"),
+        (GEMM, "the clock rose after the ceiling was measured"),
+    ],
+)
+def test_each_roof_has_its_own_cause(case: str, words: str) -> None:
+    """A read above the memory roof may be miscounted; a product above the compute roof has a faster clock."""
+    seconds = ROOFS.seconds(parsed_case(case))
+    assert seconds is not None
+    (flag,) = RoofGuard(ROOFS, H100_SXM, H100).flags(_line(case, seconds * 1e9 / 1.08))
+
+    assert flag.text.startswith("108% of the measured")
+    assert words in flag.text

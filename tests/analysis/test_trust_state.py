@@ -59,3 +59,28 @@ def test_clocks_are_the_lowest_and_the_highest() -> None:
 def test_a_candidate_is_not_doubtful_by_itself() -> None:
     """Only the roof guard makes a time doubtful; a doubtful one cannot win alone."""
     assert not Candidate(Interval(1.0, 0.9, 1.1, 20)).doubtful
+
+
+@pytest.mark.parametrize(("stopped", "of", "quota"), [(1, 2, False), (2, 5, False), (2, 3, True)])
+def test_a_quota_is_the_reason_where_it_stopped_most(stopped: int, of: int, *, quota: bool) -> None:
+    """Of half the disturbed lines or fewer it is not: then other processes are named."""
+    lines = [_line(None, 1755.0, "cpu_throttled" if i < stopped else "foreign_process") for i in range(of)]
+    words = f"a CPU quota stopped the threads in {stopped} measurements"
+
+    assert trust_of(lines).reasons == (words if quota else "other processes used the device",)
+
+
+def test_a_contradiction_is_seen_beside_other_flags() -> None:
+    """A line that is flagged as loaded and as noisy, on a machine that it records as idle."""
+    reasons = trust_of([_line(0.0, 1755.0, "noisy", "foreign_load")]).reasons
+
+    assert "1 measurements are flagged as disturbed and recorded as idle" in reasons
+
+
+def test_widths_are_those_of_the_median_case_and_of_the_worst() -> None:
+    """Three cases of 1, 2 and 5 %."""
+    trust = trust_of(
+        [exact(cpu_device(), "bf16", 1e6, spread=s, m=m) for m, s in ((1, 0.05), (2, 0.01), (3, 0.02))]
+    )
+
+    assert (trust.median_width, trust.worst_width) == (pytest.approx(0.02), pytest.approx(0.05))
