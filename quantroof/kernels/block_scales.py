@@ -19,7 +19,6 @@ import torch
 
 from quantroof.kernels.formats import SWIZZLED_COLUMNS, SWIZZLED_ROWS, Element, e2m1_levels
 
-_E8M0_BIAS = 127
 _E8M0_NAN = 255
 _E4M3_MAX = 448.0
 _E4M3_LEAST_NORMAL = 2.0**-6

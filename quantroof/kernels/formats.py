@@ -32,7 +32,7 @@ Granularity = Literal["none", "tensor", "channel", "token", "group", "block"]
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """A scalar type: width in bits, largest finite magnitude, and the relative step (or 1 for integers).
+    """A scalar type: width in bits and largest finite magnitude.
 
     `scale` is the 8-bit type of the scale that a block-scaled element has for every `block` values along K.
 
@@ -44,7 +44,6 @@ class Element:
     name: str
     bits: int
     max_value: float
-    step: float
     kind: Literal["float", "int", "codebook"]
     scale: Literal["e8m0", "e4m3"] | None = None
     block: int | None = None
@@ -58,21 +57,21 @@ class Element:
 ELEMENTS: dict[str, Element] = {
     e.name: e
     for e in (
-        Element("fp32", 32, 3.4028234663852886e38, 2.0**-23, "float"),
+        Element("fp32", 32, 3.4028234663852886e38, "float"),
         # tf32 is a way to multiply fp32 storage: 32 bits in memory, 10 mantissa bits in the product.
-        Element("tf32", 32, 3.4028234663852886e38, 2.0**-10, "float"),
-        Element("fp16", 16, 65504.0, 2.0**-10, "float"),
-        Element("bf16", 16, 3.3895313892515355e38, 2.0**-7, "float"),
-        Element("fp8_e4m3", 8, 448.0, 2.0**-3, "float"),
-        Element("fp8_e5m2", 8, 57344.0, 2.0**-2, "float"),
-        Element("int8", 8, 127.0, 1.0, "int"),
-        Element("int4", 4, 7.0, 1.0, "int"),
-        Element("nf4", 4, 1.0, 0.0, "codebook"),
-        Element("mxfp8", 8, 448.0, 2.0**-3, "float", "e8m0", 32),
-        Element("mxfp4", 4, 6.0, 2.0**-1, "float", "e8m0", 32),
-        Element("nvfp4", 4, 6.0, 2.0**-1, "float", "e4m3", 16),
+        Element("tf32", 32, 3.4028234663852886e38, "float"),
+        Element("fp16", 16, 65504.0, "float"),
+        Element("bf16", 16, 3.3895313892515355e38, "float"),
+        Element("fp8_e4m3", 8, 448.0, "float"),
+        Element("fp8_e5m2", 8, 57344.0, "float"),
+        Element("int8", 8, 127.0, "int"),
+        Element("int4", 4, 7.0, "int"),
+        Element("nf4", 4, 1.0, "codebook"),
+        Element("mxfp8", 8, 448.0, "float", "e8m0", 32),
+        Element("mxfp4", 4, 6.0, "float", "e8m0", 32),
+        Element("nvfp4", 4, 6.0, "float", "e4m3", 16),
         # An operand that an operation does not have, as the weight of activation quantization.
-        Element("none", 0, 0.0, 0.0, "float"),
+        Element("none", 0, 0.0, "float"),
     )
 }
 

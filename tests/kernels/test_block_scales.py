@@ -115,6 +115,17 @@ def test_the_largest_block_of_nvfp4_has_the_largest_scale() -> None:
     assert torch.equal(zeros.dequantized(), torch.zeros(2, 32, dtype=torch.float64))
 
 
+@pytest.mark.parametrize(
+    ("largest", "scale"),
+    [(2688.0, 448.0), (12.0, 2.0), (6 * 2.0**-6, 2.0**-6), (0.01, 2.0**-6), (0.0, 2.0**-6), (5000.0, 448.0)],
+)
+def test_a_block_scale_of_nvfp4_stays_within_the_normal_e4m3_numbers(largest: float, scale: float) -> None:
+    """A sixth of the largest value, from 2^-6 to 448: a scale below would lose the bits of its block."""
+    blocks = quantize_blocks(torch.full((1, 16), largest), element("nvfp4"), torch.ones(1))
+
+    assert float(blocks.scales) == scale
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from(["mxfp8", "mxfp4", "nvfp4"]), st.integers(-30, 30), st.integers(0, 10**6))
 def test_the_error_is_at_most_half_a_step_or_what_saturates(name: str, power: int, seed: int) -> None:
