@@ -64,14 +64,8 @@ class Roofs:
             return None
         return roofline.bound(case.flops, case.bytes_moved, rate, bandwidth)
 
-    def share(self, case: Case, ns: float, *, hot: bool = False) -> float | None:
-        """Share of its roof that a case reaches in this time; None if a roof is unknown.
-
-        A hot case reads its weights from the cache and has no memory roof.
-        """
-        rate = self.rate(case)
-        if hot:
-            return case.flops / rate * 1e9 / ns if rate else None
+    def share(self, case: Case, ns: float) -> float | None:
+        """Share of its roof that a case reaches in this time; None if a roof is unknown."""
         attainable = self.seconds(case)
         return None if attainable is None else attainable * 1e9 / ns
 
@@ -100,7 +94,7 @@ def measured_roofs(
         table = {"bandwidth": bandwidth, "matrix": matrix}.get(ceiling.quantity)
         reached = ceiling_rate(ceiling) if ceiling.device == device else None
         if reached is not None and table is not None:
-            table[ceiling.name] = max(table.get(ceiling.name, 0.0), reached)
+            table[ceiling.name] = max(table.get(ceiling.name, reached), reached)
     raised: dict[str, str] = {}
     library = dict(matrix)
     sheet = datasheet_roofs(profile).matrix if profile else {}
@@ -109,9 +103,9 @@ def measured_roofs(
             continue
         element = line.element
         reached = line.flops / (median_ns(line.timing) / 1e9)
-        if element not in matrix or reached > max(RAISABLE * library[element], sheet.get(element, 0.0)):
+        if element not in matrix or reached <= matrix[element]:
             continue
-        if reached > matrix[element]:
+        if reached <= RAISABLE * library[element] or reached <= sheet.get(element, library[element]):
             matrix[element], raised[element] = reached, f"{line.case} {line.kernel}"
     beaten = {element: library[element] for element in raised}
     return Roofs("measured", bandwidth, matrix, raised, beaten)

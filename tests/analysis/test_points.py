@@ -16,6 +16,7 @@ from tests.builders import (
     measurement,
     run,
     state,
+    unmeasured,
 )
 from tests.runs import GPU_BANDWIDTH, GPU_RATES, failures_run, gpu_run
 
@@ -108,3 +109,30 @@ def test_line_of_an_unlisted_device_is_refused() -> None:
         UsageError, match=r"run.jsonl: a line names device 'cuda:0', which the header does not list"
     ):
         device_results([built])
+
+
+def test_a_row_has_the_time_with_its_limits_and_both_errors() -> None:
+    """What exports show of a timed case: the numbers of its interval and of its check."""
+    device = gpu_device()
+    line = measurement(device, "bf16", 1, LAYERS[0], 12_500.0)
+    (point,) = device_results([run(info([device]), [line])])[0].points
+    assert point.time is not None
+    assert line.accuracy is not None
+    found = row(point, "r")
+
+    assert found["low_ns"] == point.time.low < found["median_ns"] == point.time.median < found["high_ns"]
+    assert (found["high_ns"], found["samples"]) == (point.time.high, 20)
+    assert found["frobenius_error"] == line.accuracy.frobenius
+    assert found["format_error"] == line.accuracy.format_frobenius
+
+
+def test_a_row_without_a_time_and_a_check_has_none_of_their_numbers() -> None:
+    """A case that crashed: its status and its reason are all there is."""
+    device = gpu_device()
+    line = unmeasured(device, "bf16", 1, LAYERS[0], "failed", "out of memory")
+    (point,) = device_results([run(info([device]), [line])])[0].points
+    found = row(point, "r")
+
+    names = ("median_ns", "low_ns", "high_ns", "samples", "frobenius_error", "format_error", "power_w")
+    assert [found[name] for name in names] == [None] * 7
+    assert (found["status"], found["reason"]) == ("failed", "out of memory")

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import pytest
 from msgspec.structs import replace
 
 from quantroof.analysis.guard import RoofGuard
 from quantroof.analysis.points import arithmetic, case_roofs
-from quantroof.analysis.roofs import Roofs, best_roof_shares, datasheet_roofs, measured_roofs
+from quantroof.analysis.roofs import Roofs, best_roof_shares, ceiling_rate, datasheet_roofs, measured_roofs
 from quantroof.hwprofiles.catalog import profile
-from quantroof.records.lines import parsed_case
-from tests.builders import ceilings, gpu_device, measurement
+from quantroof.records.lines import Ceiling, Measurement, parsed_case
+from tests.builders import H100, ceilings, gpu_device, measurement
 
 ROOFS = Roofs("measured", {"read": 3.0e12}, {"bf16": 700e12})
 LAYER = (4096, 4096)
+Line = TypeVar("Line", Ceiling, Measurement)
+
+
+def _timed(line: Line, ns: float) -> Line:
+    assert line.timing is not None
+    return replace(line, timing=replace(line.timing, samples_ns=(ns,) * 9))
 
 
 @pytest.mark.parametrize("rates", [(600e12, 700e12), (700e12, 600e12)])
@@ -92,3 +100,43 @@ def test_a_datasheets_fp4_is_the_roof_of_both_fp4_formats() -> None:
     assert new["mxfp4"] == new["nvfp4"] == new["fp4"]
     assert new["mxfp8"] == new["fp8_e4m3"]
     assert not {"mxfp4", "nvfp4", "mxfp8"} & old.keys()
+
+
+def test_a_rate_counts_only_if_it_was_measured_here() -> None:
+    """2^22 bytes in 2 us are 2.1 TB/s; an imported time, no time or no count of bytes gives none."""
+    read = ceilings(gpu_device(), 3e12, {})[0]
+    timed = _timed(read, 2000.0)
+
+    assert ceiling_rate(timed) == pytest.approx(2**22 / 2e-6)
+    assert ceiling_rate(replace(timed, status="simulated")) == pytest.approx(2**22 / 2e-6)
+    assert ceiling_rate(replace(timed, status="imported")) is None
+    assert ceiling_rate(replace(timed, status="failed", reason="out of memory", timing=None)) is None
+    assert ceiling_rate(replace(timed, bytes_moved=None)) is None
+
+
+@pytest.mark.parametrize(("elements", "mxfp8"), [(("fp4",), True), ((), False)])
+def test_mxfp8_runs_at_the_rate_of_fp8_where_fp4_is_native(elements: tuple[str, ...], *, mxfp8: bool) -> None:
+    """A profile that gives fp4 and fp8 alone: 1978.9 TFLOP/s for mxfp8; without fp4 there is none."""
+    added = tuple(replace(H100.peaks[0], element=name, tflops=4000) for name in elements)
+    matrix = datasheet_roofs(replace(H100, peaks=(*H100.peaks, *added))).matrix
+
+    assert matrix.get("mxfp8") == (pytest.approx(1978.9e12) if mxfp8 else None)
+
+
+@pytest.mark.parametrize(
+    ("above", "sheet", "raised"),
+    [(0.99, False, False), (1.19, False, True), (1.21, False, False), (1.4, True, True), (1.42, True, False)],
+)
+def test_a_ceiling_rises_by_a_fifth_or_to_the_datasheet(above: float, *, sheet: bool, raised: bool) -> None:
+    """From 700 TFLOP/s: to 840 without a datasheet, to its 989.4 (1.413 times) with one; else it stays."""
+    device = gpu_device()
+    gemm = ceilings(device, 3e12, {"bf16": 700e12})[-1]
+    assert gemm.flops is not None
+    known = [_timed(gemm, gemm.flops / 700e12 * 1e9)]
+    line = measurement(device, "bf16", 4096, LAYER, 1.0)
+    fast = _timed(line, line.flops / (700e12 * above) * 1e9)
+    after = measured_roofs(device.id, known, [fast], H100 if sheet else None)
+
+    assert after.matrix["bf16"] == pytest.approx(700e12 * (above if raised else 1))
+    assert after.raised == ({"bf16": f"{line.case} {line.kernel}"} if raised else {})
+    assert after.library().matrix["bf16"] == pytest.approx(700e12)
