@@ -32,7 +32,7 @@ from tests.bench.conftest import tiny_plan
 from tests.builders import cpu_device
 
 DATA = Path(__file__).parent.parent / "data"
-SETTINGS = Settings(precision=0.5, min_samples=1, max_samples=2, seconds_per_case=0.01)
+SETTINGS = Settings(precision=0.5, min_samples=3, max_samples=3, seconds_per_case=0.01)
 
 
 def test_a_compiler_error_is_told_by_its_last_line() -> None:

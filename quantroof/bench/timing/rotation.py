@@ -24,10 +24,9 @@ class Copies:
     short: bool
 
     def first(self, count: int) -> Copies:
-        """The first sets alone."""
-        if count >= len(self.sets):
-            return self
-        return Copies(self.sets[:count], self.bytes_total // len(self.sets) * count, self.short)
+        """The first sets alone, all of them where they are fewer."""
+        kept = self.sets[:count]
+        return Copies(kept, self.bytes_total // len(self.sets) * len(kept), self.short)
 
 
 class Arena:

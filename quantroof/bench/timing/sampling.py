@@ -33,9 +33,9 @@ _TREND_ERRORS = 1.96
 class StoppingRule:
     """Stop when the 95 % interval of the median is narrow: half-width below `precision` of the median.
 
-    Never for precision before `min_samples`, or where `precision` is None; never later than `max_samples` or
-    `seconds`. Samples that all tie, drift or hardly vary independently are not precise, however narrow their
-    interval.
+    Never for precision before `min_samples`, which are three or more, or where `precision` is None; never
+    later than `max_samples` or `seconds`. Samples that all tie, drift or hardly vary independently are not
+    precise, however narrow their interval.
     """
 
     precision: float | None
@@ -70,7 +70,7 @@ class StoppingRule:
         if half_width > allowed or effective_count_by_sides(samples_ns) < worth:
             return False
         third = len(samples_ns) // 3
-        moved = abs(median(samples_ns[-third:]) - median(samples_ns[:third])) if third else 0.0
+        moved = abs(median(samples_ns[-third:]) - median(samples_ns[:third]))
         return moved <= allowed / 2 or abs(trend(samples_ns)) <= _TREND_ERRORS
 
 
@@ -79,7 +79,7 @@ def settle(timer: Timer, seconds: float, clock_s: Callable[[], float] = now_s) -
 
     A call that takes longer than that has settled the device by its warm-up.
     """
-    if timer.batch_s >= seconds > 0:
+    if timer.batch_s >= seconds:
         return
     start = clock_s()
     while clock_s() - start < seconds:
