@@ -12,7 +12,7 @@ from statistics import median
 
 import numpy as np
 
-from quantroof.analysis.distributions import benjamini_hochberg, t_tail
+from quantroof.analysis.distributions import MAX_FREEDOM, benjamini_hochberg, t_tail
 from quantroof.analysis.spread import robust_spread
 from quantroof.errors import UsageError
 from quantroof.files import read_text
@@ -120,4 +120,4 @@ def _two_sided(difference: float, own: list[float], rest: list[float]) -> float:
     if variance == 0:
         return 1.0 if difference == 0 else 0.0
     t = abs(difference) / (_MEDIAN_ERROR_RATIO * math.sqrt(variance))
-    return 2 * float(t_tail(np.array([t]), min(len(own), len(rest), 100) - 1)[0])
+    return 2 * float(t_tail(np.array([t]), min(len(own) - 1, len(rest) - 1, MAX_FREEDOM))[0])

@@ -72,8 +72,7 @@ def _own(unit: Unit, policy: Policy) -> list[Finding]:
         findings.append(Finding("failed", "xid", f"critical driver errors (XID) in {unit.xid} measurements"))
     if unit.incorrect:
         findings.append(Finding("failed", "incorrect", f"kernels with wrong results: {unit.incorrect}"))
-    share = unit.faulty_clock / max(unit.rows, 1)
-    if share > policy.throttled_share:
+    if unit.faulty_clock > policy.throttled_share * unit.rows:
         text = f"thermal or hardware slowdown in {unit.faulty_clock} of {unit.rows} measurements"
         findings.append(Finding("degraded", "throttling", text))
     if unit.foreign > DISTURBED_SHARE * unit.rows:
@@ -99,7 +98,7 @@ def _facts(units: list[Unit]) -> list[dict[str, str]]:
 def _unlike(units: list[Unit], name: str, level: Level) -> Iterator[tuple[int, Finding]]:
     """GPUs whose setting, clock limit or version differs from that of most siblings."""
     values = Counter(getattr(u.device, name) for u in units)
-    usual, count = values.most_common(1)[0]
+    usual, count = max(values.items(), key=lambda item: item[1])
     if not _shared(count, units) or (usual is None and name != "mig"):
         return
     words = {True: "on", False: "off", None: "off"}

@@ -121,7 +121,7 @@ def defective(scores: Scores, policy: Policy) -> Mask:
     be small by itself, too.
     """
     large = np.column_stack([scores.level > policy.log_effect, scores.slow_cases.any(axis=1)])
-    rare = np.nan_to_num(scores.p, nan=1.0) <= policy.healthy_share
+    rare = scores.p <= policy.healthy_share
     return np.asarray(discovered(scores.p, policy.false_discovery_rate) & large & rare)
 
 
@@ -142,7 +142,7 @@ def confirmed_by_retest(first: Scores, repeated: Scores, policy: Policy) -> Mask
     """
     classes = np.nan_to_num(repeated.level, nan=-np.inf) > policy.log_effect
     both = (first.slow_cases & repeated.slow_cases).sum(axis=1)
-    return np.column_stack([classes, both * 2 >= np.maximum(first.slow_cases.sum(axis=1), 1)])
+    return np.column_stack([classes, (both > 0) & (both * 2 >= first.slow_cases.sum(axis=1))])
 
 
 def discovered(p: Array, rate: float) -> Mask:
@@ -164,18 +164,16 @@ def class_weights(works: list[Work], median_log_ns: Array) -> Array:
     """
     if not works:
         return np.empty((0, len(CLASSES)))
-    seconds = np.exp(median_log_ns) / 1e9
+    times_ns = np.exp(median_log_ns)
     large = max(w.bytes_moved for w in works) / _LARGE
-    bandwidth = max(w.bytes_moved / s for w, s in zip(works, seconds, strict=True) if w.bytes_moved >= large)
+    bandwidth = max(
+        w.bytes_moved / ns for w, ns in zip(works, times_ns, strict=True) if w.bytes_moved >= large
+    )
     rate: defaultdict[str, float] = defaultdict(float)
-    for work, taken in zip(works, seconds, strict=True):
-        rate[work.element] = max(rate[work.element], work.flops / taken)
-    return np.array([_weights(work, bandwidth, rate[work.element]) for work in works])
-
-
-def _weights(work: Work, bandwidth: float, rate: float) -> tuple[float, float]:
-    share = compute_share(work.flops, work.bytes_moved, rate, bandwidth) if rate else 0.0
-    return _WEIGHTS[roof_followed(share)]
+    for work, ns in zip(works, times_ns, strict=True):
+        rate[work.element] = max(rate[work.element], work.flops / ns)
+    shares = [compute_share(work.flops, work.bytes_moved, rate[work.element], bandwidth) for work in works]
+    return np.array([_WEIGHTS[roof_followed(share)] for share in shares])
 
 
 def class_levels(deviation: Array, class_weights: Array) -> Array:

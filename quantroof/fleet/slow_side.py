@@ -23,7 +23,8 @@ _TRIM_FROM, _TAIL_FROM = 32, 128
 """GPUs from which on spread and tail of the slow half are known well enough to be used."""
 _UNKNOWN_FREEDOM = 5
 """The tail of a few GPUs: a node of eight with spreads as skewed as silicon's stays ok (docs/fleet.md)."""
-_CANDIDATES = (3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30, 60, MAX_FREEDOM)
+# No fleet is large enough to tell 30 degrees from a normal distribution: that takes 36,000 GPUs.
+_CANDIDATES = (3, 4, 5, 6, 7, 8, 10, 12, 15, 20, MAX_FREEDOM)
 _RATIO_ERROR = 3.0
 """By how much the ratio of tail and spread may exceed a normal one's, times the root of the number of GPUs.
 Its standard error for normal values is 1.6; the rest is for defective GPUs."""

@@ -8,11 +8,20 @@ import msgspec
 import numpy as np
 import pytest
 
+from quantroof.analysis.roofs import datasheet_roofs
 from quantroof.fleet.collection import Collection, Population, Unit, Work
-from quantroof.fleet.comparisons import ReferenceFleet, below_reference, reference_fleet
+from quantroof.fleet.comparisons import (
+    ReferenceFleet,
+    below_datasheet,
+    below_reference,
+    datasheet_shares,
+    read_floor,
+    reference_fleet,
+)
 from quantroof.fleet.policy import Policy
 from quantroof.fleet.preflight import preflight
 from quantroof.fleet.slow_side import SlowSide
+from quantroof.hwprofiles.catalog import match
 from tests.builders import gpu_device
 
 POPULATION = Population("NVIDIA H100 80GB HBM3", "node", "burst", "cold", simulated=True)
@@ -98,3 +107,176 @@ def test_a_setting_that_most_do_not_state_is_off_and_a_version_unknown(name: str
 
     assert [finding.level for finding in found[0]] == ([] if level is None else [level])
     assert found[1:] == [[], []]
+
+
+def test_a_node_of_two_drivers_has_no_usual_one() -> None:
+    """Two GPUs of four are not most of them: neither driver is the odd one; of three of four, one is."""
+    even, odd = (["580.1", "580.1", "570.2", "570.2"], ["580.1", "580.1", "580.1", "570.2"])
+    units = {
+        name: [_unit(i, driver=one) for i, one in enumerate(own)]
+        for name, own in (("even", even), ("odd", odd))
+    }
+
+    assert preflight(units["even"], Policy())[0] == [[]] * 4
+    assert [len(found) for found in preflight(units["odd"], Policy())[0]] == [0, 0, 0, 1]
+    assert preflight(units["odd"], Policy())[0][3][0].level == "note"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("ecc", False, "ECC is off, on most siblings on"),
+        ("max_sm_clock_mhz", 1500, "its highest SM clock is 1500 MHz, on most siblings 1980 MHz"),
+        ("driver", "570.2", "driver is 570.2, on most siblings 580.1"),
+        ("driver", None, None),
+    ],
+)
+def test_a_setting_that_differs_is_named_beside_the_usual_one(
+    field: str, value: object, words: str | None
+) -> None:
+    """With its unit where it has one; what a GPU does not state is no difference."""
+    units = [_unit(index) for index in range(3)]
+    units[1].device = msgspec.structs.replace(units[1].device, **{field: value})
+    found = preflight(units, Policy())[0]
+
+    assert [f.text for f in found[1] if f.code == f"{field}_unlike"] == ([] if words is None else [words])
+    assert found[0] == found[2] == []
+
+
+def test_a_lone_gpu_has_nothing_in_common_with_siblings() -> None:
+    """A cap of its own is a finding, and a kernel that failed says nothing of other GPUs."""
+    unit = _unit(0)
+    unit.device = msgspec.structs.replace(unit.device, power_limit_w=500.0)
+    unit.failed = 2
+    found, remarks = preflight([unit], Policy())
+
+    assert [(finding.level, finding.code) for finding in found[0]] == [
+        ("note", "power_cap"),
+        ("failed", "kernels_failed"),
+    ]
+    assert found[0][1].text == "2 kernels failed here"
+    assert remarks == []
+
+
+@pytest.mark.parametrize(("failing", "own", "remarks"), [(1, 1, 0), (2, 1, 0), (3, 0, 1)])
+def test_a_kernel_that_fails_on_most_gpus_is_a_remark(failing: int, own: int, remarks: int) -> None:
+    """Up to half of four GPUs it is the finding of each; beyond, the kernel is at fault and not they."""
+    units = [_unit(index) for index in range(4)]
+    for unit in units[:failing]:
+        unit.failed = 1
+    found, said = preflight(units, Policy())
+
+    assert [len(findings) for findings in found] == [own] * failing + [0] * (4 - failing)
+    assert [f.text for f in found[0]] == ["1 kernel failed here but ran on the other GPUs"] * own
+    assert said == [f"on most GPUs: kernels failed on {failing} of 4"] * remarks
+
+
+@pytest.mark.parametrize(
+    ("capped", "odd", "levels"),
+    [(1, False, ["note"]), (1, True, ["degraded"]), (3, False, []), (3, True, ["degraded"])],
+)
+def test_a_power_cap_is_a_property_unless_it_is_odd(capped: int, odd: bool, levels: list[str]) -> None:
+    """A cap that most have is a remark; an odd one is a finding of each GPU that has it."""
+    units = [_unit(index) for index in range(4)]
+    for unit in units[:capped]:
+        unit.device = msgspec.structs.replace(unit.device, power_limit_w=500.0)
+    found, remarks = preflight(units, Policy(), odd_cap=odd)
+
+    assert [finding.level for finding in found[0]] == levels
+    assert found[3] == []
+    assert [remark.startswith("on most GPUs: the power limit is 500 W") for remark in remarks] == [True] * (
+        not levels
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "slow", "foreign", "codes"),
+    [
+        (100, 5, 10, []),
+        (100, 6, 11, ["throttling", "busy"]),
+        (1, 1, 0, ["throttling"]),
+        (0, 0, 0, []),
+    ],
+)
+def test_a_twentieth_may_throttle_and_a_tenth_be_disturbed(
+    rows: int, slow: int, foreign: int, codes: list[str]
+) -> None:
+    """Beyond it the GPU is degraded, or was not idle; without any line there is nothing to say."""
+    unit = _unit(0)
+    unit.rows, unit.faulty_clock, unit.foreign = rows, slow, foreign
+
+    assert [finding.code for finding in preflight([unit], Policy())[0][0]] == codes
+
+
+def test_of_many_drivers_nine_are_named() -> None:
+    """The most frequent ones; the number of all comes first."""
+    drivers = [f"{500 + index}.1" for index in range(10)]
+    units = [_unit(index, driver=driver) for index, driver in enumerate([*drivers, *drivers[:9]])]
+    (remark,) = preflight(units, Policy())[1]
+
+    assert remark.startswith("10 drivers: ")
+    assert remark.count("(2)") == 9
+    assert "(1)" not in remark
+
+
+def test_shares_of_the_datasheet_are_of_the_largest_read_and_the_best_product() -> None:
+    """Reads of 1 and 4 GB, two products of bf16, one of a format that the sheet does not have, and a case."""
+    works = [
+        Work("bandwidth/read/1", "bf16", 0, 10**9),
+        Work("bandwidth/read/4", "bf16", 0, 4 * 10**9),
+        Work("matrix/bf16/1", "bf16", 10**12, 1),
+        Work("matrix/bf16/2", "bf16", 10**12, 1),
+        Work("matrix/fp4/1", "fp4_of_nobody", 10**12, 1),
+        Work("gemm/bf16", "bf16", 10**15, 1),
+    ]
+    profile = match(gpu_device())
+    assert profile is not None
+    roofs = datasheet_roofs(profile)
+    read_s, matrix_s = 4e9 / roofs.bandwidth["read"], 1e12 / roofs.matrix["bf16"]
+    seconds = np.array(
+        [
+            [1e-9, read_s / 0.9, matrix_s / 0.7, matrix_s / 0.8, 1.0, 1.0],
+            [1e-9, np.nan, matrix_s / 0.6, matrix_s / 0.5, 1.0, 1.0],
+        ]
+    )
+    shares = datasheet_shares([_unit(0), _unit(1)], works, np.log(seconds * 1e9))
+
+    assert shares == [{"read": pytest.approx(0.9), "bf16": pytest.approx(0.8)}, {"bf16": pytest.approx(0.6)}]
+
+
+def test_a_gpu_that_the_catalog_does_not_know_has_no_datasheet() -> None:
+    """No share, and 85 % as the floor of its reads; a site's own floor holds for any GPU."""
+    unit = _unit(0)
+    unit.device = msgspec.structs.replace(
+        unit.device, name="GPU of nobody", profile_id=None, compute_capability="1.0"
+    )
+
+    assert datasheet_shares([unit], WORKS, np.zeros((1, 1))) == [{}]
+    assert datasheet_shares([], WORKS, np.zeros((0, 1))) == []
+    assert read_floor([unit], Policy()) == read_floor([], Policy()) == 0.85
+    assert read_floor([unit], Policy(datasheet_floor=0.5)) == 0.5
+    assert read_floor([_unit(0)], Policy()) != 0.85
+
+
+@pytest.mark.parametrize(("share", "findings"), [(None, 0), (0.9, 0), (0.9001, 0), (0.8999, 1)])
+def test_a_read_below_its_floor_is_a_finding(share: float | None, findings: int) -> None:
+    """At the floor and where nothing was read there is none."""
+    assert [f.level for f in below_datasheet(share, 0.9)] == ["degraded"] * findings
+
+
+@pytest.mark.parametrize(("gpus", "words"), [(1, "(1 GPU)"), (64, "(64 GPUs)")])
+def test_a_reference_says_of_how_many_gpus_it_is(gpus: int, words: str) -> None:
+    """And at which share of its median a class is, beside the floor."""
+    reference = ReferenceFleet(np.zeros(1), gpus, (SlowSide(0.001, 200),) * 2)
+    (found,) = below_reference(np.array([-math.log(0.8), 0.0]), reference, 8, Policy(floor=0.9))
+
+    assert found.text == f"memory at 80.0% of the reference's median {words}, the floor is 90.0%"
+
+
+@pytest.mark.parametrize(("share", "grade"), [(0.9005, None), (0.8995, "degraded")])
+def test_the_sites_floor_is_the_least_a_reference_asks(share: float, grade: str | None) -> None:
+    """Where the reference hardly spreads, just below the site's floor is a finding and just above it none."""
+    reference = ReferenceFleet(np.zeros(1), 64, (SlowSide(0.001, 200),) * 2)
+    found = below_reference(np.array([-math.log(share), 0.0]), reference, 8, Policy(floor=0.9))
+
+    assert [finding.level for finding in found] == ([] if grade is None else [grade])
