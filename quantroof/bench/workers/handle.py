@@ -71,7 +71,7 @@ class Worker:
             )
         theirs.close()
         self._log = log
-        self._channel, self._token = Channel(ours), secrets.token_hex(16)
+        self._channel, self._token = Channel(ours), secrets.token_hex()
         self._request = self._number = 0
         alone = replace(device, index=0) if environment else device
         setup = protocol.Setup(device=alone, settings=settings, token=self._token)
