@@ -59,7 +59,7 @@ def test_the_last_third_may_be_half_the_precision_above_the_first(
 
 
 def test_the_first_looks_are_a_sample_apart() -> None:
-    """A quarter of three samples rounds to none: from three on it looks after each until growth takes over."""
+    """A quarter of three samples rounds to none: so it looks after each until growth takes over."""
     samples = [100.0, 100.4, 100.2, 99.9, 100.3, 100.1, 99.8, 100.25, 100.05, 99.95]
     looked = [n for n in range(3, 11) if _rule(3, 0.5).stopped_by(samples[:n], 0.0)]
 

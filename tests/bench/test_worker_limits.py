@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import socket
+import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -75,7 +76,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> type[Process]:
     class Fresh(Process):
         pass
 
-    monkeypatch.setattr(handle.subprocess, "Popen", Fresh)
+    monkeypatch.setattr(subprocess, "Popen", Fresh)
     return Fresh
 
 
@@ -125,7 +126,12 @@ def test_the_secret_of_two_workers_differs(
 ) -> None:
     """It has 32 bytes, which no kernel guesses."""
     sent, send = list[bytes](), Channel.send
-    monkeypatch.setattr(Channel, "send", lambda channel, data: (sent.append(data), send(channel, data))[1])
+
+    def noted(channel: Channel, data: bytes) -> None:
+        sent.append(data)
+        send(channel, data)
+
+    monkeypatch.setattr(Channel, "send", noted)
     for _ in range(2):
         with Worker(cpu, SETTINGS):
             pass
@@ -172,13 +178,13 @@ class Ending:
 def test_a_worker_has_three_minutes_to_start(cpu: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Importing torch from a cold network disk takes a minute on some clusters."""
     waited: list[float] = []
-    monkeypatch.setattr(handle.subprocess, "Popen", Ending)
+    monkeypatch.setattr(subprocess, "Popen", Ending)
 
     def silent(_channel: Channel, timeout_s: float, _alive: object) -> bytes:
         waited.append(timeout_s)
         raise TimeoutError
 
-    monkeypatch.setattr(handle.Channel, "receive", silent)
+    monkeypatch.setattr(Channel, "receive", silent)
     with pytest.raises(EnvironmentMissing, match="did not start: no answer within 180 s: killed"):
         Worker(cpu, SETTINGS)
     assert waited == [180.0]
@@ -205,8 +211,8 @@ def test_a_process_is_given_two_seconds_to_end(
     monkeypatch.setattr(Ending, "now_s", 100.0)
     monkeypatch.setattr(Ending, "ends_s", 100.0 + ends_s)
     monkeypatch.setattr(Ending, "code", code)
-    monkeypatch.setattr(handle.subprocess, "Popen", Ending)
-    monkeypatch.setattr(handle.Channel, "receive", gone)
+    monkeypatch.setattr(subprocess, "Popen", Ending)
+    monkeypatch.setattr(Channel, "receive", gone)
     monkeypatch.setattr(handle, "time", Ending)
     with pytest.raises(EnvironmentMissing, match=words):
         Worker(cpu, SETTINGS)

@@ -134,7 +134,7 @@ def test_a_node_of_two_drivers_has_no_usual_one() -> None:
 def test_a_setting_that_differs_is_named_beside_the_usual_one(
     field: str, value: object, words: str | None
 ) -> None:
-    """With its unit where it has one; what a GPU does not state is no difference."""
+    """With its unit where it has one; what a GPU does not state is not a difference."""
     units = [_unit(index) for index in range(3)]
     units[1].device = msgspec.structs.replace(units[1].device, **{field: value})
     found = preflight(units, Policy())[0]

@@ -241,7 +241,7 @@ def _groups(levels: dict[str, list[float]]) -> list[GroupRow]:
 
 @pytest.mark.parametrize(("nodes", "rest", "compared"), [(3, 3, 2), (2, 4, 0), (4, 2, 0)])
 def test_a_group_and_its_rest_are_three_nodes_or_more(nodes: int, rest: int, compared: int) -> None:
-    """Two nodes are no group, and no rest to compare with."""
+    """Two nodes do not make a group, nor a rest to compare with."""
     assert len(_groups({"a": [0.0] * nodes, "b": [0.0] * rest})) == compared
 
 
