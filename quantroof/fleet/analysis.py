@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -22,9 +22,13 @@ from quantroof.fleet.groups import GroupRow, Labels, compare_groups
 from quantroof.fleet.past import latest_and_past
 from quantroof.fleet.policy import MIN_SIBLINGS, Policy
 from quantroof.fleet.preflight import preflight
+from quantroof.fleet.quantities import of_gpu, quantity_levels
 from quantroof.fleet.scores import CLASSES, expected_below
 from quantroof.fleet.sweeps import Sweep, sweeps
 from quantroof.fleet.within import judged_within_groups
+
+TRACED = 1024
+"""GPUs of a population up to which the earlier runs of all are shown, and not of the bad ones alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,8 @@ class GpuResult:
     """One GPU. `level` is its log time per class relative to its siblings (0.05: 5 % slower), `past` relative
     to its own past, `reference` to the reference's median; None if there is nothing to compare with.
     `datasheet` holds shares of the datasheet. `findings` are the gravest first, notes last. `sweeps` are all
-    runs of a bad GPU, the latest last."""
+    runs, the latest last; of more than TRACED GPUs, those of a bad one. `quantities` are log times beside
+    the siblings' median."""
 
     unit: Unit
     population: Population
@@ -43,6 +48,7 @@ class GpuResult:
     slow_cases: int
     findings: tuple[Finding, ...]
     sweeps: tuple[Sweep, ...] = ()
+    quantities: dict[str, float | None] = field(default_factory=dict)
 
     @property
     def state(self) -> State:
@@ -148,11 +154,11 @@ def analyze(
 def _with_sweeps(
     gpus: list[GpuResult], evidence: Evidence, runs: list[list[int]], timed: _Timed
 ) -> list[GpuResult]:
-    """The GPUs of a population, the bad ones with all of their runs; `runs` are the earlier ones of each."""
-    return [
-        replace(gpu, sweeps=sweeps(evidence, row, runs[row], *timed)) if gpu.bad else gpu
-        for row, gpu in enumerate(gpus)
-    ]
+    """The GPUs of a population with their runs; `runs` are the earlier ones of each. Of a large one, only the
+    bad GPUs have them."""
+    rows = [row for row, gpu in enumerate(gpus) if gpu.bad or len(gpus) <= TRACED]
+    traced = dict(zip(rows, sweeps(evidence, rows, [runs[row] for row in rows], timed), strict=True))
+    return [replace(gpu, sweeps=traced.get(row, ())) for row, gpu in enumerate(gpus)]
 
 
 def _levels(everything: dict[Population, Evidence]) -> list[tuple[Unit, Population, dict[str, float | None]]]:
@@ -214,6 +220,7 @@ def _results(
     """Every GPU of a population with its findings."""
     units = evidence.times.units
     shares = datasheet_shares(units, evidence.times.works, evidence.best_log_ns)
+    quantities = quantity_levels(evidence)
     return [
         GpuResult(
             unit=unit,
@@ -224,6 +231,7 @@ def _results(
             datasheet=shares[row],
             slow_cases=int(evidence.scores.slow_cases[row].sum()),
             findings=gpu_findings(evidence, row, preflight_findings[row], shares[row].get(READ), policy),
+            quantities=of_gpu(quantities, row),
         )
         for row, unit in enumerate(units)
     ]

@@ -18,10 +18,13 @@ def add_beside(run: Run, units: Iterable[Unit]) -> None:
     """Add the findings from links and exact products to the units of a run."""
     links = [line for line in run.ceilings if line.quantity == "link"]
     slow = judge_links(run.info.devices, links) if links else {}
+    peers = bool(links) and link_table(run.info.devices, links).between_gpus
     wrong = judge_bits(run.bits)
     for unit in units:
         unit.beside = (*wrong.get(unit.device.id, ()), *slow.get(unit.device.id, ()))
         unit.links_measured = bool(links)
+        unit.peers_measured = peers
+        unit.bits_measured = any(line.device == unit.device.id for line in run.bits)
 
 
 def confirmed_links(units: Sequence[Unit], retest: Collection | None) -> list[Unit]:

@@ -81,8 +81,11 @@ class Unit:
     failed: int = 0
     incorrect: int = 0
     beside: tuple[Finding, ...] = field(default=(), kw_only=True)
-    """What links (where `links_measured`) and exact products show."""
+    """What links (where `links_measured`) and exact products (where `bits_measured`) show."""
     links_measured: bool = field(default=False, kw_only=True)
+    peers_measured: bool = field(default=False, kw_only=True)
+    """Links between GPUs, and not only those to the host."""
+    bits_measured: bool = field(default=False, kw_only=True)
 
     @property
     def identity(self) -> str:

@@ -118,12 +118,19 @@ def evidence(
     rows = (
         ("node", node), ("model", device.name), ("serial", device.serial), ("UUID", device.uuid),
         ("PCI", device.pci), ("slot", device.slot), ("VBIOS", device.vbios), ("driver", device.driver),
-        ("hottest", seen.temperature_c and f"{seen.temperature_c:.0f} C"),
-        ("highest power", seen.power_w and f"{seen.power_w:.0f} W"),
-        ("lowest SM clock", seen.sm_clock_mhz and f"{seen.sm_clock_mhz:.0f} MHz"),
     )  # fmt: skip
+    under_load = (
+        ("hottest", seen.temperature_c, "C"),
+        ("highest power", seen.power_w, "W"),
+        ("lowest SM clock", seen.sm_clock_mhz, "MHz"),
+    )
     head = "SIMULATED: not a real board\n" if simulated else ""
-    identity = "\n".join(f"{name}: {printable(str(value or 'not reported'))}" for name, value in rows)
+    identity = "\n".join(
+        [
+            *(f"{name}: {printable(value or 'not reported')}" for name, value in rows),
+            *(f"{name}: {value:.0f} {unit}" for name, value, unit in under_load if value is not None),
+        ]
+    )
     return f"{head}{identity}\nverdict: {state}\n" + "\n".join(map(_observed, reasons))
 
 

@@ -49,9 +49,11 @@ class NodeReport:
     @property
     def not_tested(self) -> tuple[str, ...]:
         """What can spoil a job and was not tested: every verdict on a node names it."""
-        linked = len(self.gpus) < 2 or (self.links is not None and self.links.between_gpus)
-        speeds = any(gpu.judged for gpu in self.gpus)
-        parts = ((speeds, _SPEEDS), (linked, _LINKS), (bool(self.bits), _BITS))
+        results = [one for gpu in self.gpus for one in gpu.judged.values()]
+        linked = len(self.gpus) < 2 or any(one.unit.peers_measured for one in results)
+        linked = linked or (self.links is not None and self.links.between_gpus)
+        products = bool(self.bits) or any(one.unit.bits_measured for one in results)
+        parts = ((bool(results), _SPEEDS), (linked, _LINKS), (products, _BITS))
         return (*(name for tested, names in parts if not tested for name in names), *_NEVER_TESTED)
 
 
@@ -93,6 +95,29 @@ def node_report(
         node, Verdict(state, lost or node_reason(gpus)), tuple(gpus), tuple(remarks),
         tuple(problems), any(d.kind == "sim" for d in devices), evidence.links, evidence.bits,
     )  # fmt: skip
+
+
+def node_of(name: str, results: list[GpuResult]) -> NodeReport:
+    """The report of a node of a fleet from the results of its GPUs, which may come from several kinds of
+    runs."""
+    kinds = {_kind(gpu, full=True) for gpu in results}
+    full = len({_kind(gpu, full=False) for gpu in results}) < len(kinds)
+    judged: dict[str, dict[str, GpuResult]] = defaultdict(dict)
+    for gpu in results:
+        judged[gpu.unit.identity][_kind(gpu, full=full)] = gpu
+    devices = {gpu.unit.identity: gpu.unit.device for gpu in results}
+    nothing = NodeEvidence({}, set(), {}, {})
+    gpus = [_gpu(device, judged[identity], nothing) for identity, device in devices.items()]
+    gpus.sort(key=lambda gpu: (STATES.index(gpu.state), gpu.device.index))
+    verdict = Verdict(gravest(gpu.state for gpu in gpus), node_reason(gpus))
+    simulated = any(gpu.population.simulated for gpu in results)
+    return NodeReport(name, verdict, tuple(gpus), (), (), simulated)
+
+
+def _kind(gpu: GpuResult, *, full: bool) -> str:
+    """The kind of run of a result: its mode, or all that tells it from others."""
+    kind = gpu.population
+    return f"{kind.suite} {kind.mode} {kind.cache}" if full else kind.mode
 
 
 def missing_gpus(devices: tuple[Device, ...], expected: int | None) -> str | None:

@@ -176,6 +176,12 @@ def class_weights(works: list[Work], median_log_ns: Array) -> Array:
     return np.array([_WEIGHTS[roof_followed(share)] for share in shares])
 
 
+def roof_names(class_weights: Array) -> list[RoofFollowed]:
+    """What bounds each work: the name behind its row of `class_weights`."""
+    names = {weights: name for name, weights in _WEIGHTS.items()}
+    return [names[memory, compute] for memory, compute in class_weights.tolist()]
+
+
 def class_levels(deviation: Array, class_weights: Array) -> Array:
     """Median deviation [gpus, classes] over the cases of each class, NaN where none was measured.
 

@@ -17,7 +17,7 @@ from quantroof.fleet.gather import gather
 from quantroof.fleet.policy import Policy
 from quantroof.hwprofiles.types import Device
 from quantroof.records.run import Host
-from quantroof.reports.html.fleet_nodes import NODES, RACKS, drain, racks, returns
+from quantroof.reports.html.fleet_nodes import NODES, RACKS, drain, racks
 from quantroof.reports.html.fleet_page import GPUS, fleet_html
 from tests.builders import gpu_device
 from tests.fleet.runs import Speed, node_run, stored
@@ -52,7 +52,10 @@ def large(gpus: int) -> Analysis:
         found = (Finding("degraded", "compute_floor", "compute at 92 % of the siblings' median"),)
         levels: dict[str, float | None] = {"memory": source.gauss(0, 0.005), "compute": level}
         judged.append(
-            GpuResult(unit, POPULATION, levels, {"memory": None}, {}, {}, 0, found if bad else ())
+            GpuResult(
+                unit, POPULATION, levels, {"memory": None}, {}, {}, 0, found if bad else (),
+                quantities={f"quantity {number}": source.gauss(0, 0.01) for number in range(18)},
+            )
         )  # fmt: skip
     judged.sort(key=lambda gpu: (not gpu.findings, -gpu.worst))
     shares = {"memory": 0.006, "compute": 0.016}
@@ -148,11 +151,6 @@ def test_bad_nodes_have_commands_and_their_racks(runs: list[str]) -> None:
     )
     assert "GPU 5 " in commands.slurm
     assert commands.kubernetes == "kubectl cordon node-3"
-    ((label, text),) = returns(found)
-    assert label == "node-3 cuda:5"
-    assert text.startswith("SIMULATED: not a real board\nnode: node-3\n")
-    assert "UUID: GPU-00000003-5\n" in text
-    assert text.count("\n- ") == len(found.bad[0].findings)
     assert [(rack.name, rack.bad) for rack in inside] == [("r2", 1), ("r10", 0)]
     assert [(n.name, n.state) for n in inside[1].nodes] == [
         ("node-4", "ok"), ("node-5", "ok"), ("node-12", "silent")
@@ -184,7 +182,6 @@ def test_a_bad_gpu_is_drawn_over_the_sweeps(tmp_path: Path, open_page: Open) -> 
     assert levels[2] - levels[0] == pytest.approx(0.083, abs=0.004)
     assert abs((bad.sweeps[0].level["memory"] or 0) - (bad.sweeps[2].level["memory"] or 0)) < 0.004
     assert levels[2] == pytest.approx(bad.level["compute"])
-    assert all(gpu.sweeps == () for gpu in found.gpus if not gpu.bad)
     assert chart.count() == 1
     assert chart.locator("polyline").count() == 2
     assert "2026-11-10" in chart.inner_text()
@@ -206,7 +203,7 @@ def test_ten_thousand_gpus_still_open(tmp_path: Path, open_page: Open) -> None:
     text = seen.page.inner_text("body")
     bars = [int(words.split()[0]) for words in seen.page.locator("svg .bar title").all_text_contents()]
 
-    assert file.stat().st_size < 500_000
+    assert file.stat().st_size < 1_500_000
     assert sum(bars) == 2 * 10_000
     assert f"{NODES} of 1250 nodes are shown" in text
     assert f"The worst {GPUS} of 500 are shown" in text

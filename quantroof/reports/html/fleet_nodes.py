@@ -12,11 +12,10 @@ from typing import Literal
 from quantroof.analysis.verdicts import State
 from quantroof.fleet.analysis import Analysis, GpuResult
 from quantroof.fleet.groups import Labels
-from quantroof.fleet.next_steps import drain_commands, evidence, one_line
-from quantroof.fleet.telemetry import Telemetry
+from quantroof.fleet.next_steps import drain_commands, one_line
 from quantroof.reports.text.fleet_words import reasons
 
-NODES, CELLS, RACKS, RACK_NODES, RETURNS = 60, 32, 100, 64, 40
+NODES, CELLS, RACKS, RACK_NODES = 128, 32, 100, 64
 """How many of each are shown; the page names the number left out."""
 LETTERS: dict[State, str] = {"failed": "F", "degraded": "D", "unknown": "?", "ok": ""}
 _RACK = "rack"
@@ -90,23 +89,13 @@ def _cell(gpu: GpuResult) -> Cell:
     value = "" if change is None else f"{round(change * 100, 1) or 0.0:+.1f}"
     text = f"{LETTERS[gpu.state]} {value}".strip() or "ok"
     strength = min(1.0, max(0.0, -(change or 0.0) / _FULL_COLOR))
-    return Cell(
-        gpu.state, text, round(strength, 2), f"{gpu.unit.device.id}: {gpu.state}. {reasons(gpu.findings)}"
-    )
+    device = gpu.unit.device
+    place = " ".join(filter(None, (device.id, device.pci, device.serial)))
+    return Cell(gpu.state, text, round(strength, 2), f"{place}: {gpu.state}. {reasons(gpu.findings)}".strip())
 
 
 def _reason(worst: GpuResult) -> str:
     return f"{worst.unit.device.id}: {worst.findings[0].text}" if worst.state != "ok" else ""
-
-
-def returns(analysis: Analysis) -> list[tuple[str, str]]:
-    """(GPU, text of its return) of the worst GPUs."""
-    return [(gpu.unit.label, _return(gpu)) for gpu in analysis.bad[:RETURNS]]
-
-
-def _return(gpu: GpuResult) -> str:
-    simulated = gpu.population.simulated
-    return evidence(gpu.unit.node, gpu.unit.device, Telemetry(), gpu.state, gpu.findings, simulated=simulated)
 
 
 def racks(analysis: Analysis, silent: Sequence[str], labels: Labels) -> list[Rack]:

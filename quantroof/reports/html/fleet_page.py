@@ -19,6 +19,7 @@ from quantroof.reports.cards import Card
 from quantroof.reports.facts import Facts
 from quantroof.reports.html.bundle import asset, sha256
 from quantroof.reports.html.fleet_charts import CHART_SIZE, Charts, ChartSize, histograms
+from quantroof.reports.html.fleet_node_parts import NodePart, node_parts
 from quantroof.reports.html.fleet_nodes import (
     LETTERS,
     NODES,
@@ -29,7 +30,6 @@ from quantroof.reports.html.fleet_nodes import (
     drain,
     node_row,
     racks,
-    returns,
 )
 from quantroof.reports.html.fleet_trends import HEIGHT, LEFT, RIGHT, TRENDS, WIDTH, Trend, trends
 from quantroof.reports.html.page import template
@@ -49,6 +49,7 @@ class GpuRow:
     """One GPU that a site would not give to a job; changes of speed as text."""
 
     label: str
+    node: str
     state: State
     memory: str
     compute: str
@@ -86,7 +87,8 @@ class FleetPage:
     letters: str
     racks: list[Rack]
     drain: Drain | None
-    returns: list[tuple[str, str]]
+    pages: list[NodePart]
+    anchors: dict[str, str]
     trends: list[Trend]
     trend_size: dict[str, int]
     charts: list[Charts]
@@ -100,6 +102,7 @@ def fleet_html(analysis: Analysis, silent: list[str], labels: Labels | None = No
     """The page of an analysis; `silent` are nodes without a run, `labels` what was told about the nodes."""
     nodes, script, drawn = analysis.nodes(), asset("fleet.js"), trends(analysis)
     inside = racks(analysis, silent, labels or {})
+    pages = node_parts(nodes[:NODES], labels or {})
     page = FleetPage(
         policy=_CONTENT_POLICY.format(sha256(script.encode())),
         script=script,
@@ -115,7 +118,8 @@ def fleet_html(analysis: Analysis, silent: list[str], labels: Labels | None = No
         letters=", ".join(f"{letter} {state}" for state, letter in LETTERS.items() if letter),
         racks=inside[:RACKS],
         drain=drain(analysis),
-        returns=returns(analysis),
+        pages=pages,
+        anchors={part.name: part.anchor for part in pages},
         trends=drawn[:TRENDS],
         trend_size={"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT},
         charts=[histograms(s, analysis) for s in analysis.populations[:POPULATIONS] if s.compared],
@@ -202,7 +206,9 @@ def _group(row: GroupRow) -> ShownGroup:
 def _gpu(gpu: GpuResult) -> GpuRow:
     past = slowest(gpu.past.values())
     memory, compute = (speed(gpu.level[name]) for name in ("memory", "compute"))
-    return GpuRow(gpu.unit.label, gpu.state, memory, compute, speed(past), reasons(gpu.findings))
+    return GpuRow(
+        gpu.unit.label, gpu.unit.node, gpu.state, memory, compute, speed(past), reasons(gpu.findings)
+    )
 
 
 def _gpu_card(analysis: Analysis) -> Card:

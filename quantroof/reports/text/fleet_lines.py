@@ -109,14 +109,20 @@ def _cells(gpu: GpuResult) -> tuple[str, ...]:
 
 
 def _gpu(gpu: GpuResult) -> dict[str, Any]:
+    device = gpu.unit.device
     return {
-        "device": gpu.unit.device.id,
-        "uuid": gpu.unit.device.uuid,
+        "device": device.id,
+        "uuid": device.uuid,
+        "pci": device.pci,
+        "serial": device.serial,
+        "slot": device.slot,
+        "vbios": device.vbios,
         "run_id": gpu.unit.run_id,
         **_kind(gpu.population),
         "verdict": gpu.state,
         "against_siblings": {name: relative(level) for name, level in gpu.level.items()},
         "against_past": {name: relative(level) for name, level in gpu.past.items()},
+        "quantities": {name: relative(level) for name, level in gpu.quantities.items()},
         "slow_cases": gpu.slow_cases,
         "findings": [finding_document(finding) for finding in gpu.findings],
     }

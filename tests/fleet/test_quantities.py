@@ -1,0 +1,102 @@
+"""Quantities of a GPU beside its siblings, its sweeps, and a node's report from several kinds of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from quantroof.fleet import analysis
+from quantroof.fleet.analysis import Analysis, analyze
+from quantroof.fleet.gather import gather
+from quantroof.fleet.node import node_of
+from quantroof.fleet.policy import Policy
+from quantroof.fleet.quantities import quantity_of
+from quantroof.hwprofiles.types import Device
+from tests.fleet.runs import node_run, stored
+
+
+@pytest.mark.parametrize(
+    ("work", "quantity"),
+    [
+        ("bandwidth/read/4294967296 stream.read", "read"),
+        ("matrix/fp8_e4m3/1099511627776 torch.fp8", "fp8_e4m3 matrix"),
+        ("instruction/ffma/1024 cuda", "ffma instruction"),
+        ("gemv/int4.g128-bf16-bf16/m1-n28672-k4096 torch.int4pack", "int4 memory"),
+        ("gemm/fp8_e4m3.channel-fp8_e4m3.token.from_bf16-bf16/m4 torch", "fp8_e4m3 memory"),
+        ("attention/bf16-bf16/b1 torch", "attention bf16 memory"),
+    ],
+)
+def test_a_work_belongs_to_one_quantity(work: str, quantity: str) -> None:
+    """Ceilings by their name, products by weights and roof, other operations by their kind as well."""
+    assert quantity_of(work, "memory") == quantity
+
+
+def slow_compute(device: Device, node: str) -> tuple[float, float]:
+    """GPU 1 of node-0 is 12 % slow in compute."""
+    return 1.0, 0.88 if (node, device.index) == ("node-0", 1) else 1.0
+
+
+def judged(tmp_path: Path, *, mixed: bool = False, past: bool = False) -> Analysis:
+    """A node of eight, in sustained mode too where `mixed`, with an earlier sweep where `past`."""
+    runs = [node_run("node-0", slow_compute)]
+    if mixed:
+        hot = node_run("node-0", run_id="hot")
+        options = msgspec.structs.replace(hot.info.options, mode="sustained")
+        hot.info = msgspec.structs.replace(hot.info, options=options)
+        runs.append(hot)
+    if past:
+        runs.append(node_run("node-0", slow_compute, started="2026-11-19T09:00:00+00:00", seed=1))
+    return analyze(gather(stored(tmp_path, runs)), Policy())
+
+
+def test_quantities_are_beside_the_median_of_the_siblings(tmp_path: Path) -> None:
+    """Four of eight are at or below the median in each; the slow GPU is slow where compute bounds."""
+    gpus = judged(tmp_path).gpus
+    slow = next(gpu for gpu in gpus if gpu.unit.device.index == 1)
+
+    for name in slow.quantities:
+        assert sum((gpu.quantities[name] or 0.0) <= 1e-12 for gpu in gpus) >= 4
+    assert slow.quantities["bf16 matrix"] == pytest.approx(0.128, abs=0.03)
+    assert slow.quantities["int4 compute"] == pytest.approx(0.128, abs=0.03)
+    assert slow.quantities["read"] == pytest.approx(0.0, abs=0.02)
+
+
+def test_few_siblings_have_no_quantities(tmp_path: Path) -> None:
+    """Three GPUs are not compared, four are."""
+    three = analyze(gather(stored(tmp_path / "3", [node_run("node-0", gpus=3)])), Policy())
+    four = analyze(gather(stored(tmp_path / "4", [node_run("node-0", gpus=4)])), Policy())
+
+    assert all(gpu.quantities == {} for gpu in three.gpus)
+    assert all(len(gpu.quantities) > 10 for gpu in four.gpus)
+
+
+@pytest.mark.parametrize(("most", "traced"), [(8, 8), (7, 1)])
+def test_the_runs_of_all_are_kept_in_a_small_fleet(
+    most: int, traced: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more GPUs than TRACED, the bad one alone; its runs are the same either way."""
+    monkeypatch.setattr(analysis, "TRACED", most)
+    gpus = judged(tmp_path, past=True).gpus
+    with_runs = [gpu for gpu in gpus if gpu.sweeps]
+
+    assert len(with_runs) == traced
+    assert with_runs[0].bad
+    assert [sweep.started_at[:10] for sweep in with_runs[0].sweeps] == ["2026-11-19", "2026-11-20"]
+    assert with_runs[0].sweeps[-1].level["compute"] == pytest.approx(with_runs[0].level["compute"])
+
+
+def test_a_node_of_two_modes_has_one_report(tmp_path: Path) -> None:
+    """Slow in one of its modes: the GPU is degraded, the reason names the mode, and links were not timed."""
+    gpus = judged(tmp_path, mixed=True).gpus
+    node = node_of("node-0", gpus)
+    worst = node.gpus[0]
+
+    assert len(node.gpus) == 8
+    assert (node.verdict.state, worst.device.index, worst.state) == ("degraded", 1, "degraded")
+    assert worst.reasons[0].text.startswith("burst: ")
+    assert set(worst.judged) == {"burst", "sustained"}
+    assert node.not_tested == ("links between GPUs", "repeated exact products", "NICs", "storage")
+    gpus[0].unit.peers_measured = gpus[0].unit.bits_measured = True
+    assert node_of("node-0", gpus).not_tested == ("NICs", "storage")
