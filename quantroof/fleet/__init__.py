@@ -30,6 +30,7 @@ __all__ = [
     "policy",
     "preflight",
     "prolog",
+    "quantities",
     "rows",
     "scores",
     "slow_side",

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import median
 
 import msgspec
 import pytest
 
 from quantroof.fleet import analysis
 from quantroof.fleet.analysis import Analysis, analyze
+from quantroof.fleet.beside import add_beside
+from quantroof.fleet.collection import Collection, collect_rows
 from quantroof.fleet.gather import gather
 from quantroof.fleet.node import node_of
 from quantroof.fleet.policy import Policy
 from quantroof.fleet.quantities import quantity_of
+from quantroof.fleet.rows import rows
 from quantroof.hwprofiles.types import Device
+from quantroof.records.lines import Bits
 from tests.fleet.runs import node_run, stored
 
 
@@ -52,12 +57,12 @@ def judged(tmp_path: Path, *, mixed: bool = False, past: bool = False) -> Analys
 
 
 def test_quantities_are_beside_the_median_of_the_siblings(tmp_path: Path) -> None:
-    """Four of eight are at or below the median in each; the slow GPU is slow where compute bounds."""
+    """The median of eight is 0 in each; the slow GPU is slow where compute bounds."""
     gpus = judged(tmp_path).gpus
     slow = next(gpu for gpu in gpus if gpu.unit.device.index == 1)
 
     for name in slow.quantities:
-        assert sum((gpu.quantities[name] or 0.0) <= 1e-12 for gpu in gpus) >= 4
+        assert median(gpu.quantities[name] or 0.0 for gpu in gpus) == pytest.approx(0, abs=1e-12)
     assert slow.quantities["bf16 matrix"] == pytest.approx(0.128, abs=0.03)
     assert slow.quantities["int4 compute"] == pytest.approx(0.128, abs=0.03)
     assert slow.quantities["read"] == pytest.approx(0.0, abs=0.02)
@@ -98,5 +103,29 @@ def test_a_node_of_two_modes_has_one_report(tmp_path: Path) -> None:
     assert worst.reasons[0].text.startswith("burst: ")
     assert set(worst.judged) == {"burst", "sustained"}
     assert node.not_tested == ("links between GPUs", "repeated exact products", "NICs", "storage")
-    gpus[0].unit.peers_measured = gpus[0].unit.bits_measured = True
-    assert node_of("node-0", gpus).not_tested == ("NICs", "storage")
+
+
+@pytest.mark.parametrize(
+    ("link", "bits", "missing"),
+    [
+        ("host_to_device", False, ("links between GPUs", "repeated exact products")),
+        ("peer_copy/cuda:1", False, ("repeated exact products",)),
+        (None, True, ("links between GPUs",)),
+    ],
+)
+def test_a_node_says_what_its_runs_did_not_test(
+    link: str | None, bits: bool, missing: tuple[str, ...]
+) -> None:
+    """A copy to the host is not a link between GPUs; one between two of them is."""
+    run = node_run("node-0", gpus=4)
+    device = run.info.devices[0].id
+    if link is not None:
+        timed = msgspec.structs.replace(run.ceilings[0], quantity="link", name=link)
+        run.ceilings.append(timed)
+    if bits:
+        run.bits.append(Bits(device=device, product="int8", status="ok"))
+    collection = Collection()
+    collect_rows(rows(run), collection)
+    add_beside(run, collection.units)
+
+    assert node_of("node-0", analyze(collection, Policy()).gpus).not_tested == (*missing, "NICs", "storage")
