@@ -54,8 +54,18 @@ def percent(fraction: float | None, digits: int = 0) -> str:
 
 
 def change(ratio: float | None) -> str:
-    """A ratio as a signed change: 1.178 is `+17.8 %`."""
-    return NONE if ratio is None else f"{(ratio - 1) * 100:+.1f} %"
+    """A ratio as a signed change: 1.178 is `+17.8 %`; what rounds to nothing has no sign."""
+    if ratio is None:
+        return NONE
+    text = f"{(ratio - 1) * 100:+.1f}"
+    return f"{text if float(text) else '0.0'} %"
+
+
+def chance(p: float) -> str:
+    """A p value as odds: 2e-5 is `1 in 50,000 by chance`. Below 1e-12 the tail of t is rounding."""
+    if p < 1e-12:
+        return "less than 1 in 10^12 by chance"
+    return f"1 in {float(f'{1 / p:.1g}'):,.0f} by chance"
 
 
 def size(count: float | None) -> str:

@@ -42,3 +42,26 @@ def test_absent_reads_as_a_dash() -> None:
     ]
 
     assert set(texts) == {units.NONE}
+
+
+@pytest.mark.parametrize(
+    ("ratio", "expected"),
+    [(1.0, "0.0 %"), (1.0004, "0.0 %"), (0.9996, "0.0 %"), (1.0006, "+0.1 %"), (0.9994, "-0.1 %")],
+)
+def test_a_change_that_rounds_to_nothing_has_no_sign(ratio: float, expected: str) -> None:
+    """Neither `+0.0 %` nor `-0.0 %`: both read as a direction."""
+    assert units.change(ratio) == expected
+
+
+@pytest.mark.parametrize(
+    ("p", "expected"),
+    [
+        (2e-5, "1 in 50,000 by chance"),
+        (0.0123, "1 in 80 by chance"),
+        (1.1e-12, "1 in 900,000,000,000 by chance"),
+        (0.9e-12, "less than 1 in 10^12 by chance"),
+    ],
+)
+def test_a_p_value_reads_as_odds(p: float, expected: str) -> None:
+    """One digit of the odds; what is below the rounding of the tail has no digits."""
+    assert units.chance(p) == expected

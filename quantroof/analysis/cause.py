@@ -42,19 +42,25 @@ class ChangeGroup:
     ratio: float
 
     @property
+    def what(self) -> str:
+        """`77 memory-bound cases`."""
+        cases = f"{self.bound} case{'' if self.cases == 1 else 's'}"
+        if len(self.formats) == 1:
+            cases = f"{self.formats[0]} {cases}"
+            cases += f" of {self.kernels[0]}" if len(self.kernels) == 1 else ""
+        return f"{self.cases} {cases}"
+
+    @property
     def words(self) -> str:
         """`77 memory-bound cases are 8.8 % slower`."""
-        what = f"{self.bound} case{'' if self.cases == 1 else 's'}"
-        if len(self.formats) == 1:
-            what = f"{self.formats[0]} {what}" + (f" of {self.kernels[0]}" if len(self.kernels) == 1 else "")
         share = units.percent(abs(self.ratio - 1), 1)
         verb = "is" if self.cases == 1 else "are"
         if self.verdict == "same":
-            return f"{self.cases} {what} {verb} unchanged"
+            return f"{self.what} {verb} unchanged"
         direction = "slower" if self.ratio > 1 else "faster"
         if self.verdict == "differs":
-            return f"{self.cases} {what} differ{'s' if self.cases == 1 else ''}, {share} {direction}"
-        return f"{self.cases} {what} {verb} {share} {direction}"
+            return f"{self.what} differ{'s' if self.cases == 1 else ''}, {share} {direction}"
+        return f"{self.what} {verb} {share} {direction}"
 
 
 def compare_runs(base: list[DeviceResults], now: list[DeviceResults], floor: float = FLOOR) -> RunComparison:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quantroof.analysis.device_results import DeviceResults
-from quantroof.records.lines import HAVE_TIMES, Status, case_words
+from quantroof.records.lines import HAVE_TIMES, Ceiling, Measurement, Status, case_words
+
+_ASKED = re.compile(r",? not \d+$")
+"""How a reason ends in the size that was asked for; the cases below the reason name it too."""
 
 ORDER: tuple[Status, ...] = ("incorrect", "failed", "skipped")
 
@@ -43,24 +47,26 @@ def named(devices: Sequence[str], of: int) -> str:
 def unmeasured(devices: list[DeviceResults]) -> list[Group]:
     """Groups of untimed measurements and ceilings: wrong ones first, then failed, then skipped.
 
-    A reason that several devices share is one group.
+    A reason that several devices share is one group, and so is a limit that several sizes exceed.
     """
     groups: dict[tuple[Status, str], list[tuple[str, str, str]]] = {}
     for results in devices:
         for ceiling in results.ceilings:
             if ceiling.status not in HAVE_TIMES:
                 text = f"ceiling {ceiling.quantity} {ceiling.name} ({ceiling.kernel})"
-                groups.setdefault((ceiling.status, ceiling.reason or ""), []).append(
-                    (results.label, text, text)
-                )
+                groups.setdefault(_key(ceiling), []).append((results.label, text, text))
         for point in results.points:
             m = point.measurement
             if m.status not in HAVE_TIMES:
-                groups.setdefault((m.status, m.reason or ""), []).append(
+                groups.setdefault(_key(m), []).append(
                     (results.label, f"{m.kernel} {m.case}", f"{case_words(m.case)}, {m.kernel}")
                 )
     reasons = [_group(*key, entries, len(devices)) for key, entries in groups.items()]
     return sorted(reasons, key=lambda group: (ORDER.index(group.status), -group.records))
+
+
+def _key(line: Ceiling | Measurement) -> tuple[Status, str]:
+    return line.status, _ASKED.sub("", line.reason or "")
 
 
 def _group(status: Status, reason: str, entries: list[tuple[str, str, str]], of: int) -> Group:

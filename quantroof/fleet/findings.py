@@ -14,6 +14,7 @@ from quantroof.fleet.evidence import Evidence
 from quantroof.fleet.grades import ALONE, JUDGED_ALONE, gravest_first
 from quantroof.fleet.policy import MIN_SIBLINGS, Policy
 from quantroof.fleet.scores import CLASSES, TESTS
+from quantroof.units import chance
 
 
 def gpu_findings(
@@ -91,18 +92,13 @@ def _defect_text(evidence: Evidence, row: int, test: int) -> str:
     if test == len(CLASSES):
         slow = int(evidence.scores.slow_cases[row].sum())
         cases = len(evidence.times.works)
-        return f"{slow} of {cases} cases slow compared with the rest of this GPU ({_chance(p)})"
-    return f"{CLASSES[test]} {_percent(evidence.scores.level[row, test])} against siblings ({_chance(p)})"
+        return f"{slow} of {cases} cases slow compared with the rest of this GPU ({chance(p)})"
+    return f"{CLASSES[test]} {_percent(evidence.scores.level[row, test])} against siblings ({chance(p)})"
 
 
 def _percent(level: float) -> str:
     """A log time as a change of speed."""
     return f"{math.exp(-level) - 1:+.1%}"
-
-
-def _chance(p: float) -> str:
-    """A p value in words; below 1e-12 the tail of t is rounding."""
-    return "p < 1e-12" if p < 1e-12 else f"p = {p:.0e}"
 
 
 def by_class(levels: Array) -> dict[str, float | None]:

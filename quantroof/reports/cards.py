@@ -120,7 +120,7 @@ def _change_facts(comparison: RunComparison, worst: CaseChange | None) -> tuple[
     facts = [", ".join(counts) or "no case in common"]
     if worst is not None:
         ratio = None if worst.ratio is None else worst.ratio.median
-        facts.insert(0, f"{case_words(worst.case)}, {worst.kernel}: {units.change(ratio)}")
+        facts.insert(0, f"largest: {case_words(worst.case)}, {worst.kernel}: {units.change(ratio)}")
     if comparison.differences:
         facts.append("differs: " + "; ".join(comparison.differences))
     return tuple(facts)

@@ -153,5 +153,5 @@ def test_change_card_counts_slower_first() -> None:
 
     assert (card.verdict, card.tone) == ("15 slower", "bad")
     assert "12.0 % slower" in card.facts[0]
-    assert card.facts[1].startswith("bf16, M 4096, 14336x4096, torch.bf16")
+    assert card.facts[1].startswith("largest: bf16, M 4096, 14336x4096, torch.bf16")
     assert card.facts[1].endswith("+12.0 %")

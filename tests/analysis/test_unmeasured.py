@@ -22,3 +22,19 @@ def test_a_shared_reason_is_one_group(count: int, where: str) -> None:
     group = unmeasured(device_results([run(info(devices), lines)]))[0]
 
     assert (len(group.cases), group.records, group.where) == (2, 2 * count, where)
+
+
+def test_a_limit_that_several_sizes_exceed_is_one_group() -> None:
+    """The size that was asked for stands in the cases, not in the reason; other reasons stay apart."""
+    device = gpu_device(0)
+    lines = [
+        line(device, "int4-w4a16", m, LAYERS[0], "skipped", f"takes at most 8 rows, not {m}")
+        for m in (16, 64)
+    ]
+    lines.append(line(device, "bf16", 1, LAYERS[0], "skipped", "takes 16 rows"))
+    groups = unmeasured(device_results([run(info([device]), lines)]))
+
+    assert [(group.reason, len(group.cases)) for group in groups] == [
+        ("takes at most 8 rows", 2),
+        ("takes 16 rows", 1),
+    ]

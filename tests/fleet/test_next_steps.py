@@ -42,7 +42,7 @@ def report(
 
 def test_a_bad_node_is_drained_by_copied_commands() -> None:
     """Both commands name the node, the reason fits a scheduler's field, and the action names the board."""
-    node = report("memory", "degraded", "memory -7.5% against siblings (p = 1e-05)")
+    node = report("memory", "degraded", "memory -7.5% against siblings (1 in 100,000 by chance)")
     steps = next_steps(node)
     slurm = shlex.split(steps.drain[0])
 

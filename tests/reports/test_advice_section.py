@@ -13,6 +13,7 @@ from quantroof.advisor.flow import decision_flow
 from quantroof.advisor.usual import usual_advice
 from quantroof.analysis.answers import answers
 from quantroof.errors import UsageError
+from quantroof.records.lines import Flag
 from quantroof.reports.html.advice_section import curves_figure
 from quantroof.reports.html.page import html
 from quantroof.reports.text.advice_words import filled
@@ -118,3 +119,19 @@ def test_the_table_has_no_empty_or_repeated_column() -> None:
 
     other = (*row[:7], "16", *row[8:])
     assert "sequences" in filled([row, other])[0]
+
+
+def test_a_disturbed_run_lists_no_options() -> None:
+    """Where the figures may not be used the section holds the reason, and neither table nor curves."""
+    flag = Flag(code="foreign_load", text="other processes kept 1.5 cores busy")
+    made = runs.cpu_run()
+    lines = [msgspec.structs.replace(m, flags=(flag,)) if m.timing else m for m in made.measurements]
+    disturbed = builders.run(made.info, [*made.ceilings, *lines])
+
+    page, usable = (html(answers([run]), advice=usual_advice(run)) for run in (disturbed, made))
+
+    assert "unknown, " in page
+    assert "do not use" in page
+    for part in ('aria-label="serving options"', 'id="advice-curves"'):
+        assert part in usable
+        assert part not in page

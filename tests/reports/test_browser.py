@@ -117,6 +117,9 @@ def test_print_fits_the_paper_and_keeps_labels_apart(gpu: Path, open_page: Open)
     assert seen.overflow() <= 0
     assert seen.page.locator("#filters").is_hidden()
     assert seen.page.locator(".colors").is_visible()
+    assert seen.page.locator("#summary-chart").is_visible()
+    assert seen.page.locator("#chart").is_hidden()  # the same picture
+    assert seen.page.locator("#strip-chart").is_visible()
     assert _ground(seen) == "rgb(255, 255, 255)"
     seen.page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert _ground(seen) != "rgb(255, 255, 255)"

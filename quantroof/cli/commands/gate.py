@@ -44,7 +44,7 @@ def command(flags: OwnFlags, surfaces: Surfaces, context: click.Context, *, as_j
     quantroof gate                                   all of it, as gate.toml says
     quantroof gate select --base origin/main         which cases does a change concern? without a GPU
     quantroof gate --cases changed.txt               only those that it wrote with --out
-    quantroof gate calibrate --suite quick           what could a gate see on this machine?
+    quantroof gate calibrate --suite quick           how small a slowdown can be detected here?
     quantroof gate baseline update RUN... --out F    learn a baseline from runs
     quantroof gate check RUN --baseline F            judge a run
     """

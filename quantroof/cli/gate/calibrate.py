@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from quantroof.records.run import RunOptions
 
 
-@click.command("calibrate", context_settings={"show_default": True}, short_help="What could a gate see here?")
+_SHORT = "How small a slowdown can be detected here?"
+
+
+@click.command("calibrate", context_settings={"show_default": True}, short_help=_SHORT)
 @click.option("--suite", default="quick", help="quick, node, default, full, or a file of your own.")
 @click.option("--device", help="cpu, cuda:1, a UUID, or sim:PROFILE.  [default: the only one]")
 @case_options

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from quantroof import units
 from quantroof.analysis.health import CeilingRow, HealthReport
 from quantroof.analysis.health_matrix import FULL_SCALE, HealthMatrix, MatrixCell
-from quantroof.analysis.verdicts import State
+from quantroof.analysis.verdicts import State, Verdict
 
 _BAR_FROM = 0.5
 """The share of the datasheet at which a bar begins: from zero, 79 % and 94 % look alike."""
@@ -59,13 +59,16 @@ class Ceiling:
 
 @dataclass(frozen=True, slots=True)
 class HealthSection:
-    """Findings, remarks, the matrix of several devices, and the ceilings behind it."""
+    """The verdict on all devices, findings, remarks, the matrix of several devices, and the ceilings behind
+    it; `siblings` and `datasheet` tell whether any ceiling is compared with them."""
 
     findings: Sequence[str]
     remarks: Sequence[str]
     matrix: Matrix | None
     ceilings: list[Ceiling]
     siblings: bool
+    datasheet: bool
+    verdict: Verdict
     states: str | None
     bandwidth: bool
 
@@ -82,6 +85,8 @@ def health_section(
         matrix=_matrix(matrix) if several else None,
         ceilings=ceilings,
         siblings=any(row.siblings is not None for row in health.rows),
+        datasheet=any(row.datasheet is not None for row in health.rows),
+        verdict=health.verdict,
         states=", ".join(states) or None,
         bandwidth=bandwidth,
     )
@@ -99,7 +104,8 @@ def _matrix(matrix: HealthMatrix) -> Matrix:
         )
         for row in matrix.rows
     ]
-    return Matrix([name for name, _ in matrix.columns], rows, units.percent(FULL_SCALE))
+    columns = [name if unit.endswith("/s") else f"{name}, {unit}" for name, unit in matrix.columns]
+    return Matrix(columns, rows, units.percent(FULL_SCALE))
 
 
 def _cell(cell: MatrixCell, name: str, unit: str) -> Cell:
@@ -108,7 +114,7 @@ def _cell(cell: MatrixCell, name: str, unit: str) -> Cell:
     if cell.change is None:
         return Cell(value, 0.0, cell.low, f"{name} {value}")
     tint = max(-1.0, min(1.0, cell.change / FULL_SCALE)) if rate else 0.0
-    text = f"{cell.change * 100:+.1f}" if rate else f"{cell.value:.0f}"
+    text = units.change(1 + cell.change).removesuffix(" %") if rate else f"{cell.value:.0f}"
     return Cell(
         text, round(tint, 3), cell.low, f"{name} {value}, {units.change(1 + cell.change)} from the median"
     )

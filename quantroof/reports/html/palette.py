@@ -25,12 +25,12 @@ LIGHT: dict[Family, str] = {
     "fp4": "#482e79",
 }
 DARK: dict[Family, str] = {
-    "32-bit": "#707877",
-    "16-bit": "#7fa5f4",
-    "fp8": "#b0d9c9",
-    "int8": "#e08218",
-    "int4": "#8b2700",
-    "fp4": "#68309a",
+    "32-bit": "#757476",
+    "16-bit": "#74b8fa",
+    "fp8": "#97e2c7",
+    "int8": "#fba222",
+    "int4": "#c42611",
+    "fp4": "#8440d1",
 }
 # What an element or scheme starts with; anything else is 32-bit: fp32, tf32, fp64, a user's function.
 _PREFIXES: tuple[tuple[str, Family], ...] = (

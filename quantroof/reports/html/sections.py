@@ -39,9 +39,13 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class AdviceSection:
-    """The advisor's answer: its flow, all options as cells, and whether there are curves to draw."""
+    """The advisor's answer: its flow, all options as cells, and whether there are curves to draw.
+
+    `usable` is False where the run's figures may not be used: then only the headline is shown.
+    """
 
     headline: str
+    usable: bool
     questions: tuple[Question, ...]
     curves: bool
     headings: tuple[str, ...]
@@ -129,5 +133,11 @@ def advice_section(advice: Advice | None) -> AdviceSection | None:
         return None
     headings, rows = filled(option_rows(advice))
     return AdviceSection(
-        headline(advice), decision_flow(advice), bool(advice.curves), headings, rows, advice.remarks
+        headline(advice),
+        advice.unusable is None,
+        decision_flow(advice),
+        bool(advice.curves),
+        headings,
+        rows,
+        advice.remarks,
     )

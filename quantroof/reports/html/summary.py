@@ -9,7 +9,7 @@ from datetime import datetime
 from quantroof import units
 from quantroof.advisor.advice import Advice
 from quantroof.analysis.answers import Answers
-from quantroof.analysis.cause import change_groups
+from quantroof.analysis.cause import ChangeGroup, change_groups
 from quantroof.analysis.choice import BASELINE
 from quantroof.analysis.comparison import RunComparison
 from quantroof.analysis.health_matrix import FULL_SCALE, HealthMatrix, MatrixCell
@@ -158,7 +158,7 @@ def summary(answers: Answers, matrix: HealthMatrix, first: int, advice: Advice |
 def _serving(advice: Advice) -> str:
     """The answer for a served model; where only targets can decide, the tab that lists the options."""
     if advice.frontier[1:]:
-        return f"{advice.model.id} needs 1 or more GPUs, as your targets decide: tab Serve"
+        return f"{advice.model.id} on few or many GPUs, as your targets decide (tab Serve)."
     return headline(advice)
 
 
@@ -211,5 +211,10 @@ def _groups(comparison: RunComparison | None) -> list[Group]:
     for group in groups:
         size = (group.ratio - 1) / max(most, FULL_SCALE) * 50
         change = units.change(group.ratio)
-        rows.append(Group(group.words, change, group.verdict == "slower", 50 + min(0.0, size), abs(size)))
+        rows.append(Group(_named(group), change, group.verdict == "slower", 50 + min(0.0, size), abs(size)))
     return rows
+
+
+def _named(group: ChangeGroup) -> str:
+    """The cases of a group; the change stands beside them."""
+    return f"{group.what}, undecided" if group.verdict == "differs" else group.what

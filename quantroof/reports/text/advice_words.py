@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from quantroof.advisor.advice import Advice, FormatOnGpu, Option
+from quantroof.advisor.machine import Machine
 
 NONE = "-"
 OPTION_HEADINGS = (
@@ -43,11 +44,21 @@ def headline(advice: Advice) -> str:
 def _open_question(advice: Advice) -> str:
     """What the frontier is, and what the user must say to decide."""
     options = [advice.options[index] for index in advice.frontier]
-    names = "; ".join(f"{_named(option)} on {advice.machine.count(option.gpus)}" for option in options)
+    by_name: dict[str, list[int]] = {}
+    for option in options:
+        by_name.setdefault(_named(option), []).append(option.gpus)
+    names = "; ".join(f"{name} on {_counts(advice.machine, gpus)}" for name, gpus in by_name.items())
     if len(options) == 1:
-        return f"{names}, the only GPU count that pays"
+        several = len({option.gpus for option in advice.options}) > 1
+        return f"{names}; more GPUs gain nothing" if several else names
     ask = "How quick must a token be (--latency), and how much traffic is there (--tokens-per-day)?"
     return f"without targets nothing decides between {names}. {ask}"
+
+
+def _counts(machine: Machine, gpus: Sequence[int]) -> str:
+    """`1 GPU`, or `1, 2 or 4 GPUs`."""
+    *first, last = [machine.count(count) for count in gpus]
+    return f"{', '.join(str(count) for count in gpus[:-1])} or {last}" if first else last
 
 
 def _named(option: Option) -> str:

@@ -20,7 +20,7 @@ from quantroof.reports.text.fleet_words import (
     verdict_words,
 )
 from quantroof.reports.text.table import plain
-from quantroof.units import percent
+from quantroof.units import chance, percent
 
 if TYPE_CHECKING:
     from quantroof.fleet.analysis import Analysis, GpuResult, PopulationSummary
@@ -45,7 +45,7 @@ def fleet_lines(analysis: Analysis, silent: list[str], top: int) -> Iterator[str
     for row in [row for row in analysis.groups if row.differs][:_GROUPS]:
         yield (
             f"{row.attribute} {row.value}: {row.resource} {speed(row.difference)} in the median of "
-            f"{row.nodes} nodes beside all others (p = {row.p:.0e})"
+            f"{row.nodes} nodes beside all others ({chance(row.p)})"
         )
     if silent:
         yield f"no run received from {', '.join(silent)}"

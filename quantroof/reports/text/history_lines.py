@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from quantroof.reports.text.table import plain
-from quantroof.units import change
+from quantroof.units import change, time
 
 if TYPE_CHECKING:
     from quantroof.gate.history import Trend
     from quantroof.gate.steps import Step
 
-_HEADINGS = ("runs", "first ns", "last ns", "change", "case")
+_HEADINGS = ("runs", "first", "last", "change", "case")
 
 
 def trend_lines(trends: Sequence[Trend]) -> list[str]:
@@ -24,8 +24,8 @@ def trend_lines(trends: Sequence[Trend]) -> list[str]:
         suite = f" of suite {trend.suite}" if labels[trend.label] > 1 else ""
         rows.append((
             str(len(trend.runs)),
-            f"{trend.ns[0]:.6g}",
-            f"{trend.ns[-1]:.6g}",
+            time(float(trend.ns[0]), 4),
+            time(float(trend.ns[-1]), 4),
             change(float(trend.relative[-1])),
             f"{trend.label}{suite}{f': {moved}' if moved else ''}",
         ))  # fmt: skip

@@ -28,7 +28,7 @@ function histograms(row) {
     ...bar(before, true), ...bar(after, false), svg("line", { x1: 0, x2: wide, y1: tall + 0.5, y2: tall + 0.5, stroke: ink("--grid") }));
 }
 
-function changeRow(row) {
+function changeRow(row, causes) {
   const interval = column("ratio_low", row) === null ? NONE : `${changeText(column("ratio_low", row))} … ${changeText(column("ratio_high", row))}`;
   const gone = subjectOf(row) < 0;
   const open = element("button", { type: "button", class: "plain link", onclick: () => setState({ rec: String(row) }) }, `${caseWords(row)}, ${kernelName(row)}`);
@@ -37,17 +37,18 @@ function changeRow(row) {
     element("td", {}, histograms(row)),
     cell(timeText(gone ? column("median", row) : column("base", row)), { class: "number" }),
     cell(gone ? NONE : timeText(column("median", row)), { class: "number" }),
-    cell(interval, { class: "number" }), ...(data.subjects.length > 1 ? [cell(deviceLabel(row))] : []), cell(causeTexts(row).join("; ") || NONE, { class: "long" }));
+    cell(interval, { class: "number" }), ...(data.subjects.length > 1 ? [cell(deviceLabel(row))] : []), ...(causes ? [cell(causeTexts(row).join("; ") || NONE, { class: "long" })] : []));
 }
 
 function drawChanges() {
   if (!byId("changes-table") || !data.points.verdict) return;
   const rows = changedRows();
-  const head = ["case", "verdict", "change", "samples", "base", "now", "95 % interval", ...(data.subjects.length > 1 ? ["device"] : []), "what else changed"].map((text) => element("th", { scope: "col", class: ["change", "base", "now", "95 % interval"].includes(text) ? "number" : "" }, text));
-  const body = rows.slice(0, changeLimit).map(changeRow);
+  const causes = rows.some((row) => causeTexts(row).length);
+  const head = ["case", "verdict", "change", "samples", "base", "now", "95 % interval", ...(data.subjects.length > 1 ? ["device"] : []), ...(causes ? ["what else changed"] : [])].map((text) => element("th", { scope: "col", class: ["change", "base", "now", "95 % interval"].includes(text) ? "number" : "" }, text));
+  const body = rows.slice(0, changeLimit).map((row) => changeRow(row, causes));
   const empty = element("p", { class: "quiet" }, "No case has these verdicts.");
   const table = element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));
   byId("changes-table").replaceChildren(rows.length ? table : empty);
-  const more = element("button", { type: "button", onclick: () => { changeLimit *= 4; drawChanges(); } }, `show more of ${rows.length}`);
+  const more = element("button", { type: "button", onclick: () => { changeLimit *= 4; drawChanges(); } }, `${changeLimit} of ${rows.length} shown: show more`);
   byId("changes-views").replaceChildren(...verdictChips(), ...(rows.length > changeLimit ? [more] : []));
 }

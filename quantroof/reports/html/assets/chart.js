@@ -52,16 +52,20 @@ function pathRanges(view, paths) {
 }
 
 function chartLayout(view, paths) {
-  const room = labelMargin(view, paths);
+  const room = view.room ?? labelMargin(view, paths);
   const layout = themed({
-    ...figures[view.y].layout, height: printing() ? 330 : view.tall, width: printing() ? 690 : null,
-    margin: { ...figures.rate.layout.margin, r: room }, uirevision: `${view.y} ${view.grid} ${view.layer}`,
+    ...figures[view.y].layout, height: printing() ? view.paper ?? 330 : view.tall, width: printing() ? 690 : null,
+    margin: { ...figures.rate.layout.margin, r: room, ...view.margin }, uirevision: `${view.y} ${view.grid} ${view.layer}`,
   });
   layout.autosize = !printing();
-  const ranges = view.show === "path" ? pathRanges(view, paths) : null;
+  const ranges = view.ranges ?? (view.show === "path" ? pathRanges(view, paths) : null);
   if (ranges) {
     layout.xaxis = { ...layout.xaxis, range: ranges.x, autorange: false };
     layout.yaxis = { ...layout.yaxis, range: ranges.y, autorange: false };
+  }
+  if (view.strip) {
+    layout.xaxis = { ...layout.xaxis, title: null };
+    layout.yaxis = { ...layout.yaxis, title: { text: "of the roof" }, automargin: false, nticks: 6 };
   }
   return panels(view, layout);
 }
@@ -69,18 +73,18 @@ function chartLayout(view, paths) {
 async function drawChart(view) {
   const isPath = view.show === "path";
   const paths = isPath ? selectedPaths(view) : [];
-  const rows = isPath ? [] : selectedRows(view);
+  const rows = isPath && !view.strip ? [] : selectedRows(view);
   const drawn = thinned(view, rows);
   const groups = groupRows(view, drawn);
   const sized = isPath || !view.roofs.includes("sized") ? [] : [sizedTrace(view, drawn)];
   const traces = [
-    ...roofTraces(view), ...sized, ...(showsBaseline() ? groups.flatMap((group) => baseTraces(view, group)) : []),
-    ...groups.map((group) => pointTrace(view, group)), ...paths.flatMap((path) => pathTraces(view, path, paths)),
+    ...roofTraces(view), ...sized, ...(showsBaseline() && !view.strip ? groups.flatMap((group) => baseTraces(view, group)) : []),
+    ...groups.map((group) => (view.strip ? stripTrace : pointTrace)(view, group)), ...paths.flatMap((path) => pathTraces(view, path, paths)),
   ];
   await Plotly.react(view.id, traces, chartLayout(view, paths), CHART_CONFIG);
   drawLabels(view, paths);
   const thin = drawn.length < rows.length ? "; overlapping points are drawn once" : "";
-  return isPath ? `${paths.flat().length} points of ${paths.length} paths` : `${rows.length} of ${timedCount()} points shown${thin}`;
+  return isPath && !view.strip ? `${paths.flat().length} points of ${paths.length} paths` : `${rows.length} of ${timedCount()} points shown${thin}`;
 }
 
 const timedCount = () => data.points.median?.filter((value, row) => value !== null && subjectOf(row) >= 0).length ?? 0;

@@ -49,7 +49,11 @@ function scaled(value, steps, base) {
 const rateText = (value, unit) => (value === null ? NONE : scaled(value, SI, "") + unit);
 const timeText = (value) => scaled(value, TIMES, "ns");
 const shareText = (value) => (value === null ? NONE : `${(value * 100).toFixed(0)} %`);
-const changeText = (ratio) => (ratio === null ? NONE : `${ratio >= 1 ? "+" : "−"}${Math.abs((ratio - 1) * 100).toFixed(1)} %`);
+const changeText = (ratio) => {
+  if (ratio === null) return NONE;
+  const size = Math.abs((ratio - 1) * 100).toFixed(1);
+  return `${Number(size) ? (ratio > 1 ? "+" : "−") : ""}${size} %`;
+};
 const widthText = (value) => (value === null ? NONE : `${(value * 100).toFixed(1)} %`);
 const errorText = (value) => (value === null ? NONE : value.toExponential(1));
 

@@ -56,6 +56,7 @@ function labelMargin(view, paths) {
 const toPixel = (scale, value) => scale._offset + scale.l2p(scale.type === "log" ? Math.log10(value) : value);
 
 function drawLabels(view, paths) {
+  if (!view.labels) return;
   const box = byId(view.labels);
   box.replaceChildren();
   const { xaxis, yaxis } = byId(view.id)._fullLayout;
@@ -122,20 +123,24 @@ function alongLines(view, paths, xaxis, yaxis) {
   return boxes;
 }
 
-// M beside the points of what leads, winners first, wherever there is room, off the lines if possible.
+// M beside the points of what leads, winners first, wherever there is room, off the lines if possible. Points that
+// nearly lie on each other share one number.
 function drawBatches(view, paths, box, xaxis, yaxis, taken) {
   const lines = alongLines(view, paths, xaxis, yaxis);
   const bounds = [xaxis._offset, yaxis._offset, xaxis._offset + xaxis._length, yaxis._offset + yaxis._length];
+  const named = [];
   for (const path of paths.filter((own) => isLead(own, paths)).sort((a, b) => wins(b) - wins(a))) {
     for (const mark of path) {
       const [x, y] = [toPixel(xaxis, markIntensity(mark)), toPixel(yaxis, markHeight(view, mark))];
+      if (named.some((other) => other.m === mark.m && Math.hypot(other.x - x, other.y - y) < 14)) continue;
       const text = mark === path[0] ? `M ${mark.m}` : String(mark.m);
-      const [wide, tall] = [text.length * 6.2 + 3, labelHeight() - 1];
+      const [wide, tall] = [text.length * letterWidth() + 5, labelHeight() - 1];
       const places = [[x + 6, y + 3], [x - wide / 2, y + 7], [x - wide / 2, y - tall - 7], [x - wide - 6, y - tall - 2], [x + 12, y + 9], [x - wide - 11, y - tall - 5], [x - wide / 2, y + 13]].map(([l, t]) => [l, t, l + wide, t + tall]);
       const free = places.filter((own) => own[0] > bounds[0] && own[1] > bounds[1] && own[2] < bounds[2] && own[3] < bounds[3] && !taken.some((other) => meets(own, other)));
       const area = free.find((own) => !lines.some((other) => meets(own, other))) ?? free[0];
       if (!area) continue;
       taken.push(area);
+      named.push({ m: mark.m, x, y });
       box.append(placed(text, "roof batch", area[0], area[1], wide + 4, readable(color(mark.scheme))));
     }
   }

@@ -28,7 +28,12 @@ const shareBar = (value) => {
   return element("span", { class: "meter" }, bar);
 };
 
-const shownColumns = () => POINT_COLUMNS.filter(([key]) => key !== "device" || data.subjects.length > 1);
+// Columns that would be empty in every row are left out.
+const SHOWN_IF = { device: () => data.subjects.length > 1, error: () => Boolean(data.points.error), notes: () => Boolean(data.points.flags ?? data.points.reason) };
+const shownColumns = () => POINT_COLUMNS.filter(([key]) => SHOWN_IF[key]?.() ?? true);
+
+// The command comes before the notes, which may be long, or last.
+const withRepeat = (cells, own) => cells.toSpliced(SHOWN_IF.notes() ? -1 : cells.length, 0, own);
 
 function matches(row, words) {
   const text = [
@@ -61,13 +66,12 @@ function pointRow(row) {
   const open = () => setState({ rec: String(row) });
   const cells = shownColumns().map(([key, , value, format]) => {
     const text = format ? format(value(row)) : (value(row) ?? NONE);
-    if (key === "share") return element("td", { class: "number" }, value(row) === null ? "" : shareBar(value(row)), ` ${text}`);
+    if (key === "share") return element("td", { class: "number" }, value(row) === null ? "" : shareBar(value(row)), " ", element("span", { class: "figure" }, text));
     if (key !== "kernel") return cell(text, { class: key === "notes" ? "long" : format ? "number" : "" });
     return element("th", { scope: "row" }, element("button", { type: "button", class: "plain link", onclick: open }, text));
   });
   const repeat = element("button", { type: "button", class: "chip", title: repeatCommand(row), onclick: (event) => copyCommand(event.target, row) }, "copy");
-  const last = cells.pop();
-  return element("tr", { class: column("status", row) }, ...cells, element("td", {}, repeat), last);
+  return element("tr", { class: column("status", row) }, ...withRepeat(cells, element("td", {}, repeat)));
 }
 
 function drawPoints() {
@@ -79,7 +83,7 @@ function drawPoints() {
     return element("th", { scope: "col", "aria-sort": direction, class: format && key !== "share" ? "number" : "" }, element("button", { type: "button", class: "plain", onclick: () => setState({ sort: next }) }, text + mark));
   });
   const body = rows.slice(0, pointLimit).map(pointRow);
-  byId("points-table").replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...head.slice(0, -1), element("th", { scope: "col" }, "repeat it"), head.at(-1))), element("tbody", {}, ...body)));
+  byId("points-table").replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...withRepeat(head, element("th", { scope: "col" }, "repeat it")))), element("tbody", {}, ...body)));
   const flagged = data.points.flags ? [chip("flagged only", state.flagged === "1", () => setState({ flagged: state.flagged === "1" ? "0" : "1" }))] : [];
   byId("points-views").replaceChildren(...flagged);
   byId("points-count").textContent = `${rows.length} of ${rowCountOfRuns()} records`;

@@ -9,12 +9,23 @@ const shownSubjects = () =>
 const chartView = () => ({
   id: "chart", labels: "labels", y: state.y, show: state.show, layer: chosenLayer(), subjects: shownSubjects(), grid: state.dev === "grid",
   roofs: listOf("roofs"), off: new Set(listOf("off")), without: new Set(listOf("without")), statics: state.static === "1",
-  tall: isNarrow() ? 400 : 560,
+  tall: isNarrow() ? 400 : Math.min(720, Math.max(480, innerHeight - 470)),
 });
+
+// Below the batch path: how much of its own roof each layer reaches, on the same x axis. A log-log chart hides 20 %.
+const stripView = (view, paths) => ({
+  ...view, id: "strip-chart", labels: null, y: "share", strip: true, roofs: [], tall: isNarrow() ? 220 : 240, paper: 210, margin: { l: byId("chart")._fullLayout._size.l, b: 28 },
+  room: labelMargin(view, paths), ranges: { x: pathRanges(view, paths).x, y: [0, stripTop(view)] },
+});
+
+const hasStrip = (view) => view.show === "path" && view.y === "rate" && view.subjects.length === 1;
+
+// 110 %, or more where a point lies above its roof, up to 200 %.
+const stripTop = (view) => Math.min(2, Math.max(1.1, ...selectedRows({ ...view, strip: true }).map((row) => (roofShare(row) ?? 0) * 1.05)));
 
 const summaryView = () => ({
   id: "summary-chart", labels: "summary-labels", y: "rate", show: "path", layer: layerKeys()[0], subjects: [data.first], grid: false,
-  roofs: ["measured"], off: new Set(), without: new Set(), statics: false, tall: isNarrow() ? 360 : Math.min(640, Math.max(430, innerHeight - 290)),
+  roofs: ["measured"], off: new Set(), without: new Set(), statics: false, tall: isNarrow() ? 360 : Math.min(760, Math.max(430, innerHeight - 290)),
 });
 
 const isShown = (view, scheme) => !view.off.has(data.schemes[scheme].name) && (view.statics || !data.schemes[scheme].hollow);
@@ -25,7 +36,8 @@ function selectedRows(view) {
   for (let row = 0; row < rowCount(); row++) {
     if (!isTimed(row) || !subjects.has(subjectOf(row)) || !isShown(view, schemeOf(row))) continue;
     if (view.without.has(data.providers[providerOf(row)].name)) continue;
-    if (view.show === "best" && !column("rank", row)) continue;
+    if ((view.show === "best" || view.strip) && !column("rank", row)) continue;
+    if (view.strip && view.layer !== ALL_LAYERS && layerKey(row) !== view.layer) continue;
     rows.push(row);
   }
   return rows;

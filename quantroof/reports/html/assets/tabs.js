@@ -17,13 +17,28 @@ async function drawSummary() {
 async function drawRoofline() {
   if (!timedCount()) return;
   const view = chartView();
+  const repeats = view.show === "path" && view.layer === layerKeys()[0] && ["y", "dev", "off", "without", "static", "roofs"].every((key) => state[key] === defaults[key]);
+  byId("section-roofline").classList.toggle("repeats", repeats); // on paper the summary has this chart already
   drawViews();
   drawFilters();
   listRoofs(view);
   const shown = await drawChart(view);
   byId("shown").textContent = shown;
-  byId("chart").removeAllListeners("plotly_click"); // a redraw keeps the element
-  byId("chart").on("plotly_click", ({ points: [point] }) => {
+  await drawStrip(view);
+  opensRecords("chart");
+}
+
+async function drawStrip(view) {
+  const paths = hasStrip(view) ? selectedPaths(view) : [];
+  byId("strip").hidden = !paths.length;
+  if (!paths.length) return;
+  await drawChart(stripView(view, paths));
+  opensRecords("strip-chart");
+}
+
+function opensRecords(id) {
+  byId(id).removeAllListeners("plotly_click"); // a redraw keeps the element
+  byId(id).on("plotly_click", ({ points: [point] }) => {
     if (typeof point.customdata === "number") setState({ rec: String(point.customdata) });
   });
 }

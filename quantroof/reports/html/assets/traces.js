@@ -24,7 +24,7 @@ function pathTraces(view, path, paths) {
     marker: { color: hollow ? ink("--ground") : shade, size: isNarrow() || printing() ? 6 : 8, line: { color: shade, width: hollow ? 2 : 0.8 } },
   };
   const roof = path.map((mark) => (view.y === "share" ? 1 : mark.roof === null ? null : (mark.flops / mark.roof) * 1e9));
-  if (!isLead(path, paths) || view.grid || path.length < 2 || roof.includes(null)) return [line];
+  if (!isLead(path, paths) || view.grid || view.strip || path.length < 2 || roof.includes(null)) return [line];
   const gap = {
     ...axes, mode: "lines", hoverinfo: "skip", fill: "toself", fillcolor: faint(shade, 0.1), line: { width: 0 },
     x: [...x, ...x.toReversed()], y: [...y, ...roof.toReversed()],
@@ -69,6 +69,12 @@ function pointTrace(view, { scheme, subject, rows }) {
       line: { color: flagged.map((bad) => (bad ? ink("--bad") : edge)), width: flagged.map((bad) => (bad || hollow ? 2 : 0.6)) },
     },
   };
+}
+
+// Single layers behind their format's line: small and faint, so that the line stays in front.
+function stripTrace(view, group) {
+  const trace = pointTrace(view, group);
+  return { ...trace, marker: { ...trace.marker, size: 5, opacity: 0.5, line: { ...trace.marker.line, width: 0 } } };
 }
 
 // Two runs on one chart: the base is hollow, now is filled, a line joins them.
