@@ -5,6 +5,7 @@ launch of all nodes.
 """
 
 __all__ = [
+    "again",
     "analysis",
     "beside",
     "burn_in",

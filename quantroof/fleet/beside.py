@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from quantroof.analysis.bits import judge_bits
 from quantroof.analysis.links import LinkTable, judge_links, link_table
 from quantroof.finding import Finding
-from quantroof.fleet.collection import Collection, Unit
+from quantroof.fleet.collection import Collection, Unit, population_of
 from quantroof.records.directory import Run
 
 
@@ -25,6 +25,17 @@ def add_beside(run: Run, units: Iterable[Unit]) -> None:
         unit.links_measured = bool(links)
         unit.peers_measured = peers
         unit.bits_measured = any(line.device == unit.device.id for line in run.bits)
+
+
+def units_beside(run: Run) -> list[Unit]:
+    """The devices of a run with what its links and exact products show, and without times."""
+    info, options = run.info, run.info.options
+    units = []
+    for device in run.info.devices:
+        kind = population_of(device, info.suite, options.mode, options.cache, simulated=info.simulated)
+        units.append(Unit(info.run_id, info.started_at, info.host.name or "unnamed", device, kind))
+    add_beside(run, units)
+    return units
 
 
 def confirmed_links(units: Sequence[Unit], retest: Collection | None) -> list[Unit]:

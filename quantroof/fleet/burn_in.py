@@ -16,6 +16,7 @@ from quantroof.bench.provenance import host_name
 from quantroof.bench.run import Job, new_job
 from quantroof.errors import QuantroofError
 from quantroof.finding import Finding
+from quantroof.fleet.again import jobs_again, second_measurement, slow_codes
 from quantroof.fleet.analysis import Analysis, analyze
 from quantroof.fleet.beside import node_links
 from quantroof.fleet.collection import Collection, Population, Unit
@@ -99,8 +100,9 @@ class BurnIn:
             with self._monitor:
                 names = self._measure(measure, self._jobs)
                 analyses = self._analyze(names, ids, None)
-                if any_slow(analyses, ids):
-                    again = gather(self._measure(measure, self._plan(seed=1)))
+                if slow := slow_codes(analyses, ids):
+                    jobs = list(jobs_again(self._plan(seed=1), slow))
+                    again = second_measurement(jobs, self._measure(measure, jobs))
                     analyses = self._analyze(names, ids, again)
             self._monitor.look(loaded=True)
         options, live = self._options, self._monitor.findings
@@ -111,8 +113,7 @@ class BurnIn:
         return BurnInResult(node, tuple(self._directories))
 
     def _plan(self, seed: int) -> list[Job]:
-        """One job per mode (burst, sustained); none if all devices are busy. Re-tests use a new seed but load
-        all GPUs again, because a single busy GPU would run cooler."""
+        """One job per mode (burst, sustained); none if all devices are busy. Re-tests use a new seed."""
         if not self._free:
             return []
         burst = replace(self._options.run_options, mode="burst", processes=_PROCESSES, seed=seed)
@@ -186,12 +187,6 @@ def analyze_own(
 def _is_one_of(here: dict[str, str], kind: Population, unit: Unit) -> bool:
     """Whether a unit is a run of one of our GPUs (node by identity) in this population."""
     return unit.population == kind and here.get(unit.identity) == unit.node
-
-
-def any_slow(analyses: list[Analysis], ids: set[str]) -> bool:
-    """Whether one of our GPUs is slow; GPUs that failed are not measured again."""
-    ours = [gpu for analysis in analyses for gpu in analysis.gpus if gpu.unit.run_id in ids]
-    return any(finding.level == "degraded" for gpu in ours for finding in gpu.findings)
 
 
 def failures(runs: list[Run]) -> dict[str, str]:

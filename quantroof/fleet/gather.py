@@ -13,7 +13,7 @@ from quantroof.fleet.collection import Collection, collect_rows
 from quantroof.fleet.parts import collect_parts, usable
 from quantroof.fleet.rows import rows
 from quantroof.fleet.sources import find
-from quantroof.records.directory import read_run
+from quantroof.records.directory import Run, read_run
 
 
 def gather(names: Iterable[str]) -> Collection:
@@ -40,12 +40,17 @@ def gather(names: Iterable[str]) -> Collection:
             before = len(collection.units)
             collect_rows(rows(run), collection)
             add_beside(run, collection.units[before:])
-            if len(collection.units) == before:
+            if len(collection.units) == before and not run.bits and not _links(run):
                 collection.problems.append(f"{path}: neither measurements nor ceilings: nothing to judge")
     if not collection.units:
-        reason = collection.problems[0] if collection.problems else "no input"
+        alone = "links and exact products alone: quantroof doctor judges them" if run_ids else "no input"
+        reason = collection.problems[0] if collection.problems else alone
         raise UsageError(f"nothing to analyze: {reason}")
     return collection
+
+
+def _links(run: Run) -> bool:
+    return any(line.quantity == "link" for line in run.ceilings)
 
 
 def _add_parts(parts: list[Path], collection: Collection) -> None:

@@ -13,9 +13,9 @@ from quantroof.bench.links.bus import LinkPlan
 from quantroof.bench.provenance import host_name
 from quantroof.bench.run import Job, new_job
 from quantroof.finding import Finding
-from quantroof.fleet.beside import add_beside, confirmed_unit, node_links
+from quantroof.fleet.beside import confirmed_unit, node_links, units_beside
 from quantroof.fleet.burn_in import BurnInOptions, BurnInResult, Measure
-from quantroof.fleet.collection import Unit, population_of
+from quantroof.fleet.collection import Unit
 from quantroof.fleet.grades import gravest_first
 from quantroof.fleet.live import HealthMonitor
 from quantroof.fleet.node import GpuReport, NodeReport, missing_gpus, node_reason
@@ -76,9 +76,7 @@ class PartCheck:
         measure(job, directory)
         run = read_run(directory)
         self._runs.append(run)
-        units = [_unit(run, device) for device in run.info.devices]
-        add_beside(run, units)
-        return units
+        return units_beside(run)
 
     def _untested(self, unit: Unit, table: LinkTable | None) -> tuple[Finding, ...]:
         """A device without measurements is `unknown`, not ok."""
@@ -87,13 +85,6 @@ class PartCheck:
         if unit.device.id in copied | computed:
             return ()
         return (Finding("unknown", "unmeasured", "no link of it was measured"),)
-
-
-def _unit(run: Run, device: Device) -> Unit:
-    info = run.info
-    mode, cache = info.options.mode, info.options.cache
-    population = population_of(device, info.suite, mode, cache, simulated=info.simulated)
-    return Unit(info.run_id, info.started_at, info.host.name or "", device, population)
 
 
 def _gpu(device: Device, reasons: list[Finding]) -> GpuReport:

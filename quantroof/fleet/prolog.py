@@ -14,8 +14,9 @@ from quantroof.analysis.distributions import MAX_FREEDOM
 from quantroof.bench.provenance import host_name
 from quantroof.bench.run import Job, new_job
 from quantroof.finding import Finding
+from quantroof.fleet.again import slow_codes
 from quantroof.fleet.analysis import Analysis
-from quantroof.fleet.burn_in import Measure, analyze_own, any_slow, failures
+from quantroof.fleet.burn_in import Measure, analyze_own, failures
 from quantroof.fleet.collection import Collection
 from quantroof.fleet.gather import gather
 from quantroof.fleet.kept import ENDING, forget
@@ -106,7 +107,7 @@ class Prolog:
             self._first = self._options.folder / f"{self._job.info.run_id}{ENDING}"
             with self._monitor:
                 measure(self._job, self._first)
-                if any_slow(self._analyses(), {self._job.info.run_id}):
+                if slow_codes(self._analyses(), {self._job.info.run_id}):
                     again = self._plan(1)
                     directory = self._options.folder / f"{again.info.run_id}{ENDING}-again"
                     measure(again, directory)

@@ -23,6 +23,7 @@ from quantroof.fleet.policy import Policy
 from quantroof.fleet.scores import Mask
 from quantroof.fleet.within import judged_within_groups
 from tests.builders import gpu_device
+from tests.fleet.simulate import made
 from tests.fleet.world import Silicon, SimulatedFleet
 from tests.gate.bounds import upper_bound
 
@@ -159,7 +160,7 @@ def main() -> None:
     sweeps = int(sys.argv[2]) if len(sys.argv) > 2 else 60
     nodes = int(sys.argv[3]) if len(sys.argv) > 3 else 2048
     lines = rows(JUDGING, sweeps, nodes)
-    Path(sys.argv[1]).write_text(INTRODUCTION + "\n".join(lines) + "\n", encoding="utf-8")
+    Path(sys.argv[1]).write_text(INTRODUCTION + "\n".join([*lines, "", made()]) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

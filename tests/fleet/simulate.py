@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -178,6 +179,11 @@ def table(outcome: Outcome, sweeps: int) -> list[str]:
     ]
 
 
+def made() -> str:
+    """When, and with which numpy: what another run of the script is compared with."""
+    return f"Made on {datetime.now(UTC).date()} with numpy {np.__version__}."
+
+
 INTRODUCTION = """\
 # Fleet judgement in a simulated world
 
@@ -195,7 +201,8 @@ def main() -> None:
     """Write the table to the file that is named; the number of sweeps may follow."""
     sweeps = int(sys.argv[2]) if len(sys.argv) > 2 else 100
     outcome = experiment(JUDGING, sweeps)
-    Path(sys.argv[1]).write_text(INTRODUCTION + "\n".join(table(outcome, sweeps)), encoding="utf-8")
+    lines = [*table(outcome, sweeps), made(), ""]
+    Path(sys.argv[1]).write_text(INTRODUCTION + "\n".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ def link_ceilings(devices: Sequence[Device], plan: LinkPlan = BRIEF) -> Iterator
         yield _untimed(gpus[0].id, "all_reduce", f"{_COLLECTIVE}/nccl", "skipped", why)
         return
     yield from copies("pairs" if plan.pairs else "neighbors", ids, environment)
-    yield from collectives(ids, environment, plan)
+    if plan.collectives:
+        yield from collectives(ids, environment, plan)
 
 
 def copies(
