@@ -90,7 +90,7 @@ def _usual_half(freedom: int) -> float:
     end = t_quantile(1 - _TRIM, freedom)
     x = np.linspace(0.0, end, _GRID)
     heights = 2 * x * (t_tail(x, freedom) - (1 - _TRIM))
-    area = float(np.sum((heights[1:] + heights[:-1]) / 2) * (x[1] - x[0]))
+    area = float(np.sum((heights[1:] + heights[:-1]) / 2) * x[1])
     return math.sqrt(area / (_TRIM - 0.5))
 
 

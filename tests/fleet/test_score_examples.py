@@ -117,6 +117,7 @@ def test_groups_without_spread_differ_by_anything(other: float, *, differs: bool
     rows = _racks((0.02,) * 3 + (other,) * 3)
 
     assert [row.differs for row in rows] == [differs] * 2
+    assert [row.p for row in rows] == [0.0 if differs else 1.0] * 2
 
 
 def test_labels_leave_out_what_is_empty(tmp_path: Path) -> None:

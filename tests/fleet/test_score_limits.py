@@ -114,6 +114,15 @@ def test_levels_are_relative_to_the_middle_of_the_siblings() -> None:
     )
 
 
+def test_a_level_is_relative_to_the_middle_of_its_class() -> None:
+    """Siblings that were learned elsewhere lie 10 % and 20 % above the centers of their cases."""
+    side = SlowSide(0.01, 5)
+    siblings = Siblings(np.array([1.0, 2.0]), np.array([0.1, 0.2]), (side, side), np.full(2, 0.02), 3.0)
+    found = score(np.array([[1.15, 2.15]]), np.array([MEMORY, COMPUTE]), siblings, Policy())
+
+    assert found.level[0] == pytest.approx([0.05, -0.05])
+
+
 def _scores(levels: Array, p: Array, slow_cases: Array | None = None) -> Scores:
     slow = np.zeros((len(levels), 4), bool) if slow_cases is None else slow_cases.astype(bool)
     return Scores(levels, slow, p)

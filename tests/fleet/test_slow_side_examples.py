@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from quantroof.analysis.distributions import MAX_FREEDOM, Array, t_quantile, t_tail
-from quantroof.fleet.slow_side import SlowSide, slow_side
+from quantroof.fleet.slow_side import SlowSide, few_alike, slow_side
 
 PRIOR = 0.02
 HALF_OF_A_NORMAL = math.sqrt((0.45 - 1.6449 * 0.10314) / 0.45)
@@ -41,6 +41,21 @@ def test_a_level_has_the_share_of_the_tail_beyond_it() -> None:
 def test_one_of_eight_is_found_by_chance_where_the_tail_is_known(assumed: bool, share: float) -> None:
     """Each of eight gets an eighth of the share; an assumed tail is heavy enough for all of them."""
     assert SlowSide(PRIOR, 5, assumed).limit_among(0.01, 8) == pytest.approx(t_quantile(share, 5) * PRIOR)
+
+
+def test_a_tail_is_learned_unless_it_is_said_to_be_assumed() -> None:
+    """A slow side without a word about it gives each of eight GPUs its eighth."""
+    assert SlowSide(PRIOR, 5).limit_among(0.01, 8) == SlowSide(PRIOR, 5, assumed=False).limit_among(0.01, 8)
+    assert SlowSide(PRIOR, 5).limit_among(0.01, 8) > SlowSide(PRIOR, 5, assumed=True).limit_among(0.01, 8)
+
+
+@pytest.mark.parametrize("gpus", [1, 4])
+def test_few_gpus_are_taken_to_spread_as_usual(gpus: int) -> None:
+    """The spread that is usual, wider by what the median of so few is unsure of."""
+    side = few_alike(PRIOR, gpus)
+
+    assert (side.freedom, side.assumed) == (5, True)
+    assert side.spread == pytest.approx(PRIOR * math.sqrt(1 + math.pi / 2 / gpus))
 
 
 @pytest.mark.parametrize("gpus", [0, 1])
