@@ -60,7 +60,7 @@ class Linear:
         """
         return (
             _padded(self.n, ways, _BLOCK) if self.cut == "n" else self.n,
-            _padded(self.k, ways, max(group or 0, _BLOCK)) if self.cut == "k" else self.k,
+            _padded(self.k, ways, max(group or _BLOCK, _BLOCK)) if self.cut == "k" else self.k,
         )
 
     def kept(self, scheme: Scheme) -> Scheme:

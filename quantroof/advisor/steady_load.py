@@ -103,7 +103,7 @@ def _with_prompts(plain: Estimate, full: Estimate, prompts: float) -> Estimate:
     """One part of a step with its share of what `prompts` prompts add; its band grows in proportion."""
     added = prompts * max(full.seconds - plain.seconds, 0.0)
     weaker = total([plain, full]).source if added else plain.source
-    grown = 1 + added / plain.seconds if plain.seconds else 1.0
+    grown = 1 + added / plain.seconds
     floor = None
     if plain.floor is not None and full.floor is not None:
         floor = plain.floor + prompts * max(full.floor - plain.floor, 0.0)

@@ -127,8 +127,8 @@ def _timed_attention(
     model: Model, kv: Format, batch: int, context: int, ways: int, timer: Timer
 ) -> Estimate | None:
     """All layers as the run timed attention, None where it did not time every kind that the model has."""
-    cache = _CACHES.get(kv.element.name)
-    if cache is None or model.index is not None or model.recurrent is not None:
+    cache = _CACHES.get(kv.element.name, kv.element.name)  # no run times the others
+    if model.index is not None or model.recurrent is not None:
         return None
     kinds = []
     if model.full_layers:
@@ -155,7 +155,7 @@ def _prefill_attention(
 
 def _attention(model: Model, kv: Format, kind: Operation, work: Work, timer: Timer) -> Estimate:
     """The attention of all layers: one kernel per layer, each with its share of the work."""
-    cache = "fp16" if kv.element.bits > 8 else "fp8"
+    cache = "fp16" if kv.element.bits == 16 else "fp8"
     count = max(model.full_layers + model.windowed, 1)
     each = Work(work.flops / count, work.bytes_moved / count, work.element, work.rows)
     return timer.modeled(kind, cache, each).times(count)
@@ -172,7 +172,8 @@ def _step(
     timer: Timer,
 ) -> Step:
     parts: list[tuple[str, Estimate]] = []
-    joules, unread = 0.0, False
+    joules: list[float] = []
+    unread = False
     layers = linear_layers(model)
     for layer in layers:
         if layer.moe is not None:
@@ -180,8 +181,10 @@ def _step(
         rows = logits if layer.part == "head" else tokens
         one, energy = timer.layer(layer, scheme, rows, ways)
         parts.append((f"linear {layer.name}", one.times(layer.count)))
-        unread = unread or energy is None
-        joules += (energy or 0.0) * layer.count
+        if energy is None:
+            unread = True
+        else:
+            joules.append(energy * layer.count)
     routed = [layer for layer in layers if layer.moe is not None]
     if routed:
         up, down = routed
@@ -198,7 +201,7 @@ def _step(
     band = band_of(kind, model.moe is not None, 0.0, sum(estimate.seconds for _, estimate in parts))
     banded = tuple(Part(name=name, estimate=estimate.banded(*band)) for name, estimate in parts)
     whole = total(part.estimate for part in banded)
-    joules_read = None if unread or routed else joules
+    joules_read = None if unread or routed else sum(joules)
     return Step(tokens=tokens, parts=banded, total=whole, joules=joules_read)
 
 
@@ -239,4 +242,4 @@ def _prefill_flops(model: Model, context: int) -> float:
 
 def _launches(model: Model, timer: Timer) -> Estimate:
     seconds = timer.assumptions.launch_s * timer.assumptions.kernels_per_layer * model.layers
-    return Estimate(seconds=seconds, low=0.0, high=2 * seconds, floor=0.0, source="modeled")
+    return Estimate(seconds=seconds, low=seconds, high=seconds, floor=0.0, source="modeled")

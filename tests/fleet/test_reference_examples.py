@@ -157,3 +157,17 @@ def test_the_sites_floor_is_the_least_a_reference_asks(share: float, grade: str 
     found = below_reference(np.array([-math.log(share), 0.0]), reference, 8, Policy(floor=0.9))
 
     assert [finding.level for finding in found] == ([] if grade is None else [grade])
+
+
+def test_the_spread_of_a_reference_is_that_of_deviations_and_not_of_one_case() -> None:
+    """Three GPUs on cases of 1, 50 and 9000 ns: one is 30 % slower in two of them, one 10 % faster."""
+    factors = np.array([[1.0, 1.0, 1.0], [1.3, 1.0, 1.3], [0.9, 1.0, 0.9]])
+    works = [Work(f"bandwidth/read/{n}", "bf16", 0, 1 << 30) for n in range(3)]
+    ns = (np.array([1.0, 50.0, 9000.0]) * factors).ravel()
+    units, cases = (index.ravel() for index in np.indices((3, 3)))
+    collection = Collection([_unit(1), _unit(2), _unit(3)], works, [(units, cases, ns)])
+    found = reference_fleet([_unit(0)], works, np.array([[1.0, 0.0]] * 3), collection, collection.log_times())
+    deviations = np.log([1.0, 1.3, 0.9])
+
+    assert found is not None
+    assert found.slow[0].spread == pytest.approx(slow_side(deviations, NATURAL_SPREAD["memory"]).spread)
