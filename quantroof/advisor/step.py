@@ -172,8 +172,7 @@ def _step(
     timer: Timer,
 ) -> Step:
     parts: list[tuple[str, Estimate]] = []
-    joules: list[float] = []
-    unread = False
+    energies: list[float | None] = []
     layers = linear_layers(model)
     for layer in layers:
         if layer.moe is not None:
@@ -181,10 +180,7 @@ def _step(
         rows = logits if layer.part == "head" else tokens
         one, energy = timer.layer(layer, scheme, rows, ways)
         parts.append((f"linear {layer.name}", one.times(layer.count)))
-        if energy is None:
-            unread = True
-        else:
-            joules.append(energy * layer.count)
+        energies.append(None if energy is None else energy * layer.count)
     routed = [layer for layer in layers if layer.moe is not None]
     if routed:
         up, down = routed
@@ -201,8 +197,13 @@ def _step(
     band = band_of(kind, model.moe is not None, 0.0, sum(estimate.seconds for _, estimate in parts))
     banded = tuple(Part(name=name, estimate=estimate.banded(*band)) for name, estimate in parts)
     whole = total(part.estimate for part in banded)
-    joules_read = None if unread or routed else sum(joules)
-    return Step(tokens=tokens, parts=banded, total=whole, joules=joules_read)
+    return Step(tokens=tokens, parts=banded, total=whole, joules=None if routed else _sum(energies))
+
+
+def _sum(values: list[float | None]) -> float | None:
+    """Their sum, None where one is unknown: the others would be too little."""
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
 
 
 def _other(model: Model, scheme: Scheme, tokens: int, ways: int, timer: Timer) -> Estimate:
