@@ -57,6 +57,7 @@ def test_engines_are_pooled_by_their_median() -> None:
         ("bf16", "titan-v", (7, 0), ("bf16", "a100-sxm4-80gb")),
         ("bf16", "unread", (0, 0), ("bf16", "a100-sxm4-80gb")),  # below every other row
         ("bf16", "b300", (10, 3), ("bf16", "b200")),
+        ("bf16", "gb200", (10, 0), ("bf16", "b200")),
         ("nf4-w4a16", "a100-sxm4-80gb", (8, 0), ("int8-w8a16", "a100-sxm4-80gb")),
         ("int4-w4a16-g64", "a100-sxm4-80gb", (8, 0), ("int4-w4a16", "a100-sxm4-80gb")),
         ("int8-w8a8", "h100-sxm5-80gb", (9, 0), ("int8-w8a8", "h200-sxm")),
