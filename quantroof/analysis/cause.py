@@ -17,7 +17,7 @@ from quantroof.analysis.comparison import FLOOR, CaseChange, RunComparison, comp
 from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.roofs import READ
 from quantroof.analysis.trust import is_disturbed
-from quantroof.hwprofiles.types import Device
+from quantroof.hwprofiles.types import Device, isa_change
 from quantroof.records.run import environment_changes
 
 CEILING_MOVED = 0.02
@@ -142,7 +142,7 @@ def _group(bound: str, verdict: str, entries: list[CaseChange]) -> ChangeGroup:
 
 
 def _environment(evidence: _Evidence) -> str | None:
-    """Variables that steer the libraries, or another number of threads."""
+    """Variables that steer the libraries, another number of threads, or other instruction sets."""
     for base, now in evidence.pairs:
         changes = environment_changes(base.run.info.environment, now.run.info.environment)
         if changes:
@@ -150,6 +150,8 @@ def _environment(evidence: _Evidence) -> str | None:
         before, after = base.device.cpu, now.device.cpu
         if before and after and before.usable_cores != after.usable_cores:
             return f"the number of threads changed from {before.usable_cores} to {after.usable_cores}"
+        if before and after and (sets := isa_change(before.isa, after.isa)):
+            return f"the CPU's instruction sets changed: {sets}"
     return None
 
 

@@ -18,6 +18,7 @@ from quantroof.analysis.trust import is_disturbed
 from quantroof.analysis.verdicts import CHANGES, Change
 from quantroof.analysis.winner import may_win
 from quantroof.errors import ExitCode, QuantroofError
+from quantroof.hwprofiles.types import isa_change
 from quantroof.records.directory import Run
 from quantroof.records.run import environment_changes
 
@@ -122,6 +123,8 @@ def differences(base: Run, now: Run) -> tuple[str, ...]:
         old_cpu, new_cpu = before.cpu if before else None, device.cpu
         if old_cpu and new_cpu and old_cpu.usable_cores != new_cpu.usable_cores:
             texts.append(f"{device.id} threads {old_cpu.usable_cores} -> {new_cpu.usable_cores}")
+        if old_cpu and new_cpu and (sets := isa_change(old_cpu.isa, new_cpu.isa)):
+            texts.append(f"{device.id} instruction sets {sets}")
     if base.info.host.name != now.info.host.name:
         texts.append(f"node {base.info.host.name} -> {now.info.host.name}")
     return tuple(texts)

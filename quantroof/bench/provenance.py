@@ -30,9 +30,10 @@ _PACKAGES = (
 
 # Variables with these beginnings steer kernels, threads, allocators or precision. Folders decide no number.
 _STEERING = (
-    *("ATEN_", "DNNL_", "ONEDNN_", "MKL_", "MKLDNN_", "OPENBLAS_", "OMP_", "GOMP_", "KMP_"),
-    *("CUBLAS_", "CUBLASLT_", "CUDA_", "CUDNN_", "NVIDIA_TF32_OVERRIDE", "PYTORCH_", "TORCH_", "TRITON_"),
-    *("GLIBC_TUNABLES", "MALLOC_", "LD_PRELOAD"),
+    *("ATEN_", "DNNL_", "ONEDNN_", "MKL_", "MKLDNN_", "OPENBLAS_", "BLIS_", "OMP_", "GOMP_", "KMP_", "TBB_"),
+    *("CUBLAS_", "CUBLASLT_", "CUDA_", "CUDNN_", "CUPY_", "NCCL_", "NVIDIA_TF32_OVERRIDE"),
+    *("PYTORCH_", "TORCH_", "TORCHDYNAMO_", "TORCHINDUCTOR_", "TRITON_", "BNB_", "GEMLITE_"),
+    *("GLIBC_TUNABLES", "MALLOC_", "TCMALLOC_", "LD_PRELOAD"),
 )
 _NOT_STEERING = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")  # the header names the devices themselves
 _FOLDERS = ("_DIR", "_HOME", "_PATH", "_ROOT", "_VERSION")

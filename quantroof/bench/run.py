@@ -17,7 +17,7 @@ from quantroof.bench.scheduler import DeviceQueue, Observer, Scheduler
 from quantroof.bench.suite import Suite, load, parse
 from quantroof.errors import QuantroofError, UsageError, described
 from quantroof.hwprofiles import catalog, derive
-from quantroof.hwprofiles.types import Device, HardwareProfile
+from quantroof.hwprofiles.types import Device, HardwareProfile, isa_change
 from quantroof.kernels.sources import kernel_sources
 from quantroof.records.directory import Run, RunWriter, read_run
 from quantroof.records.lines import GroupKey
@@ -116,7 +116,7 @@ def resumed_job(run: Run, detected: tuple[Device, ...]) -> Job:
         }:
             what = f"it was measured on {device.id} '{device.name}', which is not here"
             raise UsageError(what, where=str(run.path), hint="resume it on the machine it was started on")
-    _require_same_environment(info, str(run.path))
+    _require_same_environment(info, detected, str(run.path))
     suite = parse(info.suite_source, info.suite)
     past = {m.device for m in run.measurements}
     plans = tuple(
@@ -131,9 +131,18 @@ def resumed_job(run: Run, detected: tuple[Device, ...]) -> Job:
     return Job(info, plans, options.serial, BRIEF if again else None)
 
 
-def _require_same_environment(info: RunInfo, where: str) -> None:
-    """UsageError where variables that steer the libraries differ from those of the run's beginning."""
+def _require_same_environment(info: RunInfo, detected: tuple[Device, ...], where: str) -> None:
+    """UsageError where variables that steer the libraries, the number of threads or the CPU's instruction
+    sets differ from those of the run's beginning."""
     texts = [] if info.simulated else environment_changes(info.environment, provenance.environment())
+    now = {device.id: device.cpu for device in detected}
+    for before, after in ((device.cpu, now.get(device.id)) for device in info.devices):
+        if before is None or after is None:
+            continue
+        if before.usable_cores != after.usable_cores:
+            texts.append(f"threads {before.usable_cores} -> {after.usable_cores}")
+        if sets := isa_change(before.isa, after.isa):
+            texts.append(f"instruction sets {sets}")
     if texts:
         hint = "resume it in the environment that it was started in"
         raise UsageError(f"its environment changed: {', '.join(texts)}", where=where, hint=hint)

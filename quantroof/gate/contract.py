@@ -8,7 +8,7 @@ import msgspec
 
 from quantroof.errors import UsageError
 from quantroof.gate.times import RunTimes
-from quantroof.hwprofiles.types import DeviceKind
+from quantroof.hwprofiles.types import DeviceKind, isa_change
 from quantroof.records.run import environment_changes
 
 
@@ -23,6 +23,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ecc: bool | None = None
     mig: str | None = None
     threads: int | None = None
+    isa: tuple[str, ...] = ()
     environment: dict[str, str] | None = None
     suite: str
     suite_text: str
@@ -58,6 +59,7 @@ def contract_of(times: RunTimes) -> Contract:
         ecc=device.ecc,
         mig=device.mig,
         threads=device.cpu.usable_cores if device.cpu else None,
+        isa=device.cpu.isa if device.cpu else (),
         environment=info.environment,
         suite=info.suite,
         suite_text=hashlib.sha256(info.suite_source.encode()).hexdigest()[:16],
@@ -72,6 +74,8 @@ def machine_breaches(agreed: Contract, actual: Contract) -> list[str]:
     breaches = _differences(agreed, actual, _MACHINE)
     if None not in (agreed.threads, actual.threads):  # a baseline of an older version has none
         breaches += _differences(agreed, actual, {"threads": "another number of threads"})
+    if sets := isa_change(agreed.isa, actual.isa):
+        breaches.append(f"other instruction sets: {sets}")
     changes = environment_changes(agreed.environment, actual.environment)
     return breaches + ([f"another environment: {', '.join(changes)}"] if changes else [])
 

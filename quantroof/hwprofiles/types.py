@@ -41,6 +41,15 @@ class CpuInfo(msgspec.Struct, frozen=True, kw_only=True):
     l3_bytes: Count | None = None
 
 
+def isa_change(before: tuple[str, ...], after: tuple[str, ...]) -> str | None:
+    """Instruction sets that one of two CPUs lacks, as `-avx512f +amx_tile`; None for none or where one is
+    unknown. A hypervisor can hide them, and the processor keeps its name."""
+    if not before or not after or set(before) == set(after):
+        return None
+    lost = [f"-{name}" for name in before if name not in after]
+    return " ".join([*lost, *(f"+{name}" for name in after if name not in before)])
+
+
 class PcieLink(msgspec.Struct, frozen=True, kw_only=True):
     """Generation and lane count of a PCIe link, now and at best. None if not reported."""
 

@@ -14,6 +14,7 @@ from quantroof.analysis.device_results import device_results
 from quantroof.bench.run import execute, new_job
 from quantroof.hwprofiles.detect import Detection
 from quantroof.hwprofiles.select import select
+from quantroof.hwprofiles.types import CpuInfo
 from quantroof.records.directory import Run, RunWriter, read_run
 from quantroof.records.lines import Ceiling, Measurement
 from quantroof.records.run import RunOptions
@@ -81,6 +82,21 @@ def test_the_environment_is_named_before_the_ceilings_that_follow_it() -> None:
 
     assert "the environment changed: NVIDIA_TF32_OVERRIDE not set -> 0" in changes.summary
     assert "NVIDIA_TF32_OVERRIDE not set -> 0" in changes.differences
+
+
+def test_instruction_sets_that_are_hidden_are_named_before_the_ceilings() -> None:
+    """A CPU of the same name without AVX-512 runs other kernels, and its ceilings follow."""
+
+    def on(run: Run, *sets: str) -> Run:
+        cpu = CpuInfo(model="Xeon", physical_cores=8, usable_cores=8, isa=sets)
+        header = replace(run.info, devices=tuple(replace(device, cpu=cpu) for device in run.info.devices))
+        return Run(run.path, header, run.ceilings, run.anchors, run.measurements)
+
+    base, now = on(simulated(), "avx2", "avx512f"), on(simulated("+memory@0"), "avx2")
+    changes = compare_runs(device_results([base]), device_results([now]), floor=0.03)
+
+    assert "the CPU's instruction sets changed: -avx512f" in changes.summary
+    assert any(text.endswith("instruction sets -avx512f") for text in changes.differences)
 
 
 def test_the_source_of_a_kernel_is_named() -> None:

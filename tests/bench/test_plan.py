@@ -126,9 +126,13 @@ def test_variables_that_steer_the_libraries_are_recorded_and_folders_are_not() -
         "TRITON_CACHE_DIR": "/tmp",
         "HOME": "/root",
         "OMP_NUM_THREADS": "1",
+        "TORCHINDUCTOR_MAX_AUTOTUNE": "1",
+        "NCCL_ALGO": "Ring",
+        "CUPY_TF32": "1",
     }
+    folders = {"TRITON_CACHE_DIR", "HOME"}
 
-    assert environment(set_here) == {"OMP_NUM_THREADS": "1", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    assert environment(set_here) == {k: v for k, v in set_here.items() if k not in folders}
 
 
 @pytest.mark.parametrize("error", [ValueError("a defect"), UsageError("a fault")])
@@ -160,6 +164,24 @@ def test_a_resumed_run_wants_its_environment(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(UsageError, match="its environment changed: NVIDIA_TF32_OVERRIDE not set -> 0"):
         resumed_job(Run(tmp_path, info), GPUS)
     resumed_job(Run(tmp_path, replace(info, environment=None)), GPUS)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"usable_cores": 1}, "threads 2 -> 1"), ({"isa": ("avx2",)}, r"instruction sets -avx512f \(")],
+)
+def test_a_resumed_run_wants_the_cpu_as_it_was(
+    tmp_path: Path, cpu: Device, change: dict[str, Any], words: str
+) -> None:
+    """Fewer threads, or instruction sets that a hypervisor hides, are another machine of the same name."""
+    assert cpu.cpu is not None
+    before = replace(cpu, cpu=replace(cpu.cpu, usable_cores=2, isa=("avx2", "avx512f")))
+    run = Run(tmp_path, new_job(RunOptions(suite="quick"), (before,), ("quantroof",)).info)
+
+    assert resumed_job(run, (before,)).plans
+    assert before.cpu is not None
+    with pytest.raises(UsageError, match=words):
+        resumed_job(run, (replace(before, cpu=replace(before.cpu, **change)),))
 
 
 def test_a_resumed_run_wants_the_very_device(tmp_path: Path) -> None:

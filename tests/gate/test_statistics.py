@@ -123,15 +123,18 @@ def test_every_setting_of_the_machine_is_part_of_the_contract(now: Run, field: s
 
 
 def test_variables_that_steer_the_libraries_are_part_of_the_contract(now: Run) -> None:
-    """Another value, or another number of threads, is another machine; an older baseline has neither."""
-    agreed = msgspec.structs.replace(contract_of(made.times(now)), threads=8, environment={})
+    """Another value, number of threads or instruction set is another machine; an older baseline has none."""
+    sets = ("avx2", "avx512f")
+    agreed = msgspec.structs.replace(contract_of(made.times(now)), threads=8, environment={}, isa=sets)
     slow = msgspec.structs.replace(agreed, environment={"ONEDNN_MAX_CPU_ISA": "AVX2"})
     few = msgspec.structs.replace(agreed, threads=4)
-    old = msgspec.structs.replace(agreed, threads=None, environment=None)
+    hidden = msgspec.structs.replace(agreed, isa=("avx2", "amx_tile"))
+    old = msgspec.structs.replace(agreed, threads=None, environment=None, isa=())
 
     assert machine_breaches(agreed, slow) == ["another environment: ONEDNN_MAX_CPU_ISA not set -> AVX2"]
     assert machine_breaches(agreed, few) == ["another number of threads: 8, and this run has 4"]
-    assert machine_breaches(old, slow) == machine_breaches(old, few) == []
+    assert machine_breaches(agreed, hidden) == ["other instruction sets: -avx512f +amx_tile"]
+    assert machine_breaches(old, slow) == machine_breaches(old, few) == machine_breaches(old, hidden) == []
 
 
 def test_a_waiver_holds_through_the_day_it_expires(baseline: Baseline) -> None:
