@@ -110,8 +110,15 @@ def checked(data: object, kind: type[T], where: str) -> T:
 
 
 def cache_folder(name: str) -> Path:
-    """Where things that can be made again are kept: `quantroof/NAME` in the user's cache directory (XDG)."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    """Where things that can be made again are kept: `quantroof/NAME` in the user's cache directory (XDG).
+
+    EnvironmentMissing for a user without a home directory, where XDG_CACHE_HOME is not set either.
+    """
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:  # a user without a home directory, as in many containers
+        hint = "set XDG_CACHE_HOME to a folder that can be written"
+        raise EnvironmentMissing("this user has no home directory", hint=hint) from None
     return Path(base) / "quantroof" / name
 
 

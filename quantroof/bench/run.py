@@ -18,6 +18,7 @@ from quantroof.bench.suite import Suite, load, parse
 from quantroof.errors import QuantroofError, UsageError, described
 from quantroof.hwprofiles import catalog, derive
 from quantroof.hwprofiles.types import Device, HardwareProfile, isa_change
+from quantroof.kernels.sass.cache import require_cache
 from quantroof.kernels.sources import kernel_sources
 from quantroof.records.directory import Run, RunWriter, read_run
 from quantroof.records.lines import GroupKey
@@ -162,6 +163,7 @@ def execute(job: Job, writer: RunWriter, observer: Observer) -> None:
     """
     scheduler = Scheduler(writer, observer)
     try:
+        require_cache(k.provider for k in kernels_of(p for p in job.plans if p.device.kind == "cuda"))
         for stage in job.stages():
             scheduler.run(stage)
         for line in link_ceilings(job.info.devices, job.links) if job.links else ():

@@ -20,6 +20,7 @@ from quantroof.kernels.linear.tuned import Entry, bucket, by_formula, source_has
 from quantroof.kernels.problem import Problem
 from quantroof.kernels.program import Target
 from quantroof.kernels.sass.ahead import compile_ahead
+from quantroof.kernels.sass.cache import require_cache
 
 Trial = Callable[[Tiling, float | None, str], None]
 
@@ -71,6 +72,7 @@ def compile_tilings(kernel: Kernel, cases: Iterable[Case], target: Target, worke
     assert kernel.machine_code is not None
     assert kernel.machine_code.tuning is not None
     _, space = kernel.machine_code.tuning
+    require_cache()
     jobs = [(kernel.name, case.id, target, tiling) for case in cases for tiling in space(case, target)]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         return sum(pool.map(_compile, jobs, chunksize=4))

@@ -25,6 +25,7 @@ from quantroof.gate import fingerprint_process
 from quantroof.gate.sides import Side, project_of
 from quantroof.kernels.calls import fingerprint, trace
 from quantroof.kernels.sass.batch import code_digest, read_cubins
+from quantroof.kernels.sass.cache import require_cache
 
 Row = dict[str, Any]
 Rows = dict[str, Row]
@@ -64,6 +65,7 @@ def _rows(arch: str, pairs: Sequence[tuple[str, str]], side: Side, *, fresh: boo
 def _asked(
     arch: str, pairs: Sequence[tuple[str, str]], side: Side, tree: _Tree, folder: Path
 ) -> dict[str, Any]:
+    require_cache()
     calls = [msgspec.to_builtins(call) for call in side.calls]
     request = {"arch": arch, "pairs": pairs, "calls": calls, "out": str(folder), "tree": str(tree.top)}
     done = subprocess.run(

@@ -20,6 +20,7 @@ from quantroof.kernels.program import CudaProgram, Program, Target
 from quantroof.kernels.sass.ahead import compile_ahead
 from quantroof.kernels.sass.amd import compile_for_amd, exceeds_memory, program_for
 from quantroof.kernels.sass.batch import read_cubins
+from quantroof.kernels.sass.cache import require_cache
 from quantroof.kernels.sass.cubin import CodeReport
 
 # Multiprocessors of the part a configuration is chosen for: A100, RTX 3090, RTX 4090, H100 SXM, B200, B300,
@@ -103,6 +104,7 @@ def jobs(archs: Sequence[str], kernels: Sequence[str] = ()) -> list[Job]:
 
 def rows_of(jobs: Sequence[Job], workers: int = 2) -> list[Row]:
     """Compile jobs in parallel, and read the machine code of each architecture at once."""
+    require_cache(registry.load().kernels[job.kernel].provider for job in jobs)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         results = list(pool.map(_compiled, jobs, chunksize=4))
         by_arch: dict[str, list[_Compiled]] = {}

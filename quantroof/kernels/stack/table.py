@@ -18,6 +18,7 @@ from quantroof.errors import EnvironmentMissing, unknown_name
 from quantroof.files import cache_folder, writing
 from quantroof.kernels.architectures import ARCHITECTURES
 from quantroof.kernels.sass.batch import functions_of
+from quantroof.kernels.sass.cache import require_cache
 from quantroof.kernels.stack.cell import Compiled, StackCell, read
 from quantroof.kernels.stack.probes import BY_NAME, tiles_of
 
@@ -75,6 +76,7 @@ def _of(arch: str, key: str, say: Progress) -> list[StackCell]:
     kept = cache_folder("stack") / key / f"{arch}.jsonl"
     if kept.is_file():
         return _DECODER.decode_lines(kept.read_text(encoding="utf-8"))
+    require_cache()
     say(f"compiling for {arch}")
     cells = compile_arch(arch)
     with writing(kept):
