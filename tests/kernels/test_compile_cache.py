@@ -96,5 +96,5 @@ def test_a_user_without_a_home_is_told_which_variable_helps(monkeypatch: pytest.
 
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", homeless)
-    with pytest.raises(EnvironmentMissing, match="no home directory.*XDG_CACHE_HOME"):
+    with pytest.raises(EnvironmentMissing, match=r"no home directory.*XDG_CACHE_HOME"):
         own_folder("stack")

@@ -32,4 +32,5 @@ def cache_folder() -> Path:
     """TRITON_CACHE_DIR, else `.triton/cache` in TRITON_HOME or in the home directory, as Triton reads them."""
     if named := os.environ.get("TRITON_CACHE_DIR"):
         return Path(named)
-    return Path(os.environ.get("TRITON_HOME") or os.path.expanduser("~/")) / ".triton" / "cache"
+    home = os.environ.get("TRITON_HOME") or os.path.expanduser("~")  # noqa: PTH111 - Path's raises without a home
+    return Path(home) / ".triton" / "cache"
