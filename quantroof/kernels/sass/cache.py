@@ -29,7 +29,7 @@ def require_cache(providers: Iterable[str] = (PROVIDER,)) -> None:
 
 
 def cache_folder() -> Path:
-    """TRITON_CACHE_DIR, else `.triton/cache` in TRITON_HOME or in the home directory, as Triton reads them."""
+    """TRITON_CACHE_DIR, else `.triton/cache` in TRITON_HOME or in the home directory, as Triton has it."""
     if named := os.environ.get("TRITON_CACHE_DIR"):
         return Path(named)
     home = os.environ.get("TRITON_HOME") or os.path.expanduser("~")  # noqa: PTH111 - Path's raises without a home
