@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from quantroof.analysis.device_results import device_results
 from quantroof.analysis.health import judge_health
 from quantroof.analysis.run_verdict import run_verdict
 from quantroof.analysis.verdicts import gravest
+from quantroof.hwprofiles import catalog
 from tests.builders import H100, ceilings, gpu_device, info, measurement, run, state
 
 
@@ -20,6 +22,19 @@ def test_a_read_far_below_what_others_published_is_unhealthy(share: float, verdi
 
     assert judge_health(device_results([measured])).verdict.state == verdict
     assert run_verdict(measured).state == verdict
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.84, "degraded"), (0.86, "ok")])
+def test_a_read_far_below_the_datasheet_is_unhealthy_where_nobody_published_one(
+    share: float, verdict: str
+) -> None:
+    """A lone T4, whose reads nobody published, is judged by 85 % of its datasheet."""
+    t4 = catalog.profiles()["t4"]
+    device = replace(gpu_device(name="Tesla T4"), profile_id=t4.id)
+    header = replace(info([device]), profiles={device.id: t4})
+    measured = run(header, ceilings(device, t4.bandwidth_bytes_per_s * share * 1.0012, {}))
+
+    assert judge_health(device_results([measured])).verdict.state == verdict
 
 
 def test_the_gravest_of_several_states_counts() -> None:

@@ -145,6 +145,14 @@ def test_two_cards_of_one_name_are_told_apart(sms: int | None, gib: int | None, 
     assert (found.id if found else None) == expected
 
 
+def test_silence_decides_nothing_where_one_of_two_cards_is_listed() -> None:
+    """A 4060 Ti with 8 GB is not in the catalog, and one that reports no memory may be that."""
+    name = "NVIDIA GeForce RTX 4060 Ti"
+
+    assert catalog.match(gpu(name=name, memory_bytes=16 << 30)) is catalog.profile("rtx-4060-ti-16gb")
+    assert catalog.match(gpu(name=name, memory_bytes=None)) is None
+
+
 @pytest.mark.parametrize(
     ("profile_id", "element", "unit"),
     [("a100-sxm4-80gb", "fp64", "matrix"), ("a100-sxm4-80gb", "fp32", "vector")],

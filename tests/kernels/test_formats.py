@@ -32,6 +32,13 @@ def test_channel_scales_add_one_fp32_per_row() -> None:
     assert Format.parse("int8.channel").storage_bytes(512, 1024) == 512 * 1024 + 4 * 512
 
 
+def test_an_activation_order_adds_one_index_per_column() -> None:
+    """A weight [N, K] with an order stores 4 K bytes more, whatever N is: an int32 for each column."""
+    plain, ordered = (Format.parse(f"int4.g128{end}") for end in ("", ".actorder"))
+
+    assert ordered.storage_bytes(512, 4096) - plain.storage_bytes(512, 4096) == 4 * 4096
+
+
 def test_activations_quantized_inside_the_call_arrive_in_their_source_format() -> None:
     """int8.token.from_bf16 crosses the bus as bf16, without scales, and multiplies as int8."""
     fmt = Format.parse("int8.token.from_bf16")
