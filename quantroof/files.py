@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import re
@@ -21,6 +22,7 @@ from quantroof.errors import EnvironmentMissing, UsageError, first_line, unknown
 from quantroof.extras import install_hint
 
 T = TypeVar("T")
+FULL_DISK_HINT = "free some space there, or name another folder"
 _UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]*)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
 _AT = re.compile(r"(?P<what>.*) - at `(?:key in )?\$\.?(?P<path>[^`]*)`")
 
@@ -128,7 +130,13 @@ def writing(target: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(target)) from None
+        raise not_written(error, target) from None
+
+
+def not_written(error: OSError, target: Path | str) -> EnvironmentMissing:
+    """The line for a file that the system cannot write: the reason, the file, and what helps a full disk."""
+    hint = FULL_DISK_HINT if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
+    return EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(target), hint=hint)
 
 
 def write_to(target: Path, write: Callable[[Path], object]) -> None:

@@ -42,8 +42,8 @@ def write_part(rows: Iterable[Row], target: Path) -> None:
 
 
 def merge_parts(parts: list[Path], target: Path) -> int:
-    """Write many `usable` parts as one file; returns the number of rows."""
-    with connect() as connection, duck.writing_parquet(target):
+    """Write many `usable` parts as one file; returns the number of rows. Raises DuckDB's own errors."""
+    with connect() as connection:
         rows = f"SELECT {_NAMES} FROM rows"  # noqa: S608 - the columns of Row
         _view(connection, parts)
         connection.sql(rows).write_parquet(str(target), compression="zstd")

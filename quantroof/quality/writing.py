@@ -12,6 +12,7 @@ import torch
 
 from quantroof.analysis.paired import Difference, paired_difference
 from quantroof.errors import EnvironmentMissing
+from quantroof.files import not_written
 from quantroof.quality.checkpoint import open_checkpoint, weight_files
 from quantroof.quality.environment import load, quiet
 from quantroof.quality.methods import Method
@@ -68,7 +69,7 @@ def _writing_to(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(out)) from None
+        raise not_written(error, out) from None
     except load("safetensors").SafetensorError as error:
         raise EnvironmentMissing(f"cannot be written: {refusal_text(error)}", where=str(out)) from None
 

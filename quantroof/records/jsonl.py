@@ -14,8 +14,8 @@ from typing import Self, TypeVar
 
 import msgspec
 
-from quantroof.errors import EnvironmentMissing, UsageError
-from quantroof.files import MALFORMED, malformed
+from quantroof.errors import UsageError
+from quantroof.files import MALFORMED, malformed, not_written
 
 T = TypeVar("T")
 _ENCODER = msgspec.json.Encoder()
@@ -69,7 +69,7 @@ class JsonlWriter:
                 rest = rest[self._handle.write(rest) :]
         except OSError as error:
             self._drop_after(start)
-            raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(self.path)) from None
+            raise not_written(error, self.path) from None
 
     def close(self) -> None:
         """Sync to disk and release the lock."""
@@ -105,7 +105,7 @@ def create_file(file: Path, exists: UsageError) -> io.FileIO:
             raise exists from None
         return reopen_file(file)
     except OSError as error:
-        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(file)) from None
+        raise not_written(error, file) from None
 
 
 def _holds_nothing(file: Path) -> bool:
@@ -126,7 +126,7 @@ def reopen_file(file: Path) -> io.FileIO:
         handle.truncate(whole)
         handle.seek(whole)
     except OSError as error:
-        raise EnvironmentMissing(f"cannot be written: {error.strerror}", where=str(file)) from None
+        raise not_written(error, file) from None
     return handle
 
 

@@ -32,6 +32,22 @@ def test_google_benchmark_has_one_entry_a_repetition(tmp_path: Path) -> None:
     assert {entry["time_unit"] for entry in document["benchmarks"]} == {"ns"}
     assert document["context"]["host_name"] == run.info.host.name == "node-17"
     assert all(entry["repetitions"] == 20 for entry in document["benchmarks"])
+    timed, one = next(m for m in run.measurements if m.timing), repetitions[0]
+    assert one["bytes_per_second"] == pytest.approx(timed.bytes_moved / (one["real_time"] * 1e-9))
+    assert one["items_per_second"] == pytest.approx(timed.flops / (one["real_time"] * 1e-9))
+
+
+def test_pytest_benchmark_has_seconds(tmp_path: Path) -> None:
+    """Its figures carry no unit: a median of so many nanoseconds must stand there as seconds."""
+    run = cpu_run()
+    document = _exported("pytest-benchmark", write(run, tmp_path / "run"))
+    timed = next(m for m in run.measurements if m.timing)
+    assert timed.timing is not None
+    stats = document["benchmarks"][0]["stats"]
+
+    assert stats["median"] == pytest.approx(statistics.median(timed.timing.samples_ns) * 1e-9)
+    assert stats["total"] == pytest.approx(sum(timed.timing.samples_ns) * 1e-9)
+    assert stats["ops"] == pytest.approx(1 / stats["mean"])
 
 
 def test_a_chart_has_one_entry_per_time(tmp_path: Path) -> None:
