@@ -105,8 +105,7 @@ def quantize(x: torch.Tensor, fmt: Format) -> Quantized:
     zeros = None
     scaled = grouped / scales[..., None]
     if fmt.zero_point:
-        lowest = grouped.amin(dim=-1).clamp(max=0)
-        zeros = (-lowest / scales).round().clamp(0, _codes_of(fmt))
+        zeros = (-grouped.amin(dim=-1) / scales).round().clamp(0, _codes_of(fmt))
         codes = (scaled.round() + zeros[..., None]).clamp(0, _codes_of(fmt))
     elif fmt.element.kind == "codebook":
         codes = _nearest_level(scaled)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from msgspec.structs import replace
 
+from quantroof.bench import correctness
 from quantroof.bench.local import local_bench
 from quantroof.bench.measure import Bench, measure
 from quantroof.bench.settings import Settings
@@ -16,7 +19,7 @@ from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import Case
 from quantroof.kernels.kernel import Kernel, Prepared
 from quantroof.kernels.problem import Problem, tolerance
-from quantroof.kernels.reference import forget_data
+from quantroof.kernels.reference import Reference, forget_data
 from quantroof.kernels.schemes import SCHEMES
 from quantroof.records.lines import Measurement
 from quantroof.records.run import Cache
@@ -83,6 +86,26 @@ def test_an_element_that_nobody_writes_is_noticed(cpu: Device, scheme: str, rows
 
     assert line.status == status
     assert filled[0], "the first call is the check's"
+
+
+def test_the_check_on_a_gpu_begins_by_filling_free_blocks(
+    cpu: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch's allocator hands out freed blocks again: without NaN in them an old right answer would pass."""
+    problem, order = Problem(CASE, cpu), []
+    gpu: Any = SimpleNamespace(case=CASE, torch_device=torch.device("cuda", 0))
+    monkeypatch.setattr(correctness, "reference_of", lambda _: Reference(problem))
+    monkeypatch.setattr(correctness, "output_values", lambda *given: given[-1].double())
+    monkeypatch.setattr(
+        correctness, "_fill_free_blocks", lambda m, n, device: order.append((m, n, device.type))
+    )
+
+    def call(w: torch.Tensor) -> torch.Tensor:
+        order.append("call")
+        return problem.arriving @ w.T
+
+    assert correctness.correct(correctness.check(Prepared((problem.weight.codes,), call), gpu))
+    assert order == [(64, 256, "cuda"), "call"]
 
 
 @pytest.mark.parametrize(("first", "forgotten"), [("SPOIL", 1), ("PRINT", 0)])

@@ -133,6 +133,27 @@ def test_activation_order_groups_columns_of_like_energy() -> None:
     assert errors[1] < 0.2 * errors[0]
     assert ordered.order is not None
     assert sorted(ordered.order.tolist()) == list(range(256))
+    energy = x.square().sum(dim=0)[ordered.order]
+    assert (energy[1:] <= energy[:-1]).all(), "the columns of most energy come first"
+
+
+@pytest.mark.parametrize(("text", "rounded"), [("int4.g128", True), ("int8.channel", False)])
+def test_codes_are_made_for_the_scales_that_ship(text: str, rounded: bool) -> None:
+    """16 bits of a scale are stored in a checkpoint: what the codes were divided by must be those bits."""
+    scale = quantize(
+        torch.randn(8, 256, generator=torch.Generator().manual_seed(2)), Format.parse(text)
+    ).scale
+
+    assert torch.equal(scale.bfloat16().float(), scale) is rounded
+
+
+def test_a_group_of_one_sign_has_its_zero_point_at_an_end() -> None:
+    """Zero stays a code, so that the smallest of a positive group is not the first."""
+    x = torch.linspace(1, 2, 128)[None]
+    quantized = quantize(torch.cat([x, -x]), Format.parse("int4.g128.zp"))
+
+    assert quantized.zeros is not None
+    assert quantized.zeros.flatten().tolist() == [0, 15]
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
