@@ -92,7 +92,8 @@ def test_the_check_on_a_gpu_begins_by_filling_free_blocks(
     cpu: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """torch's allocator hands out freed blocks again: without NaN in them an old right answer would pass."""
-    problem, order = Problem(CASE, cpu), []
+    problem = Problem(CASE, cpu)
+    order: list[Any] = []
     gpu: Any = SimpleNamespace(case=CASE, torch_device=torch.device("cuda", 0))
     monkeypatch.setattr(correctness, "reference_of", lambda _: Reference(problem))
     monkeypatch.setattr(correctness, "output_values", lambda *given: given[-1].double())
