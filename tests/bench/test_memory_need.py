@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from quantroof.bench.memory import need_bytes, shortage
+from quantroof.bench.memory import need_bytes
 from quantroof.bench.settings import Settings
-from quantroof.hwprofiles.types import Device
 from quantroof.kernels.cases import CallCase, Case
 from quantroof.kernels.schemes import SCHEMES
-from tests.builders import cpu_device, gpu_device
+from tests.builders import cpu_device
 
 SMALL = replace(cpu_device(), llc_bytes=100)
 CACHE_LESS = replace(cpu_device(), llc_bytes=None)
@@ -38,22 +37,6 @@ def test_a_call_needs_its_bytes_twice_and_two_references(device: object, rotatio
     case = CallCase.of("softmax", "fp32", (("M", 5), ("N", 5)), flops=10, bytes_moved=100)
 
     assert need_bytes(case, device) == 18 * 100 + rotation  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("device", [cpu_device(), gpu_device()], ids=["cpu", "gpu"])
-def test_a_case_may_take_four_fifths_of_what_there_is(device: Device) -> None:
-    """The libraries need room for their own workspaces: a case that needs 81 of 100 bytes is skipped."""
-    case = CallCase.of("f", "fp32", (("M", 5),), flops=0, bytes_moved=100)
-    need = need_bytes(case, replace(device, llc_bytes=None))
-    enough, short = (
-        replace(device, memory_bytes=round(need / share), llc_bytes=None) for share in (0.79, 0.81)
-    )
-
-    assert shortage(case, enough) is None
-    assert (
-        shortage(case, short)
-        == f"needs {need} bytes of memory, {int(round(need / 0.81) * 0.8)} are available"
-    )
 
 
 def test_sustained_ends_by_time_not_by_samples() -> None:
