@@ -140,8 +140,8 @@ def _beside(results: DeviceResults) -> list[Finding]:
 
 def _texts(beside: dict[str, list[Finding]], level: Level) -> dict[str, str]:
     """By device the first finding of a level, as a sentence."""
-    firsts = {label: [f.text for f in findings if f.level == level][:1] for label, findings in beside.items()}
-    return {label: f"{label}: {texts[0]}" for label, texts in firsts.items() if texts}
+    of_level = {label: [f.text for f in findings if f.level == level] for label, findings in beside.items()}
+    return {label: f"{label}: {texts[0]}" for label, texts in of_level.items() if texts}
 
 
 def _faded(devices: list[DeviceResults]) -> dict[str, str]:

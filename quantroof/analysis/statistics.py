@@ -95,8 +95,8 @@ def _worth(n: int, r: float) -> float:
 
 
 def _lag1(deviations: Sequence[float]) -> float:
-    """Lag-1 correlation of deviations; 0 where they do not vary or are fewer than 3."""
+    """Lag-1 correlation of deviations; 0 where they do not vary. Of three or fewer it is never positive."""
     variance = math.fsum(map(mul, deviations, deviations))
-    if variance == 0 or len(deviations) < 3:
+    if variance == 0:
         return 0.0
     return math.fsum(map(mul, deviations, islice(deviations, 1, None))) / variance

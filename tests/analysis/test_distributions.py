@@ -13,7 +13,14 @@ from quantroof.gate.confirm import hodges_lehmann
 
 @pytest.mark.parametrize(
     ("tail", "freedom", "quantile"),
-    [(0.025, 1, 12.7062), (0.01, 2, 6.9646), (0.005, 3, 5.8409), (0.025, 10, 2.2281), (0.01, 25, 2.4851)],
+    [
+        (0.025, 1, 12.7062),
+        (0.01, 2, 6.9646),
+        (0.005, 3, 5.8409),
+        (0.025, 10, 2.2281),
+        (0.01, 25, 2.4851),
+        (0.4, 10, 0.2602),
+    ],
 )
 def test_t_quantiles_are_the_tables(tail: float, freedom: int, quantile: float) -> None:
     """Critical values of Student's t as every table prints them, for odd and even degrees of freedom."""
@@ -38,6 +45,17 @@ def test_signed_rank_tail_counts_every_sign() -> None:
     reached = ((patterns > 0) * order).sum(axis=1) >= ((values > 0) * order).sum()
 
     assert signed_rank_tail(values[None, :])[0] == pytest.approx(reached.mean())
+
+
+def test_a_difference_of_zero_speaks_for_neither_side() -> None:
+    """Its rank is not in the sum: of 0, 1 and 2 the sum is 5, and 2 of 8 sign patterns reach that."""
+    assert signed_rank_tail(np.array([[0.0, 1.0, 2.0]]))[0] == 0.25
+
+
+@pytest.mark.parametrize(("p", "rejected"), [(0.04, True), (0.06, False)])
+def test_a_single_test_is_held_to_the_whole_rate(p: float, *, rejected: bool) -> None:
+    """Nothing is shared out where there is one p-value."""
+    assert benjamini_hochberg(np.array([p]), 0.05).tolist() == [rejected]
 
 
 def test_more_than_forty_pairs_are_refused() -> None:

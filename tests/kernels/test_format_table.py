@@ -63,6 +63,12 @@ def test_stored_bytes_are_counted_by_hand(text: str) -> None:
     assert str(fmt) == text
 
 
+def test_values_cross_the_bus_as_they_arrive() -> None:
+    """A call that quantizes reads bf16; one whose activations arrive quantized reads int8."""
+    assert Format.parse("int8.token.from_bf16").traffic_element.name == "bf16"
+    assert Format.parse("int8.token").traffic_element.name == "int8"
+
+
 def test_a_tensor_without_rows_stores_nothing() -> None:
     """Not even the tensor scale of nvfp4."""
     assert Format.parse("nvfp4.g16").storage_bytes(0, 16) == 0
