@@ -29,13 +29,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """The cases of one format and bound on one device, as SVG paths over the runs."""
+    """The cases of one format and bound on one device, as SVG paths over the runs, which are at `runs`."""
 
     title: str
     family: str
     cases: int
     paths: list[tuple[str, str]]
     ticks: list[tuple[float, str]]
+    runs: list[float]
     first: str
     last: str
     marks: list[Mark]
@@ -43,21 +44,45 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One device with its steps and panels."""
+    """One device with its steps, the panels in which a level moved, and the others."""
 
     name: str
-    simulated: bool
     steps: list[str]
-    panels: list[Panel]
+    moved: list[Panel]
+    steady: list[Panel]
 
 
 def trend_page(trends: Sequence[Trend], steps: Sequence[Step]) -> str:
     """The page; text from run files is escaped by the template."""
     names = dict.fromkeys(trend.device for trend in trends)
-    devices = [_device(name, trends, steps) for name in names]
-    style = palette.variables() + asset("style.css", "trends.css")
+    lengths = {name: max(len(trend.runs) for trend in trends if trend.device == name) for name in names}
+    devices = [_device(name, trends, steps) for name in names if lengths[name] > 1]
+    values = {
+        "devices": sorted(devices, key=lambda device: not device.moved),
+        "single": [name for name in names if lengths[name] == 1],
+        "identity": _identity(trends),
+        "simulated": any(name.startswith("SIMULATED") for name in names),
+        "anchored": any(trend.anchored for trend in trends),
+        "style": palette.variables() + asset("style.css", "report.css", "trends.css"),
+        "policy": _POLICY,
+    }
     sizes = {"width": WIDTH, "height": HEIGHT, "left": LEFT, "top": TOP, "bottom": BOTTOM}
-    return str(template("trends.html").render(devices=devices, style=style, policy=_POLICY, **sizes))
+    return str(template("trends.html").render(**values, **sizes))
+
+
+def _identity(trends: Sequence[Trend]) -> str:
+    """How many runs and cases the page is about, and the first and last of their dates."""
+    dates = sorted(date for trend in trends for date in trend.started_at)
+    runs = len({run for trend in trends for run in trend.runs})
+    parts = [f"{runs} run{'' if runs == 1 else 's'}", f"{len({trend.key for trend in trends})} cases"]
+    if dates:
+        parts.append(" to ".join(dict.fromkeys([_minute(dates[0]), _minute(dates[-1])])))
+    return " \N{MIDDLE DOT} ".join(parts)
+
+
+def _minute(instant: str) -> str:
+    """`2026-11-29 12:09`, in UTC as the trends' dates are."""
+    return instant[:16].replace("T", " ")
 
 
 def _device(name: str, trends: Sequence[Trend], steps: Sequence[Step]) -> Device:
@@ -68,9 +93,8 @@ def _device(name: str, trends: Sequence[Trend], steps: Sequence[Step]) -> Device
             groups.setdefault((scheme, trend.follows), []).append(trend)
     ordered = sorted(groups.items(), key=lambda item: (-sum(bool(t.changes) for t in item[1]), item[0]))
     panels = [_panel(f"{scheme}, {_BOUNDS[bound]}", scheme, own) for (scheme, bound), own in ordered]
-    return Device(
-        name, name.startswith("SIMULATED"), [step.words for step in steps if step.device == name], panels
-    )
+    words = [step.words.removeprefix(f"{name}, ") for step in steps if step.device == name]
+    return Device(name, words, [p for p in panels if p.marks], [p for p in panels if not p.marks])
 
 
 def _panel(title: str, scheme: str, trends: list[Trend]) -> Panel:
@@ -94,9 +118,10 @@ def _panel(title: str, scheme: str, trends: list[Trend]) -> Panel:
     marks = [Mark(round(place[date], 1), _moved(date, sizes)) for date, sizes in sorted(moved.items())]
     ticks = [(down(value), change(value)) for value in (low, 1.0, high)]
     family = palette.family(scheme)
-    return Panel(title, family, len(trends), paths, ticks, dates[0][:10], dates[-1][:10], marks)
+    runs = [round(x, 1) for x in place.values()]
+    return Panel(title, family, len(trends), paths, ticks, runs, _minute(dates[0]), _minute(dates[-1]), marks)
 
 
 def _moved(date: str, sizes: list[float]) -> str:
     middle = sorted(sizes)[len(sizes) // 2]
-    return f"{date[:10]}: {len(sizes)} moved {change(1 + middle)}"
+    return f"{_minute(date)}: {len(sizes)} case{'' if len(sizes) == 1 else 's'} {change(1 + middle)}"
