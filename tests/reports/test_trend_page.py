@@ -21,7 +21,7 @@ from tests.runs import gpu_run, node_run
 def test_mixed_folders_and_several_devices_are_grouped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A node of 8 simulated GPUs beside a measured one, a run each: nine devices without a chart of a point."""
+    """8 simulated GPUs and a measured one with a run each: the page names nine devices, without charts."""
     for i, built in enumerate((node_run(), gpu_run())):
         write(built, tmp_path / "runs" / str(i))
     plot = tmp_path / "trends.html"

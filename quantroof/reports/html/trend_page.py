@@ -55,11 +55,11 @@ class Device:
 def trend_page(trends: Sequence[Trend], steps: Sequence[Step]) -> str:
     """The page; text from run files is escaped by the template."""
     names = dict.fromkeys(trend.device for trend in trends)
-    lengths = {name: max(len(trend.runs) for trend in trends if trend.device == name) for name in names}
-    devices = [_device(name, trends, steps) for name in names if lengths[name] > 1]
+    several = dict.fromkeys(trend.device for trend in trends if trend.runs[1:])
+    devices = [_device(name, trends, steps) for name in several]
     values = {
         "devices": sorted(devices, key=lambda device: not device.moved),
-        "single": [name for name in names if lengths[name] == 1],
+        "single": [name for name in names if name not in several],
         "identity": _identity(trends),
         "simulated": any(name.startswith("SIMULATED") for name in names),
         "anchored": any(trend.anchored for trend in trends),
