@@ -114,6 +114,12 @@ def node_of(name: str, results: list[GpuResult]) -> NodeReport:
     return NodeReport(name, verdict, tuple(gpus), (), (), simulated)
 
 
+def untested(nodes: list[tuple[str, list[GpuResult]]]) -> tuple[str, ...]:
+    """What at least one node of a fleet has no result of."""
+    found = {part for name, results in nodes for part in node_of(name, results).not_tested}
+    return tuple(part for part in (*_SPEEDS, *_LINKS, *_BITS, *_NEVER_TESTED) if part in found)
+
+
 def _kind(gpu: GpuResult, *, full: bool) -> str:
     """The kind of run of a result: its mode, or all that tells it from others."""
     kind = gpu.population

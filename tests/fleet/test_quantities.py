@@ -19,6 +19,7 @@ from quantroof.fleet.quantities import quantity_of
 from quantroof.fleet.rows import rows
 from quantroof.hwprofiles.types import Device
 from quantroof.records.lines import Bits
+from quantroof.reports.text.fleet_lines import fleet_lines
 from tests.fleet.runs import node_run, stored
 
 
@@ -128,4 +129,12 @@ def test_a_node_says_what_its_runs_did_not_test(
     collect_rows(rows(run), collection)
     add_beside(run, collection.units)
 
-    assert node_of("node-0", analyze(collection, Policy()).gpus).not_tested == (*missing, "NICs", "storage")
+    collect_rows(rows(node_run("node-1", gpus=1)), collection)
+    found = analyze(collection, Policy())
+    nodes = dict(found.nodes())
+
+    assert node_of("node-0", nodes["node-0"]).not_tested == (*missing, "NICs", "storage")
+    assert node_of("node-1", nodes["node-1"]).not_tested == ("repeated exact products", "NICs", "storage")
+    last = list(fleet_lines(found, [], top=3))[-1]
+    everything = dict.fromkeys([*missing, "repeated exact products", "NICs", "storage"])
+    assert last == f"without a result here: {', '.join(everything)}"

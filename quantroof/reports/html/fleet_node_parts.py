@@ -94,8 +94,13 @@ def _tables(node: NodeReport) -> Iterator[Table]:
     yield _speeds(judged)
     if any(len(one.sweeps) > 1 for _, _, one in judged):
         yield _sweeps(judged)
+    yield identity_table(ordered)
+
+
+def identity_table(gpus: Iterable[GpuReport]) -> Table:
+    """Which boards these are, and where."""
     headings = _headings("GPU", (("ok", name) for name in _IDENTITY))
-    yield Table("Identity", headings, tuple((gpu.state, _identity(gpu)) for gpu in ordered))
+    return Table("Identity", headings, tuple((gpu.state, _identity(gpu)) for gpu in gpus))
 
 
 _Judged = list[tuple["GpuReport", str, "GpuResult"]]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from quantroof.fleet.next_steps import next_steps
 from quantroof.reports.html.bundle import asset
+from quantroof.reports.html.fleet_node_parts import Table, identity_table
 from quantroof.reports.html.page import template
 from quantroof.reports.text.burn_in_lines import HEADINGS, gpu_cells
 from quantroof.reports.text.fleet_words import verdict_words
@@ -42,6 +43,7 @@ class NodePage:
     simulated: bool
     headings: tuple[str, ...]
     gpus: tuple[GpuRow, ...]
+    identity: Table
     actions: tuple[str, ...]
     drain: tuple[str, ...]
     grids: tuple[Grid, ...]
@@ -64,6 +66,7 @@ def node_html(outcome: BurnInResult) -> str:
         simulated=node.simulated,
         headings=HEADINGS,
         gpus=tuple(GpuRow(gpu.state, gpu_cells(gpu)) for gpu in node.gpus),
+        identity=identity_table(node.gpus),
         actions=steps.actions,
         drain=steps.drain,
         grids=() if node.links is None else tuple(link_grids(node.links)),

@@ -9,6 +9,7 @@ import msgspec
 
 from quantroof.analysis.verdicts import Verdict
 from quantroof.fleet.conclusions import gpu_answer
+from quantroof.fleet.node import untested
 from quantroof.reports.text.fleet_words import (
     finding_document,
     plural,
@@ -49,6 +50,7 @@ def fleet_lines(analysis: Analysis, silent: list[str], top: int) -> Iterator[str
         )
     if silent:
         yield f"no run received from {', '.join(silent)}"
+    yield f"without a result here: {', '.join(untested(analysis.nodes()))}"
 
 
 def fleet_document(analysis: Analysis, silent: list[str]) -> dict[str, Any]:
@@ -81,6 +83,7 @@ def fleet_document(analysis: Analysis, silent: list[str]) -> dict[str, Any]:
             for row in analysis.groups
         ],
         "never_answered": silent,
+        "not_tested": list(untested(analysis.nodes())),
     }  # fmt: skip
 
 
