@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -176,3 +177,15 @@ def test_at_the_end_read_and_copy_are_measured_quickly(cpu: Device, worker: type
         (plan.settings.quick_ceilings, "start"), (True, "end"),
     ]  # fmt: skip
     assert [line.moment for line in lines if isinstance(line, Ceiling)] == ["start"] * 4 + ["end"] * 4
+
+
+@pytest.mark.parametrize(("written", "kept"), [(b"", False), (b"\n", True)])
+def test_a_log_with_nothing_in_it_is_not_left(
+    cpu: Device, worker: type[Scripted], tmp_path: Path, written: bytes, *, kept: bool
+) -> None:
+    """A single byte is something that a library said."""
+    log = tmp_path / "worker.log"
+    log.write_bytes(written)
+    DeviceRun(_plan(cpu), lambda _: None, log).run()
+
+    assert log.exists() is kept

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from msgspec.structs import replace
@@ -17,10 +20,11 @@ from msgspec.structs import replace
 from quantroof.bench.settings import Settings
 from quantroof.bench.workers import handle, protocol
 from quantroof.bench.workers.channel import Channel
-from quantroof.bench.workers.handle import ContextLost, Worker, WorkerLost
+from quantroof.bench.workers.handle import NO_LOG, ContextLost, Worker, WorkerLost
 from quantroof.errors import EnvironmentMissing
 from quantroof.hwprofiles.types import Device
 from quantroof.records.lines import GroupKey
+from tests.builders import gpu_device
 
 SETTINGS = Settings(precision=0.5, min_samples=3, max_samples=9, seconds_per_case=1)
 CEILINGS = protocol.MeasureCeilings(quick=True)
@@ -40,7 +44,11 @@ class Process:
     scripts: tuple[tuple[protocol.Reply, ...], ...] = ()
     edit: Edit = staticmethod(lambda envelope: envelope)
 
-    def __init__(self, *_: object, pass_fds: tuple[int, ...], **__: object) -> None:
+    started: ClassVar[dict[str, Any]] = {}
+    told: ClassVar[list[protocol.Setup]] = []
+
+    def __init__(self, *_: object, pass_fds: tuple[int, ...], **how: object) -> None:
+        type(self).started = how
         self._channel = Channel(socket.socket(fileno=os.dup(pass_fds[0])))
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -52,6 +60,7 @@ class Process:
     def _answer(self) -> None:
         setup = protocol.decode_request(self._channel.receive())
         assert isinstance(setup, protocol.Setup)
+        self.told.append(setup)
         for request, script in enumerate([(protocol.Hello(),), *self.scripts]):
             if request:
                 self._channel.receive()
@@ -74,7 +83,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> type[Process]:
     """A stand-in for the processes that workers start."""
 
     class Fresh(Process):
-        pass
+        told: ClassVar[list[protocol.Setup]] = []
 
     monkeypatch.setattr(subprocess, "Popen", Fresh)
     return Fresh
@@ -121,31 +130,25 @@ def test_a_process_that_must_not_be_used_again_says_why(cpu: Device, process: ty
     assert answers == [_started("read")]
 
 
-def test_the_secret_of_two_workers_differs(
-    cpu: Device, process: type[Process], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_secret_of_two_workers_differs(cpu: Device, process: type[Process]) -> None:
     """It has 32 bytes, which no kernel guesses."""
-    sent, send = list[bytes](), Channel.send
-
-    def noted(channel: Channel, data: bytes) -> None:
-        sent.append(data)
-        send(channel, data)
-
-    monkeypatch.setattr(Channel, "send", noted)
     for _ in range(2):
         with Worker(cpu, SETTINGS):
             pass
-    setups = [m for m in map(_decoded, sent) if isinstance(m, protocol.Setup)]
 
-    assert len({setup.token for setup in setups}) == 2
-    assert all(len(bytes.fromhex(setup.token)) >= 32 for setup in setups)
+    assert len({setup.token for setup in process.told}) == 2
+    assert all(len(bytes.fromhex(setup.token)) >= 32 for setup in process.told)
 
 
-def _decoded(data: bytes) -> object:
-    try:
-        return protocol.decode_request(data)
-    except Exception:  # noqa: BLE001 - the replies of the other end
-        return None
+def test_a_worker_sees_its_gpu_alone_and_no_ctrl_c(process: type[Process]) -> None:
+    """The fourth GPU is the first of its worker; a key at the terminal reaches the run, which ends it."""
+    gpu = gpu_device(index=3)
+    with Worker(gpu, SETTINGS):
+        pass
+
+    assert process.told[0].device == replace(gpu, index=0)
+    assert process.started["env"]["CUDA_VISIBLE_DEVICES"] == gpu.uuid
+    assert process.started["start_new_session"] is True
 
 
 class Ending:
@@ -180,8 +183,9 @@ def test_a_worker_has_three_minutes_to_start(cpu: Device, monkeypatch: pytest.Mo
     waited: list[float] = []
     monkeypatch.setattr(subprocess, "Popen", Ending)
 
-    def silent(_channel: Channel, timeout_s: float, _alive: object) -> bytes:
+    def silent(_channel: Channel, timeout_s: float, is_alive: Callable[[], bool]) -> bytes:
         waited.append(timeout_s)
+        assert is_alive()  # the process runs: only the time limit ends the wait
         raise TimeoutError
 
     monkeypatch.setattr(Channel, "receive", silent)
@@ -216,3 +220,33 @@ def test_a_process_is_given_two_seconds_to_end(
     monkeypatch.setattr(handle, "time", Ending)
     with pytest.raises(EnvironmentMissing, match=words):
         Worker(cpu, SETTINGS)
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_a_process_that_did_not_start_points_to_its_log(
+    cpu: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, logged: bool
+) -> None:
+    """Where it has one: the library wrote its last words there."""
+    log = tmp_path / "worker.log" if logged else NO_LOG
+    monkeypatch.setattr(subprocess, "Popen", Ending)
+    monkeypatch.setattr(Ending, "ends_s", 0.0)
+    with pytest.raises(EnvironmentMissing, match="exit code 0") as refusal:
+        Worker(cpu, SETTINGS, log)
+
+    assert refusal.value.hint == (f"its own message is in {log}" if logged else None)
+
+
+def test_what_the_children_of_a_worker_started_is_ended_too() -> None:
+    """A shell in a shell: its sleep is two steps away."""
+    shell = subprocess.Popen(["sh", "-c", "sh -c 'sleep 60; :'; :"], start_new_session=True)
+    try:
+        for _ in range(500):
+            names = [process.name() for process in handle._descendants(os.getpid())]
+            if "sleep" in names:
+                break
+            time.sleep(0.01)
+    finally:
+        os.killpg(shell.pid, signal.SIGKILL)
+        shell.wait()
+
+    assert "sleep" in names

@@ -17,7 +17,7 @@ from quantroof.hwprofiles.select import select
 from quantroof.kernels.cases import Case
 from quantroof.records.directory import RunWriter, read_run
 from quantroof.records.latest import FILE_NAME
-from quantroof.records.run import Host, RunEnd, RunOptions
+from quantroof.records.run import Host, Imported, RunEnd, RunOptions
 from tests.builders import info, write
 from tests.runs import cpu_run
 
@@ -185,3 +185,42 @@ def test_a_host_named_by_node_is_read(tmp_path: Path) -> None:
     run = read_run(file).info
     assert run.host == Host(name="n1")
     assert run.options == RunOptions(mode="sustained")
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_folder_of_runs_is_told_from_an_empty_one(tmp_path: Path, *, inside: bool) -> None:
+    """Where there are runs in it, the newest is one name away."""
+    if inside:
+        write(cpu_run(), tmp_path / "run")
+    with pytest.raises(UsageError, match=f"no {FILE_NAME} here") as refused:
+        read_run(tmp_path)
+
+    assert (refused.value.hint == f"{tmp_path}/latest is its newest run") is inside
+
+
+def test_times_of_others_are_read_only_where_they_are_asked_for(tmp_path: Path) -> None:
+    """No gate, fleet or history takes what another machine measured; a run of this one is read either way."""
+    own, theirs = cpu_run(), cpu_run()
+    source = Imported(source="a table", version="1", license="MIT", framework="vLLM", rule="by graphs")
+    theirs.info = msgspec.structs.replace(theirs.info, imported=source)
+    write(own, tmp_path / "own")
+    write(theirs, tmp_path / "theirs")
+
+    assert read_run(tmp_path / "own").info == read_run(tmp_path / "own", imported=True).info == own.info
+    assert read_run(tmp_path / "theirs", imported=True).info == theirs.info
+    with pytest.raises(UsageError, match="others measured"):
+        read_run(tmp_path / "theirs")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [("[1, 2]", "has no kind"), ("3", "has no kind"), ('{"kind": 5}', "has no kind"), ("{oops", "is broken")],
+)
+def test_a_line_that_is_no_record_is_told_from_a_broken_one(tmp_path: Path, line: str, words: str) -> None:
+    """JSON of another shape is from another program; what is not JSON may be a damaged disk."""
+    file = _file(tmp_path)
+    count = len(file.read_text().splitlines())
+    file.write_text(f"{file.read_text()}{line}\n")
+
+    with pytest.raises(UsageError, match=f"line {count + 1} {words}"):
+        read_run(file)

@@ -68,3 +68,15 @@ def test_folders_on_the_way_are_made(tmp_path: Path) -> None:
         pass
 
     assert read_run(tmp_path / "a" / "b").info.run_id == "deep"
+
+
+def test_what_cannot_be_read_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of another user, say: nobody knows what is in it, so that it is somebody's."""
+    (tmp_path / "run.jsonl").write_bytes(HALF)
+
+    def unreadable(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", unreadable)
+    with pytest.raises(UsageError, match="there is a run here already"):
+        RunWriter.create(tmp_path, info([]))
