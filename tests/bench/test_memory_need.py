@@ -39,6 +39,13 @@ def test_a_call_needs_its_bytes_twice_and_two_references(device: object, rotatio
     assert need_bytes(case, device) == 18 * 100 + rotation  # type: ignore[arg-type]
 
 
+def test_a_call_of_a_byte_needs_no_rotation_without_a_cache() -> None:
+    """18 times its byte, and two copies of it."""
+    case = CallCase.of("softmax", "fp32", (("M", 1),), flops=1, bytes_moved=1)
+
+    assert need_bytes(case, CACHE_LESS) == 20
+
+
 def test_sustained_ends_by_time_not_by_samples() -> None:
     """A million samples of a millisecond are a quarter of an hour: the wall comes first."""
     rule = Settings(

@@ -164,18 +164,11 @@ class Ending:
         """Its exit code from then on."""
         return self.code if Ending.now_s >= self.ends_s else None
 
-    def wait(self) -> None:
-        """It is gone."""
-
-    @staticmethod
-    def monotonic() -> float:
-        """The clock."""
-        return Ending.now_s
-
-    @staticmethod
-    def sleep(seconds: float) -> None:
-        """Time passes."""
-        Ending.now_s += seconds
+    def wait(self, timeout: float = 0.0) -> None:
+        """The limit passes; one that was killed is gone at once."""
+        Ending.now_s += timeout
+        if timeout and self.poll() is None:
+            raise subprocess.TimeoutExpired("worker", timeout)
 
 
 def test_a_worker_has_three_minutes_to_start(cpu: Device, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +210,6 @@ def test_a_process_is_given_two_seconds_to_end(
     monkeypatch.setattr(Ending, "code", code)
     monkeypatch.setattr(subprocess, "Popen", Ending)
     monkeypatch.setattr(Channel, "receive", gone)
-    monkeypatch.setattr(handle, "time", Ending)
     with pytest.raises(EnvironmentMissing, match=words):
         Worker(cpu, SETTINGS)
 

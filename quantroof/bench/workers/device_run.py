@@ -152,12 +152,13 @@ class DeviceRun:
             try:
                 for reply in self._ready(foreign=foreign).ask(request, self._plan.settings.case_timeout_s):
                     assert isinstance(reply, protocol.MeasurementReply)
+                    line = reply.measurement
                     _require(
-                        bool(waiting) and reply.measurement.key[1:3] == (planned.case.id, waiting[0].name),
+                        bool(waiting) and (line.case, line.kernel) == (planned.case.id, waiting[0].name),
                         "the worker answered for another kernel",
                     )
                     guilty = waiting.pop(0).name
-                    self._emit(self._placed(reply.measurement))
+                    self._emit(self._placed(line))
                 _require(not waiting, "the worker gave no record of it")
             except ContextLost as error:  # the kernel that failed has its own record already
                 self._drop_worker(foreign)

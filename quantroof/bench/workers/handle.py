@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -158,9 +157,8 @@ class Worker:
 
     def _ending(self) -> str:
         """How the process ended, as a sentence for the record."""
-        deadline = time.monotonic() + _EXIT_GRACE_S
-        while self._process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.01)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_EXIT_GRACE_S)
         code = self._process.poll()
         if code is None:
             text = "the worker closed its connection"
