@@ -4,7 +4,8 @@ fail() { printf 'error: %s\n' "$2" >&2; exit "$1"; }
 
 step() { printf '\n== %s\n' "$*" >&2; }
 
-new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+# By what it prints: any program may end with 0.
+new_enough() { [ "$("$1" -c 'import sys; print(sys.version_info >= (3, 11))' 2>/dev/null)" = True ]; }
 
 # The Python to build on: the one that was named, else the first of the usual names that is new enough.
 choose_python() {

@@ -128,6 +128,7 @@ def _run(script: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess
     [
         (["--suite"], 2, "error: --suite needs a value"),
         (["--python", "/no/such/python"], 3, "error: --python /no/such/python: no such program"),
+        (["--python", "/bin/true"], 3, "error: --python /bin/true: Python 3.11 or newer is needed"),
     ],
 )
 def test_run_all_tells_bad_options_in_one_line(

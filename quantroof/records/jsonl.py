@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -63,7 +63,7 @@ class JsonlWriter:
     def write(self, record: msgspec.Struct) -> None:
         """Append one record; EnvironmentMissing on a full disk, where the file keeps its whole lines."""
         start = self._handle.tell()
-        rest = memoryview(_ENCODER.encode(record) + b"\n")
+        rest = memoryview(_encoded(record) + b"\n")
         try:
             while rest:
                 rest = rest[self._handle.write(rest) :]
@@ -90,6 +90,22 @@ class JsonlWriter:
             self._handle.seek(size)
         except OSError:
             return  # readers leave out half a line at the end
+
+
+def _encoded(record: msgspec.Struct) -> bytes:
+    """A record as JSON; a name that is not UTF-8, as a path may be, has escapes in place of its bytes."""
+    try:
+        return _ENCODER.encode(record)
+    except UnicodeEncodeError:
+        return _ENCODER.encode(_escaped(msgspec.to_builtins(record)))
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_escaped(key): _escaped(item) for key, item in value.items()}
+    return [_escaped(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def create_file(file: Path, exists: UsageError) -> io.FileIO:

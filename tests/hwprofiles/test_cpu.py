@@ -71,6 +71,22 @@ def test_aarch64_names_its_features_otherwise(tmp_path: Path) -> None:
     assert set(info.isa) == {"asimd", "sve", "sve2", "i8mm", "bf16"}
 
 
+def test_the_name_of_an_arm_processor_does_not_depend_on_the_users_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its kernel prints part numbers, lscpu translates its labels: German ones made it another device."""
+    lscpu = tmp_path / "lscpu"
+    lscpu.write_text(
+        '#!/bin/sh\n[ "$LC_ALL" = C ] && echo "Model name: Neoverse-N1" || echo "Modellname: Neoverse-N1"\n'
+    )
+    lscpu.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    root = write(tmp_path, {"proc/cpuinfo": "processor : 0\nFeatures : fp asimd\n"})
+
+    assert cpu_device(root).name == "Neoverse-N1"
+
+
 def test_a_cpu_quota_and_a_memory_limit_of_a_container_count(tmp_path: Path) -> None:
     """cgroup v2: the tightest of a group and those above it."""
     root = write(

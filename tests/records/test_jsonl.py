@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import gc
+import os
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from quantroof.errors import EnvironmentMissing, UsageError
 from quantroof.records.directory import RunWriter, read_run
@@ -19,7 +21,7 @@ from quantroof.records.latest import FILE_NAME
 from quantroof.records.quality import QualityStudy, opened, read_study
 from quantroof.records.run import RunEnd
 from quantroof.records.served import Served, ServedHeader, ServedLoad, decode_served, write_served
-from tests.builders import write
+from tests.builders import cpu_device, info, write
 from tests.reports.studies import header, result, written
 from tests.runs import cpu_run
 
@@ -145,6 +147,17 @@ def test_a_file_system_without_locks_is_written_all_the_same(
         assert not handle.closed
 
     assert caplog.messages == [f"{tmp_path / 'x.jsonl'} cannot be locked: No locks available"]
+
+
+def test_a_name_that_is_not_utf_8_is_recorded_with_escapes(tmp_path: Path) -> None:
+    """A path may hold any bytes, and Python hands them on as halves of characters, which no JSON holds."""
+    told = replace(info([cpu_device()]), command=("quantroof", "run", "--out", os.fsdecode(b"r/\xff")))
+    with RunWriter.create(tmp_path / "run", told):
+        pass
+    run = read_run(tmp_path / "run")
+
+    assert run.info.command[-1] == r"r/\udcff"
+    assert run.info.devices == told.devices
 
 
 def test_a_lock_that_somebody_holds_refuses_a_second_writer(tmp_path: Path) -> None:

@@ -67,7 +67,8 @@ class DeviceRun:
             try:
                 self._drop_worker()
             finally:
-                _tidy_log(self._log)
+                if self._log != NO_LOG:  # never remove the system's own device, whatever stands there
+                    _tidy_log(self._log)
 
     def stop(self) -> None:
         """End the run from another thread; what is being measured is lost."""
