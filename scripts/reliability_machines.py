@@ -8,7 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from reliability_tools import ROOT, SUITE, quantroof
+from reliability_tools import ROOT, SIMULATED, SUITE, quantroof
 
 _NO_SHM = "mount -t tmpfs -o ro tmpfs /dev/shm"
 _QUOTA = Path("/sys/fs/cgroup/cpu")
@@ -41,11 +41,11 @@ def machines(folder: Path, pythons: list[str]) -> list[tuple[str, str]]:
 
 
 def _row(what: str, out: Path, *, before: tuple[str, ...] = (), python: str = sys.executable,
-         **environment: str) -> tuple[str, str]:  # fmt: skip
+         device: str = "cpu", **environment: str) -> tuple[str, str]:  # fmt: skip
     out.mkdir(exist_ok=True)
     run, page = out / "run 1", out / "page.html"
     steps = (
-        ("run", "--device", "cpu", "--suite", SUITE, "--quiet", "--out", run),
+        ("run", "--device", device, "--suite", SUITE, "--quiet", "--out", run),
         ("show", run),
         ("report", run, "--out", page),
     )
@@ -104,7 +104,9 @@ def _half_a_core(out: Path) -> tuple[str, str]:
 
 def _interpreter(out: Path, python: str) -> tuple[str, str]:
     version = subprocess.run([python, "-VV"], capture_output=True, text=True, check=True).stdout.split("(")[0]
-    return _row(version.strip(), out, python=python)
+    if subprocess.run([python, "-c", "import torch"], capture_output=True, check=False).returncode == 0:
+        return _row(version.strip(), out, python=python)
+    return _row(f"{version.strip()}, no torch: a simulated H100", out, python=python, device=SIMULATED[1])
 
 
 def _wheels(machine: str) -> tuple[str, str]:
