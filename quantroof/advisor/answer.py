@@ -20,7 +20,8 @@ from quantroof.errors import UsageError
 def subject(question: Question) -> Model:
     """The model that the question is about."""
     if question.model_name is None:
-        raise UsageError("no model is named", where="--model", hint="--model llama-3.1-8b, or a config.json")
+        hint = "--model llama-3.1-8b or the path of a config.json; `quantroof list models` has every name"
+        raise UsageError("needs a model", where="advise", hint=hint)
     return model(question.model_name)
 
 

@@ -58,7 +58,7 @@ def _checkpoint(advice: Advice, option: Option) -> str:
         return repository
     needed = _CHECKPOINTS.get(option.format)
     if needed is None:
-        raise UsageError(f"no engine serves {option.format}")
+        raise UsageError(f"no engine serves {option.format}", where="--emit", hint="--formats names others")
     raise UsageError(
         f"{option.format} needs {needed}, and {repository} is not one", hint="name the copy with --model"
     )

@@ -29,9 +29,9 @@ def machine_and_times(gpu: str | None, run_path: Path | None) -> tuple[Machine, 
             return from_run(run, device), run_table(run, device, CHOICES)
     if gpu is None:
         raise UsageError(
-            "no GPU is named",
-            where="--gpu",
-            hint="--gpu a100-sxm4-80gb (see `quantroof hardware list`), or --run RUN",
+            "needs a GPU or a run",
+            where="advise",
+            hint="--gpu a100-sxm4-80gb, or --run latest; `quantroof list gpus` has every GPU",
         )
     return from_profile(_profile(gpu)), TimingTable()
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quantroof.cli.machine_check import require_torch
 from quantroof.cli.options import COUNT, FILE, OPEN_SHARE, Finite, with_options
 from quantroof.cli.output import echo_json, echo_lines, note
 from quantroof.cli.renamed import renamed
@@ -69,6 +70,7 @@ def burn_in(flags: BurnInFlags, *, as_json: bool) -> int:
     click.echo(line, err=not flags.dry_run)
     if flags.dry_run:
         return ExitCode.OK
+    require_torch(order.devices)
     if simulated:
         note("SIMULATED: no figure of this burn-in is measured on any device")
     try:
@@ -97,6 +99,7 @@ def part_check(flags: BurnInFlags, *, links: bool, bits: bool, as_json: bool) ->
     order = _order(flags)
     if any(device.kind == "sim" for device in order.devices):
         note("SIMULATED: nothing of this check is measured on any device")
+    require_torch(order.devices)
     seconds = (flags.minutes or 1.0) * 60 if bits else None
     check = PartCheck(order, FULL if links else None, seconds)
     outcome = check.run(lambda job, directory: measured(job, directory, quiet=flags.quiet))
@@ -157,10 +160,9 @@ def selected_devices(flags: BurnInFlags) -> tuple[tuple[Device, ...], int | None
     if flags.devices:
         return select(detection, flags.devices), flags.expected
     if not detection.gpus:
-        why = detection.remarks[0] if detection.remarks else "there is no NVIDIA GPU"
-        raise EnvironmentMissing(
-            why, where="doctor", hint="--device cpu or sim:PROFILE*8 takes the same path"
-        )
+        why = detection.remarks[0] if detection.remarks else "no NVIDIA GPU was found"
+        hint = "without a GPU: --device cpu, or --device 'sim:h100-sxm5-80gb*8'"
+        raise EnvironmentMissing(why, where="doctor", hint=hint)
     lost = sum(fault.code == "gpu_lost" for fault in detection.faults)
     listed = len(detection.gpus) + lost if lost else None
     return detection.gpus, listed if flags.expected is None else flags.expected

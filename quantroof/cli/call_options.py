@@ -74,8 +74,9 @@ def call_of(flags: CallFlags) -> Call:
     shape_args, shape_axes = _of_shapes(reference, flags)
     if shape_args:
         fields["args"] = (*shape_args, *flags.arg)
-    taken = {text.partition("=")[0] for text in fields.get("axes", ())}
-    fields["axes"] = (*fields.get("axes", ()), *(a for a in shape_axes if a.partition("=")[0] not in taken))
+    sized = [a for a in shape_axes if _letter(a) not in set(map(_letter, flags.axis))]
+    kept = [a for a in fields.get("axes", ()) if _letter(a) not in set(map(_letter, sized))]
+    fields["axes"] = (*kept, *sized)
     fields.setdefault("name", name.partition(".")[0])
     fields["reference"] = _local(fields.get("reference"), path)
     fields["against"] = tuple(_local(other, path) for other in fields.get("against", ()))
@@ -139,6 +140,11 @@ def _given(flags: CallFlags) -> dict[str, Any]:
         "capturable": False if flags.no_capture else None,
     }
     return {name: value for name, value in fields.items() if value not in (None, ())}
+
+
+def _letter(axis: str) -> str:
+    """`M` of `M=1,16`."""
+    return axis.partition("=")[0].strip()
 
 
 def _of_shapes(reference: str, flags: CallFlags) -> tuple[tuple[str, ...], tuple[str, ...]]:

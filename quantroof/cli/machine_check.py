@@ -34,7 +34,7 @@ def machine_check(devices: Sequence[Device], *, anyway: bool) -> None:
     """Print the findings; EnvironmentMissing where nothing can be measured, or to no use."""
     from quantroof.analysis.preflight import useless
 
-    _require_torch(devices)
+    require_torch(devices)
     findings = machine_findings(devices, anyway=anyway)
     reason = useless(findings)
     if reason is not None:
@@ -43,7 +43,7 @@ def machine_check(devices: Sequence[Device], *, anyway: bool) -> None:
         note(f"{finding.level}: {finding.text}")
 
 
-def _require_torch(devices: Sequence[Device]) -> None:
+def require_torch(devices: Sequence[Device]) -> None:
     """EnvironmentMissing without torch, before a worker would fail on it and a run directory be made."""
     from importlib.util import find_spec
 

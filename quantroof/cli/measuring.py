@@ -139,10 +139,10 @@ def conclude(
 
 def _announce(job: Job) -> None:
     from quantroof.kernels.registry import load
-    from quantroof.reports.text.run_lines import headline
+    from quantroof.reports.text.run_lines import headlines
 
-    for plan in job.plans:
-        note(headline(plan))
+    for line in headlines(job):
+        note(line)
     reasons = load().broken.values()
     if reasons and any(plan.device.processor == "gpu" for plan in job.plans):
         note(f"kernels left out: {'; '.join(reasons)}")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from quantroof.cli.options import COUNT, FILE, SEED, Finite
+from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
     from quantroof.quality.setup import StudyOptions
@@ -42,6 +44,20 @@ def subject_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         with_wish = option(with_wish)
     return with_wish
+
+
+def missing_model(path: Path) -> UsageError:
+    """The error for a model that is no file here; the names of `advise` are no files."""
+    from quantroof.advisor.model_lookup import model
+
+    hint = "name the directory of a checkpoint, or a config.json"
+    try:
+        known = model(str(path)).id
+    except UsageError:
+        pass
+    else:
+        hint += f"; `quantroof advise --model {known} --gpu GPU` knows its sizes without one"
+    return UsageError("no such file or directory", where=str(path), hint=hint)
 
 
 def _wish(parameters: dict[str, Any]) -> StudyOptions:

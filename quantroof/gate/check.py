@@ -240,10 +240,11 @@ def _remarks(context: Context) -> tuple[str, ...]:
     """Differences from the baseline that a reader should know and that change no verdict."""
     baseline = context.options.baseline
     remarks = list(context.left_out)
-    if context.options.only:
-        left = len(baseline.cases) - len(context.criteria.bands)
+    left = len(baseline.cases) - len(context.criteria.bands)
+    if context.options.only and left:
         floors = "; floors are not judged" if context.options.policy.min_roof else ""
-        remarks.append(f"{left} cases of the baseline are not in the list, and were not judged{floors}")
+        every = len(baseline.cases)
+        remarks.append(f"{left} of the baseline's {every} cases: not in the list, not judged{floors}")
     if baseline.contract.suite_text != context.contract.suite_text:
         remarks.append("the suite's file has changed since the baseline was made")
     changed = [

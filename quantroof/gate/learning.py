@@ -113,7 +113,8 @@ def _cases(runs: Sequence[RunTimes], origin: dict[AnchorName, float], pairs: int
         if len(indices) >= MIN_RUNS:
             groups.setdefault(indices, []).append(key)
     if not groups:
-        raise UsageError(f"no case was measured in {MIN_RUNS} of the runs")
+        hint = "runs of one suite on one device, each made with --anchors"
+        raise UsageError(f"no case has a time in {MIN_RUNS} of these {len(runs)} runs", hint=hint)
     bands: dict[str, CaseBand] = {}
     for indices, keys in groups.items():
         weights = {key: anchor_weights.weights(key[0]) for key in keys}

@@ -113,7 +113,8 @@ def run_times(run: Run, device_id: str | None = None) -> RunTimes:
             by_process[line.process] = math.log(median_ns(line.timing))
     impossible = {_key(line): f"{d.code}: {d.text}" for line, d in judged if d and d.code == IMPOSSIBLE}
     if not log_ns and not impossible:
-        raise UsageError(f"no measurement of {device.id} has a time", where=str(run.path))
+        hint = f"`quantroof show {run.path} --failed` has the reasons"
+        raise UsageError(f"no measurement of {device.id} has a time", where=str(run.path), hint=hint)
     rest = {_key(x): x for x in lines if x.timing is None and _key(x) not in log_ns}
     moved = Counter(_key(x) for x in lines if any(flag.code in CLOCK_FLAGS for flag in x.flags) and x.timing)
     return RunTimes(

@@ -75,8 +75,9 @@ def simulated_devices(text: str) -> tuple[Device, ...]:
 def _fault(text: str, devices: int) -> tuple[int, Fault]:
     match = _FAULT_AT.fullmatch(text)
     if match is None or int(match["index"]) >= devices:
-        what = f"'{text}' is not a fault of one of {devices} simulated devices"
-        raise UsageError(what, where="--device", hint=f"FAULT@INDEX with INDEX below {devices}")
+        which = "0" if devices == 1 else f"0 to {devices - 1}"
+        hint = f"+FAULT@INDEX: INDEX is {which}, FAULT one of {', '.join(FAULTS)}"
+        raise UsageError(f"'+{text}' plants no fault in these devices", where="--device", hint=hint)
     for fault in FAULTS:
         if fault == match["fault"]:
             return int(match["index"]), fault

@@ -19,7 +19,7 @@ from quantroof.files import require
 
 # What a package is needed for, and the extra that brings it.
 _NEEDS = {
-    "torch": ("tensors", "cpu"),
+    "torch": ("quality", "cpu"),
     "safetensors": ("reading checkpoints", "llm"),
     "tokenizers": ("making a tokenizer", "llm"),
     "transformers": ("loading language models", "llm"),

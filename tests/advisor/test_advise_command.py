@@ -129,7 +129,7 @@ def test_a_cpu_run_is_answered(tmp_path: Path) -> None:
         (("--model", "llama-3.1-8b", "--gpu", "a100"), 2, "several boards are called 'a100'"),
         ((*A100, "--context", "1M"), 2, "1048576 tokens is beyond the 131072"),
         ((*A100, "--latency", "1us"), 1, "the fastest is"),
-        (("--model", "llama-3.1-8b"), 2, "no GPU is named"),
+        (("--model", "llama-3.1-8b"), 2, "needs a GPU or a run"),
         (("--model", "llama-3.1-8b", "--gpu", "l4,t4", "--emit", "vllm"), 2, "--emit and --explain take one"),
         (("--check", "--gpu", "l4"), 2, "--check takes --run, --json or --markdown, and nothing else"),
         (("--model", "llama-3.1-8b", "--run", "/no/such/run"), 2, "/no/such/run"),

@@ -183,5 +183,5 @@ def test_the_whole_list_begins_with_a_short_table(capsys: pytest.CaptureFixture[
 
     assert len(head) <= 22
     assert head[-1].startswith("--wrong lists")
-    assert sum(line.startswith("wrong ") for line in wrong) == 60
+    assert sum(line.startswith("false ") for line in wrong) == 60
     assert not any(line.startswith("holds ") for line in wrong)

@@ -67,6 +67,15 @@ def test_a_declaration_and_a_class_need_no_options(file: Path) -> None:
     assert [case.sizes for case in held.cases()] == ["M=2"], "an option replaces what the class states"
 
 
+def test_a_shape_replaces_declared_sizes_and_an_axis_both(file: Path) -> None:
+    """`--shape 16` of a function that declares M=4 measures 16, and `--axis` has the last word."""
+    shaped = call_of(replace(EMPTY, function=f"{file}:declared", shape=("16",)))
+    named = call_of(replace(EMPTY, function=f"{file}:declared", shape=("16",), axis=("M=1,2",)))
+
+    assert [case.sizes for case in shaped.cases()] == ["M=16"]
+    assert [case.sizes for case in named.cases()] == ["M=1", "M=2"]
+
+
 def test_the_suite_of_a_call_reads_back_to_it(file: Path) -> None:
     """--resume and the gate read the call from the run file."""
     call = call_of(replace(EMPTY, function=f"{file}:Held"))

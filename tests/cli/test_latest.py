@@ -16,7 +16,7 @@ from tests.runs import gpu_run
     [
         (("fleet", "latest"), "1 GPU on 1 node: 1 ok"),
         (("compact", "latest", "--out", "part.parquet"), "part.parquet"),
-        (("history", "latest"), "bf16, M 1, 4096x4096, torch.bf16"),
+        (("history", "latest", "--all"), "bf16, M 1, 4096x4096, torch.bf16"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )

@@ -42,7 +42,7 @@ def test_a_run_of_a_list_is_judged_by_the_baseline_of_the_suite(now: Run, baseli
     assert [join_name((case.case, case.kernel)) for case in report.cases] == [one]
     assert report.exit_code == ExitCode.OK
     assert report.remarks == (
-        "17 cases of the baseline are not in the list, and were not judged; floors are not judged",
+        "17 of the baseline's 18 cases: not in the list, not judged; floors are not judged",
     )
     with pytest.raises(UsageError, match="another suite: gated, and this run has cases"):
         _checked(run, baseline, set())

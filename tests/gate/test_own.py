@@ -109,7 +109,7 @@ def test_init_and_gate_are_green_and_then_red_on_slower_code(project: Path) -> N
     assert len(green.cases) == 2
     assert [(case.case, case.kernel, case.stage) for case in red.cases] == [(one, "mine.softmax", "A/B")]
     assert {line.case for line in read_run(Path("runs/gate/candidate-1")).measurements} == {one}
-    assert red.remarks[0] == "1 cases of the baseline are not in the list, and were not judged"
+    assert red.remarks[0] == "1 of the baseline's 2 cases: not in the list, not judged"
     assert red.cases[0].first_change == pytest.approx(0.1, abs=0.02)
 
 
@@ -187,7 +187,7 @@ def test_init_refuses_to_overwrite_and_names_what_is_missing(
     assert "quantroof gate --base FETCH_HEAD" in (project / ".gitlab/quantroof-gate.yml").read_text()
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
-    with pytest.raises(UsageError, match="no function here is declared"):
+    with pytest.raises(UsageError, match="no file in this folder declares"):
         init.command.main(args=[], standalone_mode=False)
 
 

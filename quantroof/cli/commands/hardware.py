@@ -11,7 +11,7 @@ import click
 from quantroof.cli.groups import SuggestingGroup
 from quantroof.cli.options import COUNT, FILE, POSITIVE, as_struct
 from quantroof.cli.output import echo_json, echo_lines, echo_rich, json_option
-from quantroof.errors import ExitCode, UsageError
+from quantroof.errors import EnvironmentMissing, ExitCode, UsageError
 from quantroof.hwprofiles.types import RateClass
 from quantroof.reports.text.console import stdout
 
@@ -175,8 +175,11 @@ def _resolve(name: str) -> list[HardwareProfile]:
     from quantroof.hwprofiles import catalog
 
     if name.startswith("cuda"):
-        device = _device(name)
-        return [_profile_of(device)]
+        try:
+            return [_profile_of(_device(name))]
+        except EnvironmentMissing as error:
+            hint = "name a profile of `quantroof hardware list`"
+            raise EnvironmentMissing(error.what, where=name, hint=hint) from None
     return catalog.named(name) or [catalog.profile(name)]
 
 
@@ -235,8 +238,10 @@ def _by_numbers(rate_class: RateClass, figures: Figures) -> tuple[tuple[Peak, ..
     capability, sms, clock = figures.compute_capability, figures.sms, figures.clock_mhz
     if capability is None or sms is None or clock is None:
         needed = {"--compute-capability": capability, "--sms": sms, "--clock-mhz": clock}
-        options = " and ".join(name for name, value in needed.items() if value is None)
-        raise UsageError(f"{options} missing", hint="or --device cuda:0 for a GPU of this machine")
+        options = ", ".join(name for name, value in needed.items() if value is None)
+        raise UsageError(
+            f"needs {options}", where="derive", hint="or --device cuda:0 for a GPU of this machine"
+        )
     derived = peaks(capability, sms, clock, figures.tensor_clock_mhz or clock, rate_class)
     per_pin, bus = figures.memory_gbps_per_pin, figures.bus_bits
     bandwidth = None if per_pin is None or bus is None else bandwidth_gbps(per_pin, bus)

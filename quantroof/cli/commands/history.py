@@ -24,6 +24,7 @@ _FILE = "run.jsonl"
 @click.option("--device", help="One device of the runs; without it each is a trend.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Write an HTML file with the trends.")
 @click.option("--changes", is_flag=True, help="Only cases with a change point.")
+@click.option("--all", "everything", is_flag=True, help="Every case, not the 40 that changed most.")
 @json_option
 def command(
     *,
@@ -32,6 +33,7 @@ def command(
     device: str | None,
     plot: Path | None,
     changes: bool,
+    everything: bool,
     as_json: bool,
 ) -> None:
     """Read every run below FOLDERS, add it to the store, and print how each case developed.
@@ -47,7 +49,7 @@ def command(
     """
     from quantroof.gate.history import trends
     from quantroof.gate.steps import steps
-    from quantroof.reports.text.history_lines import step_document, trend_document, trend_lines
+    from quantroof.reports.text.history_lines import MOST, step_document, trend_document, trend_lines
 
     if not folders and (store is None or not store.exists()):
         raise UsageError("no runs to read", hint="name folders with runs, or a --store that exists")
@@ -64,7 +66,7 @@ def command(
     if every and not shown:
         echo_lines(["no case has a change point"])
         return
-    echo_lines([*(step.words for step in moved), *trend_lines(shown)])
+    echo_lines([*(step.words for step in moved), *trend_lines(shown, most=None if everything else MOST)])
 
 
 def _usable(folders: tuple[Path, ...], device: str | None) -> list[RunTimes]:

@@ -73,9 +73,10 @@ def _collect(directory: Path, run_options: RunOptions) -> RunTimes:
     from quantroof.hwprofiles.detect import detect
     from quantroof.hwprofiles.select import select
     from quantroof.records.directory import RunWriter
+    from quantroof.reports.text.run_lines import duration
 
     job = new_job(run_options, select(detect(), run_options.devices), ("quantroof", *sys.argv[1:]))
-    note(f"{directory}: about {job.estimate_s() / 60:.1f} min")
+    note(f"{directory}: {duration(job.estimate_s(), simulated=job.info.simulated)}")
     with RunWriter.create(directory, job.info) as writer, Display(job, quiet=True) as display:
         execute(job, writer, display)
     return times_of(directory, None)

@@ -64,7 +64,7 @@ def _calls(named: tuple[str, ...]) -> list[Call]:
         references += [f"{path}:{name}" for name in names]
     if not references:
         hint = "declare one with quantroof.declare.bench, or name one: quantroof gate init FILE.py:NAME"
-        raise UsageError("no function here is declared", hint=hint)
+        raise UsageError("no file in this folder declares how a function is measured", hint=hint)
     blank = CallFlags(
         function="", arg=(), shape=(), dtype=None, axis=(), flops=None, bytes_moved=None, reference=None,
         against=(), tolerance=None, no_capture=False,

@@ -10,6 +10,7 @@ import click
 
 from quantroof.cli.options import SHARE, Finite
 from quantroof.cli.output import echo_json, echo_rich, json_option, note
+from quantroof.cli.quality_options import missing_model
 from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def command(
     in the host's memory.
     """
     if not model.exists():
-        raise UsageError("no model here", where=str(model), hint="give a checkpoint or a config.json")
+        raise missing_model(model)
     sizes = _numbers(batches)
     from quantroof.quality.environment import load, use_device
     from quantroof.reports.text.decode_lines import decode_row, decode_table

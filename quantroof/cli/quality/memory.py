@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quantroof.cli.output import echo_json, echo_lines, echo_rich, json_option
+from quantroof.cli.quality_options import missing_model
 from quantroof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def command(model: Path, *, loaded: bool, device: str, as_json: bool) -> None:
     are what it would need.
     """
     if not model.exists():
-        raise UsageError("no model here", where=str(model), hint="give a checkpoint or a config.json")
+        raise missing_model(model)
     from quantroof.quality.environment import load
 
     load("torch")

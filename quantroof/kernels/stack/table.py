@@ -37,7 +37,9 @@ def triton_version() -> str:
     try:
         return distribution("triton").version
     except PackageNotFoundError:
-        raise EnvironmentMissing("no Triton to ask", hint="pip install triton") from None
+        raise EnvironmentMissing(
+            "stack needs triton, which is not installed", hint="pip install triton"
+        ) from None
 
 
 def shipped_versions() -> tuple[str, ...]:

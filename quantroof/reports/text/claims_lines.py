@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from quantroof.claims.claim import ClaimResult
 
 _STYLES = {"holds": "green", "wrong": "red", "cannot tell here": "yellow"}
+_OUTCOMES = {"holds": "true", "wrong": "false", "cannot tell here": "undecided"}
 _VERDICTS: dict[RowVerdict, str] = {
     "holds": "true",
     "in part": "partly true",
@@ -24,7 +25,7 @@ _VERDICTS: dict[RowVerdict, str] = {
     "open": "undecided",
 }
 _MORE = "--wrong lists what is false, --only A4 shows one row, --all everything"
-_INDENT = " " * 18
+_INDENT = " " * 11
 
 
 def tally(results: Sequence[ClaimResult]) -> dict[str, int]:
@@ -80,7 +81,7 @@ def head_lines(results: Sequence[ClaimResult], sections: Mapping[str, str]) -> l
 
 def _claim(result: ClaimResult) -> Iterator[Text]:
     row = f"{result.claim.row}: " if result.claim.row else ""
-    outcome = literal(f"{result.outcome:16}", style=_STYLES[result.outcome])
+    outcome = literal(f"{_OUTCOMES[result.outcome]:9}", style=_STYLES[result.outcome])
     yield outcome.append(literal(f"  {row}{result.claim.text}"))
     yield from (literal(_INDENT + evidence) for evidence in result.evidence)
     if result.outcome == "cannot tell here":

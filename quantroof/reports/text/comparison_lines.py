@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from quantroof.analysis.comparison import CaseChange, RunComparison
 
 
+_REPEATED = 3  # cases: a cause of more than these is one line above them
+
+
 def comparison_lines(comparison: RunComparison, entries: Sequence[CaseChange]) -> Iterator[str]:
     """What is simulated, the sentence, the counts, what differs, and one line per entry if they compare."""
     if comparison.simulated:
@@ -21,8 +25,13 @@ def comparison_lines(comparison: RunComparison, entries: Sequence[CaseChange]) -
     counts = ", ".join(f"{n} {verdict}" for verdict in CHANGES if (n := comparison.count(verdict)))
     yield f"{comparison.base_id} -> {comparison.now_id}: {counts}"
     yield from (f"differs: {text}" for text in comparison.differences)
-    for entry in entries if comparison.blocked is None else ():
-        causes = f": {'; '.join(entry.causes)}" if entry.causes else ""
+    shown = entries if comparison.blocked is None else ()
+    counted = Counter(cause for entry in shown for cause in entry.causes)
+    shared = {cause: count for cause, count in counted.items() if count > _REPEATED}
+    yield from (f"{count} cases: {cause}" for cause, count in shared.items())
+    for entry in shown:
+        own = [cause for cause in entry.causes if cause not in shared]
+        causes = f": {'; '.join(own)}" if own else ""
         what = f"{entry.device} {case_words(entry.case)}, {entry.kernel}"
         yield f"{entry.verdict:<10} {_ratio(entry):<28} {what}{causes}"
 

@@ -39,8 +39,6 @@ def report_lines(report: Report) -> Iterator[str]:
 
 def calibration_lines(calibration: Calibration) -> Iterator[str]:
     """What a gate would see here, case by case, the noisiest first."""
-    from quantroof.gate.baseline import split_name
-
     mark = "SIMULATED: " if calibration.baseline.simulated else ""
     baseline = calibration.baseline
     yield f"{mark}learned from {len(baseline.runs)} runs on {baseline.contract.device}"
@@ -48,8 +46,7 @@ def calibration_lines(calibration: Calibration) -> Iterator[str]:
         yield f"left out {run}: {'; '.join(finding.text for finding in findings)}"
     cases = sorted(calibration.baseline.cases.items(), key=lambda item: -item[1].detectable)
     rows = [
-        (*map(share_text, (band.detectable, band.scale, band.process)), " ".join(split_name(name)))
-        for name, band in cases
+        (*map(share_text, (band.detectable, band.scale, band.process)), _case(name)) for name, band in cases
     ]
     yield from plain(_HEADINGS, rows, right=_HEADINGS[:3])
     for name, anchor in calibration.baseline.anchors.items():
@@ -64,14 +61,22 @@ def update_lines(old: Baseline | None, new: Baseline, left_out: Mapping[str, str
     if old is None:
         return
     for word, names in (("new", new.cases.keys() - old.cases), ("gone", old.cases.keys() - new.cases)):
-        yield from (f"{word}: {name}" for name in sorted(names))
+        yield from (f"{word}: {_case(name)}" for name in sorted(names))
     for name in sorted(new.cases.keys() & old.cases):
         before, after = old.cases[name], new.cases[name]
         change = after.ns / before.ns - 1
         if before.moved_to(after):
-            yield f"moved {change:+.1%}: {name} ({before.ns:.6g} -> {after.ns:.6g} ns)"
+            yield f"moved {change:+.1%}: {_case(name)} ({before.ns:.6g} -> {after.ns:.6g} ns)"
 
 
 def _case_line(result: CaseVerdict) -> str:
     change = change_text(result)
     return f"{result.verdict:<12} {change:<28} {case_words(result.case)}, {result.kernel}: {result.reason}"
+
+
+def _case(name: str) -> str:
+    """A case and its kernel for people: `int4-w4a16, M 1, 4096x4096, triton.int4`."""
+    from quantroof.gate.baseline import split_name
+
+    case, kernel = split_name(name)
+    return f"{case_words(case)}, {kernel}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,19 @@ if TYPE_CHECKING:
 _HEADINGS = ("runs", "first", "last", "change", "case")
 
 
-def trend_lines(trends: Sequence[Trend]) -> list[str]:
-    """One row per case, with the runs where its level moved, and its suite where two have the same case."""
+MOST = 40
+"""Rows of a table that a person reads."""
+
+
+def trend_lines(trends: Sequence[Trend], most: int | None = None) -> list[str]:
+    """One row per case, what changed most first, with the runs where its level moved.
+
+    Cases with a change point come first. A case has its suite where two suites have it. Beyond `most` rows
+    the rest is counted.
+    """
     rows, labels = [], Counter(trend.label for trend in trends)
-    for trend in trends:
+    ordered = sorted(trends, key=lambda trend: (not trend.changes, -abs(math.log(trend.relative[-1]))))
+    for trend in ordered[:most]:
         moved = "; ".join(f"{change(1 + p.change)} from {trend.runs[p.index]}" for p in trend.changes)
         suite = f" of suite {trend.suite}" if labels[trend.label] > 1 else ""
         rows.append((
@@ -29,7 +39,9 @@ def trend_lines(trends: Sequence[Trend]) -> list[str]:
             change(float(trend.relative[-1])),
             f"{trend.label}{suite}{f': {moved}' if moved else ''}",
         ))  # fmt: skip
-    return plain(_HEADINGS, rows, right=_HEADINGS[:4])
+    left = len(trends) - len(rows)
+    more = [f"{left} more: --all shows them"] if left else []
+    return [*plain(_HEADINGS, rows, right=_HEADINGS[:4]), *more]
 
 
 def step_document(step: Step) -> dict[str, Any]:

@@ -15,18 +15,35 @@ from quantroof.records.directory import Run
 from quantroof.records.lines import Ceiling, Measurement, Status, case_words
 
 
-def headline(plan: DevicePlan) -> str:
-    """`cpu:0 Intel Xeon: 84 cases, 84 measurements, about 2.9 min`."""
+def headlines(job: Job) -> list[str]:
+    """A line per device, or per group of devices that measure the same."""
+    return [_headline(plans) for plans in _alike(job)]
+
+
+def _alike(job: Job) -> list[list[DevicePlan]]:
+    """The plans of a job by model and what they measure, in the order of the devices."""
+    groups: dict[Any, list[DevicePlan]] = {}
+    for plan in job.plans:
+        key = (plan.device.name, *_measured(plan).items(), *_skipped(plan).items())
+        groups.setdefault(key, []).append(plan)
+    return list(groups.values())
+
+
+def _headline(plans: list[DevicePlan]) -> str:
+    """`cpu:0 Intel Xeon: 84 cases, 84 measurements, about 2.9 min`, for one of devices that are alike."""
+    plan = plans[0]
     what = f"{_counted(len(plan.cases), 'case')}, {_counted(plan.timed, 'measurement')}"
-    long = _duration(plan.estimate_s(), simulated=plan.device.kind == "sim")
-    return f"{plan.device.id} {plan.device.name}: {what}, {long}"
+    long = duration(plan.estimate_s(), simulated=plan.device.kind == "sim")
+    several = f" and {len(plans) - 1} more" if len(plans) > 1 else ""
+    return f"{plan.device.id}{several} {plan.device.name}: {what}{' each' if several else ''}, {long}"
 
 
 def plan_lines(job: Job) -> list[str]:
     """The plan as text: the estimate first, then one line per format, then refusals by reason."""
-    lines = [f"{_duration(job.estimate_s(), simulated=job.info.simulated)} in all; suite {job.info.suite}"]
-    for plan in job.plans:
-        lines.append(headline(plan))
+    lines = [f"{duration(job.estimate_s(), simulated=job.info.simulated)} in all; suite {job.info.suite}"]
+    for plans in _alike(job):
+        plan = plans[0]
+        lines.append(_headline(plans))
         lines += [f"  {count:5d} x {what}" for what, count in _measured(plan).items()]
         lines += [f"  skip {count:3d} x {what}" for what, count in _skipped(plan).items()]
     return lines
@@ -108,7 +125,7 @@ def _rate(ceiling: Ceiling, seconds: float) -> str:
     return f" {(ceiling.flops or 0) / seconds / 1e12:.3f} TFLOP/s"
 
 
-def _duration(seconds: float, *, simulated: bool) -> str:
+def duration(seconds: float, *, simulated: bool) -> str:
     """What the plan takes on an idle machine; a simulation takes seconds, and has the estimate of its GPU."""
     about = f"about {minutes(seconds)}"
     return f"{about} on such a device, seconds to simulate" if simulated else about
