@@ -184,4 +184,4 @@ def test_the_whole_list_begins_with_a_short_table(capsys: pytest.CaptureFixture[
     assert len(head) <= 22
     assert head[-1].startswith("--wrong lists")
     assert sum(line.startswith("false ") for line in wrong) == 60
-    assert not any(line.startswith("holds ") for line in wrong)
+    assert not any(line.startswith("true ") for line in wrong)

@@ -49,8 +49,8 @@ def test_an_error_says_what_where_and_what_to_do(
 
 
 def test_devices_that_measure_the_same_share_a_line() -> None:
-    """Eight H100 and an L4 are two lines of a run and two blocks of its plan, and the L4 has no count."""
-    devices = (*simulated_devices("h100-sxm5-80gb*8"), *simulated_devices("l4"))
+    """Eight H100 and an H200, which measures the same cases, are two lines of a run and of its plan."""
+    devices = (*simulated_devices("h100-sxm5-80gb*8"), *simulated_devices("h200-sxm"))
     job = new_job(RunOptions(suite="quick"), devices, ("quantroof",))
 
     many, one = headlines(job)
