@@ -63,7 +63,7 @@ def test_estimates_say_about_and_hold_for_the_real_device() -> None:
     first, *_ = plan_lines(job)
 
     assert re.fullmatch(
-        r"about [\d.]+ min on such a device, seconds to simulate in all; suite default", first
+        r"in all about [\d.]+ min on such a device, seconds to simulate; suite default", first
     )
     cpu = new_job(RunOptions(suite="default"), (cpu_device(),), ("quantroof",))
     assert cpu.estimate_s() == pytest.approx(266, rel=0.3)

@@ -55,10 +55,25 @@ def test_devices_that_measure_the_same_share_a_line() -> None:
 
     many, one = headlines(job)
     assert many.startswith(f"{H100} and 7 more SIMULATED NVIDIA H100")
-    assert " measurements each, about " in many
+    assert " measurements on each, about " in many
     assert "each" not in one
     assert "more" not in one
     assert [line for line in plan_lines(job) if line.startswith("sim:")] == [many, one]
+
+
+def test_processes_of_a_device_share_a_line_and_their_time_is_one_sum() -> None:
+    """Three processes are not three devices."""
+    once, thrice = (
+        headlines(new_job(RunOptions(suite="quick", processes=n), simulated_devices("l4"), ("quantroof",)))
+        for n in (1, 3)
+    )
+
+    assert [" in each of 3 processes, about " in line for line in thrice] == [True]
+    assert [_minutes(line) > 2 * _minutes(one) for line, one in zip(thrice, once, strict=True)] == [True]
+
+
+def _minutes(line: str) -> float:
+    return float(line.partition(", about ")[2].partition(" min")[0])
 
 
 def _trend(name: str, *relative: float, moved: bool = False) -> Trend:

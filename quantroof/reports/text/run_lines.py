@@ -17,33 +17,37 @@ from quantroof.records.lines import Ceiling, Measurement, Status, case_words
 
 def headlines(job: Job) -> list[str]:
     """A line per device, or per group of devices that measure the same."""
-    return [_headline(plans) for plans in _alike(job)]
+    return [_headline(*group) for group in _alike(job)]
 
 
-def _alike(job: Job) -> list[list[DevicePlan]]:
-    """The plans of a job by model and what they measure, in the order of the devices."""
-    groups: dict[Any, list[DevicePlan]] = {}
+def _alike(job: Job) -> list[tuple[list[DevicePlan], int]]:
+    """The plans of one device, one per process, and how many devices have the same, in their order."""
+    devices: dict[str, list[DevicePlan]] = {}
     for plan in job.plans:
-        key = (plan.device.name, *_measured(plan).items(), *_skipped(plan).items())
-        groups.setdefault(key, []).append(plan)
-    return list(groups.values())
+        devices.setdefault(plan.device.id, []).append(plan)
+    groups: dict[Any, list[list[DevicePlan]]] = {}
+    for first, *others in devices.values():
+        key = (first.device.name, *_measured(first).items(), *_skipped(first).items())
+        groups.setdefault(key, []).append([first, *others])
+    return [(group[0], len(group)) for group in groups.values()]
 
 
-def _headline(plans: list[DevicePlan]) -> str:
+def _headline(plans: list[DevicePlan], devices: int) -> str:
     """`cpu:0 Intel Xeon: 84 cases, 84 measurements, about 2.9 min`, for one of devices that are alike."""
     plan = plans[0]
     what = f"{_counted(len(plan.cases), 'case')}, {_counted(plan.timed, 'measurement')}"
-    long = duration(plan.estimate_s(), simulated=plan.device.kind == "sim")
-    several = f" and {len(plans) - 1} more" if len(plans) > 1 else ""
-    return f"{plan.device.id}{several} {plan.device.name}: {what}{' each' if several else ''}, {long}"
+    what += f" in each of {len(plans)} processes" if len(plans) > 1 else ""
+    long = duration(sum(one.estimate_s() for one in plans), simulated=plan.device.kind == "sim")
+    several = f" and {devices - 1} more" if devices > 1 else ""
+    return f"{plan.device.id}{several} {plan.device.name}: {what}{' on each' if several else ''}, {long}"
 
 
 def plan_lines(job: Job) -> list[str]:
     """The plan as text: the estimate first, then one line per format, then refusals by reason."""
-    lines = [f"{duration(job.estimate_s(), simulated=job.info.simulated)} in all; suite {job.info.suite}"]
-    for plans in _alike(job):
+    lines = [f"in all {duration(job.estimate_s(), simulated=job.info.simulated)}; suite {job.info.suite}"]
+    for plans, devices in _alike(job):
         plan = plans[0]
-        lines.append(_headline(plans))
+        lines.append(_headline(plans, devices))
         lines += [f"  {count:5d} x {what}" for what, count in _measured(plan).items()]
         lines += [f"  skip {count:3d} x {what}" for what, count in _skipped(plan).items()]
     return lines
