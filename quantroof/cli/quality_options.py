@@ -47,7 +47,7 @@ def subject_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def missing_model(path: Path) -> UsageError:
-    """The error for a model that is no file here; the names of `advise` are no files."""
+    """The error for a model without a file here; `advise` takes names, too."""
     from quantroof.advisor.model_lookup import model
 
     hint = "name the directory of a checkpoint, or a config.json"
