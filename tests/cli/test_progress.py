@@ -14,7 +14,7 @@ from quantroof.cli.progress import Display
 from quantroof.hwprofiles.simulated import simulated_devices
 from quantroof.records.run import RunOptions
 from quantroof.reports.text.run_lines import plan_lines, result_line
-from tests.builders import cpu_device, gpu_device, measurement
+from tests.builders import gpu_device, measurement
 
 
 @pytest.mark.parametrize(("samples", "words"), [(1, "us (one sample)"), (20, "us +-")])
@@ -56,8 +56,8 @@ def test_what_takes_seconds_is_not_silent_on_a_terminal(
     assert ("building the page" in capsys.readouterr().err) is terminal
 
 
-def test_estimates_say_about_and_hold_for_the_real_device() -> None:
-    """A simulated plan has the estimate of its GPU; 156 cases on two cores of a CPU took 266 s."""
+def test_a_simulated_plan_has_the_estimate_of_its_gpu() -> None:
+    """With `about` and the suite; tests/bench/test_plan.py compares estimates with runs."""
     options = RunOptions(suite="default", devices=("sim:h100-sxm5-80gb",))
     job = new_job(options, simulated_devices("h100-sxm5-80gb"), ("quantroof",))
     first, *_ = plan_lines(job)
@@ -65,5 +65,3 @@ def test_estimates_say_about_and_hold_for_the_real_device() -> None:
     assert re.fullmatch(
         r"in all about [\d.]+ min on such a device, seconds to simulate; suite default", first
     )
-    cpu = new_job(RunOptions(suite="default"), (cpu_device(),), ("quantroof",))
-    assert cpu.estimate_s() == pytest.approx(266, rel=0.3)
