@@ -30,6 +30,7 @@ LAYOUT = {
     "reports/html/figures.py": {"p.intensity > 0": "a logarithmic axis has no zero"},
     "reports/text/advice_lines.py": {"more > 0": "rows left out"},
     "reports/text/advice_words.py": {"option.replicas > 1": "singular or plural"},
+    "reports/text/comparison_lines.py": {"count > _REPEATED": "a cause of many rows is one line above them"},
     "reports/text/comparison_of_gpus.py": {"option.replicas > 1": "singular or plural"},
     "reports/text/gate_markdown.py": {"size > room": "GitHub's limit on the size of a summary"},
     "reports/text/hardware_lines.py": {"width < _WIDE": "columns of the terminal"},
