@@ -37,6 +37,7 @@ LAYOUT = {
     "reports/text/history_lines.py": {"labels[trend.label] > 1": "whether a label needs its suite"},
     "reports/text/memory_lines.py": {"size < 100000000.0": "the unit of a size"},
     "reports/text/run_lines.py": {
+        "devices > 1": "whether a line stands for several devices",
         "interval.samples > 1": "one sample has no interval to show",
         "seconds < 60": "the unit of a time",
     },
