@@ -124,7 +124,8 @@ def test_every_tab_is_readable(kind: str, built: Build, open_page: Open) -> None
 
 @pytest.mark.long
 def test_names_of_simulated_devices_fit(built: Build, open_page: Open, tmp_path: Path) -> None:
-    """Names such as sim:h100-sxm5-80gb#3 leave the chart free, and no tab scrolls sideways on a phone."""
+    """Names such as sim:h100-sxm5-80gb#3 leave the chart free; on a phone no tab scrolls sideways, and a name
+    takes at most four lines of a table."""
     words = [
         "run",
         "--suite",
@@ -144,11 +145,14 @@ def test_names_of_simulated_devices_fit(built: Build, open_page: Open, tmp_path:
     assert card["x"] + card["width"] <= chart["x"]
 
     seen.resize(390)
-    wide = {}
+    wide, tall = {}, {}
     for tab in TABS:
         _open_tab(seen, tab)
         wide[tab] = seen.overflow()
+        heads = seen.page.locator(f"#section-{tab} tbody th:visible")
+        tall[tab] = max((box["height"] for head in heads.all() if (box := head.bounding_box())), default=0)
     assert max(wide.values()) <= 0, wide
+    assert max(tall.values()) <= 4 * 20 + 8, tall
 
 
 @pytest.mark.long

@@ -81,10 +81,11 @@ function drawTradeoff() {
   const own = accuracyOf();
   const view = chosenView();
   const [m, raw] = (view && chosenBatch(view)) ?? [];
+  byId("tradeoff-legend").hidden = !raw;
   const devices = data.subjects.length > 1 ? element("div", { class: "group" }, deviceSelect()) : null;
   if (!raw) {
     byId("tradeoff-views").replaceChildren(...[devices].filter(Boolean));
-    byId("tradeoff-note").textContent = "On this device no error stands beside a speed-up over a 16-bit format.";
+    byId("tradeoff-note").textContent = "No speed-up over a 16-bit format is known on this device, so there is nothing to set against accuracy.";
     Plotly.purge("tradeoff");
     byId("tradeoff-table").replaceChildren();
     return;
