@@ -50,7 +50,7 @@ burn_in_options = with_options(
     renamed("--gpus", "--expect-gpus"),
     click.option("--floor", type=OPEN_SHARE,
                  help="A GPU below this share of its siblings' median is degraded.  [default: 0.95]"),
-    click.option("--minutes", type=Finite(0, min_open=True), help="Minutes of a soak, or of --bits (1)."),
+    click.option("--minutes", type=Finite(0, min_open=True), help="Length of --burn-in, or of --bits (1)."),
     click.option("--html", type=FILE, help="Also write the node's page."),
     click.option("--dry-run", is_flag=True, help="Print how long it would take, and stop."),
     click.option("--quiet", is_flag=True, help="No progress."),

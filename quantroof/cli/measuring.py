@@ -32,11 +32,11 @@ device_option = click.option(
 measuring_options = with_options(
     click.option("--out", type=FILE, help="Run directory.  [default: runs/run-<id>]"),
     click.option("--precision", type=SHARE, help="Half-width of the 95 % interval to reach."),
-    click.option("--seconds", "seconds_per_case", type=POSITIVE, help="Sampling limit per kernel and case."),
+    click.option("--seconds", "seconds_per_case", type=POSITIVE, help="Longest sampling of a case."),
     click.option("--cache", type=click.Choice(["cold", "hot"]), default="cold",
                  help="Where the weights come from."),
     click.option("--mode", type=click.Choice(["burst", "sustained"]), default="burst",
-                 help="Short, or at least 3 s per case."),
+                 help="burst: short; sustained: at least 3 s per case."),
     click.option("--eager", is_flag=True, help="Time calls with their launch overhead, without CUDA graphs."),
     click.option("--processes", type=PROCESSES, default=1, help="Repeat everything in this many processes."),
     click.option("--serial", is_flag=True, help="One device after another, for devices that share power."),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 JSON_SCHEMA_VERSION = 1
 STANDARD_OUTPUT = Path("-")
+_SLOW_S = 2.0  # seconds of silence after which a pipe is told what takes so long
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
@@ -70,9 +71,17 @@ def note(text: str) -> None:
 
 @contextmanager
 def working(text: str) -> Iterator[None]:
-    """A spinner on a terminal's stderr while something takes seconds; nothing where output is piped."""
+    """A spinner on a terminal's stderr while something takes seconds; in a pipe a line after two seconds."""
     if not sys.stderr.isatty():
-        yield
+        from threading import Timer
+
+        slow = Timer(_SLOW_S, note, (text,))
+        slow.daemon = True
+        slow.start()
+        try:
+            yield
+        finally:
+            slow.cancel()
         return
     from quantroof.reports.text.console import stderr
 

@@ -43,17 +43,24 @@ def test_a_pipe_gets_a_line_per_unfinished_device(capsys: pytest.CaptureFixture[
     assert all(line.startswith(f"{second} 1 of {planned} after ") and "bf16" in line for line in printed)
 
 
-@pytest.mark.parametrize("terminal", [True, False])
-def test_what_takes_seconds_is_not_silent_on_a_terminal(
-    terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("terminal", "slow", "told"), [(True, 9, True), (False, 9, False), (False, 0.05, True)]
+)
+def test_what_takes_seconds_is_not_silent(
+    terminal: bool,
+    slow: float,
+    told: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A terminal shows what is done; a pipe gets nothing."""
+    """A terminal shows at once what is done; a pipe gets one line where it takes long, else nothing."""
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    monkeypatch.setattr("quantroof.cli.output._SLOW_S", slow)
     monkeypatch.setenv("TERM", "xterm")
     with working("building the page"):
         time.sleep(0.15)
 
-    assert ("building the page" in capsys.readouterr().err) is terminal
+    assert ("building the page" in capsys.readouterr().err) is told
 
 
 def test_a_simulated_plan_has_the_estimate_of_its_gpu() -> None:

@@ -18,7 +18,7 @@ _assumptions = with_options(
         help="Format of the KV cache: fp16, fp8, int8 or int4.  [default: fp16, and fp8 where it runs]",
     ),
     click.option("--gpus", default="1,2,4,8", help="GPU counts to try, as a list."),
-    click.option("--memory-share", type=SHARE, help="Share of the memory that the engine takes."),
+    click.option("--memory-share", type=SHARE, help="Share of the memory that the engine may use."),
     click.option("--efficiency", type=SHARE, help="Share of the bandwidth that the model assumes."),
     click.option(
         "--launch-us", type=NOT_NEGATIVE, help="Microseconds per kernel launch; 0 with CUDA graphs."
@@ -31,7 +31,9 @@ _assumptions = with_options(
 @click.command("advise", context_settings={"show_default": True})
 @click.option("--model", "model_name", help="A model's id, or the path of a config.json.")
 @click.option("--gpu", help="A GPU, several (a,b), all, or a device of the run.")
-@click.option("--run", "run_path", type=FILE, help="This node's measurements.")
+@click.option(
+    "--run", "run_path", type=FILE, help="A run of this node or `latest`: its times replace modeled ones."
+)
 @click.option("--context", default="4096", help="Tokens per sequence.")
 @click.option("--latency", help="Latency target per token, such as 50ms.")
 @click.option("--first-token", help="Latency target for the prompt, such as 2s.")
@@ -40,11 +42,11 @@ _assumptions = with_options(
 @click.option("--price", type=NOT_NEGATIVE, help="Dollars per hour for one such GPU.")
 @click.option("--prices", help="A price file, or `examples` for the shipped, dated ones.")
 @_assumptions
-@click.option("--explain", "explained", is_flag=True, help="Every formula with its numbers.")
+@click.option("--explain", "explained", is_flag=True, help="Print every formula with its numbers.")
 @click.option(
     "--emit",
     type=click.Choice(["vllm", "sglang", "trtllm"]),
-    help="The command that serves the shown option.",
+    help="Print the command that serves the answer.",
 )
 @click.option("--all", "all_rows", is_flag=True, help="Every option, not only the first five rows.")
 @click.option(
@@ -71,10 +73,10 @@ def command(
 ) -> int:
     """Rank formats and GPU counts for a model.
 
-    Options within one another's error are equal: then the smallest deployment is first, the checkpoint's own
-    format, the widest weights. Without targets the answer is the first option of each GPU count that pays.
+    Options whose error bands overlap count as equal: among them fewer GPUs come first, then the checkpoint's
+    own format, then wider weights. Without targets the best option of each useful GPU count is shown.
 
-    Times are measured ones where --run has them, else modeled from the profile; each is labeled.
+    Times come from --run where it measured them, else from a model of the GPU; each is labeled.
     Exit code 1 means that nothing fits the targets, 4 that the run may not be used.
 
     \b

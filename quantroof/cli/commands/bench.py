@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 @click.command("bench", short_help="Measure and race a function.", context_settings={"show_default": True})
 @click.argument("function", metavar="FILE.py[:NAME]")
-@click.option("--shape", multiple=True, help="Shape of an argument, in order: 4096x4096, or MxN with --axis.")
+@click.option(
+    "--shape", multiple=True, help="Shape of each argument in order: 4096x4096; or MxN, with --axis."
+)
 @click.option(
     "--arg", multiple=True, help="An argument: 'x: bf16[M, N]', 'i: int64[M] = index(N)', 'dim = -1'."
 )
@@ -53,11 +55,12 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Measure a function of your own at every size, beside others and the roof.
+    """Measure a function of your own, and compare it with others and with the roof.
 
-    The function is checked before and after it is timed, against --reference in fp64; arguments rotate past
-    the cache. What a decorator (`quantroof.declare.bench`) or a class in the file states need not be
-    repeated. The run directory works with report, show, compare, gate, history and export.
+    The function is checked against --reference in fp64, before and after it is timed. Copies of the arguments
+    are used in turn, so that they come from memory and not from a cache. What a decorator
+    (`quantroof.declare.bench`) or a class in the file states need not be repeated. The run directory works
+    with report, show, compare, gate, history and export.
 
     \b
     quantroof bench mine.py:softmax --shape 4096x4096 --arg dim=-1 --against torch.softmax

@@ -32,7 +32,7 @@ def command(
     everything: bool,
     as_json: bool,
 ) -> int:
-    """Judge claims by arithmetic, catalog, machine code, the error lab's table, a study and runs.
+    """Check claims against arithmetic, the hardware catalog, machine code, format errors, a study and runs.
 
     Without FILES, the claims of a course on quantization (docs/lesson.md): counts per section, and more with
     --wrong, --only or --all. A claim that nothing here can judge is listed with what it needs. Exit code 1

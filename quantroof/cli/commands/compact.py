@@ -15,7 +15,7 @@ from quantroof.errors import UsageError
 def command(runs: tuple[str, ...], out: Path) -> None:
     """Compact RUNS (run directories, globs, Parquet parts, URLs) into one file for `quantroof fleet`.
 
-    On a node it turns a run into its part; at the center it turns many parts into one file. A row that
+    A node turns its run into one Parquet file; the central machine joins the files of all nodes. A row that
     several inputs hold is written once. Unreadable input is reported on stderr. Prints the path.
 
     \b

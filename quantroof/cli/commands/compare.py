@@ -29,8 +29,8 @@ def command(
     Without NEW the newest run in runs/ is taken, without OLD the one of the same suite before it.
 
     Exit code 1 means that a case is slower or lost its time, 4 that a change is undecided or the runs cannot
-    be compared: one of them disturbed, another device or mode. Fewer than three processes per run
-    (`run --processes 3`) decide no difference. To fail a CI job, use `quantroof gate`.
+    be compared: one was disturbed, or their device or mode differ. Fewer than three processes per run
+    (`run --processes 3`) leave a difference undecided. To fail a CI job, use `quantroof gate`.
 
     \b
     quantroof compare                            the two newest runs

@@ -20,7 +20,7 @@ def command(
 ) -> None:
     """Compile every kernel ahead of time and read its machine code.
 
-    Shows the instruction class against the declared one, registers, spills, shared memory and, for
+    Shows the matrix instruction beside the declared one, registers, spills, shared memory and, for
     weight-only kernels, instructions per weight. Exit code 1 means that a kernel is not compiled as declared.
 
     \b

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 @click.option("--links", "linking", is_flag=True, help="Measure and judge the links of the GPUs alone.")
 @click.option("--bits", "comparing", is_flag=True, help="Repeat exact products, and compare every bit.")
 @click.option("--self-test", "testing", is_flag=True, help="Run every path of the bench once on a device.")
-@click.option("--kernel", "kernels", multiple=True, help="With --self-test: a kernel as PATH.py:NAME, too.")
+@click.option("--kernel", "kernels", multiple=True, help="With --self-test: also this one, as PATH.py:NAME.")
 @click.option("--prolog", "gating", is_flag=True, help="One line within 15 s: may a job start on this node?")
 @click.option(
     "--contract",
     type=click.Choice(["exit", "slurm", "nvsentinel", "npd"]),
     default="exit",
-    help="Exit codes of --prolog that a host expects.",
+    help="Whose exit codes --prolog uses.",
 )
 @click.option("--time-limit", type=Finite(1), help="Seconds.  [default: --self-test 300, --prolog 15]")
 @burn_in_options
@@ -59,7 +59,7 @@ def command(
     datasheet, its siblings and its own past: exit code 0, 1 (degraded or failed), 3 (no GPU), 4 (unknown).
 
     With --links copies to and from the host, copies between all pairs of GPUs, and all-reduce, all-gather
-    and all-to-all of 1 KB to 4 GB are measured and compared with what the links can; exit codes as above.
+    and all-to-all of 1 KB to 4 GB are measured and compared with their rated bandwidth; exit codes as above.
 
     With --bits the same exact products (int8 and bf16) are repeated for --minutes (1) on all GPUs at once,
     and compared bit by bit on each. One that differs fails the GPU: exit codes as above.

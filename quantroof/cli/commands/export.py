@@ -44,7 +44,7 @@ def command(runs: tuple[Path, ...], form: str, out: Path) -> None:
     quantroof export runs/burn-in/* --to openmetrics --out /var/lib/node_exporter/quantroof.prom
 
     openmetrics and node-verdict judge the GPUs as `quantroof fleet` does.
-    openmetrics replaces the file at once.
+    openmetrics replaces the file in one step.
     """
     if form in _JUDGED:
         _write_verdicts(runs, form, out)

@@ -80,7 +80,7 @@ def command() -> None:
 )  # fmt: skip
 @click.option(
     "--min-effect", type=Finite(0, 1, max_open=True), default=0.03, show_default=True,
-    help="A slowdown under this is never called a defect.",
+    help="A smaller slowdown never counts.",
 )  # fmt: skip
 @click.option("--expect", help="Nodes that should have a run, as a,b or a file: those without one are named.")
 @click.option("--top", type=COUNT, default=20, show_default=True, help="How many GPUs to print.")

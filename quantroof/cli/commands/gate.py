@@ -32,7 +32,7 @@ from quantroof.cli.output import json_option
 @as_struct(Surfaces)
 @as_struct(OwnFlags)
 def command(flags: OwnFlags, surfaces: Surfaces, context: click.Context, *, as_json: bool) -> int:
-    """Judge the code in this folder by the times of unchanged code.
+    """Compare the speed of the code in this folder with that of unchanged code.
 
     Without a subcommand: collect baseline runs where there is no baseline, measure this code, check it, and
     measure suspects again, alternating with the base revision. Exit 0 pass, 1 confirmed regression or

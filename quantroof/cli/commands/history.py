@@ -21,7 +21,7 @@ _FILE = "run.jsonl"
 @click.command("history", short_help="Trends of every case over many runs, with change points.")
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--store", type=click.Path(path_type=Path), help="Parquet file that keeps what was added.")
-@click.option("--device", help="One device of the runs; without it each is a trend.")
+@click.option("--device", help="Only this device of the runs.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Write an HTML file with the trends.")
 @click.option("--changes", is_flag=True, help="Only cases with a change point.")
 @click.option("--all", "everything", is_flag=True, help="Every case, not the 40 that changed most.")
@@ -38,10 +38,10 @@ def command(
 ) -> None:
     """Read every run below FOLDERS, add it to the store, and print how each case developed.
 
-    Values are anchored where the runs have anchors (`quantroof run --anchors`): what the machine did is
-    divided out. A change point is a level that moved by 2 % or more and stayed; one sentence per run where
-    that happened names the cases and the cause that the records support. Unusable runs, and runs disturbed
-    by other processes, are reported on stderr.
+    Times of runs with anchors (`quantroof run --anchors`) are divided by them, so that a slower machine is
+    not taken for slower code. A change point is a level that moved by 2 % or more and stayed; one sentence
+    for each run where that happened names the cases and the cause that the records support. Unusable runs,
+    and runs disturbed by other processes, are reported on stderr.
 
     \b
     quantroof history runs/                                     every run below runs/

@@ -43,7 +43,7 @@ def command() -> None:
 @click.option("--version", help="A version of the framework.  [default: the newest]")
 @click.option("--from", "checkout", type=FILE, help="A checkout.  [default: the installed package]")
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory to write.")
-@click.option("--every", is_flag=True, help="All batches and sizes, not 19 batches of layers from 512 on.")
+@click.option("--every", is_flag=True, help="All batches and sizes, not 19 batches and layers from 512 on.")
 @click.option("--list", "listed", is_flag=True, help="Print which tables there are.")
 def aiconfigurator(
     *,

@@ -31,5 +31,5 @@ def command() -> None:
     """What a number format costs in accuracy: format errors, studies of a language model, decode speed.
 
     `formats` needs only torch, `endpoint --import` nothing. The others need the extra `llm` or `serve` and
-    report it if it is missing.
+    say so if it is missing.
     """

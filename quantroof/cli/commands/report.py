@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     "--reader",
     type=click.Choice(["health", "formats", "ci"]),
     default="health",
-    help="Whose tab opens first.",
+    help="The tab that opens first.",
 )
 @click.option("--plotlyjs", type=click.Choice(["inside", "beside"]), default="inside",
               help="`beside` writes plotly.js as its own file, for folders of many reports.")  # fmt: skip
 @click.option("--study", "study_paths", multiple=True, type=click.Path(path_type=Path),
-              help="Losses beside the speeds: a file of `quality study --out`. Repeatable.")  # fmt: skip
-@click.option("--model", help="What the serving section is about; default a usual one for the device.")
+              help="Accuracy losses to show: a file of `quality study --out`. Repeatable.")  # fmt: skip
+@click.option("--model", help="The model of the serving section; default a usual one for the device.")
 @click.option("--png", is_flag=True, help="Also write a picture of the page beside it (needs chromium).")
 def command(
     runs: tuple[Path, ...],

@@ -19,7 +19,7 @@ from quantroof.reports.text.console import stdout
 @click.option("--failed", is_flag=True, help="Only what was skipped, failed or wrong, with reasons.")
 @json_option
 def command(runs: tuple[Path, ...], before: Path | None, failed: bool, as_json: bool) -> None:
-    """Print the answers, the format table and what was not measured; without RUNS, of the newest run.
+    """Print the verdicts, the format table and what was not measured; without RUNS, of the newest run.
 
     \b
     quantroof show                          the newest run in runs/

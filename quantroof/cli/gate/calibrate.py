@@ -28,7 +28,7 @@ _SHORT = "How small a slowdown can be detected here?"
 @case_options
 @click.option("--runs", type=click.IntRange(5), default=8, help="Number of runs of the same code.")
 @click.option("--processes", type=click.IntRange(3), default=5, help="Fresh processes per run.")
-@click.option("--seconds", "seconds_per_case", type=POSITIVE, help="Sampling limit per kernel and case.")
+@click.option("--seconds", "seconds_per_case", type=POSITIVE, help="Longest sampling per kernel and case.")
 @click.option("--out", type=FILE, default=Path("runs/calibration"), help="A new folder for the runs.")
 @click.option("--baseline", type=FILE, help="Also write what was learned as a baseline.")
 @pairs_option

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 policy_option = click.option("--policy", type=FILE, help="Thresholds, waivers and floors, as TOML.")
 device_option = click.option("--device", help="Which device of the run, where it has several.")
 cases_option = click.option(
-    "--cases", type=FILE, help="Judge these `case [kernel]` lines of the suite alone."
+    "--cases", type=FILE, help="Judge only the cases in this file, one `case [kernel]` per line."
 )
 pairs_option = click.option(
     "--pairs",
     type=click.IntRange(6, 40),
     default=10,
     show_default=True,
-    help="Processes per side of an A/B; what stays open gets twice as many more.",
+    help="Processes per side of an A/B; undecided cases get twice as many more.",
 )
 
 

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 @click.option("--base", required=True, help="Compare with where HEAD left this branch or revision.")
 @click.option("--suite", help="The suite that would be measured.  [default: that of gate.toml, else quick]")
 @click.option(
-    "--arch", "archs", multiple=True, default=("sm_90a",), show_default=True, help="As for compile."
+    "--arch",
+    "archs",
+    multiple=True,
+    default=("sm_90a",),
+    show_default=True,
+    help="Compile for this one. Repeatable.",
 )
 @click.option("--out", type=FILE, help="Write `case kernel` lines for quantroof gate --cases.")
 @click.option("--markdown", is_flag=True, help="Print the table as Markdown, for a pull request.")

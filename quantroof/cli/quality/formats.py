@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from quantroof.cli.options import SEED
-from quantroof.cli.output import echo_json, echo_rich, json_option, working
+from quantroof.cli.output import echo_json, echo_lines, echo_rich, json_option, working
 
 
 @click.command("formats", short_help="Error of every number format and scheme.")
@@ -29,7 +29,7 @@ def command(checkpoint: Path | None, *, names: tuple[str, ...], limit: int, seed
 
     load("torch")
     from quantroof.quality.lab import data, errors
-    from quantroof.reports.text.format_error_lines import format_error_tables, output_error_table
+    from quantroof.reports.text.format_error_lines import LEGEND, format_error_tables, output_error_table
 
     if checkpoint is not None:
         matrices = data.checkpoint_matrices(checkpoint, limit)
@@ -49,3 +49,4 @@ def command(checkpoint: Path | None, *, names: tuple[str, ...], limit: int, seed
         )
         return
     echo_rich([*format_error_tables(by_format), output_error_table(by_scheme)])
+    echo_lines([LEGEND])
