@@ -31,7 +31,7 @@ def require_hope(runs: list[RunTimes], planned: int, tolerance: Tolerance) -> No
     if reasons[0] or planned - invalid < MIN_RUNS:
         text = "; ".join(sorted(set().union(*reasons)))
         what = f"stopped after {len(runs)} of {planned} runs, {invalid} of them not valid: {text}"
-        raise EnvironmentMissing(what, hint="use a quiet machine")
+        raise EnvironmentMissing(what, hint="wait until the machine is idle")
 
 
 def calibrate(runs: list[RunTimes], pairs: int, tolerance: Tolerance) -> Calibration:
