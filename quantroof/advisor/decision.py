@@ -109,7 +109,10 @@ def _nothing_runs(evaluator: OptionEvaluator, options: list[Option]) -> str:
     if longest is None:
         return f"nothing serves {model} on {machine.name}: {options[0].reasons[0]}"
     if longest.memory.left_for_kv <= 0:
-        return f"no format and GPU count holds {model} on {machine.name}: {longest.reasons[0]}"
+        return (
+            f"no format and GPU count holds {model} on {machine.name}: {longest.reasons[0]};"
+            " take more GPUs (--gpus) or a GPU with more memory"
+        )
     where = f"{longest.format} on {machine.count(longest.gpus)}"
     tokens = evaluator.longest_context(longest.format, longest.gpus)
     return f"no option holds one sequence of {evaluator.request.context} tokens; {where} would hold {tokens}"

@@ -48,8 +48,8 @@ class Selected:
 def select_cases(base: Suite, selection: Selection, formats: tuple[str, ...] | None) -> Selected:
     """The suite with what is selected in place of its own cases. UsageError where nothing is left.
 
-    `formats` are those that the user names; without any, those of the suite are taken, and a format that no
-    layer fits is left out with a remark.
+    `formats` are those that the user names; without any, those of the suite are taken. Where the format, or
+    the layer, is the suite's and they do not fit, the case is left out with a remark.
     """
     if not selection:
         return Selected(base)
@@ -74,11 +74,12 @@ def _ids(
         try:
             ids[Case.linear(one, m, n, k).id] = None
         except QuantroofError as error:
-            if formats:
+            if formats and (selection.shapes or selection.layers):
                 raise UsageError(f"{one.name} at {m}x{n}x{k}: {error.what}", hint=error.hint) from None
             remarks[f"{one.name} left out at N = {n}, K = {k}: {error.what}"] = None
     if not ids:
-        raise UsageError(f"no format of {workload_words(schemes)} fits these shapes")
+        hint = next(iter(remarks), "")
+        raise UsageError(f"no format of {workload_words(schemes)} fits these shapes", hint=hint)
     return tuple(ids)
 
 

@@ -93,7 +93,7 @@ def part_check(flags: BurnInFlags, *, links: bool, bits: bool, as_json: bool) ->
     )  # fmt: skip
     if flags != alone:
         options = "--device, --out, --expect-gpus, --html, --quiet and --json"
-        takes = f"--links and --bits take {options}; --bits --minutes"
+        takes = f"--links and --bits take {options} alone; --bits also --minutes"
         raise UsageError(takes, where="doctor", hint="--burn-in measures the links, too")
     signal.signal(signal.SIGTERM, _interrupt)
     order = _order(flags)

@@ -86,6 +86,20 @@ def test_a_format_that_no_group_fits_is_named() -> None:
         _selected(Selection(shapes=((1, 32, 100),)), ("int4-w4a16",))
 
 
+def test_a_layer_of_the_suite_that_no_group_fits_is_left_out() -> None:
+    """`--format int4-w4a16 --m 3` measures the other layers; where none is left the error has the reason."""
+    layer = '"llama-3.2-1b/qkv"]'
+    both = BASE.replace(layer, f"{layer}\nshapes = [{{ n = 64, k = 100 }}]")
+    selected = select_cases(parse(both, "base.toml"), Selection(batches=(3,)), ("int4-w4a16",))
+
+    assert _ids(selected, "cpu") == ["gemm/int4.g128-bf16-bf16/m3-n3072-k2048"]
+    assert any("N = 64, K = 100" in remark for remark in selected.remarks)
+    alone = both.replace(f"layers = [{layer}", "")
+    with pytest.raises(UsageError, match="no format of int4-w4a16 fits") as error:
+        select_cases(parse(alone, "base.toml"), Selection(batches=(3,)), ("int4-w4a16",))
+    assert "K = 100" in (error.value.hint or "")
+
+
 def test_the_text_of_the_suite_reads_back_to_the_same_cases() -> None:
     """--resume reads the cases from the run file."""
     selected = _selected(Selection(shapes=((4, 32, 64),)), ("nf4-w4a16",))

@@ -90,7 +90,8 @@ def command(
     if burning:
         return burn_in(flags, as_json=as_json)
     if flags != BurnInFlags():
-        raise UsageError("these options belong to --burn-in", where="doctor", hint="doctor --burn-in ...")
+        what = "--device and what follows it choose a test, and none is named"
+        raise UsageError(what, where="doctor", hint="add --burn-in, --links, --bits or --self-test")
     return _look(as_json=as_json)
 
 
