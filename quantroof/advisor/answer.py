@@ -11,7 +11,7 @@ from quantroof.advisor.machine import Machine
 from quantroof.advisor.memory import Reserve
 from quantroof.advisor.model_lookup import model
 from quantroof.advisor.models import Model
-from quantroof.advisor.quantities import count, counts, seconds, tokens
+from quantroof.advisor.quantities import count, counts, milliseconds, seconds, tokens
 from quantroof.advisor.question import Question
 from quantroof.advisor.sources import machine_and_times, with_link
 from quantroof.errors import UsageError
@@ -48,7 +48,7 @@ def request(question: Question) -> AdviceOptions:
         )
     return AdviceOptions(
         context=context,
-        latency_s=seconds(question.latency, "--latency") if question.latency else None,
+        latency_s=milliseconds(question.latency, "--latency") if question.latency else None,
         first_token_s=seconds(question.first_token, "--first-token") if question.first_token else None,
         tokens_per_day=count(question.tokens_per_day, "--tokens-per-day")
         if question.tokens_per_day

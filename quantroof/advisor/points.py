@@ -57,7 +57,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def engine(self) -> str:
         """The engine without its version."""
-        name = self.framework.split()[0].lower() if self.framework.strip() else "unknown"
+        name = self.framework.split()[0].lower().rstrip(",") if self.framework.strip() else "unknown"
         return {"tensorrt-llm": "trtllm"}.get(name, name)
 
     @property

@@ -161,7 +161,7 @@ def _load_points(
                 gpu=deployed.gpu,
                 tp=deployed.gpus,
                 format=stored,
-                framework=f"by {tool}",
+                framework=f"unknown, by {tool}",
                 isl=prompt,
                 osl=output,
                 concurrency=load.concurrency,

@@ -17,6 +17,14 @@ def seconds(text: str, option: str) -> float:
     return _read(text, option, _SECONDS, "a positive time like 50ms or 0.2s")
 
 
+def milliseconds(text: str, option: str) -> float:
+    """The seconds of a positive time; a bare number from 1 on counts milliseconds: 50, 50ms, 0.05s."""
+    bare = _WRITTEN.fullmatch(text)
+    if bare and not bare.group(2) and float(bare.group(1)) >= 1:
+        return seconds(f"{bare.group(1)}ms", option)
+    return seconds(text, option)
+
+
 def count(text: str, option: str) -> float:
     """A positive number with an optional k, M or B."""
     return _read(text, option, _COUNTS, "a positive number like 500k, 10M or 1.5B")

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from quantroof.advisor.quantities import milliseconds
 from quantroof.analysis.comparison import CaseChange, RunComparison
 from quantroof.bench.run import new_job
+from quantroof.errors import UsageError
 from quantroof.gate.change_points import ChangePoint
 from quantroof.gate.history import Trend
 from quantroof.hwprofiles.simulated import simulated_devices
@@ -114,3 +116,16 @@ def test_a_cause_of_many_cases_is_one_line_above_them(count: int, lines: int) ->
     printed = list(comparison_lines(compared, entries))
     assert sum("driver 1 -> 2" in line for line in printed) == lines
     assert (f"{count} cases: driver 1 -> 2" in printed) is (count > 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("50", 0.05), ("1", 0.001), ("50ms", 0.05), ("0.5s", 0.5), ("0.99", None), ("0", None)],
+)
+def test_a_bare_latency_counts_milliseconds(text: str, expected: float | None) -> None:
+    """`--latency 50` is 50 ms; below 1 nobody knows whether seconds were meant."""
+    if expected is None:
+        with pytest.raises(UsageError, match="not a positive time like 50ms"):
+            milliseconds(text, "--latency")
+    else:
+        assert milliseconds(text, "--latency") == pytest.approx(expected)

@@ -35,7 +35,7 @@ _assumptions = with_options(
     "--run", "run_path", type=FILE, help="A run of this node or `latest`: its times replace modeled ones."
 )
 @click.option("--context", default="4096", help="Tokens per sequence.")
-@click.option("--latency", help="Latency target per token, such as 50ms.")
+@click.option("--latency", help="Latency target per token, such as 50ms; a bare number is ms.")
 @click.option("--first-token", help="Latency target for the prompt, such as 2s.")
 @click.option("--tokens-per-day", help="Generated tokens per day, such as 10M.")
 @click.option("--formats", help="Formats to compare, as a list.  [default: all that are served]")
