@@ -52,7 +52,11 @@ def _profile(gpu: str) -> HardwareProfile:
     matches = catalog.named(gpu)
     if len(matches) > 1:
         ids = ", ".join(p.id for p in matches)
-        raise UsageError(f"several boards are called '{gpu}'", where="--gpu", hint=f"name one: {ids}")
+        raise UsageError(
+            f"several boards are called '{gpu}'",
+            where="--gpu",
+            hint=f"name one, or several with commas to compare them: {ids}",
+        )
     if not matches:
         raise catalog.unknown_gpu(gpu)
     return matches[0]
