@@ -11,7 +11,7 @@ import numpy as np
 from quantroof.analysis.roofs import READ
 from quantroof.analysis.verdicts import STATES, State, gravest, state_of
 from quantroof.finding import Finding
-from quantroof.fleet.beside import confirmed_links
+from quantroof.fleet.beside import completed, confirmed_links
 from quantroof.fleet.collection import Collection, Population, Times, Unit
 from quantroof.fleet.comparisons import datasheet_shares, reference_fleet
 from quantroof.fleet.evidence import Evidence, gpu_times, past_times, retest_times, weigh
@@ -119,7 +119,9 @@ def analyze(
     GPUs whose median the judged ones must reach by the floor. GPUs of different populations are never
     compared.
     """
-    history = latest_and_past(collection.units, now or datetime.now(UTC))
+    now = now or datetime.now(UTC)
+    history = latest_and_past(collection.units, now)
+    collection = replace(collection, units=completed(collection.units, history.past, now))
     by_population: dict[Population, list[int]] = defaultdict(list)
     for index in history.latest:
         by_population[collection.units[index].population].append(index)

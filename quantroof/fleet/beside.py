@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace as with_fields
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
@@ -12,6 +13,8 @@ from quantroof.analysis.links import LinkTable, judge_links, link_table
 from quantroof.finding import Finding
 from quantroof.fleet.collection import Collection, Unit, population_of
 from quantroof.records.directory import Run
+
+_DAY = timedelta(days=1)
 
 
 def add_beside(run: Run, units: Iterable[Unit]) -> None:
@@ -25,6 +28,7 @@ def add_beside(run: Run, units: Iterable[Unit]) -> None:
         unit.links_measured = bool(links)
         unit.peers_measured = peers
         unit.bits_measured = any(line.device == unit.device.id for line in run.bits)
+        unit.again = bool(run.info.options.seed)
 
 
 def units_beside(run: Run) -> list[Unit]:
@@ -59,6 +63,37 @@ def confirmed_unit(unit: Unit, again: Unit | None) -> Unit:
 
 def _again(finding: Finding) -> Finding:
     return finding if finding.level == "failed" else replace(finding, text=f"{finding.text}, measured again")
+
+
+def completed(units: Sequence[Unit], past: Mapping[int, Sequence[int]], now: datetime) -> list[Unit]:
+    """All units; a second measurement has what its run left out and the first one of the same day had.
+
+    `past` holds, by the index of a unit, those of earlier runs of the same GPU, the latest last.
+    """
+    whole = list(units)
+    for index, earlier in past.items():
+        if units[index].again:
+            first = [units[i] for i in earlier if _within_a_day(units[i], units[index], now)]
+            whole[index] = _completed(units[index], first[-1]) if first else units[index]
+    return whole
+
+
+def _within_a_day(first: Unit, again: Unit, now: datetime) -> bool:
+    started, later = first.started(now), again.started(now)
+    return not first.again and started is not None and later is not None and later - started < _DAY
+
+
+def _completed(again: Unit, first: Unit) -> Unit:
+    """A second measurement confirms what its run measured of the links, and leaves the rest as it was."""
+    before = confirmed_unit(first, again if again.links_measured else None).beside
+    new = tuple(f for f in again.beside if f.level == "failed" and f.code not in {b.code for b in before})
+    return with_fields(
+        again,
+        beside=(*before, *new),
+        links_measured=again.links_measured or first.links_measured,
+        peers_measured=again.peers_measured or first.peers_measured,
+        bits_measured=again.bits_measured or first.bits_measured,
+    )
 
 
 def node_links(runs: Iterable[Run]) -> LinkTable | None:

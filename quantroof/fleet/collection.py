@@ -86,6 +86,8 @@ class Unit:
     peers_measured: bool = field(default=False, kw_only=True)
     """Links between GPUs, and not only those to the host."""
     bits_measured: bool = field(default=False, kw_only=True)
+    again: bool = field(default=False, kw_only=True)
+    """Its run is a second measurement, which may leave out links and exact products."""
 
     @property
     def identity(self) -> str:

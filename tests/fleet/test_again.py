@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from quantroof.bench.run import Job, new_job
 from quantroof.errors import UsageError
 from quantroof.finding import Finding
 from quantroof.fleet.again import jobs_again, links_again, slow_codes
-from quantroof.fleet.analysis import Analysis, GpuResult
+from quantroof.fleet.analysis import Analysis, GpuResult, analyze
+from quantroof.fleet.beside import completed
 from quantroof.fleet.collection import Population, Unit
 from quantroof.fleet.gather import gather
 from quantroof.fleet.policy import Policy
@@ -113,6 +115,8 @@ def test_a_burn_in_repeats_links_or_cases(tmp_path: Path) -> None:
     assert [timed(run)[1:] for run in computed] == [(True, 3), (False, 0), (False, 0), (False, 0)]
     assert min(timed(run)[0] for run in computed) > 0
     assert "measured again" in slow["reason"]
+    judged = analyze(gather([str(tmp_path / "compute"), str(tmp_path / "link")]), Policy()).gpus
+    assert all(gpu.unit.peers_measured for gpu in judged if gpu.population.mode == "burst")
 
 
 def test_a_run_of_links_alone_is_not_a_problem_of_a_fleet(tmp_path: Path) -> None:
@@ -147,3 +151,49 @@ def test_a_real_plan_without_collectives_starts_no_ranks(monkeypatch: pytest.Mon
 
     assert all(name.endswith("copies") for name in copies)
     assert any(name.endswith("collectives") for name in started[len(copies) :])
+
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def unit(started: str, *findings: Finding, again: bool = False, links: bool = False) -> Unit:
+    """One GPU in one run."""
+    population = Population("H100", "node", "burst", "cold", simulated=True)
+    return Unit(
+        started, f"2026-11-{started}:00+00:00", "n", gpu_device(0), population, beside=findings,
+        links_measured=links, peers_measured=links, bits_measured=links, again=again,
+    )  # fmt: skip
+
+
+SLOW, BROKEN = Finding("degraded", "link_slow", "slow"), Finding("failed", "link_failed", "no answer")
+WRONG, HOST = Finding("failed", "bits", "1 wrong"), Finding("degraded", "link_host", "slow")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "codes"),
+    [
+        (unit("20T09:00", BROKEN, WRONG, links=True), unit("20T09:09", again=True), ["link_failed", "bits"]),
+        (unit("20T09:00", SLOW, links=True), unit("20T09:09", again=True), ["link_slow"]),
+        (unit("20T09:00", SLOW, links=True), unit("20T09:09", SLOW, again=True, links=True), ["link_slow"]),
+        (unit("20T09:00", SLOW, links=True), unit("20T09:09", again=True, links=True), ["link_cleared"]),
+        (
+            unit("20T09:00", links=True),
+            unit("20T09:09", HOST, BROKEN, again=True, links=True),
+            ["link_failed"],
+        ),
+        (unit("19T09:10", BROKEN, links=True), unit("20T09:09", again=True), ["link_failed"]),
+        (unit("19T09:09", BROKEN, links=True), unit("20T09:09", again=True), []),
+        (unit("20T09:00", BROKEN, links=True), unit("20T09:09"), []),
+        (unit("20T09:00", BROKEN, links=True, again=True), unit("20T09:09", again=True), []),
+    ],
+)  # fmt: skip
+def test_a_second_measurement_keeps_what_it_did_not_repeat(
+    first: Unit, second: Unit, codes: list[str]
+) -> None:
+    """Links and exact products of the first one of the same day stand; what was repeated is confirmed or
+    cleared, and only a failure counts at first sight."""
+    kept, whole = completed([first, second], {1: [0]}, NOW)
+
+    assert kept is first
+    assert [finding.code for finding in whole.beside] == codes
+    assert whole.peers_measured == (second.peers_measured or bool(codes))

@@ -89,11 +89,15 @@ def _part(name: str, results: list[GpuResult], labels: Labels, anchor: str) -> N
 
 
 def _tables(node: NodeReport) -> Iterator[Table]:
+    """Speeds and sweeps, once per kind of run, and who the GPUs are."""
     ordered = sorted(node.gpus, key=lambda gpu: gpu.device.index)
-    judged = [(gpu, _label(gpu, mode), one) for gpu in ordered for mode, one in gpu.judged.items()]
-    yield _speeds(judged)
-    if any(len(one.sweeps) > 1 for _, _, one in judged):
-        yield _sweeps(judged)
+    kinds = sorted({kind for gpu in ordered for kind in gpu.judged})
+    for kind in kinds:
+        judged = [(gpu, gpu.judged[kind]) for gpu in ordered if kind in gpu.judged]
+        named = f", {kind}" if len(kinds) > 1 else ""
+        yield _speeds(judged, named)
+        if any(len(one.sweeps) > 1 for _, one in judged):
+            yield _sweeps(judged, named)
     yield identity_table(ordered)
 
 
@@ -103,39 +107,40 @@ def identity_table(gpus: Iterable[GpuReport]) -> Table:
     return Table("Identity", headings, tuple((gpu.state, _identity(gpu)) for gpu in gpus))
 
 
-_Judged = list[tuple["GpuReport", str, "GpuResult"]]
+_Judged = list[tuple["GpuReport", "GpuResult"]]
 
 
-def _label(gpu: GpuReport, mode: str) -> str:
-    """The GPU, with the kind of run where there are several."""
-    return f"{gpu.device.id} {mode}" if len(gpu.judged) > 1 else gpu.device.id
-
-
-def _speeds(judged: _Judged) -> Table:
+def _speeds(judged: _Judged, kind: str) -> Table:
     """Both classes, the GPU beside its own past, and every quantity; a column per GPU, as siblings are
     compared along a row."""
-    names = list(dict.fromkeys(name for _, _, one in judged for name in one.quantities))
+    names = list(dict.fromkeys(name for _, one in judged for name in one.quantities))
     rows = [
-        *((name, [one.level[name] for _, _, one in judged]) for name in CLASSES),
-        ("own past", [slowest(one.past.values()) for _, _, one in judged]),
-        *((name, [one.quantities.get(name) for _, _, one in judged]) for name in names[:QUANTITIES]),
+        *((name, [one.level[name] for _, one in judged]) for name in CLASSES),
+        ("own past", [slowest(one.past.values()) for _, one in judged]),
+        *((name, [one.quantities.get(name) for _, one in judged]) for name in names[:QUANTITIES]),
     ]
     note = "Own past: the slower of memory and compute, in percent of the GPU's earlier runs."
     hidden = len(names[QUANTITIES:])
     note += f" {hidden} more quantities are in fleet --json." if hidden else ""
-    headings = _headings("", ((gpu.state, label) for gpu, label, _ in judged))
     cells = tuple(_plain((name, *map(_share, levels))) for name, levels in rows)
-    return Table("Speed in percent of the siblings' median", headings, cells, note)
+    return Table(f"Speed in percent of the siblings' median{kind}", _columns(judged), cells, note)
 
 
-def _sweeps(judged: _Judged) -> Table:
+def _sweeps(judged: _Judged, kind: str) -> Table:
     """The slower class of the latest sweeps, each beside the siblings of the last one."""
-    times = sorted({sweep.started_at for _, _, one in judged for sweep in one.sweeps})[-SWEEPS:]
-    seen = [{s.started_at: slowest(s.level.values()) for s in one.sweeps} for _, _, one in judged]
-    rows = [_plain((time[:16].replace("T", " "), *(_share(one.get(time)) for one in seen))) for time in times]
-    headings = _headings("", ((gpu.state, label) for gpu, label, _ in judged))
+    times = sorted({sweep.started_at for _, one in judged for sweep in one.sweeps})[-SWEEPS:]
+    seen = [{s.started_at: slowest(s.level.values()) for s in one.sweeps} for _, one in judged]
+    length = 16 if len({time[:16] for time in times}) == len(times) else 19
+    rows = [
+        _plain((time[:length].replace("T", " "), *(_share(one.get(time)) for one in seen))) for time in times
+    ]
     note = "The slower of memory and compute, in percent of the siblings' median of the latest sweep."
-    return Table("Over the sweeps", headings, tuple(rows), note)
+    return Table(f"Over the sweeps{kind}", _columns(judged), tuple(rows), note)
+
+
+def _columns(judged: _Judged) -> tuple[tuple[State, str], ...]:
+    """A heading per GPU, by the number that the table of identities and the commands name."""
+    return _headings("", ((gpu.state, f"GPU {gpu.device.index}") for gpu, _ in judged))
 
 
 def _headings(first: str, others: Iterable[tuple[State, str]]) -> tuple[tuple[State, str], ...]:

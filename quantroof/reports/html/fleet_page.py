@@ -33,7 +33,7 @@ from quantroof.reports.html.fleet_nodes import (
 )
 from quantroof.reports.html.fleet_trends import HEIGHT, LEFT, RIGHT, TRENDS, WIDTH, Trend, trends
 from quantroof.reports.html.page import template
-from quantroof.reports.text.fleet_words import reasons, slowest, speed, states
+from quantroof.reports.text.fleet_words import plural, reasons, slowest, speed, states
 
 GPUS, GROUPS, POPULATIONS, PROBLEMS, SILENT = 200, 40, 6, 20, 40
 """How many of each are shown; the page names the number left out."""
@@ -107,7 +107,7 @@ def fleet_html(analysis: Analysis, silent: list[str], labels: Labels | None = No
         policy=_CONTENT_POLICY.format(sha256(script.encode())),
         script=script,
         style=asset("style.css", "fleet.css"),
-        title=f"{len(analysis.gpus)} GPUs on {len(nodes)} nodes",
+        title=f"{plural(len(analysis.gpus), 'GPU')} on {plural(len(nodes), 'node')}",
         states=states(analysis.gpus),
         simulated=any(summary.population.simulated for summary in analysis.populations),
         problems=analysis.problems[:PROBLEMS],
