@@ -188,9 +188,9 @@ def statement(source: bytes, mutant: Mutant) -> range | None:
     return found
 
 
-def sampled(pool: list[Mutant], count: int, seed: int) -> Iterator[Mutant]:
-    """At most `count` mutants of a pool, drawn by a seed, in the order of the files."""
+def sampled(pool: list[Mutant], count: int | None, seed: int) -> Iterator[Mutant]:
+    """At most `count` mutants of a pool, drawn by a seed, in the order of the files; all without a count."""
     from random import Random
 
-    drawn = Random(seed).sample(range(len(pool)), min(count, len(pool)))
+    drawn = Random(seed).sample(range(len(pool)), len(pool) if count is None else min(count, len(pool)))
     return (pool[index] for index in sorted(drawn))

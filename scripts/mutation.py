@@ -2,10 +2,10 @@
 """How many small faults the tests find: plants one at a time, runs the tests that reach it, prints a score.
 
 A fault (mutant) that no test notices survives. scripts/mutation.toml names the groups: files, their tests,
-and survivors that change nothing, each with its reason. A sample of every group is drawn by a seed.
+and survivors that change nothing, each with its reason. All mutants are tried, or a sample drawn by a seed.
 
-    scripts/mutation.py --sample 30 --out docs/measured/mutation.md
-    scripts/mutation.py --group guard --sample 1000       # every mutant of one group
+    scripts/mutation.py --out docs/measured/mutation.md
+    scripts/mutation.py --group gate --sample 30 --seed 1 # some mutants of one group
     scripts/mutation.py --killed FILE ...                 # after new tests: tries the survivors again
 
 Exit code 1 if a score is below --least, 2 for a group whose tests fail on the tree as it is.
@@ -226,7 +226,7 @@ def main() -> int:
     """Score the groups, print and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--group", action="append", default=[], help="a group of scripts/mutation.toml")
-    parser.add_argument("--sample", type=int, default=30, help="mutants per group (default 30)")
+    parser.add_argument("--sample", type=int, help="mutants per group (default: all)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--least", type=float, default=0.0, help="exit code 1 below this share")

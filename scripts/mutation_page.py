@@ -62,8 +62,9 @@ def _code(text: str) -> str:
     return f"`{text.replace('|', chr(92) + '|')}`"
 
 
-def page(scores: list[Score], sample: int, seed: int, times: float) -> str:
-    """The page in Markdown."""
+def page(scores: list[Score], sample: int | None, seed: int, times: float) -> str:
+    """The page in Markdown; without a sample, of every mutant."""
+    drawn = "" if sample is None else f" --sample {sample} --seed {seed}"
     rows = "\n".join(
         f"| {s.name} | {s.mutants} | {len(s.equivalent)} | {len(s.survivors)} | {s.killed:.1%} |"
         for s in scores
@@ -75,12 +76,12 @@ def page(scores: list[Score], sample: int, seed: int, times: float) -> str:
     equivalent = "\n".join(row for s in scores for row in s.equivalent) or "| none | | | |"
     return f"""# Mutation score
 
-Made by `scripts/mutation.py --sample {sample} --seed {seed}` on {datetime.now(UTC):%F}, commit {commit},
+Made by `scripts/mutation.py{drawn}` on {datetime.now(UTC):%F}, commit {commit},
 Python {sys.version.split()[0]}. A mutant is one changed comparison, constant, operator or condition. It is
 killed if a test of its group fails, or if its tests take {times:.0f} times as long as they should. The quick
 tests run, without those that measure time or need a GPU.
 
-| group | mutants drawn | change nothing | survive | killed of the rest |
+| group | mutants | change nothing | survive | killed of the rest |
 |---|---|---|---|---|
 {rows}
 
