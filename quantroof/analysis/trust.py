@@ -46,7 +46,7 @@ class Trust:
     worst_width: float | None
     clock_mhz: tuple[float, float] | None
     reasons: tuple[str, ...]
-    lead_by: float | None = 0.0
+    lead_by: float | None
     """By how much a time must be shorter than another to win, as a share; None where none may win."""
 
     @property

@@ -94,7 +94,7 @@ def candidate(points: Iterable[Point]) -> Candidate | None:
     return Candidate(time, doubtful)
 
 
-def winner(best: Mapping[str, list[Point]], lead_by: float = 0.0) -> Winner:
+def winner(best: Mapping[str, list[Point]], lead_by: float) -> Winner:
     """The winner among schemes, each with its best point of every layer; `lead_by` as in `decide`."""
     entries = {name: candidate(points) for name, points in best.items() if can_win(name)}
     return decide({name: entry for name, entry in entries.items() if entry is not None}, lead_by)
