@@ -20,6 +20,7 @@ __all__ = [
     "floors",
     "guard",
     "health",
+    "health_before",
     "health_matrix",
     "layer_sums",
     "links",

@@ -41,9 +41,10 @@ def answers(runs: Sequence[Run], baseline: Run | None = None) -> Answers:
     devices = device_results(list(runs))
     order = catalog_order({p.scheme for results in devices for p in results.points})
     choices = [layer_choices(results, order) for results in devices]
+    before = [] if baseline is None else device_results([baseline])
     comparison = None
     if baseline is not None:
         now = [results for results in devices if results.run is runs[0]]
-        comparison = compare_runs(device_results([baseline]), now)
-    health = judge_health(devices)
+        comparison = compare_runs(before, now)
+    health = judge_health(devices, before)
     return Answers(list(runs), devices, health, choices, comparison, baseline)

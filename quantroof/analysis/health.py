@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -11,6 +12,7 @@ from quantroof.analysis.bandwidth_change import alone, bandwidth_changes, larges
 from quantroof.analysis.bits import judge_bits
 from quantroof.analysis.device_results import DeviceResults
 from quantroof.analysis.floors import BANDWIDTH_FLOOR, SIBLING_FLOOR, floor_of
+from quantroof.analysis.health_before import identity, slower_than_before
 from quantroof.analysis.links import judge_links
 from quantroof.analysis.roofs import READ
 from quantroof.analysis.verdicts import BY_ITSELF, STATES, Verdict
@@ -65,15 +67,15 @@ class HealthReport:
     rows: tuple[CeilingRow, ...]
 
 
-def judge_health(devices: list[DeviceResults]) -> HealthReport:
-    """Judge all devices of a report together, so that siblings can be compared."""
+def judge_health(devices: list[DeviceResults], before: Sequence[DeviceResults] = ()) -> HealthReport:
+    """Judge all devices of a report together: siblings are compared, and each device with itself `before`."""
     rows = sorted(ceiling_rows(devices), key=lambda row: (not row.low, row.against_siblings or 0.0))
     slow = {label: text for label in _labels(rows) if (text := _slow(label, rows))}
     faulty, mild = _events(devices)
     broken = {results.label: text for results in devices if (text := _broken(results))}
     beside = {results.label: _beside(results) for results in devices}
     broken = {**_texts(beside, "failed"), **broken}
-    slow = {**_texts(beside, "degraded"), **slow}
+    slow = {**slower_than_before(devices, before), **_texts(beside, "degraded"), **slow}
     faded = _faded(devices)
     verdicts = {
         results.label: _verdict(results, rows, broken, {**_first(faulty), **slow}, faded)
@@ -191,16 +193,10 @@ def ceiling_rows(devices: list[DeviceResults]) -> list[CeilingRow]:
 def _siblings(results: DeviceResults, devices: list[DeviceResults]) -> list[DeviceResults]:
     """Other devices of the same model; simulated and real ones are never compared."""
     return [
-        other for other in devices if _identity(other) != _identity(results)
+        other for other in devices if identity(other) != identity(results)
         and other.device.name == results.device.name
         and other.run.info.simulated == results.run.info.simulated
     ]  # fmt: skip
-
-
-def _identity(results: DeviceResults) -> tuple[object, ...]:
-    """The identity of a physical device, so that two runs on one GPU do not count as siblings."""
-    device = results.device
-    return (device.uuid,) if device.uuid else (results.run.info.host.name, device.id)
 
 
 def _rate(results: DeviceResults, quantity: str, name: str, *, datasheet: bool = False) -> float | None:

@@ -69,3 +69,28 @@ def test_five_percent_below_the_siblings_is_low(behind: float, slow: set[str]) -
     health = judge_health(device_results([run(info(devices), lines)]))
 
     assert {row.device for row in health.rows if row.low} == slow
+
+
+@pytest.mark.parametrize(
+    ("share", "other", "state"),
+    [
+        (0.94, {}, "degraded"),
+        (0.96, {}, "ok"),
+        (0.94, {"uuid": "GPU-another"}, "ok"),
+        (0.94, {"sim": True}, "ok"),
+    ],
+)
+def test_a_read_that_fell_since_the_run_before_is_unhealthy(
+    share: float, other: dict[str, object], state: str
+) -> None:
+    """More than 5 % on the same GPU; another GPU, and a simulated run, say nothing of it."""
+    rate = H100.bandwidth_bytes_per_s * 0.94
+    device = gpu_device()
+    past = replace(device, uuid=str(other["uuid"])) if "uuid" in other else device
+    earlier = run(replace(info([past]), simulated="sim" in other), ceilings(past, rate, {}))
+    now = run(info([device]), ceilings(device, rate * share, {}))
+    health = judge_health(device_results([now]), device_results([earlier]))
+
+    assert health.verdict.state == state
+    if state == "degraded":
+        assert health.findings == ("cuda:0: read -5.9 % since the run before (3.14 TB/s -> 2.96 TB/s)",)
