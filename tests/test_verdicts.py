@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from tests.runs import cpu_run, gpu_run, repeated
 
 NODE = "sim:h100-sxm5-80gb*8"
 LONE = "sim:h100-sxm5-80gb"
+SYMBOLS = {"ok": "✓", "degraded": "✗", "unknown": "?"}
+TAG = re.compile("<[^>]+>")
 
 
 def _json_of(file: Path, *arguments: str | Path) -> tuple[int, Any]:
@@ -70,10 +73,8 @@ def test_every_surface_has_the_same_word(
     assert (judged, fleet["verdict"]) == (code, state)
     assert shown["verdict"] == state
     assert shown["answers"][0]["verdict"] == words
-    assert f"## Is it healthy? {'✓✗?'[('ok', 'degraded', 'unknown').index(state)]} {words}" in _plain(
-        markdown
-    )
-    assert f"</span> {words}</p>" in page.read_text(encoding="utf-8")
+    assert f"## Is it healthy? {SYMBOLS[state]} {words}" in _plain(markdown)
+    assert f"{SYMBOLS[state]} {words}\n" in TAG.sub("", page.read_text(encoding="utf-8"))
 
 
 def _plain(file: Path) -> str:

@@ -119,7 +119,10 @@ def _speeds(judged: _Judged, kind: str) -> Table:
         ("own past", [slowest(one.past.values()) for _, one in judged]),
         *((name, [one.quantities.get(name) for _, one in judged]) for name in names[:QUANTITIES]),
     ]
-    note = "Own past: the slower of memory and compute, in percent of the GPU's earlier runs."
+    note = (
+        "Own past: the slower of memory and compute, in percent of the GPU's earlier runs. Memory, compute "
+        "or both after a format: what bounds its cases."
+    )
     hidden = len(names[QUANTITIES:])
     note += f" {hidden} more quantities are in fleet --json." if hidden else ""
     cells = tuple(_plain((name, *map(_share, levels))) for name, levels in rows)
