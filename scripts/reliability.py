@@ -27,7 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reliability_machines import machines
-from reliability_pressure import clocks, disk, memory
+from reliability_pressure import clocks, disk, memory, points
 from reliability_tools import DATA, ROOT, SIMULATED, Ended, Row, command, one_line, quantroof
 
 sys.path.insert(0, str(ROOT))
@@ -196,11 +196,14 @@ def races(folder: Path) -> list[Row]:
 
 PARTS: dict[str, Callable[[Path], list[Row]]] = {
     "soak": soak, "kills": kills, "races": races, "disk": disk, "clocks": clocks, "memory": memory,
+    "points": points,
 }  # fmt: skip
 
 
 _BAD = ("LOST", "NOT ", "FAILED")
 """Words of a result that was not as it should be."""
+_BY_HAND = "\n## Tests on other interpreters\n"
+"""The end of the page, which this script keeps as it is."""
 
 
 def _table(head: str, rows: list[Row]) -> str:
@@ -239,7 +242,9 @@ def _write(load: list[Row], tried: list[Row]) -> None:
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.strip()
-    (ROOT / "docs" / "measured" / "reliability.md").write_text(
+    page = ROOT / "docs" / "measured" / "reliability.md"
+    _, mark, by_hand = page.read_text(encoding="utf-8").partition(_BY_HAND) if page.exists() else ("",) * 3
+    page.write_text(
         f"""# Reliability
 
 Made by `scripts/reliability.py` on {datetime.now(UTC):%F}, commit {commit}, Python
@@ -255,7 +260,7 @@ busy on the host, so times are upper bounds.
 Each row measures a small suite on the CPU, shows it and makes its page.
 
 {_table("machine", tried)}
-""",
+{mark}{by_hand}""",
         encoding="utf-8",
     )
 

@@ -10,6 +10,8 @@ from reliability_tools import DATA, ROOT, SIMULATED, SUITE, Ended, Row, one_line
 
 sys.path.insert(0, str(ROOT))
 from quantroof.records.directory import read_run
+from tests.benchmarks.report_benchmark import big_run
+from tests.builders import write
 
 
 def disk(folder: Path) -> list[Row]:
@@ -42,7 +44,7 @@ def _judged(ended: Ended, allowed: set[int]) -> str:
     if ended.code == 0:
         return f"exit code 0, {ended.seconds:.1f} s"
     how = "one line" if one_line(ended.error) else f"NOT ONE LINE: {ended.error[-200:]!r}"
-    text = ended.error.strip().splitlines()[-1][:140] if ended.error.strip() else ""
+    text = ended.error.strip().splitlines()[-1][:160] if ended.error.strip() else ""
     return f"exit code {ended.code}{'' if ended.code in allowed else ' (NOT DOCUMENTED)'}, {how}: `{text}`"
 
 
@@ -77,4 +79,16 @@ def memory(folder: Path) -> list[Row]:
             before=("prlimit", f"--as={megabytes * 10**6}"),
         )  # fmt: skip
         rows.append((f"8 simulated GPUs, {megabytes} MB of address space", _judged(ended, {1, 3})))
+    return rows
+
+
+def points(folder: Path) -> list[Row]:
+    """A run of 115,200 measurements, made up: what its readers take, in seconds of CPU time."""
+    run = write(big_run(120_000), folder / "big")
+    rows = []
+    for name, *arguments in (("show", run), ("compare", run, run), ("report", run, "--out", "{}/page.html")):
+        ended = quantroof(name, *[str(argument).replace("{}", str(folder)) for argument in arguments])
+        text = f"exit code {ended.code}, {ended.cpu_s:.0f} s of CPU time, {ended.megabytes:.0f} MB"
+        size = f", page of {(folder / 'page.html').stat().st_size / 1e6:.1f} MB" if name == "report" else ""
+        rows.append((f"115,200 measurements: `{name}`", text + size))
     return rows

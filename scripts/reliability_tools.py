@@ -27,6 +27,7 @@ class Ended:
     error: str
     seconds: float
     megabytes: float
+    cpu_s: float
 
 
 def command(*arguments: str | Path, python: str = sys.executable) -> list[str]:
@@ -57,7 +58,8 @@ def quantroof(
             stream.seek(0)
             texts.append(stream.read().decode(errors="replace"))
     code = os.waitstatus_to_exitcode(status)
-    return Ended(code, *texts, time.monotonic() - begun, usage.ru_maxrss / 1e3)
+    cpu_s = usage.ru_utime + usage.ru_stime
+    return Ended(code, *texts, time.monotonic() - begun, usage.ru_maxrss / 1e3, cpu_s)
 
 
 def one_line(error: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantroof.bench.sniff.times import Place, ProbeTimes
 from quantroof.errors import QuantroofError, UsageError
+from quantroof.files import require
 from quantroof.fleet.sniff import Sniff, judge_ranks
 
 if TYPE_CHECKING:
@@ -22,10 +23,9 @@ def sniff(group: Any = None, *, seconds: float = 2.0, past: Sniff | None = None)
     repeats both. Ranks are judged by the rule of the fleet: four or more of one model by their siblings, and
     with `past`, the result of an earlier sniff, each by itself. What is allocated is freed again.
     """
-    import torch.distributed as dist
-
     if not seconds > 0:
         raise UsageError("seconds must be more than 0", where="sniff")
+    dist = require("torch.distributed", "sniff", "cpu")
     if not (dist.is_available() and dist.is_initialized()):
         raise UsageError("torch.distributed has no group", where="sniff", hint="init_process_group first")
     if dist.get_rank(group) < 0:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quantroof import units
 from quantroof.analysis.statistics import Interval, median_interval
+from quantroof.files import require
 from quantroof.records.lines import DeviceState, Flag
 from quantroof.records.run import RunOptions
 
@@ -66,10 +67,12 @@ def measure(
     Sampling ends when the 95 % interval of the median is narrow enough, or after `seconds`. The result of the
     function is not checked: `quantroof bench` does that, against a reference.
     """
+    device = _device_of(tensors)
+    require("torch", "measure", "cpu")
     from quantroof.bench.measure import time_prepared
     from quantroof.kernels.kernel import Prepared
 
-    bench = _bench(_device_of(tensors), cold=cold, seconds=seconds)
+    bench = _bench(device, cold=cold, seconds=seconds)
     timing, state, flags = time_prepared(bench, Prepared(tensors, function, hot=()))
     return _timed(
         bench.device.name, median_interval(timing.samples_ns), timing.samples_ns, flags, state, flops, bytes

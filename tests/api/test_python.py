@@ -6,13 +6,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import quantroof as qr
 from quantroof.cli.main import main
-from quantroof.errors import UsageError
+from quantroof.errors import EnvironmentMissing, UsageError
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
@@ -83,6 +84,16 @@ def test_a_wrong_argument_is_one_line(wrong: Any, words: str) -> None:
     """Errors are those of the command line: a UsageError with what to do."""
     with pytest.raises(UsageError, match=words):
         wrong()
+
+
+@pytest.mark.parametrize("call", [lambda: qr.measure(len, SimpleNamespace(device="cpu")), qr.sniff])
+def test_without_torch_it_is_one_line(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where torch is missing the error is that of a lacking package, and names the way to install it."""
+    for name in ("torch", "torch.distributed"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+    with pytest.raises(EnvironmentMissing, match=r"needs torch, which .*pip install torch"):
+        call()
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -98,6 +98,7 @@ def test_a_rank_whose_probe_fails_has_failed() -> None:
 
 def test_without_a_group_it_is_one_line() -> None:
     """A UsageError with what to do, before anything is measured."""
+    pytest.importorskip("torch")
     with pytest.raises(UsageError, match="has no group"):
         qr.sniff()
 

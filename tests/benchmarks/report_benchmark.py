@@ -55,7 +55,7 @@ class Result:
 
 def big_run(points: int) -> Run:
     """A simulated node whose GPUs give about that many points in ten formats."""
-    devices, batches = {500: (1, 4), 5000: (4, 10), 50000: (8, 50)}[points]
+    devices, batches = {500: (1, 4), 5000: (4, 10), 50000: (8, 50), 120000: (8, 120)}[points]
     layers = [(4096, 4096), (14336, 4096), (4096, 14336), (8192, 8192), (28672, 8192), (8192, 28672)]
     found = [gpu_device(index) for index in range(devices)]
     sizes = sorted({round(1.18**i) + i for i in range(batches)})[:batches]
