@@ -11,11 +11,13 @@ from pathlib import Path
 from reliability_tools import ROOT, SIMULATED, SUITE, quantroof
 
 _NO_SHM = "mount -t tmpfs -o ro tmpfs /dev/shm"
+_LATER = ("3.12", "3.13", "3.14")
 _QUOTA = Path("/sys/fs/cgroup/cpu")
 
 
 def machines(folder: Path, pythons: list[str]) -> list[tuple[str, str]]:
     """What each machine did."""
+    tried = [_interpreter(folder / f"python-{index}", python) for index, python in enumerate(pythons)]
     german = folder / "locales"
     german.mkdir()
     plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
@@ -34,9 +36,13 @@ def machines(folder: Path, pythons: list[str]) -> list[tuple[str, str]]:
         _row("a terminal of 40 columns", folder / "narrow", COLUMNS="40"),
         _row("one core (taskset)", folder / "one", before=("taskset", "-c", "0")),
         _half_a_core(folder / "half"),
-        *([] if pythons else [("Python 3.12 to 3.14", "not tried: no interpreter was named by --python")]),
-        *(_interpreter(folder / f"python-{index}", python) for index, python in enumerate(pythons)),
-        _wheels("aarch64"),
+        *tried,
+        *(
+            (f"Python {version}", "not tried: no such interpreter was named by --python")
+            for version in _LATER
+            if not any(what.startswith(f"Python {version}") for what, _ in tried)
+        ),
+        *_wheels("aarch64"),
     ]
 
 
@@ -109,13 +115,24 @@ def _interpreter(out: Path, python: str) -> tuple[str, str]:
     return _row(f"{version.strip()}, no torch: a simulated H100", out, python=python, device=SIMULATED[1])
 
 
-def _wheels(machine: str) -> tuple[str, str]:
-    """Whether every dependency has a wheel for another architecture, by pip's own resolution."""
+def _wheels(machine: str) -> list[tuple[str, str]]:
+    """Whether every dependency, and torch with Triton, has a wheel for another architecture, by pip's own
+    resolution; torch's own dependencies, CUDA's libraries, are left out."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["store"]]
+    return [
+        (
+            f"wheels of the dependencies and the store for {machine}, without torch",
+            _resolved(machine, wanted),
+        ),
+        (f"wheels of torch and Triton for {machine}", _resolved(machine, ["--no-deps", "torch", "triton"])),
+    ]
+
+
+def _resolved(machine: str, wanted: list[str]) -> str:
     options = ["--dry-run", "--quiet", "--only-binary=:all:", "--target=none", "--ignore-installed"]
     found = []
-    for version in ("3.11", "3.14"):
+    for version in ("3.11", *_LATER):
         done = subprocess.run(
             [sys.executable, "-m", "pip", "install", *options, f"--python-version={version}",
              f"--platform=manylinux_2_28_{machine}", f"--platform=manylinux2014_{machine}",
@@ -124,4 +141,4 @@ def _wheels(machine: str) -> tuple[str, str]:
         )  # fmt: skip
         last = (done.stderr.strip().splitlines() or [""])[-1][:120]
         found.append(f"{version}: {'all resolved' if done.returncode == 0 else f'not resolved ({last})'}")
-    return f"wheels of the dependencies and the store for {machine}, without torch", "; ".join(found)
+    return "; ".join(found)
