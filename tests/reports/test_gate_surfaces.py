@@ -132,3 +132,19 @@ def test_the_step_summary_is_appended(mixed: Report, tmp_path: Path, monkeypatch
     monkeypatch.delenv("GITHUB_STEP_SUMMARY")
     with pytest.raises(EnvironmentMissing, match="--markdown FILE"):
         github.write_summary(mixed)
+
+
+def test_a_summary_leaves_room_for_what_other_steps_wrote(
+    mixed: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GitHub drops a file that is larger than its limit, so what is there already counts against it."""
+    whole = len(markdown(mixed).encode())
+    target = tmp_path / "summary.md"
+    target.write_text("x" * 5000)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(target))
+    monkeypatch.setattr(github, "SUMMARY_LIMIT_BYTES", 5000 + whole - 400)
+    github.write_summary(mixed)
+
+    assert target.read_text().startswith("x" * 5000 + "# Gate")
+    assert "cases are left out here" in target.read_text()
+    assert target.stat().st_size <= github.SUMMARY_LIMIT_BYTES
