@@ -182,6 +182,22 @@ class Board:
         return number(question, self._handle, *arguments)
 
 
+_OTHER_PACKAGE = "the NVML binding lacks functions: another package named pynvml hides nvidia-ml-py"
+_FUNCTIONS = """
+    DeviceGetAttributes DeviceGetClockInfo DeviceGetComputeRunningProcesses DeviceGetCount
+    DeviceGetCudaComputeCapability DeviceGetCurrPcieLinkGeneration DeviceGetCurrPcieLinkWidth
+    DeviceGetCurrentClocksEventReasons DeviceGetCurrentClocksThrottleReasons DeviceGetEccMode
+    DeviceGetHandleByIndex DeviceGetHandleByUUID DeviceGetMaxClockInfo DeviceGetMaxMigDeviceCount
+    DeviceGetMaxPcieLinkGeneration DeviceGetMaxPcieLinkWidth DeviceGetMemoryBusWidth DeviceGetMemoryInfo
+    DeviceGetMigDeviceHandleByIndex DeviceGetMigMode DeviceGetName DeviceGetNumGpuCores DeviceGetPciInfo
+    DeviceGetPersistenceMode DeviceGetPowerManagementDefaultLimit DeviceGetPowerManagementLimit
+    DeviceGetPowerUsage DeviceGetRemappedRows DeviceGetSerial DeviceGetTemperature
+    DeviceGetTotalEccErrors DeviceGetTotalEnergyConsumption DeviceGetUUID DeviceGetVbiosVersion
+    DeviceRegisterEvents EventSetCreate EventSetWait_v2 EventTypeXidCriticalError SystemGetDriverVersion
+"""
+"""Every function of NVML that is called here and beside it, without its `nvml`."""
+
+
 @lru_cache(maxsize=1)
 def nvml_library() -> Any:
     """The initialized binding, shut down when the process ends; NvmlUnavailable with a sentence otherwise.
@@ -198,9 +214,10 @@ def nvml_library() -> Any:
         broken = getattr(error, "value", None) != pynvml.NVML_ERROR_LIBRARY_NOT_FOUND
         raise NvmlUnavailable(_sentence(pynvml, error), broken=broken) from None
     except AttributeError:
-        what = "the NVML binding lacks functions: another package named pynvml hides nvidia-ml-py"
-        raise NvmlUnavailable(what, broken=True) from None
+        raise NvmlUnavailable(_OTHER_PACKAGE, broken=True) from None
     atexit.register(ask, pynvml.nvmlShutdown)
+    if any(not hasattr(pynvml, f"nvml{name}") for name in _FUNCTIONS.split()):
+        raise NvmlUnavailable(_OTHER_PACKAGE, broken=True)
     return pynvml
 
 

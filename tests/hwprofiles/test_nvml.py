@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from quantroof.hwprofiles import nvml
+from quantroof.kernels.sources import PACKAGE
 
 Environment = Callable[..., dict[str, str]]
 
@@ -85,3 +89,38 @@ def test_doctor_names_the_missing_binding_in_one_line(environment_of: Environmen
     assert document["remarks"] == ["no NVML binding: the package nvidia-ml-py is not installed"]
     assert [entry["device"]["kind"] for entry in document["devices"]] == ["cpu"]
     assert done.stderr == ""
+
+
+_OLD_BINDING = """
+import sys, pynvml
+del pynvml.nvmlDeviceGetNumGpuCores
+sys.argv = ["quantroof", "doctor", "--json"]
+from quantroof.cli.main import main
+main()
+"""
+
+
+def test_a_binding_that_lacks_functions_is_one_sentence(environment_of: Environment) -> None:
+    """An old package named pynvml starts the driver and lacks what came later: a warning, not a defect."""
+    done = subprocess.run(
+        [sys.executable, "-c", _OLD_BINDING],
+        env=environment_of(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["remarks"] == [
+        "the NVML binding lacks functions: another package named pynvml hides nvidia-ml-py"
+    ]
+
+
+def test_every_function_that_is_called_is_looked_for() -> None:
+    """The list that a binding is held against is that of the source."""
+    source = "".join(
+        path.read_text() for folder in ("hwprofiles", "bench") for path in (PACKAGE / folder).rglob("*.py")
+    )
+    called = set(re.findall(r"\.nvml([A-Z]\w+)", source)) - {"Init", "Shutdown"}
+
+    assert set(nvml._FUNCTIONS.split()) == called
