@@ -106,19 +106,23 @@ def test_markdown_leaves_no_markup_from_data() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "command", ["show {}", "fleet {}", "history {}", "advise --model llama-3.1-8b --run {}"]
+)
 def test_terminal_reads_no_markup_and_no_control_codes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`[bold]` in a name stays text, and an escape sequence does not reach the terminal."""
-    device = gpu_device(name="[bold red]H100[/] \x1b[2J\x07")
+    device = gpu_device(name="[bold red]H100[/] \x1b[2J\x07\u202e")
     folder = write(run(info([device]), [measurement(device, "bf16", 1, LAYERS[0], 1e4)]), tmp_path / "run")
     with pytest.raises(SystemExit):
-        main(["show", str(folder)])
-    shown = capsys.readouterr().out
+        main(command.format(folder).split())
+    shown = "".join(capsys.readouterr())
 
     assert "[bold red]H100[/]" in shown
     assert "\x1b" not in shown
     assert "\x07" not in shown
+    assert "\u202e" not in shown, "it turns the rest of the line around"
 
 
 def _broken(change: Callable[[dict[str, Any]], object], tmp_path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -69,4 +70,14 @@ def _documents(data: bytes, file: Path) -> list[Any]:
         try:
             return [msgspec.json.decode(line) for line in data.splitlines() if line.strip()]
         except MALFORMED:
-            raise UsageError(f"is not JSON: {malformed(whole)}", where=str(file)) from None
+            raise UsageError(f"is not JSON: {_not_json(data) or malformed(whole)}", where=str(file)) from None
+
+
+def _not_json(data: bytes) -> str | None:
+    """`it holds NaN`, where that alone is wrong: Python's own writer puts it there, and no other reads it."""
+    found: list[str] = []
+    try:
+        json.loads(data, parse_constant=found.append)
+    except (ValueError, RecursionError):
+        return None
+    return f"it holds {found[0]} where a number should be" if found else None
