@@ -204,6 +204,16 @@ def test_a_resumed_plan_holds_only_what_is_left(cpu: Device) -> None:
     assert plan.without({(*plan.keys[0], 1)}, (), past_ceilings=True).timed == plan.timed
 
 
+def test_a_named_kernel_that_matches_no_case_is_refused(tmp_path: Path, cpu: Device) -> None:
+    """It would be a run without the kernel that it was started for, and exit code 0."""
+    suite = tmp_path / "half.toml"
+    suite.write_text(SUITE.replace('"fp32", "int4-w4a16"', '"bf16"'))
+    faulty = f"{Path(__file__).parent / 'faulty.py'}:WRONG"
+
+    with pytest.raises(UsageError, match=r"kernel faulty\.wrong is made for no case of this run"):
+        new_job(RunOptions(suite=str(suite), kernels=(faulty,)), (cpu,), ("quantroof",))
+
+
 @pytest.mark.parametrize(("providers", "others"), [(None, set()), (("torch",), {"torch.linear"})])
 def test_a_named_kernel_runs_alone_or_beside_named_providers(
     providers: tuple[str, ...] | None, others: set[str], cpu: Device

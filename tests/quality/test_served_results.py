@@ -153,10 +153,7 @@ def test_files_of_two_tools_are_not_mixed() -> None:
         (_changed(DETAILED, lambda r: r.update(duration=-3.0)), "holds what no load can measure"),
         (_changed(DETAILED, lambda r: r.update(total_output_tokens=-1)), "no load can measure"),
         (_changed(DETAILED, lambda r: r["ttfts"].__setitem__(0, -0.1)), "no load can measure"),
-        (
-            DETAILED.read_text().replace(": 16", ": NaN", 1),
-            "is not JSON: it holds NaN where a number should be",
-        ),
+        (_changed(DETAILED, lambda r: r.update(duration=float("nan"))), "is not JSON: it holds NaN"),
     ],
 )
 def test_a_file_of_another_schema_is_one_line(tmp_path: Path, run_command: Run, text: str, says: str) -> None:
