@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from quantroof.bench.plan import DevicePlan, make_plan
@@ -13,7 +17,7 @@ from quantroof.bench.run import resumed_job
 from quantroof.bench.suite import parse
 from quantroof.bench.workers import device_run, protocol
 from quantroof.bench.workers.device_run import DeviceRun
-from quantroof.bench.workers.handle import ContextLost, WorkerLost
+from quantroof.bench.workers.handle import ContextLost, WorkerLost, end_marked
 from quantroof.hwprofiles.types import Device
 from quantroof.records.directory import Run
 from quantroof.records.lines import Ceiling, GroupKey, Measurement, Status
@@ -221,3 +225,25 @@ def _on(device: str, ceiling: Ceiling) -> Ceiling:
     from msgspec.structs import replace
 
     return replace(ceiling, device=device)
+
+
+def test_what_left_the_group_of_a_dead_worker_is_ended_with_it() -> None:
+    """A child in a session of its own, whose parent has died, is found by the mark that it inherited."""
+    marked = {**os.environ, "QUANTROOF_WORKER": "of this test"}
+    started = subprocess.run(
+        ["sh", "-c", "setsid sleep 60 >/dev/null 2>&1 & echo $!"],
+        env=marked,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    orphan = psutil.Process(int(started.stdout))
+    end_marked("of another")
+    assert orphan.is_running()
+    end_marked("of this test")
+
+    for _ in range(200):
+        if not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE:
+            return
+        time.sleep(0.01)
+    pytest.fail("it still runs")

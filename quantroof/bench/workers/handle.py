@@ -26,6 +26,8 @@ from quantroof.hwprofiles.types import Device
 _START_TIMEOUT_S = 180.0  # importing torch from a cold network disk takes a minute on some clusters
 _EXIT_GRACE_S = 2.0
 NO_LOG = Path(os.devnull)
+_MARK = "QUANTROOF_WORKER"
+"""The variable that marks what a worker started, also where it left the group and outlived its parent."""
 
 
 class WorkerLost(Exception):
@@ -58,6 +60,7 @@ class Worker:
 
     def __init__(self, device: Device, settings: Settings, log: Path = NO_LOG) -> None:
         environment = visible_only(device)
+        self._mark = secrets.token_hex(16)
         ours, theirs = socket.socketpair()
         with log.open("ab") as errors:
             self._process = subprocess.Popen(
@@ -65,7 +68,7 @@ class Worker:
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stderr=errors,
-                env=os.environ | environment,
+                env=os.environ | environment | {_MARK: self._mark},
                 start_new_session=True,  # a Ctrl-C at the terminal reaches the run only
             )
         theirs.close()
@@ -109,6 +112,7 @@ class Worker:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         self._process.wait()
+        end_marked(self._mark)
         self._channel.close()
 
     def __enter__(self) -> Worker:
@@ -176,3 +180,12 @@ def _descendants(pid: int) -> list[psutil.Process]:
     except psutil.Error:
         return []
     return processes
+
+
+def end_marked(mark: str) -> None:
+    """Kill every process that was started with this mark, also a child whose parent died."""
+    wanted = f"{_MARK}={mark}".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended, or is not ours
+            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                os.kill(int(folder.name), signal.SIGKILL)
