@@ -9,7 +9,7 @@ import pytest
 
 from quantroof.advisor.choices import choice, kv_format
 from quantroof.advisor.crossover import crossing, decompose
-from quantroof.advisor.interpolation import SAMPLED, KernelTime, Shape, batch_errors, shape_errors
+from quantroof.advisor.interpolation import KernelTime, Shape
 from quantroof.advisor.linear_time import Assumptions, Timer
 from quantroof.advisor.model_lookup import model
 from quantroof.advisor.step import decode_step
@@ -162,14 +162,6 @@ def test_a_shape_outside_of_the_grid_takes_the_nearest() -> None:
 
     assert found is not None
     assert found.seconds == pytest.approx(32768 * 4096 * 1e-12)
-
-
-def test_the_band_of_many_points_is_learned_from_a_sample() -> None:
-    """Leaving out each of 4,000 points in turn would take minutes: at most 250 are, spread evenly."""
-    grid = {(n, 64): [_timed(m, m * n * 1e-9) for m in range(1, 41)] for n in range(64, 6464, 64)}
-
-    for errors in (batch_errors, shape_errors):
-        assert 200 <= len(list(errors(grid))) <= SAMPLED == 250
 
 
 def test_the_band_of_another_shape_leaves_shapes_out() -> None:
