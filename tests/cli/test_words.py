@@ -129,3 +129,20 @@ def test_a_bare_latency_counts_milliseconds(text: str, expected: float | None) -
             milliseconds(text, "--latency")
     else:
         assert milliseconds(text, "--latency") == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        (("help",), "Usage: quantroof [OPTIONS] COMMAND"),
+        (("help", "gate", "check"), "Usage: quantroof gate check"),
+        (("gate", "help", "init"), "Usage: quantroof gate init"),
+    ],
+)
+def test_help_is_a_word_as_well(
+    capsys: pytest.CaptureFixture[str], typed: tuple[str, ...], shown: str
+) -> None:
+    """`quantroof help run` is what somebody types who has read nothing."""
+    assert call(*typed) == 0
+
+    assert capsys.readouterr().out.startswith(shown)
