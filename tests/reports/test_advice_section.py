@@ -16,6 +16,7 @@ from quantroof.errors import UsageError
 from quantroof.records.lines import Flag
 from quantroof.reports.html.advice_section import curves_figure
 from quantroof.reports.html.page import html
+from quantroof.reports.html.sections import advice_section
 from quantroof.reports.text.advice_words import filled
 from tests import builders, runs
 from tests.reports.conftest import Open
@@ -135,3 +136,12 @@ def test_a_disturbed_run_lists_no_options() -> None:
     for part in ('aria-label="serving options"', 'id="advice-curves"'):
         assert part in usable
         assert part not in page
+
+
+def test_without_targets_no_option_meets_anything() -> None:
+    """The page's table has no column of verdicts unless an option does not fit."""
+    section = advice_section(usual_advice(runs.gpu_run()))
+
+    assert section is not None
+    assert "verdict" not in section.headings
+    assert not any("meets" in cell for row in section.rows for cell in row)

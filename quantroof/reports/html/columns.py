@@ -18,10 +18,12 @@ from quantroof.kernels.case import LAYER_OPERATIONS
 from quantroof.kernels.schemes import SCHEMES, catalog_order
 from quantroof.records.run import RunOptions
 from quantroof.reports.html import palette
-from quantroof.reports.html.distributions import distributions
+from quantroof.reports.html.distributions import distributions, shape
 
 TIME_DIGITS = 6
 """Significant digits of times in a page; `quantroof export` writes them all."""
+SHAPES = 6000
+"""Points of a page up to which each has the shape of its samples; more would make the file too large."""
 OTHER, BEST, TIE, WINNER = range(4)
 """Rank of a point: not the best of its scheme at its layer and M, the best, one of those that tie, winner."""
 
@@ -149,6 +151,8 @@ class _Tables:
             "config": self._config,
             "rank": lambda p: ranks.get(id(p), OTHER),
         }
+        if len(self.points) <= SHAPES:
+            by_name["shape"] = lambda p: shape(t.samples_ns) if (t := p.measurement.timing) else None
         table: dict[str, list[Any]] = {name: [of(p) for p in self.points] for name, of in by_name.items()}
         if entries:
             changes = [entries.get(id(p)) for p in self.points]

@@ -1,7 +1,8 @@
-"""Samples of changed cases before and after, as counts on one scale: two histograms per case."""
+"""Samples as histograms: before and after on one scale for changed cases, and a small one per measurement."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from quantroof.analysis.comparison import CaseChange
 from quantroof.records.directory import Run
 
 BINS = 24
+SHAPE_BINS = 12
 MOST = 200
 """Cases that get histograms; the list has the worst first."""
 _SHOWN = ("slower", "faster", "undecided")
@@ -37,9 +39,20 @@ def histogram_pair(before: Sequence[float], after: Sequence[float]) -> list[Any]
     return [float(f"{low:.5g}"), float(f"{high:.5g}"), *(_counts(one, low, step) for one in (before, after))]
 
 
-def _counts(values: Iterable[float], low: float, step: float) -> list[int]:
-    counts = Counter(min(BINS - 1, int((value - low) / step)) for value in values)
-    return [counts[i] for i in range(BINS)]
+def shape(samples: Sequence[float]) -> str | None:
+    """The histogram of one measurement as digits: 9 is the fullest of SHAPE_BINS bins from its fastest to its
+    slowest sample, 0 an empty one; None where all samples are equal or there are none.
+    """
+    if not samples or min(samples) == max(samples):
+        return None
+    low = min(samples)
+    counts = _counts(samples, low, (max(samples) - low) / SHAPE_BINS, SHAPE_BINS)
+    return "".join(str(math.ceil(9 * count / max(counts))) for count in counts)
+
+
+def _counts(values: Iterable[float], low: float, step: float, bins: int = BINS) -> list[int]:
+    counts = Counter(min(bins - 1, int((value - low) / step)) for value in values)
+    return [counts[i] for i in range(bins)]
 
 
 def _samples(run: Run, keys: set[Key]) -> dict[Key, list[float]]:

@@ -12,7 +12,7 @@ from quantroof.analysis.answers import Answers
 from quantroof.records.quality import QualityStudy
 from quantroof.reports.facts import Facts, device_facts, run_facts
 from quantroof.reports.html.accuracy_section import study_tables
-from quantroof.reports.text.advice_words import filled, headline, option_rows
+from quantroof.reports.text.advice_words import NONE, filled, headline, option_rows
 
 _IDENTITY = ("id", "UUID", "SM clock held")
 """Facts that differ between the GPUs of one node: the list of set-ups leaves them out."""
@@ -131,7 +131,7 @@ def advice_section(advice: Advice | None) -> AdviceSection | None:
     """None without advice."""
     if advice is None:
         return None
-    headings, rows = filled(option_rows(advice))
+    headings, rows = filled(_without_targets(advice, option_rows(advice)))
     return AdviceSection(
         headline(advice),
         advice.unusable is None,
@@ -141,3 +141,10 @@ def advice_section(advice: Advice | None) -> AdviceSection | None:
         rows,
         advice.remarks,
     )
+
+
+def _without_targets(advice: Advice, rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Without targets an option meets nothing: only what does not fit keeps a word."""
+    if advice.request.has_targets:
+        return rows
+    return [(*cells, NONE if verdict == "meets" else verdict) for *cells, verdict in rows]

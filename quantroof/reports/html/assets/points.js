@@ -13,6 +13,7 @@ const POINT_COLUMNS = [
   ["k", "K", (row) => caseOf("k", row), String],
   ["median", "time", (row) => column("median", row), timeText],
   ["half", "± 95 %", halfWidth, widthText],
+  ["shape", "samples", (row) => column("shape", row)],
   ["rate", "FLOP/s", (row) => flopsPerSecond(row), (value) => rateText(value, "")],
   ["bytes", "B/s", bytesPerSecond, (value) => rateText(value, "")],
   ["share", "of roof", (row) => roofShare(row), shareText],
@@ -28,8 +29,14 @@ const shareBar = (value) => {
   return element("span", { class: "meter" }, bar);
 };
 
+// The samples of one measurement from its fastest to its slowest, a digit per bin.
+function sparkline(digits) {
+  const bars = [...digits].map((digit, i) => svg("rect", { x: i * 5, y: 14 - digit * 1.5, width: 4, height: digit * 1.5, fill: ink("--muted") }));
+  return svg("svg", { class: "sparkline", width: 60, height: 14, viewBox: "0 0 60 14", role: "img", "aria-label": "samples, the fastest left" }, ...bars);
+}
+
 // Columns that would be empty in every row are left out.
-const SHOWN_IF = { device: () => data.subjects.length > 1, error: () => Boolean(data.points.error), notes: () => Boolean(data.points.flags ?? data.points.reason) };
+const SHOWN_IF = { device: () => data.subjects.length > 1, error: () => Boolean(data.points.error), shape: () => Boolean(data.points.shape), notes: () => Boolean(data.points.flags ?? data.points.reason) };
 const shownColumns = () => POINT_COLUMNS.filter(([key]) => SHOWN_IF[key]?.() ?? true);
 
 // The command comes before the notes, which may be long, or last.
@@ -67,6 +74,7 @@ function pointRow(row) {
   const cells = shownColumns().map(([key, , value, format]) => {
     const text = format ? format(value(row)) : (value(row) ?? NONE);
     if (key === "share") return element("td", { class: "number" }, value(row) === null ? "" : shareBar(value(row)), " ", element("span", { class: "figure" }, text));
+    if (key === "shape") return element("td", {}, value(row) ? sparkline(value(row)) : NONE);
     if (key !== "kernel") return cell(text, { class: key === "notes" ? "long" : format ? "number" : "" });
     return element("th", { scope: "row" }, element("button", { type: "button", class: "plain link", onclick: open }, text));
   });
