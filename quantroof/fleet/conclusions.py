@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from quantroof.analysis.verdicts import State, Tone, gravest, tone
@@ -37,6 +38,20 @@ class GroupAnswer:
     tone: Tone
     compared: bool
     differing: list[GroupRow]
+
+
+def gpu_states(results: Iterable[GpuResult]) -> list[State]:
+    """The state of every GPU: the gravest over its kinds of runs. One UUID on two nodes is two GPUs."""
+    states: dict[tuple[str, str], list[State]] = defaultdict(list)
+    for gpu in results:
+        states[gpu.unit.node, gpu.unit.identity].append(gpu.state)
+    return [gravest(own) for own in states.values()]
+
+
+def bad_of(results: Iterable[GpuResult]) -> tuple[int, int]:
+    """How many GPUs are bad, and how many there are."""
+    states = gpu_states(results)
+    return sum(state in ("failed", "degraded") for state in states), len(states)
 
 
 def gpu_answer(analysis: Analysis) -> GpuAnswer:

@@ -19,6 +19,7 @@ from quantroof.fleet.quantities import quantity_of
 from quantroof.fleet.rows import rows
 from quantroof.hwprofiles.types import Device
 from quantroof.records.lines import Bits
+from quantroof.reports.html.fleet_page import fleet_html
 from quantroof.reports.text.fleet_lines import fleet_lines
 from tests.fleet.runs import node_run, stored
 
@@ -94,12 +95,18 @@ def test_the_runs_of_all_are_kept_in_a_small_fleet(
 
 
 def test_a_node_of_two_modes_has_one_report(tmp_path: Path) -> None:
-    """Slow in one of its modes: the GPU is degraded, the reason names the mode, and links were not timed."""
-    gpus = judged(tmp_path, mixed=True).gpus
+    """Slow in one of its modes: the GPU is degraded, the reason names the mode, and links were not timed.
+    Eight GPUs are eight, and not sixteen."""
+    found = judged(tmp_path, mixed=True)
+    gpus = found.gpus
     node = node_of("node-0", gpus)
     worst = node.gpus[0]
 
     assert len(node.gpus) == 8
+    assert next(iter(fleet_lines(found, [], top=3))) == "8 GPUs on 1 node: 7 ok, 1 degraded"
+    page = fleet_html(found, [])
+    for words in ("8 GPUs on 1 node", "1 of 8", "node-0: 1 of 8 GPUs"):
+        assert words in page
     assert (node.verdict.state, worst.device.index, worst.state) == ("degraded", 1, "degraded")
     assert worst.reasons[0].text.startswith("burst: ")
     assert set(worst.judged) == {"burst", "sustained"}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from quantroof import units
 from quantroof.analysis.verdicts import State
 from quantroof.fleet.analysis import Analysis, GpuResult
-from quantroof.fleet.conclusions import gpu_answer, group_answer, node_answer
+from quantroof.fleet.conclusions import bad_of, gpu_answer, gpu_states, group_answer, node_answer
 from quantroof.fleet.groups import GroupRow, Labels
 from quantroof.fleet.policy import Policy
 from quantroof.reports.cards import Card
@@ -102,13 +102,14 @@ def fleet_html(analysis: Analysis, silent: list[str], labels: Labels | None = No
     """The page of an analysis; `silent` are nodes without a run, `labels` what was told about the nodes."""
     nodes, script, drawn = analysis.nodes(), asset("fleet.js"), trends(analysis)
     inside = racks(analysis, silent, labels or {})
+    gpus = gpu_states(analysis.gpus)
     pages = node_parts(nodes[:NODES], labels or {})
     page = FleetPage(
         policy=_CONTENT_POLICY.format(sha256(script.encode())),
         script=script,
         style=asset("style.css", "fleet.css"),
-        title=f"{plural(len(analysis.gpus), 'GPU')} on {plural(len(nodes), 'node')}",
-        states=states(analysis.gpus),
+        title=f"{plural(len(gpus), 'GPU')} on {plural(len(nodes), 'node')}",
+        states=states(gpus),
         simulated=any(summary.population.simulated for summary in analysis.populations),
         problems=analysis.problems[:PROBLEMS],
         silent=_listed(silent),
@@ -222,16 +223,15 @@ def _gpu_card(analysis: Analysis) -> Card:
         facts = [f"{answer.unknown} are unknown"]
     if answer.reason is not None:
         facts = [answer.reason]
-    verdict = f"{len(answer.bad)} of {len(analysis.gpus)}" if answer.bad else answer.state
+    bad, whole = bad_of(analysis.gpus)
+    verdict = f"{bad} of {whole}" if answer.bad else answer.state
     return Card("gpus", "Which GPUs are bad?", verdict, answer.tone, tuple(facts), floor)
 
 
 def _node_card(analysis: Analysis, silent: list[str]) -> Card:
     answer = node_answer(analysis, silent)
-    facts = [
-        f"{name}: {sum(gpu.bad for gpu in gpus)} of {len(gpus)} GPUs"
-        for name, gpus in answer.bad[: _FACTS - 1]
-    ]
+    counts = {name: bad_of(gpus) for name, gpus in answer.bad[: _FACTS - 1]}
+    facts = [f"{name}: {bad} of {whole} GPUs" for name, (bad, whole) in counts.items()]
     if silent:
         more = ", ..." if len(silent) > _FACTS else ""
         facts.append(f"no run received from {', '.join(silent[:_FACTS])}{more}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from quantroof.analysis.verdicts import Verdict
-from quantroof.fleet.conclusions import gpu_answer
+from quantroof.fleet.conclusions import gpu_answer, gpu_states
 from quantroof.fleet.node import untested
 from quantroof.reports.text.fleet_words import (
     finding_document,
@@ -32,8 +32,9 @@ _HEADINGS = ("GPU", "memory", "compute", "past", "verdict", "why")
 
 def fleet_lines(analysis: Analysis, silent: list[str], top: int) -> Iterator[str]:
     """The headline, what was compared, the worst GPUs, groups that differ, and nodes without a run."""
-    devices = f"{plural(len(analysis.gpus), 'GPU')} on {plural(len(analysis.nodes()), 'node')}"
-    yield f"{devices}: {states(analysis.gpus)}"
+    gpus = gpu_states(analysis.gpus)
+    devices = f"{plural(len(gpus), 'GPU')} on {plural(len(analysis.nodes()), 'node')}"
+    yield f"{devices}: {states(gpus)}"
     answer = gpu_answer(analysis)
     yield verdict_words(Verdict(answer.state, answer.reason))
     for summary in analysis.populations:

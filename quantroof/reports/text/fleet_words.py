@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from quantroof.units import NONE, change
 
 if TYPE_CHECKING:
-    from quantroof.analysis.verdicts import Verdict
+    from quantroof.analysis.verdicts import State, Verdict
     from quantroof.finding import Finding
-    from quantroof.fleet.analysis import GpuResult
 
 
 def speed(level: float | None) -> str:
@@ -35,10 +34,9 @@ def reasons(findings: Iterable[Finding]) -> str:
     return "; ".join(finding.text for finding in findings)
 
 
-def states(gpus: Iterable[GpuResult]) -> str:
+def states(gpus: Iterable[State]) -> str:
     """How many GPUs are in each state, the most frequent first: `30 ok, 2 degraded`."""
-    counts = Counter(gpu.state for gpu in gpus)
-    return ", ".join(f"{number} {state}" for state, number in counts.most_common())
+    return ", ".join(f"{number} {state}" for state, number in Counter(gpus).most_common())
 
 
 def verdict_words(verdict: Verdict) -> str:
