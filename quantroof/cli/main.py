@@ -143,10 +143,10 @@ def _unexpected(error: Exception) -> ExitCode:
         say(f"error: the memory or processes allowed here are used up, {what} (ulimit -a shows the limits)")
         return ExitCode.ENVIRONMENT
     if isinstance(error, ImportError) and not (error.name or "").startswith("quantroof"):
-        say(f"error: a library cannot be imported, {what} (quantroof doctor looks further)")
+        say(f"error: a library cannot be imported, {what} (quantroof doctor examines it)")
         return ExitCode.ENVIRONMENT
     hint = f"{_TRACEBACK}=1 shows where; please report it"
-    say(f"error: a defect of quantroof, {what} ({hint})")
+    say(f"error: a bug in quantroof: {what} ({hint})")
     return ExitCode.DEFECT
 
 

@@ -63,7 +63,7 @@ def test_a_defect_is_no_regression(
     with pytest.raises(SystemExit) as ended:
         line.main(["gate"])
     assert ended.value.code == 70
-    assert capsys.readouterr().err.startswith("error: a defect of quantroof, KeyError: 'lost' (")
+    assert capsys.readouterr().err.startswith("error: a bug in quantroof: KeyError: 'lost' (")
 
     monkeypatch.setenv("QUANTROOF_TRACEBACK", "1")
     with pytest.raises(KeyError):
@@ -93,7 +93,7 @@ def test_a_foreign_exit_is_not_a_reader_that_left(
     ("module", "code", "told"),
     [
         ("torch", 3, "error: a library cannot be imported, ImportError: no libcudart"),
-        ("quantroof.gate.judge", 70, "error: a defect of quantroof, ImportError: no libcudart"),
+        ("quantroof.gate.judge", 70, "error: a bug in quantroof: ImportError: no libcudart"),
     ],
 )
 def test_a_broken_library_is_the_machines_doing(

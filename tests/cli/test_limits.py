@@ -31,5 +31,5 @@ def test_memory_that_is_used_up_is_the_machines_doing(
         line.main(["run"])
 
     assert ended.value.code == code
-    told = "error: the memory or processes allowed here are used up, " if code == 3 else "error: a defect"
+    told = "error: the memory or processes allowed here are used up, " if code == 3 else "error: a bug"
     assert capsys.readouterr().err.startswith(told)
