@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "tests" / "constraints.txt"
 STAMP = "quantroof-setup.txt"
 # The driver branch that first ran CUDA 13 (CUDA 13.0 release notes, table 3).
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 CUDA_13_DRIVER = 580
 ENVIRONMENT_ERROR = 3
 _CUDA_PROBE = (
@@ -167,16 +168,25 @@ def install(python: Path, venv: Path, plan: Plan) -> None:
     steps.append(["--editable", f"{ROOT}[{','.join(plan.extras)}]"])
     if plan.last:
         steps.append(["--no-deps", *plan.last])
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    if plan.first and not has_cpu_build(pip, plan.first[0]):
+        say(f"pip's indexes have no CPU build of {plan.first[0]} for this Python: that with CUDA comes, 5 GB")
+        say(f"  (for the CPU build set PIP_EXTRA_INDEX_URL={CPU_INDEX})")
     for step in steps:
         started = time.monotonic()
         say(f"pip install {' '.join(step)} ...")
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
         code = subprocess.run(
             [*pip, "--constraint", str(constraints), *step], check=False, stdout=sys.stderr
         ).returncode
         if code:
             fail("pip could not install it, see above (no network? --no-install uses what this Python has)")
         say(f"... {time.monotonic() - started:.0f} s")
+
+
+def has_cpu_build(pip: list[str], torch: str) -> bool:
+    """Whether pip finds the build `torch==2.13.0+cpu`, which it prefers to the plain one, of CUDA."""
+    asked = [*pip, "--dry-run", "--no-deps", f"{torch}+cpu"]
+    return subprocess.run(asked, check=False, capture_output=True).returncode == 0
 
 
 def warn_unusable_gpu(python: Path, plan: Plan) -> None:

@@ -68,6 +68,22 @@ def test_no_driver_means_the_pinned_cpu_torch(setup_env: ModuleType, torch: tupl
     assert plan.first == ("torch==2.13.0",)
 
 
+@pytest.mark.parametrize(("builds", "warned"), [("cpu", False), ("cuda", True)])
+def test_a_cuda_torch_for_a_cpu_is_announced(
+    setup_env: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str], builds: str, warned: bool
+) -> None:
+    """Where pip's indexes have no CPU build, 5 GB come for nothing: the line says so and how to avoid it."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\ncase "$*" in *+cpu) [ {builds} = cpu ];; esac\n')
+    python.chmod(0o755)
+    plan = setup_env.make_plan(None, None, setup_env.read_pins(), tests=False)
+    setup_env.install(python, tmp_path, plan)
+    told = capfd.readouterr().err
+
+    assert ("no CPU build of torch==2.13.0" in told) is warned
+    assert ("PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu" in told) is warned
+
+
 @pytest.mark.parametrize(("driver", "extra"), [("580.159.04", "gpu"), ("570.86.15", "gpu-cuda12")])
 def test_a_driver_without_torch_gets_the_extra_that_it_can_run(
     setup_env: ModuleType, driver: str, extra: str
