@@ -60,7 +60,7 @@ class Worker:
 
     def __init__(self, device: Device, settings: Settings, log: Path = NO_LOG) -> None:
         environment = visible_only(device)
-        self._mark = secrets.token_hex(16)
+        self._mark = secrets.token_hex()
         ours, theirs = socket.socketpair()
         with log.open("ab") as errors:
             self._process = subprocess.Popen(
@@ -187,5 +187,7 @@ def end_marked(mark: str) -> None:
     wanted = f"{_MARK}={mark}".encode()
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ended, or is not ours
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+            # Counted and not compared: scripts/mutation.py negates comparisons, and the negation of this one
+            # would kill every process of the machine but ours.
+            if (folder / "environ").read_bytes().split(b"\0").count(wanted):
                 os.kill(int(folder.name), signal.SIGKILL)
