@@ -21,9 +21,9 @@ def _run(tree: Path, *arguments: str, fails: str = "none") -> tuple[int, list[st
     for path in (tree / "bin" / "python3", tree / "scripts" / "prolog_simulation.sh"):
         path.write_text(f'#!/bin/sh\necho "${{0##*/}} $*" >> {log}\ncase "$*" in *{fails}*) exit 7;; esac\n')
         path.chmod(0o755)
-    path = {**os.environ, "PATH": f"{tree / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    variables = {**os.environ, "PATH": f"{tree / 'bin'}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
-        [str(tree / "scripts" / "acceptance"), *arguments], env=path, capture_output=True, check=False
+        [str(tree / "scripts" / "acceptance"), *arguments], env=variables, capture_output=True, check=False
     )
     return done.returncode, log.read_text().splitlines()
 
