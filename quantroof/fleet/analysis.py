@@ -13,7 +13,7 @@ from quantroof.analysis.verdicts import STATES, State, gravest, state_of
 from quantroof.finding import Finding
 from quantroof.fleet.beside import completed, confirmed_links
 from quantroof.fleet.collection import Collection, Population, Times, Unit
-from quantroof.fleet.comparisons import datasheet_shares, reference_fleet
+from quantroof.fleet.comparisons import below_datasheet, datasheet_shares, read_floor, reference_fleet
 from quantroof.fleet.evidence import Evidence, gpu_times, past_times, retest_times, weigh
 from quantroof.fleet.fading import fading_findings
 from quantroof.fleet.findings import by_class, gpu_findings
@@ -222,7 +222,11 @@ def _results(
     """Every GPU of a population with its findings."""
     units = evidence.times.units
     shares = datasheet_shares(units, evidence.times.works, evidence.best_log_ns)
-    quantities = quantity_levels(evidence)
+    quantities, floor = quantity_levels(evidence), read_floor(units, policy)
+    alone = [
+        [*found, *below_datasheet(share.get(READ), floor)]
+        for found, share in zip(preflight_findings, shares, strict=True)
+    ]
     return [
         GpuResult(
             unit=unit,
@@ -232,7 +236,7 @@ def _results(
             reference=by_class(evidence.reference_level[row]),
             datasheet=shares[row],
             slow_cases=int(evidence.scores.slow_cases[row].sum()),
-            findings=gpu_findings(evidence, row, preflight_findings[row], shares[row].get(READ), policy),
+            findings=gpu_findings(evidence, row, alone[row], shares[row].get(READ), policy),
             quantities=of_gpu(quantities, row),
         )
         for row, unit in enumerate(units)

@@ -19,11 +19,11 @@ def fading_findings(collection: Collection, times: Times, indices: list[int]) ->
     changes = _changes(collection, times, indices)
     findings: list[list[Finding]] = []
     for row, own in enumerate(changes):
-        beside = [other.change for k, other in enumerate(changes) if other is not None and k != row]
-        state = "ok" if own is None else state_beside(own.change, beside)
-        if own is None or state == "ok":
+        if own is None or state_beside(own.change, ()) == "ok":  # whatever the others did
             findings.append([])
-        elif state == "degraded":
+            continue
+        beside = [other.change for k, other in enumerate(changes) if other is not None and k != row]
+        if state_beside(own.change, beside) == "degraded":
             findings.append([Finding("degraded", FADED, alone(own.words))])
         else:
             findings.append([Finding("unknown", MOVED, f"{own.words}: measure it again")])

@@ -9,7 +9,7 @@ import numpy as np
 from quantroof.analysis.distributions import Array
 from quantroof.analysis.verdicts import BY_DATASHEET, BY_ITSELF
 from quantroof.finding import Finding
-from quantroof.fleet.comparisons import below_datasheet, below_reference, floor_text, read_floor
+from quantroof.fleet.comparisons import below_reference, floor_text
 from quantroof.fleet.evidence import Evidence
 from quantroof.fleet.grades import ALONE, JUDGED_ALONE, gravest_first
 from quantroof.fleet.policy import MIN_SIBLINGS, Policy
@@ -20,12 +20,12 @@ from quantroof.units import chance
 def gpu_findings(
     evidence: Evidence, row: int, preflight: list[Finding], read_share: float | None, policy: Policy
 ) -> tuple[Finding, ...]:
-    """All findings of one GPU. `preflight` is what needs no timing, `read_share` its read's share of the
+    """All findings of one GPU. `preflight` is what needs no other GPU, `read_share` its read's share of the
     datasheet.
 
     A GPU in use by others is unknown, unless it failed.
     """
-    findings = [*preflight, *below_datasheet(read_share, read_floor(evidence.times.units, policy))]
+    findings = list(preflight)
     if evidence.reference is not None:
         gpus = len(evidence.times.units)
         findings += below_reference(evidence.reference_level[row], evidence.reference, gpus, policy)
