@@ -20,7 +20,7 @@ def run_facts(run: Run) -> Facts:
     """Identity, settings and versions of a run."""
     info = run.info
     options = {name: value for name, value in asdict(info.options).items() if value not in (None, (), "")}
-    settings = ", ".join(f"{name.replace('_', ' ')} {_plain(value)}" for name, value in options.items())
+    settings = ", ".join(_setting(name, value) for name, value in options.items())
     return [
         ("run", info.run_id),
         ("started", info.started_at),
@@ -68,14 +68,24 @@ def outcome(run: Run) -> str | None:
     return f"The run was {last.outcome}" + (f": {last.reason}." if last.reason else ".")
 
 
+def _setting(name: str, value: object) -> str:
+    """`cache cold`; a field that ends in `_s` has its unit behind the number: `case timeout 120 s`."""
+    bare = name.removesuffix("_s")
+    words = f"{bare.replace('_', ' ')} {_plain(value)}"
+    return words if bare == name else f"{words} s"
+
+
 def _plain(value: object) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:g}"
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _host(host: Host) -> str:
-    return ", ".join(str(value) for value in asdict(host).values() if value is not None) or UNKNOWN
+    cpus = None if host.cpus is None else f"{host.cpus} CPU{'' if host.cpus == 1 else 's'}"
+    return ", ".join(part for part in (host.name, host.system, host.machine, cpus) if part) or UNKNOWN
 
 
 def _records(run: Run) -> str:
