@@ -50,21 +50,21 @@ def _violations(seen: Seen) -> list[str]:
     return [f"{rule['id']}: {rule['nodes'][0]['html'][:120]}" for rule in result["violations"]]
 
 
-def _overlaps(seen: Seen) -> list[str]:
-    """Pairs of visible labels whose boxes share more than a pixel in both directions."""
+def _overlaps(seen: Seen, labels: str = LABELS, share: int = 1) -> list[str]:
+    """Pairs of visible labels whose boxes share more than so many pixels in both directions."""
     pairs = seen.page.evaluate(
-        """(labels) => {
+        """([labels, share]) => {
           const found = [...document.querySelectorAll(labels)];
           const boxes = found.map((label) => [label.textContent, label.getBoundingClientRect()]);
           const shown = boxes.filter(([text, box]) => text && box.width);
           const pairs = [];
           shown.forEach(([a, p], i) => shown.slice(i + 1).forEach(([b, q]) => {
-            if (Math.min(p.right, q.right) - Math.max(p.left, q.left) > 1
-                && Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > 1) pairs.push(`${a} | ${b}`);
+            if (Math.min(p.right, q.right) - Math.max(p.left, q.left) > share
+                && Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top) > share) pairs.push(`${a} | ${b}`);
           }));
           return pairs;
         }""",
-        LABELS,
+        [labels, share],
     )
     return [str(pair) for pair in pairs]
 
@@ -143,6 +143,8 @@ def test_names_of_simulated_devices_fit(built: Build, open_page: Open, tmp_path:
     assert card is not None
     assert chart is not None
     assert card["x"] + card["width"] <= chart["x"]
+    assert seen.page.locator("#summary-labels .batch").count() >= 8
+    assert _overlaps(seen, "#summary-labels .batch", -3) == []  # numbers that touch read as one
 
     seen.resize(390)
     wide, tall = {}, {}
