@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import warnings
 from pathlib import Path
 
@@ -10,12 +11,15 @@ import pytest
 
 from quantroof.advisor.imports import mamf
 from quantroof.advisor.points import parse_points
-from quantroof.analysis.spread import moderated_spreads
+from quantroof.analysis.spread import moderated_spreads, robust_spread
 from quantroof.errors import UsageError
+from quantroof.fleet.collection import Collection
+from quantroof.fleet.parts import collect_parts
 from quantroof.kernels.cases import Case
 from quantroof.kernels.schemes import SCHEMES
 from tests.commands import call
-from tests.fuzz_targets import DATA, POINTS
+from tests.fuzz import mutate
+from tests.fuzz_targets import DATA, POINTS, TARGETS
 
 
 @pytest.mark.parametrize("sizes", [(10**15, 8, 8), (8, 10**15, 8), (8, 8, 10**15)])
@@ -55,6 +59,22 @@ def test_gpus_without_a_common_case_have_no_spread() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert moderated_spreads(np.empty((3, 0))).shape == (0,)
+        assert robust_spread(np.empty((3, 0)), axis=1).tolist() == [0, 0, 0]
+
+
+def test_a_time_below_zero_is_left_out_whatever_the_statistics_of_its_file_say(tmp_path: Path) -> None:
+    """DuckDB leaves a filter out where a damaged part's statistics promise that every value passes it."""
+    duckdb = pytest.importorskip("duckdb", reason="the store extra is not installed")
+    target = next(target for target in TARGETS if target.name == "part, in a fleet")
+    part = tmp_path / "part.parquet"
+    part.write_bytes(mutate(target.content(), random.Random("part, in a fleet/122")))
+    assert duckdb.sql(f"SELECT min(median_ns) < 0 FROM '{part}'").fetchall() == [(True,)]
+    found = Collection()
+    collect_parts([part], found)
+    _, _, times = (np.concatenate(arrays) for arrays in zip(*found.chunks, strict=True))
+
+    assert (times > 0).all()
+    assert len(times) > 100
 
 
 def test_a_long_file_name_is_cut_in_the_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

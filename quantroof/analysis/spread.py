@@ -55,6 +55,8 @@ def moderated_spread(values: Array, prior: float) -> float:
 
 
 def robust_spread(values: Array, axis: int) -> Array:
-    """Interquartile range as a standard deviation of a normal distribution."""
+    """Interquartile range as a standard deviation of a normal distribution; 0 of no values."""
+    if values.shape[axis] == 0:
+        return np.zeros(np.delete(values.shape, axis))
     high, low = np.quantile(values, [0.75, 0.25], axis=axis)
     return np.asarray((high - low) / _NORMAL_IQR)

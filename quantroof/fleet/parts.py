@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from quantroof import duck
+from quantroof.bounds import LONGEST_NS, SHORTEST_NS
 from quantroof.errors import first_line
 from quantroof.files import MALFORMED, malformed
 from quantroof.fleet.collection import DEVICE, Collection, Unit, Work, population_of
@@ -115,12 +116,11 @@ def _collect(connection: DuckDBPyConnection, into: Collection) -> None:
         "SELECT unit, number, median_ns FROM rows JOIN units USING (run_id, device_id) "
         "JOIN works USING (work) WHERE median_ns > 0 AND isfinite(median_ns)"  # to DuckDB, NaN is the largest
     ).fetchnumpy()
+    ns = np.asarray(times["median_ns"], np.float64)
+    # DuckDB leaves its filter out where a file's statistics say that all values pass, and these may be wrong.
+    valid = (ns >= SHORTEST_NS) & (ns <= LONGEST_NS)
     into.chunks.append(
-        (
-            np.asarray(times["unit"], np.intp),
-            np.asarray(times["number"], np.intp),
-            np.asarray(times["median_ns"], np.float64),
-        )
+        (np.asarray(times["unit"], np.intp)[valid], np.asarray(times["number"], np.intp)[valid], ns[valid])
     )
 
 
