@@ -68,7 +68,8 @@ def test_a_time_below_zero_is_left_out_whatever_the_statistics_of_its_file_say(t
     target = next(target for target in TARGETS if target.name == "part, in a fleet")
     part = tmp_path / "part.parquet"
     part.write_bytes(mutate(target.content(), random.Random("part, in a fleet/122")))
-    assert duckdb.sql(f"SELECT min(median_ns) < 0 FROM '{part}'").fetchall() == [(True,)]
+    values = duckdb.sql(f"SELECT median_ns FROM '{part}'").fetchall()
+    assert min(ns for (ns,) in values if ns is not None) < 0
     found = Collection()
     collect_parts([part], found)
     _, _, times = (np.concatenate(arrays) for arrays in zip(*found.chunks, strict=True))
