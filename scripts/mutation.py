@@ -8,7 +8,8 @@ and survivors that change nothing, each with its reason. All mutants are tried, 
     scripts/mutation.py --group gate --sample 30 --seed 1 # some mutants of one group
     scripts/mutation.py --killed FILE ...                 # after new tests: tries the survivors again
 
-Exit code 1 if a score is below --least, 2 for a group whose tests fail on the tree as it is.
+Exit code 1 if a score is below --least, 2 for a group whose tests fail on the tree as it is, and where no PID
+namespace can be made.
 scripts/mutation_tests.py says how a mutant is made to cost little more than the tests that reach it.
 """
 
@@ -35,6 +36,7 @@ from mutation_page import ROOT, Outcome, explained, page, report
 from mutation_tests import Coverage, serve_collected, serve_new
 
 _LIBRARIES = ("pytest", "numpy", "msgspec", "click", "rich.console", "psutil", "pandas", "jinja2")
+_APART = "QUANTROOF_MUTATION_APART"
 _SLACK_S, _TIMES = 10.0, 4.0
 """A mutant may take this many times as long as the tests do as they are; longer counts as noticed."""
 
@@ -222,6 +224,22 @@ def _shared_out(group: Group, left: list[Mutant], workers: list[Worker]) -> list
         return list(threads.map(judged, left))
 
 
+def _start_apart() -> None:
+    """Start this script again in a PID namespace of its own, where it is not in one.
+
+    Some mutants are faults in code that ends processes: there they reach none but those of this script.
+    """
+    if os.environ.pop(_APART, None):
+        return
+    apart = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    able = shutil.which("unshare") and subprocess.run([*apart, "true"], check=False, capture_output=True)
+    if not able or able.returncode:
+        print("no PID namespace can be made here (unshare --user --pid): a mutant of code that ends\n"
+              "processes might end any of yours; nothing was tried", file=sys.stderr)  # fmt: skip
+        sys.exit(2)
+    os.execvpe(apart[0], [*apart, sys.executable, *sys.argv], {**os.environ, _APART: "1"})  # noqa: S606
+
+
 def main() -> int:
     """Score the groups, print and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -236,6 +254,8 @@ def main() -> int:
     )
     parser.add_argument("--out", type=Path, help="write the page here")
     options = parser.parse_args()
+    if not options.page:
+        _start_apart()
     config = tomllib.loads((ROOT / "scripts" / "mutation.toml").read_text(encoding="utf-8"))
     reasons, scores, killed = explained(config), [], Killed(options.killed)
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:

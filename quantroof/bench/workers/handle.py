@@ -188,6 +188,6 @@ def end_marked(mark: str) -> None:
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ended, or is not ours
             # Counted and not compared: scripts/mutation.py negates comparisons, and the negation of this one
-            # would kill every process of the machine but ours.
+            # kills every process but ours, those of that script among them.
             if (folder / "environ").read_bytes().split(b"\0").count(wanted):
                 os.kill(int(folder.name), signal.SIGKILL)
