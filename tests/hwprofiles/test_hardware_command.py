@@ -120,7 +120,7 @@ def test_derive_names_the_options_it_lacks(capsys: pytest.CaptureFixture[str]) -
     """Nothing is assumed for an SM count."""
     code, _, err = run(capsys, "derive", "--compute-capability", "8.9", "--clock-mhz", "2000")
     assert code == 2
-    assert "--sms missing" in err
+    assert "needs --sms" in err
 
 
 def test_audit_reports_wrong_claims_by_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

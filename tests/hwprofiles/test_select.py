@@ -104,9 +104,9 @@ def test_faults_are_injected_by_number() -> None:
     assert [d.injected_fault for d in devices] == [None, "pcie", "ecc"]
     assert [d.pcie.width if d.pcie else None for d in devices] == [None, 8, None]
     for text, words in (
-        ("+ecc@3", "not a fault of one of 3"),
+        ("+ecc@3", "INDEX is 0 to 2"),
         ("+rust@0", "unknown fault 'rust'"),
-        ("+", "is not a fault"),
+        ("+", "plants no fault"),
     ):
         with pytest.raises(UsageError, match=words):
             select(NONE, [f"sim:h200-sxm*3{text}"])

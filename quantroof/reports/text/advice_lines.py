@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from quantroof import units
 from quantroof.advisor.advice import Advice, Option
 from quantroof.advisor.engines import launch_of
 from quantroof.advisor.explain import explain
@@ -94,7 +95,7 @@ def _notes(advice: Advice, option: Option | None) -> Iterator[str]:
         name = _name(advice, option)
         if option.prefill is not None:
             prompt = option.prefill.total
-            took = f"{prompt.seconds * 1e3:.0f} ms ({prompt.source})"
+            took = f"{units.time(prompt.seconds * 1e9, 2)} ({prompt.source})"
             yield f"{name}: the first token of a {advice.request.context}-token prompt takes {took}"
         if option.load is not None:
             yield f"{name}: {_under_load(option.load)}"
@@ -105,11 +106,11 @@ def _notes(advice: Advice, option: Option | None) -> Iterator[str]:
 def _under_load(load: SteadyLoad) -> str:
     """A token's time with the prompts of the other requests, and the rate that follows."""
     took, first = load.per_token, load.loaded_first_token
+    waited, low, high = (units.time(s * 1e9, 2) for s in (first.seconds, first.low, first.high))
     band = f"{took.seconds * 1e3:.3g} ms per token [{took.low * 1e3:.3g}, {took.high * 1e3:.3g}]"
     return (
         f"{load.batch} requests at once, {load.prompt} tokens in and {load.output} out: {band} with the "
-        f"others' prompts, {load.tokens_per_s:.0f} tokens/s; the first after {first.seconds * 1e3:.0f} ms "
-        f"[{first.low * 1e3:.0f}, {first.high * 1e3:.0f}]"
+        f"others' prompts, {load.tokens_per_s:.0f} tokens/s; the first after {waited} [{low}, {high}]"
     )
 
 

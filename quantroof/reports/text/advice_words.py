@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from quantroof import units
 from quantroof.advisor.advice import Advice, FormatOnGpu, Option
 from quantroof.advisor.machine import Machine
 
@@ -124,7 +125,7 @@ def option_row(option: Option) -> tuple[str, ...]:
         option.format,
         option.kv,
         gpus,
-        NONE if option.prefill is None else f"{two(option.prefill.total.seconds * 1e3)} ms",
+        NONE if option.prefill is None else units.time(option.prefill.total.seconds * 1e9, 2),
         two(time.seconds * 1e3),
         f"{two(time.low * 1e3)} to {two(time.high * 1e3)}",
         str(option.batch or 1),
