@@ -198,7 +198,7 @@ def test_an_eighth_of_the_largest_transfer_tells_the_bandwidth(part: float, *, m
 
 
 def test_an_element_that_computes_nothing_is_bound_by_memory() -> None:
-    """Copies of fp8 have no rate at all; without works there are no weights."""
+    """A copy of fp8 does no operations, so its class is memory. An empty list has no weights."""
     works = [Work("copy", "fp8_e4m3", 0, 10**9), Work("square", "bf16", 10**12, 10**8)]
 
     assert class_weights(works, np.log([1e6, 1e6])).tolist() == [MEMORY, COMPUTE]

@@ -114,7 +114,7 @@ def _trimmed(freedom: int) -> Array:
 
 @pytest.mark.parametrize("gpus", [32, 128])
 def test_gpus_that_all_agree_keep_the_part_of_the_prior(gpus: int) -> None:
-    """Without any spread of their own there is no tail to learn either."""
+    """Equal GPUs show no spread, so the spread comes from the prior alone, widened for their number."""
     side = slow_side(np.full(gpus, 0.25), PRIOR)
 
     assert side.spread == pytest.approx(_widened(0.0, gpus), rel=1e-3)

@@ -25,7 +25,7 @@ from tests.runs import gpu_run
     ],
 )
 def test_a_shape_is_a_digit_per_bin(samples: list[float], expected: str | None) -> None:
-    """Nine is the fullest bin, a single sample is seen, and without spread there is no shape."""
+    """The fullest bin is 9, a bin with one sample is at least 1, and equal samples give None."""
     assert shape(samples) == expected
 
 
