@@ -28,7 +28,7 @@ def add_beside(run: Run, units: Iterable[Unit]) -> None:
         unit.links_measured = bool(links)
         unit.peers_measured = peers
         unit.bits_measured = any(line.device == unit.device.id for line in run.bits)
-        unit.again = bool(run.info.options.seed)
+        unit.again = run.info.options.again
 
 
 def units_beside(run: Run) -> list[Unit]:

@@ -116,7 +116,8 @@ class BurnIn:
         """One job per mode (burst, sustained); none if all devices are busy. Re-tests use a new seed."""
         if not self._free:
             return []
-        burst = replace(self._options.run_options, mode="burst", processes=_PROCESSES, seed=seed)
+        options = replace(self._options.run_options, seed=seed, again=seed > 0)
+        burst = replace(options, mode="burst", processes=_PROCESSES)
         hot = replace(burst, mode="sustained", processes=1, formats=self._options.heating, ceilings=False)
         jobs = [new_job(run_options, self._free, self._options.command) for run_options in (burst, hot)]
         jobs[0] = dataclasses.replace(jobs[0], links=FULL)
@@ -137,7 +138,7 @@ class BurnIn:
         """Run jobs; returns the names of their directories."""
         names = []
         for job in jobs:
-            again = "-again" if job.info.options.seed else ""
+            again = "-again" if job.info.options.again else ""
             directory = self._options.folder / f"{job.info.run_id}-{job.info.options.mode}{again}"
             self._directories.append(directory)
             self._run_job(measure, job, directory)

@@ -68,7 +68,8 @@ class PartCheck:
 
     def _units(self, free: tuple[Device, ...], measure: Measure, seed: int) -> list[Unit]:
         """One run that measures these parts and nothing else; what it shows per device."""
-        planned = new_job(replace(self.options.run_options, seed=seed), free, self.options.command)
+        run_options = replace(self.options.run_options, seed=seed, again=seed > 0)
+        planned = new_job(run_options, free, self.options.command)
         bits_s = None if seed else self.bits_s
         job = Job(replace(planned.info, plan=()), (), links=self.links, bits_s=bits_s)
         name = "links" if self.links else "bits"

@@ -151,7 +151,8 @@ class Prolog:
 
     def _plan(self, again: int) -> Job:
         options = self._options
-        run_options = RunOptions(suite="prolog", seed=2 * options.seed + again, ceilings=False)
+        seed = 2 * options.seed + again
+        run_options = RunOptions(suite="prolog", seed=seed, again=again > 0, ceilings=False)
         job = new_job(run_options, self._free, options.command)
         cases = max((plan.timed for plan in job.plans), default=1)
         room = (options.limit_s - START_S - JUDGE_S) / 2

@@ -38,6 +38,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     processes: Processes = 1
     serial: bool = False
     seed: Seed = 0
+    again: bool = False
+    """A second measurement of what the first one found slow; it may leave out links and exact products."""
     case_timeout_s: Timeout = 120.0
     ceilings: bool = True
     anchors: bool = False

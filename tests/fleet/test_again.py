@@ -18,7 +18,7 @@ from quantroof.errors import UsageError
 from quantroof.finding import Finding
 from quantroof.fleet.again import jobs_again, links_again, slow_codes
 from quantroof.fleet.analysis import Analysis, GpuResult, analyze
-from quantroof.fleet.beside import completed
+from quantroof.fleet.beside import completed, units_beside
 from quantroof.fleet.collection import Population, Unit
 from quantroof.fleet.gather import gather
 from quantroof.fleet.policy import Policy
@@ -151,6 +151,15 @@ def test_a_real_plan_without_collectives_starts_no_ranks(monkeypatch: pytest.Mon
 
     assert all(name.endswith("copies") for name in copies)
     assert any(name.endswith("collectives") for name in started[len(copies) :])
+
+
+@pytest.mark.parametrize(("options", "again"), [(RunOptions(seed=7), False), (RunOptions(again=True), True)])
+def test_only_a_burn_in_makes_a_second_measurement(options: RunOptions, again: bool) -> None:
+    """A run with a seed of the user's own is a measurement like any other."""
+    built = node_run("node-0", gpus=2)
+    built.info = msgspec.structs.replace(built.info, options=options)
+
+    assert {unit.again for unit in units_beside(built)} == {again}
 
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
