@@ -167,9 +167,10 @@ class Board:
         return events
 
     def _reasons(self) -> int | None:
-        """Clock-event bits; drivers before R535 have them under their older name."""
+        """Clock-event bits; drivers before R535 have them under an older name, which a binding may drop."""
         bits = self._number(self._nvml.nvmlDeviceGetCurrentClocksEventReasons)
-        return self._number(self._nvml.nvmlDeviceGetCurrentClocksThrottleReasons) if bits is None else bits
+        older = getattr(self._nvml, "nvmlDeviceGetCurrentClocksThrottleReasons", None)
+        return self._number(older) if bits is None and older is not None else bits
 
     def _ecc_errors(self) -> int | None:
         kinds = (self._nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, self._nvml.NVML_VOLATILE_ECC)
@@ -186,8 +187,8 @@ _OTHER_PACKAGE = "the NVML binding lacks functions: another package named pynvml
 _FUNCTIONS = """
     DeviceGetAttributes DeviceGetClockInfo DeviceGetComputeRunningProcesses DeviceGetCount
     DeviceGetCudaComputeCapability DeviceGetCurrPcieLinkGeneration DeviceGetCurrPcieLinkWidth
-    DeviceGetCurrentClocksEventReasons DeviceGetCurrentClocksThrottleReasons DeviceGetEccMode
-    DeviceGetHandleByIndex DeviceGetHandleByUUID DeviceGetMaxClockInfo DeviceGetMaxMigDeviceCount
+    DeviceGetCurrentClocksEventReasons DeviceGetEccMode DeviceGetHandleByIndex DeviceGetHandleByUUID
+    DeviceGetMaxClockInfo DeviceGetMaxMigDeviceCount
     DeviceGetMaxPcieLinkGeneration DeviceGetMaxPcieLinkWidth DeviceGetMemoryBusWidth DeviceGetMemoryInfo
     DeviceGetMigDeviceHandleByIndex DeviceGetMigMode DeviceGetName DeviceGetNumGpuCores DeviceGetPciInfo
     DeviceGetPersistenceMode DeviceGetPowerManagementDefaultLimit DeviceGetPowerManagementLimit

@@ -107,6 +107,13 @@ def test_a_binding_that_lacks_functions_is_one_sentence(environment_of: Environm
     ]  # fmt: skip
 
 
+def test_a_binding_without_the_older_name_of_a_function_finds_gpus(environment_of: Environment) -> None:
+    """NVIDIA renamed the function of the clock events; a binding may drop the old name."""
+    newer = _OLD_BINDING.replace("NumGpuCores", "CurrentClocksThrottleReasons")
+
+    assert _output(newer, environment_of()).splitlines()[:2] == ["cuda", "cpu"]
+
+
 def test_every_function_that_is_called_is_looked_for() -> None:
     """The list that a binding is held against is that of the source."""
     source = "".join(
