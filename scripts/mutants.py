@@ -188,6 +188,23 @@ def statement(source: bytes, mutant: Mutant) -> range | None:
     return found
 
 
+def statements(source: bytes) -> dict[int, int]:
+    """The first line of the innermost statement around each line, for lines within functions."""
+    found: dict[int, int] = {}
+
+    def look(node: ast.AST, within: bool) -> None:
+        for child in ast.iter_child_nodes(node):
+            if not isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+                continue
+            if within and isinstance(child, ast.stmt):
+                assert child.end_lineno is not None
+                found.update(dict.fromkeys(range(child.lineno, child.end_lineno + 1), child.lineno))
+            look(child, within or isinstance(child, ast.FunctionDef))
+
+    look(ast.parse(source), within=False)
+    return found
+
+
 def sampled(pool: list[Mutant], count: int | None, seed: int) -> Iterator[Mutant]:
     """At most `count` mutants of a pool, drawn by a seed, in the order of the files; all without a count."""
     from random import Random

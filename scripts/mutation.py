@@ -61,7 +61,8 @@ def _groups(config: dict[str, object], names: list[str]) -> list[Group]:
     return [group for group in known if not names or group.name in names]
 
 
-def _copy_of_tree(target: Path) -> Path:
+def copy_of_tree(target: Path) -> Path:
+    """A repository with the files of the tree, changed ones too."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, check=True,
@@ -80,7 +81,7 @@ class Worker:
     """A copy of the tree and two processes to fork from: the tests collected, and the libraries only."""
 
     def __init__(self, folder: Path, group: Group) -> None:
-        self.tree = _copy_of_tree(folder)
+        self.tree = copy_of_tree(folder)
         context = ForkContext()
         self._collected, theirs = context.Pipe()
         self._new, others = context.Pipe()
@@ -224,7 +225,7 @@ def _shared_out(group: Group, left: list[Mutant], workers: list[Worker]) -> list
         return list(threads.map(judged, left))
 
 
-def _start_apart() -> None:
+def start_apart() -> None:
     """Start this script again in a PID namespace of its own, where it is not in one.
 
     Some mutants are faults in code that ends processes: there they reach none but those of this script.
@@ -255,7 +256,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="write the page here")
     options = parser.parse_args()
     if not options.page:
-        _start_apart()
+        start_apart()
     config = tomllib.loads((ROOT / "scripts" / "mutation.toml").read_text(encoding="utf-8"))
     reasons, scores, killed = explained(config), [], Killed(options.killed)
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:

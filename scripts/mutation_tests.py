@@ -137,7 +137,7 @@ class Server:
             begun = time.monotonic()
             pid = os.fork()
             if pid == 0:
-                _guarded(
+                guarded(
                     partial(self._coverage, session) if tests is None else partial(_run, session, tests, file)
                 )
             self._connection.send((waited(pid, limit_s), time.monotonic() - begun))
@@ -153,7 +153,7 @@ class Server:
         return 0
 
 
-def _guarded(work: Callable[[], int]) -> None:
+def guarded(work: Callable[[], int]) -> None:
     """Do the work of a child, and end it whatever happens."""
     code = 70
     try:
@@ -176,7 +176,7 @@ class _Failures:
 
 def _run(session: pytest.Session, tests: list[int], file: Path) -> int:
     """Exit code 1 at the first test that fails with the file as it is now."""
-    plant(file)
+    plant(file, functions(file.parent)[str(file)])
     failures = _Failures()
     session.config.pluginmanager.register(failures)
     items = [session.items[test] for test in tests]
@@ -187,7 +187,16 @@ def _run(session: pytest.Session, tests: list[int], file: Path) -> int:
     return 0
 
 
-def plant(file: Path) -> None:
+def functions(folder: Path) -> dict[str, list[FunctionType]]:
+    """The functions of all imported files below a folder, by file."""
+    found: dict[str, list[FunctionType]] = defaultdict(list)
+    for one in gc.get_objects():  # by type(): isinstance asks the object, and some warn
+        if type(one) is FunctionType and one.__code__.co_filename.startswith(f"{folder}/"):
+            found[one.__code__.co_filename].append(one)
+    return found
+
+
+def plant(file: Path, known: list[FunctionType]) -> None:
     """Give the functions of an imported file the code that the file has now.
 
     A function is known by its qualified name and first line, so the lines must be the same.
@@ -201,11 +210,10 @@ def plant(file: Path) -> None:
                 collect(constant)
 
     collect(compile(file.read_bytes(), str(file), "exec", dont_inherit=True))
-    for found in gc.get_objects():  # by type(): isinstance asks the object, and some warn
-        if type(found) is FunctionType and found.__code__.co_filename == str(file):
-            code = table.get((found.__code__.co_qualname, found.__code__.co_firstlineno))
-            if code is not None and code.co_freevars == found.__code__.co_freevars:
-                found.__code__ = code
+    for found in known:
+        code = table.get((found.__code__.co_qualname, found.__code__.co_firstlineno))
+        if code is not None and code.co_freevars == found.__code__.co_freevars:
+            found.__code__ = code
 
 
 def waited(pid: int, limit_s: float) -> int | None:
@@ -248,6 +256,6 @@ def serve_new(connection: Connection, tree: Path, libraries: list[str]) -> None:
         names, _, limit_s = request
         pid = os.fork()
         if pid == 0:
-            _guarded(partial(pytest.main, [*_OPTIONS, scratch, *names]))
+            guarded(partial(pytest.main, [*_OPTIONS, scratch, *names]))
         begun = time.monotonic()
         connection.send((waited(pid, limit_s), time.monotonic() - begun))

@@ -80,7 +80,7 @@ def test_an_imported_function_gets_the_code_of_its_changed_file(
     within = module.within
     before = within((1,))
     file.write_text(CODE.replace("* least", "- least"))
-    scripts[1].plant(file)
+    scripts[1].plant(file, [within])
 
     assert (before, within((1,))) == (True, False)
 
