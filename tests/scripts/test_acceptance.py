@@ -34,6 +34,7 @@ def _run(tree: Path, *arguments: str, fails: str = "none") -> tuple[int, list[st
         (("tests/test_fuzz.py", "-x"), ["python3 -m pytest -m slow -q tests/test_fuzz.py -x"]),
         (("reliability",), ["python3 scripts/reliability.py"]),
         (("select", "prolog"), ["python3 scripts/gate_select.py", "prolog_simulation.sh "]),
+        (("can-fail",), ["python3 scripts/can_fail.py --out docs/measured/can_fail.md"]),
         (("select", "-x"), ["python3 scripts/gate_select.py", "python3 -m pytest -m slow -q -x"]),
     ],
 )
@@ -43,7 +44,7 @@ def test_the_parts_that_are_named_run(tmp_path: Path, arguments: tuple[str, ...]
 
 
 def test_a_part_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
-    """Without a name all five run; the exit code is 1 if any failed, also one whose output is copied."""
+    """Without a name all six run; the exit code is 1 if any failed, also one whose output is copied."""
     code, started = _run(tmp_path, fails="pytest")
 
     assert code == 1
@@ -51,5 +52,5 @@ def test_a_part_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
         "-q", "prolog_simulation.sh"
     ]  # fmt: skip
     assert [line.split()[1] for line in started[2:]] == [
-        "scripts/gate_select.py", "scripts/reliability.py", "scripts/mutation.py"
+        "scripts/gate_select.py", "scripts/reliability.py", "scripts/mutation.py", "scripts/can_fail.py"
     ]  # fmt: skip
