@@ -80,8 +80,8 @@ def faults() -> list[Fault]:
     return [Fault(**row) for row in tomllib.loads(FAULTS.read_text(encoding="utf-8"))["fault"]]
 
 
-def raised(tree: Path, fault: Fault) -> Iterator[tuple[str, str]]:
-    """Node ids of the tests that raised in their own body with the fault planted, and what they raised."""
+def raised(tree: Path, fault: Fault, tests: list[str]) -> Iterator[tuple[str, str]]:
+    """Which of the tests raised in their own body with the fault planted, and what they raised."""
     out = tree.with_name("raised")
     (tree.parent / "can_fail_plugin.py").write_text(_PLUGIN)
     out.unlink(missing_ok=True)
@@ -93,7 +93,7 @@ def raised(tree: Path, fault: Fault) -> Iterator[tuple[str, str]]:
     }
     with fault.planted(tree):
         command = [sys.executable, "-m", "pytest", "-q", "-p", "can_fail_plugin", "-p", "no:cacheprovider"]
-        subprocess.run([*command, *fault.tests], cwd=tree, env=variables, capture_output=True, check=False)
+        subprocess.run([*command, *tests], cwd=tree, env=variables, capture_output=True, check=False)
     for line in out.read_text().splitlines() if out.exists() else ():
         test, name = json.loads(line)
         yield test, name
