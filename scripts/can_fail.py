@@ -108,8 +108,11 @@ class Module:
         self._open = {test for test in self._tests if not unable[test]}
         self._weak: dict[int, Seen] = {}
         self._failed: set[str] = set()
-        own = {test: self._known[test].reached for test in self._open}
-        yield from self._searched(own, warm=not self._runner.with_browser & set(self._tests))
+        warm = not self._runner.with_browser & set(self._tests)
+        steady = self._steady() if warm else self._open
+        yield from self._searched({test: self._known[test].reached for test in steady}, warm=warm)
+        own = {test: self._known[test].reached for test in self._never() - steady}
+        yield from self._searched(own, warm=False)
         yield from self._searched(dict.fromkeys(self._never(), self._shared), warm=False)
         for test in sorted(self._open):
             yield self._weak.get(test, Seen(names[test]))
@@ -123,6 +126,12 @@ class Module:
         for test in sorted(lines):
             if test in self._open:
                 yield from self._search(test)
+
+    def _steady(self) -> set[int]:
+        """Tests that pass again, without a fault, where the module has run: a failure is then the fault's."""
+        seconds = sum(self._known[test].seconds for test in self._open)
+        again = self._runner.tried(sorted(self._open), None, _SLACK_S + _TIMES * seconds, warm=True)
+        return {test for test, result in again.items() if result.raised is None and not result.spoiled}
 
     def _never(self) -> set[int]:
         """Tests of which no example was seen to fail."""

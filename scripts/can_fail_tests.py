@@ -9,8 +9,8 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Generator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection
@@ -116,7 +116,7 @@ class _Server:
             guarded(work)
         return pid
 
-    def _answered(self, tests: list[int], planted: Path, out: Path, limit_s: float) -> int | None:
+    def _answered(self, tests: list[int], planted: Path | None, out: Path, limit_s: float) -> int | None:
         return waited(self._child(partial(self._run, tests, planted, out)), limit_s)
 
     def _keep(self, tests: list[int], out: Path) -> int:
@@ -136,8 +136,10 @@ class _Server:
         while True:
             self._warm.send(self._answered(*self._warm.recv()))
 
-    def _run(self, tests: list[int], planted: Path, out: Path) -> int:
-        plant(planted, self._functions.get(str(planted)) or functions(self._tree).get(str(planted), []))
+    def _run(self, tests: list[int], planted: Path | None, out: Path) -> int:
+        if planted is not None:
+            known = self._functions.get(str(planted)) or functions(self._tree).get(str(planted), [])
+            plant(planted, known)
         items = [self._items[test] for test in tests]
         self._items[0].config.pluginmanager.register(_Report(items, out, None))
         self._protocol(items)
@@ -211,29 +213,40 @@ class Runner:
                 results[test].reached = _reached(out.with_name(f"{out.name}-{index}"))
         return results, _reached(out.with_name(f"{out.name}-{SHARED}"))
 
-    def tried(self, tests: list[int], mutant: Mutant, limit_s: float, *, warm: bool) -> dict[int, Result]:
-        """Run tests with a fault in the tree; `warm` keeps the fixtures that were made without it."""
-        file = self.tree / mutant.file
-        source, kept = file.read_bytes(), file.stat()
+    def tried(
+        self, tests: list[int], mutant: Mutant | None, limit_s: float, *, warm: bool
+    ) -> dict[int, Result]:
+        """Run tests with a fault in the tree, or without; `warm` keeps the fixtures that were made before."""
         out, ended = self._new_out(), False
-        try:
-            file.write_bytes(mutant.applied(source))
-            if warm:
-                self._ask_warm(tests, file, out, limit_s)
-            else:
-                self._kept = False
-                self._cold.send(("cold", tests, file, out, limit_s))
-                self._cold.recv()
-        except (EOFError, ConnectionError):
-            ended = True
-        finally:
-            file.write_bytes(source)
-            os.utime(file, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+        with self._planted(mutant) as file:
+            try:
+                if warm:
+                    self._ask_warm(tests, file, out, limit_s)
+                else:
+                    self._kept = False
+                    self._cold.send(("cold", tests, file, out, limit_s))
+                    self._cold.recv()
+            except (EOFError, ConnectionError):
+                ended = True
         if ended:
             self._start_again()
         return _read(out, tests)
 
-    def _ask_warm(self, tests: list[int], file: Path, out: Path, limit_s: float) -> None:
+    @contextmanager
+    def _planted(self, mutant: Mutant | None) -> Iterator[Path | None]:
+        if mutant is None:
+            yield None
+            return
+        file = self.tree / mutant.file
+        source, kept = file.read_bytes(), file.stat()
+        file.write_bytes(mutant.applied(source))
+        try:
+            yield file
+        finally:
+            file.write_bytes(source)
+            os.utime(file, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+
+    def _ask_warm(self, tests: list[int], file: Path | None, out: Path, limit_s: float) -> None:
         if self._kept:
             self._warm.send((tests, file, out, limit_s))
             self._kept = self._warm.poll(limit_s + 30)

@@ -181,7 +181,7 @@ def test_names_are_understood_as_people_paste_them(pasted: str, shipped: str, st
 
 
 def test_a_verified_model_names_the_commit_of_its_file() -> None:
-    """What its sizes were read from cannot change below the row; any other row says that it is not verified."""
+    """What its sizes were read from cannot change; any other row says that it is not verified."""
     unnamed = {m.id for m in catalog().values() if not re.search(r"@[0-9a-f]{7,40}", m.source)}
 
     assert unnamed <= {m.id for m in catalog().values() if not m.verified}

@@ -22,6 +22,7 @@ from tests.runs import gpu_run
         ([5.0, 5.0], None),
         ([0.0, 12.0], "900000000009"),
         ([0.0, 0.9, 0.9, 1.1, 12.0], "930000000003"),  # three in the first bin, one in the second and last
+        ([0.0] * 30 + [12.0], "900000000001"),  # 0.3 of 9 would round to nothing
     ],
 )
 def test_a_shape_is_a_digit_per_bin(samples: list[float], expected: str | None) -> None:

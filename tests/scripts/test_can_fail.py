@@ -40,6 +40,10 @@ def test_refusal():
 
 def test_nothing():
     assert told
+
+def test_once(been=[]):
+    been.append(1)
+    assert len(been) == 1
 """
 
 
@@ -87,7 +91,8 @@ def test_faults_are_found_by_the_lines_that_a_test_runs(tmp_path: Path) -> None:
     """Each test has its lines, and the module those of its fixture, which are made again for a cold run only.
 
     A test that compares raises an AssertionError, one that misses an exception pytest's Failed, and one whose
-    fixture fails is no sign of the test.
+    fixture fails says nothing about the test. One that fails when it runs a second time in a process does so
+    without a fault.
     """
     tree = tmp_path / "tree"
     for name, text in (("quantroof/__init__.py", ""), ("quantroof/told.py", CODE), ("test_told.py", TESTS)):
@@ -102,29 +107,31 @@ def test_faults_are_found_by_the_lines_that_a_test_runs(tmp_path: Path) -> None:
         from can_fail_tests import Runner
         from coarse_mutants import coarse_mutants
         runner = Runner(Path({str(tree)!r}), ["-p", "no:hypothesispytest"])
-        results, shared = runner.traced([0, 1, 2], 60)
+        results, shared = runner.traced([0, 1, 2, 3], 60)
         word = coarse_mutants(runner.tree, "quantroof/told.py")[-1]
         refusal = coarse_mutants(runner.tree, "quantroof/told.py")[0]
         def tried(mutant, warm):
-            found = runner.tried([0, 1, 2], mutant, 60, warm=warm)
-            return [found[test].raised if not found[test].spoiled else "spoiled" for test in (0, 1, 2)]
+            found = runner.tried([0, 1, 2, 3], mutant, 60, warm=warm)
+            return [found[test].raised if not found[test].spoiled else "spoiled" for test in (0, 1, 2, 3)]
         print(json.dumps([
-            runner.tests, [sorted(results[test].reached) for test in (0, 1, 2)], sorted(shared),
-            tried(word, True), tried(refusal, True), tried(word, False),
+            runner.tests, [sorted(results[test].reached) for test in (0, 1, 2, 3)], sorted(shared),
+            tried(None, True), tried(word, True), tried(refusal, True), tried(word, False),
         ]))
         runner.end()"""
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == 0, done.stderr
-    tests, own, shared, word_warm, refusal, word_cold = json.loads(done.stdout)
+    once = "AssertionError"
+    tests, own, shared, nothing, word_warm, refusal, word_cold = json.loads(done.stdout)
 
-    assert tests == [f"test_told.py::test_{name}" for name in ("word", "refusal", "nothing")]
-    assert own == [[], [["quantroof/told.py", line] for line in (5, 6)], []]
+    assert tests == [f"test_told.py::test_{name}" for name in ("word", "refusal", "nothing", "once")]
+    assert own == [[], [["quantroof/told.py", line] for line in (5, 6)], [], []]
     assert {line for _, line in shared} >= {5, 7, 9}
-    assert word_warm == [None, None, None]
-    assert word_cold == ["AssertionError", None, None]
-    assert refusal == [None, "Failed", None]
+    assert nothing == [None, None, None, once]
+    assert word_warm == [None, None, None, once]
+    assert word_cold == ["AssertionError", None, None, None]
+    assert refusal == [None, "Failed", None, once]
     assert (tree / "quantroof" / "told.py").read_text() == CODE
 
 
