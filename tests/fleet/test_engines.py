@@ -21,7 +21,7 @@ from quantroof.records.directory import read_run
 ROOT = Path(__file__).parent.parent.parent
 SIM = "sim:h100-sxm5-80gb"
 # Long enough to be cut off in the middle: one case per process.
-LONG = ("--suite", "quick", "--format", "bf16", "--processes", "2000")
+LONG = ("--suite", "quick", "--format", "bf16", "--processes", "1000")
 
 
 @pytest.fixture(scope="module")

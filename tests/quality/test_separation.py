@@ -20,7 +20,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> QualityStudy:
     needs("bitsandbytes")
     out: Path = tmp_path_factory.mktemp("study") / "study.jsonl"
     with pytest.raises(SystemExit) as ended:
-        main(["quality", "study", "--out", str(out)])
+        main(["quality", "study", "--train", "--out", str(out)])
     assert ended.value.code == 0
     return read_study(out)
 

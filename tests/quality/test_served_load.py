@@ -150,7 +150,7 @@ def test_a_tokenizer_that_is_not_here_is_one_line(served: tuple[str, Path], run_
     code, _, error = run_command("endpoint", url, "--model", model, "--tokenizer", "no/such-tokenizer")
 
     assert code == 3
-    assert "does not find the tokenizer here (name its folder with --tokenizer" in error
+    assert "cannot find the tokenizer on this machine (name its folder with --tokenizer" in error
 
 
 @pytest.mark.slow
