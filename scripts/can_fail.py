@@ -13,23 +13,21 @@ namespace can be made. Tests that need a GPU, a quiet machine or minutes are lef
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from queue import Queue
 from random import Random
 
-from can_fail_by_hand import faults, raised
-from can_fail_page import ASSERTIONS, BY_HAND, Seen, page
+from can_fail_by_hand import Fault, faults, raised
+from can_fail_page import page
+from can_fail_record import ASSERTIONS, BY_HAND, Record, Seen
 from can_fail_tests import Place, Result, Runner
 from coarse_mutants import coarse_mutants
 from mutants import Mutant, mutants, statements
@@ -41,38 +39,6 @@ _QUICK, _REST = "not (gpu or slow or alone or long)", "(alone or long) and not (
 _LEFT_OUT = "Tests that need a GPU, and those that take minutes each, were not tried."
 _SLACK_S, _TIMES = 20.0, 6.0
 """A run with a fault may take so many times as long as without; longer says nothing about a test."""
-
-
-class Record:
-    """What was seen of each test, also in a file, a line each."""
-
-    def __init__(self, file: Path | None) -> None:
-        self._file, self._lock = file, threading.Lock()
-        lines = file.read_text(encoding="utf-8").splitlines() if file is not None and file.exists() else []
-        self.seen: dict[str, Seen] = {}
-        for row in (Seen(**json.loads(line)) for line in lines):
-            self._keep(row)
-
-    def _keep(self, row: Seen) -> bool:
-        better = row.test not in self.seen or row.rank > self.seen[row.test].rank
-        if better:
-            self.seen[row.test] = row
-        return better
-
-    def add(self, row: Seen) -> None:
-        """Keep what was seen of a test, unless more was seen before."""
-        with self._lock:
-            if self._keep(row) and self._file is not None:
-                with self._file.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(asdict(row)) + "\n")
-
-    def has(self, test: str) -> bool:
-        """Whether a test, or an example of it, was seen to fail."""
-        return any(row.raised is not None and test in (name, row.function) for name, row in self.seen.items())
-
-    def failed(self) -> set[str]:
-        """Functions of which an example failed."""
-        return {row.function for row in self.seen.values() if row.raised is not None}
 
 
 @cache
@@ -220,21 +186,29 @@ def _quick_first(modules: dict[str, list[int]], with_browser: set[int]) -> list[
     return sorted(backwards, key=lambda name: bool(with_browser & set(modules[name])))
 
 
-def _plant_by_hand(record: Record, modules: list[str], folder: Path) -> None:
+def _plant_by_hand(options: argparse.Namespace, record: Record, folder: Path) -> None:
     """Faults of the list whose tests were not seen to fail before; a line for each that does not now."""
-    tree = copy_of_tree(folder / "tree")
-    for fault in faults():
-        open_tests = [
-            test for test in fault.tests if not record.has(test) and test.startswith(tuple(modules))
-        ]
-        if not open_tests:
-            continue
-        place, found = fault.place, dict(raised(tree, fault, open_tests))
+    trees: Queue[Path] = Queue()
+    for number in range(options.jobs):
+        trees.put(copy_of_tree(folder / str(number) / "tree"))
+
+    def plant(fault: Fault) -> None:
+        wanted = [t for t in fault.tests if not record.has(t) and t.startswith(tuple(options.modules))]
+        if not wanted:
+            return
+        tree = trees.get()
+        try:
+            found = dict(raised(tree, fault, wanted))
+        finally:
+            trees.put(tree)
         for test, name in found.items():
-            record.add(Seen(test, name, place, fault.old or "", fault.new or "", BY_HAND))
-        for test in open_tests:
+            record.add(Seen(test, name, fault.place, fault.old or "", fault.new or "", BY_HAND))
+        for test in wanted:
             if not record.has(test):
-                print(f"{test} does not fail where {place} reads {fault.new!r}", flush=True)
+                print(f"{test} does not fail where {fault.place} reads {fault.new!r}", flush=True)
+
+    with ThreadPoolExecutor(options.jobs) as threads:
+        list(threads.map(plant, faults()))
 
 
 def _judge(options: argparse.Namespace, record: Record, folder: Path, marks: str, left_out: set[str]) -> None:
@@ -277,7 +251,7 @@ def main() -> int:
     start_apart()
     record = Record(options.seen)
     with tempfile.TemporaryDirectory(prefix="can-fail-") as folder:
-        _plant_by_hand(record, options.modules, Path(folder) / "by-hand")
+        _plant_by_hand(options, record, Path(folder) / "by-hand")
         _judge(options, record, Path(folder) / "quick", _QUICK, set(record.seen))
         _judge(options, record, Path(folder) / "rest", _REST, set(record.seen) | record.failed())
     missing = {row.function for row in record.seen.values()} - record.failed()

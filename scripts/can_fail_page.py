@@ -6,36 +6,10 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from can_fail_record import Seen
 from mutation_page import ROOT
-
-ASSERTIONS = ("AssertionError", "Failed", "DocTestFailure")
-"""What a test raises that compared something: assert, pytest.fail, pytest.raises."""
-BY_HAND = "by hand"
-
-
-@dataclass(frozen=True)
-class Seen:
-    """How a test was seen to fail; `raised` is None if it was not, and `note` says why it was not tried."""
-
-    test: str
-    raised: str | None = None
-    place: str = ""
-    was: str = ""
-    became: str = ""
-    note: str = ""
-
-    @property
-    def function(self) -> str:
-        """The test without its example."""
-        return self.test.partition("[")[0]
-
-    @property
-    def rank(self) -> int:
-        """An assertion says more than another exception, and that more than nothing."""
-        return 0 if self.raised is None else 1 + (self.raised in ASSERTIONS)
 
 
 def page(rows: Iterable[Seen], left_out: str) -> str:
