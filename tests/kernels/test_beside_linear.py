@@ -92,12 +92,10 @@ def test_counts_of_experts_equal_a_count_of_every_element() -> None:
 def test_routings_repeat_and_differ() -> None:
     """The same text gives the same rows; a power law gives its first experts most of them."""
     even, skewed = (rows_per_expert(name, 512, 4, 16) for name in ("uniform", "zipf2.0"))
+
     assert even == rows_per_expert("uniform", 512, 4, 16)
-    assert (
-        even == (123, 125, 134, 121, 118, 122, 131, 129, 115, 128, 137, 141, 125, 129, 135, 135)
-        or sum(even) == 2048
-    )
-    assert max(even) < 180
+    assert sum(even) == sum(skewed) == 4 * 512
+    assert 80 < min(even) < max(even) < 180
     assert skewed[0] > 450
     assert sum(skewed[:4]) > 4 * sum(skewed[8:])
     assert rows_per_expert("counts.0x3.2x5", 4, 2, 3) == (3, 0, 5)

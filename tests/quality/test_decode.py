@@ -191,7 +191,7 @@ def test_a_batch_that_the_memory_does_not_hold_is_passed_over(config: Path, run_
         ({"max_position_embeddings": 8}, "longer than the model's context of 8"),
         ({"model_type": "mamba"}, "mamba"),
         ({"model_type": "no-such-thing"}, "no-such-thing"),
-        ({"model_type": None}, "names no model_type"),
+        ({"model_type": None}, "has no model_type"),
         ({"hidden_size": "wide"}, "describes no"),
         ({"num_attention_heads": 0}, "describes no"),
     ],

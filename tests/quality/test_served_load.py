@@ -119,7 +119,7 @@ def test_a_real_server_under_real_load(served: tuple[str, Path], tmp_path: Path,
     loads = json.loads(text)["loads"]
 
     assert code == 0, error
-    assert "refuses ignore_eos" in error
+    assert "rejects ignore_eos" in error
     counts = [(x["concurrency"], x["completed"], x["failed"], x["unfinished"]) for x in loads]
     assert [(x["concurrency"], x["failed"]) for x in loads] == [(1, 0), (3, 0)], counts
     # On a busy machine guidellm was once seen to report another number than asked for, without a failure.

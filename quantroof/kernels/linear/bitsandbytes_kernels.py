@@ -58,7 +58,7 @@ def _build_nf4(problem: Problem) -> Prepared:
 
 def _build_int8(problem: Problem) -> Prepared:
     products = import_module("bitsandbytes.autograd._functions")
-    weight, x = problem.weight, problem.arriving.half()
+    weight, x = problem.weight, problem.arriving  # the library casts to fp16, and its product back
     largest = weight.scale.flatten() * weight.format.element.max_value
 
     def call(codes: torch.Tensor, largest: torch.Tensor) -> torch.Tensor:
