@@ -99,6 +99,14 @@ def test_foreign_load_is_flagged_with_its_cores() -> None:
     assert "0.9 cores" in flag.text
 
 
+def test_cpu_load_of_others_is_what_is_left_of_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In 2 s all cores were busy for 2.5 s, of which 1.5 s were ours: half a core is foreign."""
+    readings = iter([(0.0, 5.0, 100.0), (2.0, 6.5, 102.5)])
+    monkeypatch.setattr(CpuMonitor, "_counters", lambda _: next(readings))
+
+    assert CpuMonitor().stop().other_load_cores == 0.5  # it starts when it is made
+
+
 @pytest.mark.alone
 def test_cpu_monitor_does_not_count_our_own_work() -> None:
     """Half a second of our own burning is not foreign load."""
