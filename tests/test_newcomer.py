@@ -42,10 +42,10 @@ def command_lines(page: Path) -> list[tuple[str, int]]:
 
 
 def shown_lines(page: Path) -> set[str]:
-    """The output that a page prints, by line with single spaces, without lines that name the machine."""
+    """The output that a page prints, by line with single spaces, without the name of the machine."""
     text = _BLOCK.sub(lambda block: "" if _TYPED.match(block["text"]) else block[0], page.read_text("utf-8"))
     lines = {" ".join(line.split()) for block in _SHOWN.findall(text) for line in block.splitlines()}
-    return {line for line in lines if line and not line.startswith("node ")}
+    return {line.partition(": ")[2] if line.startswith("node ") else line for line in lines if line}
 
 
 def checkout(folder: Path) -> dict[str, str]:
