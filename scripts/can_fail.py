@@ -32,6 +32,7 @@ from can_fail_tests import Place, Result, Runner
 from coarse_mutants import coarse_mutants
 from mutants import Mutant, mutants, statements
 from mutation import copy_of_tree, start_apart
+from mutation_page import ROOT
 
 _TRIES, _FEWER_TRIES, _SECONDS_PER_TEST, _SECONDS_PER_RUN = 40, 15, 45.0, 5.0
 """Fewer for an example of a test of which another was seen to fail, and where fixtures are made each time."""
@@ -243,11 +244,14 @@ def main() -> int:
     """Judge the tests, print those that were not seen to fail, write the page."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("modules", nargs="*", default=["tests"], help="files or folders of tests")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--seed", type=int, default=0, help="draws the order of the faults")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="copies of the tree that work")
     parser.add_argument("--seen", type=Path, help="file of what was seen before, read and written")
     parser.add_argument("--out", type=Path, help="write the page here")
     options = parser.parse_args()
+    for name in options.modules:
+        if not (ROOT / name).exists():
+            parser.error(f"{name}: no such file or folder below {ROOT}")
     start_apart()
     record = Record(options.seen)
     with tempfile.TemporaryDirectory(prefix="can-fail-") as folder:
@@ -255,7 +259,8 @@ def main() -> int:
         _judge(options, record, Path(folder) / "quick", _QUICK, set(record.seen))
         _judge(options, record, Path(folder) / "rest", _REST, set(record.seen) | record.failed())
     missing = {row.function for row in record.seen.values()} - record.failed()
-    print(*(f"never failed: {test}" for test in sorted(missing)), sep="\n")
+    for test in sorted(missing):
+        print(f"never failed: {test}")
     if options.out:
         options.out.write_text(page(record.seen.values(), _LEFT_OUT), encoding="utf-8")
     return int(bool(missing))
