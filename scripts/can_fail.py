@@ -7,7 +7,8 @@
 
 A test has been seen to fail if it raised in its own body (not in a fixture) with a fault planted that is not
 there in the tree; by an assertion, or by another exception. Exit code 1 if one was not, 2 where no PID
-namespace can be made. Tests that need a GPU, a quiet machine or minutes are left out.
+namespace can be made. Faults that scripts/can_fail.toml lists come first. Tests that need a GPU or minutes
+are left out; of those that are long or run alone, one example is enough.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ from coarse_mutants import coarse_mutants
 from mutants import Mutant, mutants, statements
 from mutation import copy_of_tree, start_apart
 from mutation_page import ROOT
+from mutation_tests import SELECTION
 
 _TRIES, _FEWER_TRIES, _SECONDS_PER_TEST, _SECONDS_PER_RUN = 40, 15, 45.0, 5.0
 """Fewer for an example of a test of which another was seen to fail, and where fixtures are made each time."""
-_QUICK, _REST = "not (gpu or slow or alone or long)", "(alone or long) and not (gpu or slow)"
+_REST = "(alone or long) and not (gpu or slow)"
 _LEFT_OUT = "Tests that need a GPU, and those that take minutes each, were not tried."
 _SLACK_S, _TIMES = 20.0, 6.0
 """A run with a fault may take so many times as long as without; longer says nothing about a test."""
@@ -256,7 +258,7 @@ def main() -> int:
     record = Record(options.seen)
     with tempfile.TemporaryDirectory(prefix="can-fail-") as folder:
         _plant_by_hand(options, record, Path(folder) / "by-hand")
-        _judge(options, record, Path(folder) / "quick", _QUICK, set(record.seen))
+        _judge(options, record, Path(folder) / "quick", SELECTION, set(record.seen))
         _judge(options, record, Path(folder) / "rest", _REST, set(record.seen) | record.failed())
     missing = {row.function for row in record.seen.values()} - record.failed()
     for test in sorted(missing):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from can_fail_record import Seen
-from mutation_page import ROOT
+from mutation_page import made_with
 
 
 def page(rows: Iterable[Seen], left_out: str) -> str:
@@ -28,12 +25,9 @@ def page(rows: Iterable[Seen], left_out: str) -> str:
         for name, examples in sorted(functions.items())
         if all(row.raised is None for row in examples)
     )
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.strip()
     return f"""# Tests that were seen to fail
 
-Made by `scripts/can_fail.py` on {datetime.now(UTC):%F}, commit {commit}, Python {sys.version.split()[0]}.
+Made by `scripts/can_fail.py` on {made_with()}.
 Each test ran with faults planted in the lines that it reaches, one at a time, until one made it fail: a
 changed comparison, constant, operator, condition or wording, a statement left out, or nothing returned. Tests
 of data, pages and kernels failed by the edits that `scripts/can_fail.toml` lists. A failure counts where the

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from can_fail_trace import SINK, SITECUSTOMIZE, TREE, Tracer
 from mutants import Mutant
-from mutation_tests import functions, guarded, plant, waited
+from mutation_tests import enter, functions, guarded, plant, waited
 
 Place = tuple[str, int]
 SHARED = "shared"
@@ -34,7 +34,7 @@ class Result:
     raised: str | None = None
     spoiled: bool = False
     """Its fixtures failed, or it was skipped."""
-    reached: set[tuple[str, int]] = field(default_factory=set)
+    reached: set[Place] = field(default_factory=set)
 
 
 class _Report:
@@ -133,7 +133,7 @@ class _Server:
             os.environ.pop(name, None)
         gc.freeze()
         self._warm.send(0)
-        while True:
+        while True:  # until the other end closes
             self._warm.send(self._answered(*self._warm.recv()))
 
     def _run(self, tests: list[int], planted: Path | None, out: Path) -> int:
@@ -155,15 +155,12 @@ def _serve(
 ) -> None:
     for connection in others:
         connection.close()
-    silent = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(silent, descriptor)
-    os.chdir(tree)
+    enter(tree)
     site = tree.with_name(tree.name + "-site")
     site.mkdir(exist_ok=True)
     (site / "sitecustomize.py").write_text(SITECUSTOMIZE)
-    os.environ.update(PYTHONPATH=f"{site}:{tree}", OMP_NUM_THREADS="1")
-    sys.path[:0] = [str(tree), str(tree / "scripts")]
+    os.environ["PYTHONPATH"] = f"{site}{os.pathsep}{tree}"
+    sys.path.insert(1, str(tree / "scripts"))
     scratch = f"--basetemp={tree.with_name(tree.name + '-tests')}"
     server = _Server(cold, warm, tree)
     cold.send(int(pytest.main(["-q", "-p", "no:cacheprovider", scratch, *arguments], plugins=[server])))

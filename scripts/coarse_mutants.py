@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from mutants import Mutant
+from mutants import Mutant, line_starts, span
 
 _WORDS = re.compile(r"\\.|\{[^{}]*\}|[A-Za-z0-9]")
 
@@ -20,23 +20,15 @@ def coarse_mutants(root: Path, file: str) -> list[Mutant]:
     """All of a file, in its order."""
     text = (root / file).read_text(encoding="utf-8")
     source = text.encode()
-    starts = [0]
-    for line in source.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
+    starts = line_starts(source)
     found = []
     for node, new in _changes(ast.parse(text), source, starts):
-        offset, end = _span(node, starts)
+        offset, end = span(node, starts)
         old = source[offset:end].decode()
         if old != new:
             padded = new + "\n" * (old.count("\n") - new.count("\n"))
             found.append(Mutant(file, source[:offset].count(b"\n") + 1, offset, old, padded))
     return sorted(found, key=lambda mutant: mutant.offset)
-
-
-def _span(node: ast.expr | ast.stmt, starts: list[int]) -> tuple[int, int]:
-    assert node.end_lineno is not None
-    assert node.end_col_offset is not None
-    return starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
 
 
 def _changes(tree: ast.Module, source: bytes, starts: list[int]) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
@@ -57,7 +49,7 @@ def _changes(tree: ast.Module, source: bytes, starts: list[int]) -> Iterator[tup
         elif isinstance(node, ast.JoinedStr) or (
             isinstance(node, ast.Constant) and isinstance(node.value, str)
         ):
-            offset, end = _span(node, starts)
+            offset, end = span(node, starts)
             yield node, _other_words(source[offset:end].decode())
 
 

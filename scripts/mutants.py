@@ -49,16 +49,28 @@ class Mutant:
 def mutants(root: Path, file: str) -> list[Mutant]:
     """All mutants of a file, in its order."""
     source = (root / file).read_bytes()
-    starts = [0]
-    for line in source.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
-    edits = _Edits(source, starts)
+    edits = _Edits(source, line_starts(source))
     edits.visit(ast.parse(source))
     unique = {(offset, new): (offset, old, new) for offset, old, new in edits.edits if old != new}
     return [
         Mutant(file, source[:offset].count(b"\n") + 1, offset, old, new)
         for offset, old, new in sorted(unique.values())
     ]
+
+
+def line_starts(source: bytes) -> list[int]:
+    """The byte offset of each line, and of the end."""
+    starts = [0]
+    for line in source.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    return starts
+
+
+def span(node: ast.expr | ast.stmt, starts: list[int]) -> tuple[int, int]:
+    """The byte offsets at which a node begins and ends."""
+    assert node.end_lineno is not None
+    assert node.end_col_offset is not None
+    return starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
 
 
 class _Edits(ast.NodeVisitor):
@@ -146,12 +158,10 @@ class _Edits(ast.NodeVisitor):
         self.edits.append((start + text.index(old), old.decode(), new))
 
     def _at(self, node: ast.expr) -> int:
-        return self._starts[node.lineno - 1] + node.col_offset
+        return span(node, self._starts)[0]
 
     def _end(self, node: ast.expr) -> int:
-        assert node.end_lineno is not None
-        assert node.end_col_offset is not None
-        return self._starts[node.end_lineno - 1] + node.end_col_offset
+        return span(node, self._starts)[1]
 
 
 def _is_count(node: ast.expr) -> bool:
@@ -171,21 +181,8 @@ def _is_text(node: ast.BinOp) -> bool:
 
 def statement(source: bytes, mutant: Mutant) -> range | None:
     """Lines of the innermost statement around a mutant, up to the mutant; None outside functions."""
-    found: range | None = None
-
-    def look(node: ast.AST, within: bool) -> None:
-        nonlocal found
-        for child in ast.iter_child_nodes(node):
-            if not isinstance(child, ast.stmt):
-                continue
-            assert child.end_lineno is not None
-            if child.lineno <= mutant.line <= child.end_lineno:
-                if within:
-                    found = range(child.lineno, mutant.line + 1)
-                look(child, within or isinstance(child, ast.FunctionDef))
-
-    look(ast.parse(source), within=False)
-    return found
+    first = statements(source).get(mutant.line)
+    return None if first is None else range(first, mutant.line + 1)
 
 
 def statements(source: bytes) -> dict[int, int]:

@@ -62,6 +62,14 @@ def _code(text: str) -> str:
     return f"`{text.replace('|', chr(92) + '|')}`"
 
 
+def made_with() -> str:
+    """Date, commit and Python of a page."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    return f"{datetime.now(UTC):%F}, commit {commit}, Python {sys.version.split()[0]}"
+
+
 def page(scores: list[Score], sample: int | None, seed: int, times: float) -> str:
     """The page in Markdown; without a sample, of every mutant."""
     drawn = "" if sample is None else f" --sample {sample} --seed {seed}"
@@ -70,16 +78,13 @@ def page(scores: list[Score], sample: int | None, seed: int, times: float) -> st
         for s in scores
     )
     survivors = "\n".join(row for s in scores for row in s.survivors) or "| none | | |"
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.strip()
     equivalent = "\n".join(row for s in scores for row in s.equivalent) or "| none | | | |"
     return f"""# Mutation score
 
-Made by `scripts/mutation.py{drawn}` on {datetime.now(UTC):%F}, commit {commit},
-Python {sys.version.split()[0]}. A mutant is one changed comparison, constant, operator or condition. It is
-killed if a test of its group fails, or if its tests take {times:.0f} times as long as they should. The quick
-tests run, without those that measure time or need a GPU.
+Made by `scripts/mutation.py{drawn}` on {made_with()}.
+A mutant is one changed comparison, constant, operator or condition. It is killed if a test of its group
+fails, or if its tests take {times:.0f} times as long as they should. The quick tests run, without those that
+measure time or need a GPU.
 
 | group | mutants | change nothing | survive | killed of the rest |
 |---|---|---|---|---|

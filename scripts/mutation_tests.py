@@ -229,7 +229,8 @@ def waited(pid: int, limit_s: float) -> int | None:
     return None
 
 
-def _enter(tree: Path) -> None:
+def enter(tree: Path) -> None:
+    """Make this process one that works in a tree: silent, on one core, with the tree first on its path."""
     silent = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(silent, descriptor)
@@ -240,7 +241,7 @@ def _enter(tree: Path) -> None:
 
 def serve_collected(connection: Connection, tree: Path, tests: list[str], files: list[str]) -> None:
     """A process that has the tests of a group collected; its end is an exit code of pytest on the pipe."""
-    _enter(tree)
+    enter(tree)
     scratch = f"--basetemp={tree.parent / (tree.name + '-collected')}"
     code = pytest.main([*_OPTIONS, scratch, *tests], plugins=[Server(connection, tree, files)])
     connection.send((int(code), 0.0))
@@ -248,7 +249,7 @@ def serve_collected(connection: Connection, tree: Path, tests: list[str], files:
 
 def serve_new(connection: Connection, tree: Path, libraries: list[str]) -> None:
     """A process that has the libraries imported; children of it collect and run the tests asked for."""
-    _enter(tree)
+    enter(tree)
     for name in libraries:
         importlib.import_module(name)
     scratch = f"--basetemp={tree.parent / (tree.name + '-new')}"
